@@ -1,0 +1,83 @@
+"""Where downloads and converted models are kept, and how files come to be there whole or not at all."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from layercliff.errors import LayercliffError
+
+ENVIRONMENT = "LAYERCLIFF_CACHE"
+
+
+def directory() -> Path:
+    """The cache directory: ``$LAYERCLIFF_CACHE``, else ``$XDG_CACHE_HOME/layercliff``, else ``~/.cache/layercliff``."""
+    if own := os.environ.get(ENVIRONMENT):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "layercliff"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LayercliffError(f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept.") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise LayercliffError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it replaces `path` on success and disappears on failure."""
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def make_directory(path: Path, build: Callable[[Path], None]) -> None:
+    """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is there.
+
+    One process at a time builds; another one waits and then finds the result. Remains of a killed process are swept away.
+    """
+    if path.exists():
+        return
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.parent / f".{path.name}.lock"):
+            if path.exists():
+                return
+            partial = path.parent / f".{path.name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            try:
+                build(partial)
+                partial.replace(path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_space(path: Path, needed: int, what: str) -> None:
+    """Refuse early, in one sentence, what would not fit on the disk."""
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise LayercliffError(
+            f"{what} needs {needed / 1e9:.1f} GB and the disk holding {existing} has {free / 1e9:.1f} GB free: free some space, or move the cache with --cache-dir or {ENVIRONMENT}."
+        )
+

@@ -1,0 +1,50 @@
+"""What a run is about: its subject, written beside the results and compared before anything is added to them."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from layercliff.tasks.question import Format
+
+DType = Literal["float32", "bfloat16", "float16"]
+Normalisation = Literal["char", "token", "byte", "sum"]
+
+
+class TaskSubject(BaseModel, frozen=True, extra="forbid"):
+    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples."""
+
+    name: str
+    format: Format
+    source: str
+    split: str
+    digest: str
+
+
+class Subject(BaseModel, frozen=True, extra="forbid"):
+    """One model on one set of tasks: everything that decides a run's numbers but the machine it runs on.
+
+    `normalisation` divides a *cloze* log-likelihood by the option's characters, tokens or UTF-8 bytes, or leaves the sum.
+    """
+
+    version: Literal[1] = 1
+    model: str
+    revision: str
+    tasks: tuple[TaskSubject, ...]
+    shots: int
+    limit: int | None
+    seed: int
+    dtype: DType
+    weights_dtype: DType
+    normalisation: Normalisation
+    chat: bool
+
+    def differences(self, other: "Subject") -> list[str]:
+        """What differs between two subjects, as ``field is A there and B here`` phrases."""
+        here, there = self.model_dump(), other.model_dump()
+        return [f"{name} is {_short(there[name])} there and {_short(here[name])} here" for name in here if here[name] != there[name]]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return " + ".join(f"{task['name']} ({task['format']}, {task['digest'][:6]})" for task in value)
+    return str(value)

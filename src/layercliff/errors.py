@@ -1,0 +1,29 @@
+"""What layercliff refuses, as sentences: what is wrong, the value, the cure."""
+
+
+class LayercliffError(Exception):
+    """Base of every refusal. Its text is one sentence for the user; the command line prints it and exits with 2."""
+
+
+class ModelError(LayercliffError):
+    """A model cannot be found, loaded or understood."""
+
+
+class TaskError(LayercliffError):
+    """A task cannot be found, read or asked in the wanted format."""
+
+
+class RunError(LayercliffError):
+    """A run directory cannot be used as asked."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A phrase that offers the names closest to a mistyped one, or lists all of them.
+
+    >>> nearest("citis", ["capitals", "cities"])
+    'did you mean cities?'
+    """
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"

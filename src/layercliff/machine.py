@@ -1,0 +1,22 @@
+"""What a run cost and what it ran on."""
+
+import platform
+import resource
+import sys
+from importlib.metadata import version
+
+STATED = ("layercliff", "torch", "transformers", "tokenizers", "numpy")
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held: of the CUDA device where it was used, else of the process itself."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the libraries that decide numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in STATED}}

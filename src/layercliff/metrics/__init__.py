@@ -1,0 +1,1 @@
+"""Quantities computed from option scores: pure functions of arrays."""

@@ -1,0 +1,83 @@
+"""Everything a trace says about one task, or about several together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from layercliff.metrics import decision, frequency, phases
+from layercliff.metrics.frequency import OptionFrequency
+from layercliff.metrics.phases import Jump, Transition
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.readout.trace import Trace
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The metrics of a set of questions over depth 0..L, each curve with pointwise 95 % intervals from the same resamples.
+
+    `frequency` is None for several tasks together, whose answers are not of one kind; `option_mass` is nan where it was not computed.
+    """
+
+    name: str
+    n_questions: int
+    n_groups: int
+    resamples: int
+    chance: float
+    margin: Curve
+    margin_logit: Curve
+    accuracy: Curve
+    option_mass: Float[np.ndarray, " depth"]
+    frequency: OptionFrequency | None
+    transition: Transition
+    jump: Jump
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.margin.point) - 1
+
+
+def analyse(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Analysis]:
+    """Analyse each task of a trace and, under the name ``joint``, all questions together when there are several tasks."""
+    found = {name: _analyse(trace.of(name), name, resamples, seed) for name in trace.tasks}
+    if len(found) > 1:
+        found["joint"] = _analyse(trace, "joint", resamples, seed)
+    return found
+
+
+def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
+    groups = [f"{task}\0{question.group}" for task, question in zip(trace.task_of, trace.questions, strict=True)]
+    resamples = Resamples.draw(groups, n_resamples, seed)
+    margins = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold)
+    logit_margins = decision.margin(trace.scores.astype(np.float64), trace.mask, trace.gold)
+    votes = decision.votes(trace.scores, trace.mask)
+    correct = decision.correctness(trace.scores, trace.mask, trace.gold)
+    chance = _chance(trace)
+
+    margin_samples, accuracy_samples = resamples.means(margins), resamples.means(correct)
+    margin, accuracy = margins.mean(1), correct.mean(1)
+    of = None
+    if len(trace.tasks) == 1:
+        (task,) = trace.tasks.values()
+        of = frequency.option_frequency(votes, trace.gold, frequency.categories(trace.questions, task.form), resamples)
+    return Analysis(
+        name=name,
+        n_questions=len(trace.questions),
+        n_groups=len(set(groups)),
+        resamples=n_resamples,
+        chance=chance,
+        margin=curve(margin, margin_samples),
+        margin_logit=curve(logit_margins.mean(1), resamples.means(logit_margins)),
+        accuracy=curve(accuracy, accuracy_samples),
+        option_mass=trace.option_mass.mean(1),
+        frequency=of,
+        transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, chance),
+        jump=phases.jump(margin, margin_samples),
+    )
+
+
+def _chance(trace: Trace) -> float:
+    """Chance of one task; of several, the mean of theirs weighted by their questions."""
+    parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]
+    chances = [frequency.chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]
+    return float(np.average(chances, weights=[len(part.questions) for part in parts]))

@@ -1,0 +1,121 @@
+"""Option frequency: which answers win, whatever the question, and how far that is from the gold answers."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import sparse
+
+from layercliff.metrics.decision import Scores
+from layercliff.metrics.statistics import Curve, Resamples, curve, percentile_interval
+from layercliff.tasks.question import LETTERS, Format, Question
+
+SMOOTHING = 0.5
+RARE = "(all options offered once)"
+
+
+@dataclass(frozen=True)
+class Categories:
+    """What answers are counted by. `index[i, k]` is the category of question i's option k (-1: absent); questions that
+    are not `counted` have another number of options than most, where positions are the categories."""
+
+    labels: tuple[str, ...]
+    index: Int[np.ndarray, "question option"]
+    counted: Bool[np.ndarray, " question"]
+
+
+@dataclass(frozen=True)
+class OptionFrequency:
+    """OF_l(c): the share of questions whose argmax at depth l falls into category c, with intervals; `offered` and `gold` are
+    the shares of questions that offer c and whose gold option is in c. `kl` and `js` compare OF_l with `gold`, in nats."""
+
+    labels: tuple[str, ...]
+    share: Float[np.ndarray, "depth category"]
+    low: Float[np.ndarray, "depth category"]
+    high: Float[np.ndarray, "depth category"]
+    offered: Float[np.ndarray, " category"]
+    gold: Float[np.ndarray, " category"]
+    n_counted: int
+    kl: Curve
+    js: Curve
+
+
+def categories(questions: Sequence[Question], form: Format) -> Categories:
+    """By position where the model sees positions (*letter*), among questions of the most common number of options; by option
+    string otherwise, strings that a single question offers pooled under one label."""
+    most = max(len(q.options) for q in questions)
+    if form == "letter":
+        usual = Counter(len(q.options) for q in questions).most_common(1)[0][0]
+        index = np.array([[k if k < len(q.options) else -1 for k in range(most)] for q in questions])
+        return Categories(tuple(LETTERS[:usual]), index, np.array([len(q.options) == usual for q in questions]))
+    offered = Counter(option for q in questions for option in q.options)
+    labels = sorted((o for o, count in offered.items() if count > 1), key=lambda o: (-offered[o], o))
+    number = {label: i for i, label in enumerate(labels)}
+    if len(labels) < len(offered):
+        labels.append(RARE)
+    rare = len(labels) - 1
+    index = np.array([[number.get(q.options[k], rare) if k < len(q.options) else -1 for k in range(most)] for q in questions])
+    return Categories(tuple(labels), index, np.ones(len(questions), dtype=bool))
+
+
+def constant_answer_accuracy(questions: Sequence[Question], form: Format) -> float:
+    """Share of questions that the best constant answer gets right: a position in *letter*, an option string otherwise."""
+    answers = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
+    return answers.most_common(1)[0][1] / len(questions)
+
+
+def chance(questions: Sequence[Question], form: Format) -> float:
+    """The larger of the mean of 1/K and the best constant answer. It belongs to the set of questions and is held fixed in resamples."""
+    return max(float(np.mean([1 / len(q.options) for q in questions])), constant_answer_accuracy(questions, form))
+
+
+def option_frequency(votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples) -> OptionFrequency:
+    """Count the votes of every depth by category, with intervals from `resamples`."""
+    depths, n_categories = len(votes), len(kinds.labels)
+    rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
+    category = kinds.index[rows, columns]
+    weight = kinds.counted.astype(np.float64)
+    sizes = resamples.counts @ np.bincount(resamples.index, weight, resamples.counts.shape[1])  # counted questions per resample
+
+    def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
+        return sparse.csr_array((values, (resamples.index[rows], category)), shape=(resamples.counts.shape[1], n_categories))
+
+    share, low, high, kl, js = (np.zeros((depths, n)) for n in (n_categories, n_categories, n_categories, 1, 1))
+    kl_samples, js_samples = np.zeros((2, len(resamples.counts), depths))
+    is_gold = (columns == gold[rows]).astype(np.float64)
+    gold_counts = counts(is_gold)
+    gold_samples = resamples.counts @ gold_counts
+    n = weight.sum()
+    gold_total = np.asarray(gold_counts.sum(0)).ravel()
+    for depth in range(depths):
+        table = counts(votes[depth, rows, columns])
+        total, samples = np.asarray(table.sum(0)).ravel(), resamples.counts @ table
+        share[depth] = total / n
+        low[depth], high[depth] = percentile_interval(samples / sizes[:, None])
+        kl[depth], js[depth] = (f(total, gold_total) for f in (kl_divergence, js_divergence))
+        kl_samples[:, depth], js_samples[:, depth] = (f(samples, gold_samples) for f in (kl_divergence, js_divergence))
+    offered = np.asarray(counts(np.ones(len(rows))).sum(0)).ravel() / n
+    return OptionFrequency(
+        kinds.labels, share, low, high, offered, gold_total / n, int(n), curve(kl[:, 0], kl_samples), curve(js[:, 0], js_samples)
+    )
+
+
+def kl_divergence(counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest"]:
+    """KL( OF || Q ) in nats, with 1/2 added to every count on both sides."""
+    p, q = _smoothed(counts), _smoothed(gold)
+    return np.asarray((p * np.log(p / q)).sum(-1))
+
+
+def js_divergence(counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest"]:
+    """The Jensen-Shannon divergence of the same two distributions, in nats."""
+    p, q = _smoothed(counts), _smoothed(gold)
+    middle = (p + q) / 2
+    return np.asarray(((p * np.log(p / middle)).sum(-1) + (q * np.log(q / middle)).sum(-1)) / 2)
+
+
+def _smoothed(counts: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest category"]:
+    raised = counts + SMOOTHING
+    out: np.ndarray = raised / raised.sum(-1, keepdims=True)
+    return out

@@ -1,0 +1,80 @@
+"""Where the decision forms: transition depth, jump, Silent and Decisive Phase."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from layercliff.metrics.decision import stays_from
+from layercliff.metrics.statistics import percentile_interval
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The transition depth T, None when undecided; `low`, `high` its interval, infinite where resamples are undecided.
+
+    Blocks ``0..T-1`` are the Silent Phase, of which block T-1 is the transition block; blocks ``T..L-1`` the Decisive Phase.
+    """
+
+    depth: int | None
+    low: float
+    high: float
+    undecided_share: float
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The largest rise of the Decision Margin over a single block, with that block; `sharpness` is its share of all rises.
+
+    Pairs are 95 % intervals; `block_low`, `block_high` those of the block.
+    """
+
+    block: int
+    block_low: int
+    block_high: int
+    rise: float
+    rise_interval: tuple[float, float]
+    sharpness: float
+    sharpness_interval: tuple[float, float]
+
+
+def transition_depths(margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float) -> Float[np.ndarray, "*rest"]:
+    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }; infinite where there is none (undecided)."""
+    holds = (margin > 0) & (accuracy > chance)
+    first = stays_from(np.moveaxis(holds, -1, 0))
+    return np.where(holds[..., -1], first, np.inf)
+
+
+def transition(
+    margin: Float[np.ndarray, " depth"],
+    accuracy: Float[np.ndarray, " depth"],
+    margin_samples: Float[np.ndarray, "resample depth"],
+    accuracy_samples: Float[np.ndarray, "resample depth"],
+    chance: float,
+) -> Transition:
+    """The transition depth of the curves with the interval of their resamples."""
+    point = float(transition_depths(margin, accuracy, chance))
+    samples = transition_depths(margin_samples, accuracy_samples, chance)
+    low, high = percentile_interval(samples)
+    return Transition(int(point) if np.isfinite(point) else None, float(low), float(high), float(np.isinf(samples).mean()))
+
+
+def rises(margin: Float[np.ndarray, "*rest depth"]) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+    """Block of the largest rise, that rise, and its share of the sum of all rises (0 where nothing rises)."""
+    steps = np.diff(margin, axis=-1)
+    largest = steps.max(-1)
+    total = np.clip(steps, 0, None).sum(-1)
+    return steps.argmax(-1), largest, np.divide(largest, total, out=np.zeros_like(largest), where=total > 0)
+
+
+def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, "resample depth"]) -> Jump:
+    """The jump of a margin curve with the intervals of its resamples."""
+    block, rise, sharpness = rises(margin)
+    blocks, rise_samples, sharpness_samples = rises(margin_samples)
+    block_low, block_high = percentile_interval(blocks.astype(np.float64))
+    return Jump(int(block), int(block_low), int(block_high), float(rise), _pair(rise_samples), float(sharpness), _pair(sharpness_samples))
+
+
+def _pair(samples: Float[np.ndarray, " resample"]) -> tuple[float, float]:
+    low, high = percentile_interval(samples)
+    return float(low), float(high)

@@ -1,0 +1,56 @@
+"""Uncertainty: one set of resamples for all depths, whole groups drawn together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """A bootstrap over groups: `counts[r, g]` says how often group g was drawn in resample r, `index` maps questions to groups."""
+
+    counts: Float[np.ndarray, "resample group"]
+    index: Int[np.ndarray, " question"]
+
+    @staticmethod
+    def draw(groups: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> "Resamples":
+        """Draw as many groups as there are, with replacement, `resamples` times."""
+        _, index = np.unique(np.asarray(groups), return_inverse=True)
+        n = int(index.max()) + 1
+        counts = np.random.default_rng([seed, 5]).multinomial(n, np.full(n, 1 / n), size=resamples)
+        return Resamples(counts.astype(np.float64), index)
+
+    def means(self, values: Float[np.ndarray, "row question"]) -> Float[np.ndarray, "resample row"]:
+        """The mean over questions of every row of `values`, in every resample."""
+        n_groups = self.counts.shape[1]
+        sums = np.stack([np.bincount(self.index, row, n_groups) for row in values])
+        sizes = np.bincount(self.index, minlength=n_groups)
+        out: np.ndarray = (self.counts @ sums.T) / (self.counts @ sizes)[:, None]
+        return out
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity per depth with its pointwise interval."""
+
+    point: Float[np.ndarray, " depth"]
+    low: Float[np.ndarray, " depth"]
+    high: Float[np.ndarray, " depth"]
+
+
+def percentile_interval(samples: Float[np.ndarray, "resample *rest"], level: float = LEVEL) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+    """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred, so that depths stay whole
+    numbers and an infinite one (undecided) stays infinite."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    return low, high
+
+
+def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
+    """A point estimate with the interval of its resamples."""
+    return Curve(point, *percentile_interval(samples))

@@ -1,0 +1,162 @@
+"""What a causal language model is made of, found by structure and proven by its own logits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from layercliff.errors import ModelError
+from layercliff.models.precision import computing_in
+from layercliff.models.unembedding import Unembedding
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The parts of a causal language model that layercliff works with.
+
+    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network; `backbone` runs everything but the
+    head; `unembedding` turns a residual stream into logits; `dtype` is what the backbone computes in.
+    """
+
+    backbone: nn.Module
+    blocks: nn.ModuleList
+    blocks_path: str
+    around_blocks: tuple[nn.Module, ...]
+    unembedding: Unembedding
+    dtype: torch.dtype
+
+    @contextmanager
+    def visiting(self, visit: Callable[[int, Float[Tensor, "batch position d"]], None]) -> Iterator[None]:
+        """While this lasts, a run of `backbone` calls ``visit(depth, hidden)`` for depth 0..L.
+
+        Depth 0 is what the first block receives, depth L the last block's output *before* the final norm (Hugging Face's
+        ``hidden_states[-1]`` is already normed). All hooks are gone afterwards, whatever happened.
+        """
+
+        def before(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            visit(0, args[0] if args else kwargs["hidden_states"])
+
+        def after(depth: int) -> Callable[..., None]:
+            return lambda _block, _args, output: visit(depth, _hidden(output))
+
+        with ExitStack() as hooks:
+            hooks.enter_context(computing_in(self.dtype, (*self.around_blocks, *self.blocks)))
+            hooks.callback(self.blocks[0].register_forward_pre_hook(before, with_kwargs=True).remove)
+            for index, block in enumerate(self.blocks):
+                hooks.callback(block.register_forward_hook(after(index + 1)).remove)
+            yield
+
+
+def text_config(config: PretrainedConfig) -> PretrainedConfig:
+    """The configuration of the language model, inside a multimodal wrapper's or itself."""
+    return config.get_text_config()
+
+
+@torch.inference_mode()
+def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anatomy:
+    """Find the parts of `network` and prove them: a probe's logits must come out as the network's own.
+
+    `dtype` is what the blocks shall compute in (default: the dtype of the weights).
+
+    Raises `ModelError` naming the part that was not found, weights that are not finite, or the difference of the logits.
+    """
+    name = type(network).__name__
+    config = text_config(network.config)
+    if getattr(network.config, "is_encoder_decoder", False):
+        raise ModelError(f"{name} is an encoder-decoder: layercliff reads decoder-only (causal) language models.")
+    head = network.get_output_embeddings()
+    if head is None:
+        raise ModelError(f"{name} has no unembedding (output embeddings): load it as a causal language model, with its head.")
+    path, blocks = _blocks(network, config)
+    owner = network.get_submodule(path.rpartition(".")[0])
+    dtype = dtype or next(blocks.parameters()).dtype
+    around = tuple(child for child in owner.children() if child is not blocks and any(True for _ in child.parameters()))
+    softcap = getattr(config, "final_logit_softcapping", None)
+
+    ids = torch.arange(3, 11, device=next(network.parameters()).device)[None] % config.vocab_size
+    hidden, tail, logits = _observe(network, owner, blocks, head, ids, computing_in(dtype, (*around, *blocks, head)))
+    _check_finite(network, logits)
+    unembedding = Unembedding.of(nn.Sequential(*tail), head, softcap=softcap)
+    found = Anatomy(network.base_model, blocks, path, around, unembedding, dtype)
+    scale = _logit_scale(found, config, hidden, logits)
+    found = Anatomy(network.base_model, blocks, path, around, Unembedding.of(nn.Sequential(*tail), head, scale, softcap), dtype)
+    _prove(found, name, hidden, logits)
+    return found
+
+
+def _blocks(network: PreTrainedModel, config: PretrainedConfig) -> tuple[str, nn.ModuleList]:
+    count = config.num_hidden_layers
+    lists = {path: module for path, module in network.named_modules() if isinstance(module, nn.ModuleList)}
+    outermost = {path: module for path, module in lists.items() if not any(path.startswith(f"{other}.") for other in lists)}
+    fitting = {path: module for path, module in outermost.items() if len(module) == count}
+    if not fitting:
+        lengths = ", ".join(f"{path} ({len(module)})" for path, module in outermost.items()) or "none at all"
+        raise ModelError(f"{type(network).__name__} has no list of {count} transformer blocks; the lists found are: {lengths}.")
+    path = max(fitting, key=lambda path: sum(p.numel() for p in fitting[path].parameters()))
+    return path, fitting[path]
+
+
+def _observe(
+    network: PreTrainedModel, owner: nn.Module, blocks: nn.ModuleList, head: nn.Module, ids: Tensor, precision: Any
+) -> tuple[Tensor, list[nn.Module], Tensor]:
+    """Run a probe: the last block's output, the modules called between it and the head in their order, the logits."""
+    last: list[Tensor] = []
+    tail: list[nn.Module] = []
+    headed: list[bool] = []
+    with ExitStack() as stack:
+        stack.enter_context(precision)
+        stack.callback(blocks[-1].register_forward_hook(lambda _m, _a, out: last.append(_hidden(out))).remove)
+        for child in owner.children():
+            if child is not blocks and child is not head:
+                stack.callback(child.register_forward_hook(lambda m, _a, _o: tail.append(m) if last and not headed else None).remove)
+        stack.callback(head.register_forward_pre_hook(lambda _m, _a: headed.append(True)).remove)
+        logits = network(input_ids=ids, use_cache=False).logits
+    if not last:
+        raise ModelError(f"{type(network).__name__} did not run its last block: its blocks cannot be read one by one.")
+    return last[0][0], tail, logits[0]
+
+
+def _hidden(output: Any) -> Tensor:
+    """A block's output state: some families return a tuple, most a tensor."""
+    state: Tensor = output[0] if isinstance(output, tuple) else output
+    return state
+
+
+def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
+    if bool(torch.isfinite(logits).all()):
+        return
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ModelError(f"The weights of {name} hold NaN or infinity: the checkpoint is damaged; fetch or convert it again.")
+    raise ModelError("The model's logits hold NaN or infinity although its weights are finite: use --dtype float32.")
+
+
+def _all_logits(anatomy: Anatomy, hidden: Tensor) -> Tensor:
+    return anatomy.unembedding.vocabulary_logits(anatomy.unembedding.normed(hidden), 0, anatomy.unembedding.vocabulary)
+
+
+def _logit_scale(anatomy: Anatomy, config: PretrainedConfig, hidden: Tensor, logits: Tensor) -> float:
+    """The factor on the logits (Cohere multiplies, Granite divides): fitted, then taken from the configuration where that agrees."""
+    raw = _all_logits(anatomy, hidden).double()
+    size = float((raw * raw).sum())
+    fitted = float((raw * logits.double()).sum()) / size if size else 1.0
+    divisor = getattr(config, "logits_scaling", None)
+    known = (1.0, getattr(config, "logit_scale", None), 1 / divisor if divisor else None)
+    return next((float(k) for k in known if k and abs(fitted / k - 1) < TOLERANCE[anatomy.dtype]), fitted)
+
+
+def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
+    own = logits.float()
+    difference = float((_all_logits(anatomy, hidden) - own).abs().max() / own.abs().max().clamp_min(1e-6))
+    if not difference < TOLERANCE[anatomy.dtype]:
+        parts = ", ".join(type(m).__name__ for m in anatomy.unembedding.final_norm.children()) or "nothing"
+        raise ModelError(
+            f"The final norm or unembedding of {name} was not understood: logits rebuilt from its last block (through {parts}) differ from its own by {difference:.1e} of their size."
+        )

@@ -1,0 +1,52 @@
+"""A loaded causal language model, ready to be read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff.models.anatomy import Anatomy, dissect, text_config
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its tokenizer and anatomy; `revision` identifies the weights (commit, sha256 or digest)."""
+
+    name: str
+    revision: str
+    network: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    anatomy: Anatomy
+
+    @staticmethod
+    def of(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str = "", revision: str = "", dtype: torch.dtype | None = None) -> "Model":
+        """Dissect an already loaded network. Raises `ModelError` (see `layercliff.models.anatomy.dissect`)."""
+        network.eval()
+        name = name or network.config.name_or_path or type(network).__name__
+        return Model(name, revision or "in memory", network, tokenizer, dissect(network, dtype))
+
+    @property
+    def n_layers(self) -> int:
+        """L, the number of transformer blocks."""
+        return len(self.anatomy.blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids have to be."""
+        return self.network.get_input_embeddings().weight.device  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> str:
+        """What the blocks compute in, e.g. ``float32``."""
+        return str(self.anatomy.dtype).removeprefix("torch.")
+
+    @property
+    def weights_dtype(self) -> str:
+        """What the weights are stored in."""
+        return str(next(self.anatomy.blocks.parameters()).dtype).removeprefix("torch.")
+
+    @cached_property
+    def max_positions(self) -> int | None:
+        """The longest sequence the configuration allows, where it says so."""
+        return getattr(text_config(self.network.config), "max_position_embeddings", None)

@@ -1,0 +1,37 @@
+"""Weights stored in one dtype, blocks computed in another: an 8B model in bfloat16 computes in float32 on a 24 GB card."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
+    """While this lasts, each of `modules` computes in `dtype`: its floating parameters are cast when it is called and put back when it returns.
+
+    Nothing happens for modules already in `dtype`. Only one module's cast weights exist at a time.
+    """
+    with ExitStack() as hooks:
+        for module in modules:
+            if all(p.dtype == dtype for p in module.parameters() if p.is_floating_point()):
+                continue
+            stored: list[tuple[nn.Parameter, Tensor]] = []
+
+            def widen(module: nn.Module, args: tuple[Any, ...], stored: list[tuple[nn.Parameter, Tensor]] = stored) -> tuple[Any, ...]:
+                for parameter in module.parameters():
+                    if parameter.is_floating_point() and parameter.dtype != dtype:
+                        stored.append((parameter, parameter.data))
+                        parameter.data = parameter.data.to(dtype)
+                return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+
+            def restore(_module: nn.Module, _args: Any, _output: Any, stored: list[tuple[nn.Parameter, Tensor]] = stored) -> None:
+                while stored:
+                    parameter, data = stored.pop()
+                    parameter.data = data
+
+            hooks.callback(module.register_forward_pre_hook(widen).remove)
+            hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
+        yield

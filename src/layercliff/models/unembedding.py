@@ -1,0 +1,79 @@
+"""From a residual stream to logits, as the model itself does it after its last block, in float32."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+VOCABULARY_CHUNK = 16_384  # rows of the head multiplied at once: [positions, vocabulary] is never held whole
+
+
+@dataclass(frozen=True)
+class Unembedding:
+    """``z(t) = logit_scale * softcap(W_U[t] . final_norm(h) + bias[t])``.
+
+    `final_norm` holds whatever the model applies between its last block and its head (a norm; OPT-350m: a projection),
+    copied in float32, with statistics computed from the `h` it is given. `softcap` is ``cap * tanh(z / cap)`` or nothing.
+    """
+
+    final_norm: nn.Module
+    head: nn.Module
+    logit_scale: float = 1.0
+    softcap: float | None = None
+
+    @staticmethod
+    def of(final_norm: nn.Module, head: nn.Module, logit_scale: float = 1.0, softcap: float | None = None) -> "Unembedding":
+        """Copy `final_norm` in float32; `head` is shared with the model and not copied."""
+        return Unembedding(copy.deepcopy(final_norm).float().requires_grad_(False), head, logit_scale, softcap)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens the head scores."""
+        weight = self._weight
+        return int(weight.shape[0]) if weight is not None else int(self.head.out_features)  # type: ignore[arg-type]
+
+    @property
+    def _weight(self) -> Tensor | None:
+        """The head's plain weight ``[vocabulary, features]``; None when it is packed (quantised) and only the module can multiply it."""
+        weight = getattr(self.head, "weight", None)
+        return weight if isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point() else None
+
+    def normed(self, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+        """Apply the final norm to states of any depth, in float32."""
+        out: Tensor = self.final_norm(hidden.float())
+        return out
+
+    def tokens(self, normed: Float[Tensor, "*depth n e"], tokens: Int[Tensor, "n k"]) -> Float[Tensor, "*depth n k"]:
+        """Logits of a few tokens per state, at one depth or at many; only their rows of the head are multiplied."""
+        if (weight := self._weight) is None:
+            return self._finish(self.head(normed).float().gather(-1, tokens.expand(*normed.shape[:-1], -1)))
+        bias = getattr(self.head, "bias", None)
+        if bool((tokens == tokens[:1]).all()):  # the same few tokens everywhere (letters): one small matrix product
+            logits = normed @ weight[tokens[0]].float().T
+        else:
+            logits = torch.einsum("...nd,nkd->...nk", normed, weight[tokens].float())
+        return self._finish(logits if bias is None else logits + bias[tokens].float())
+
+    def vocabulary_logits(self, normed: Float[Tensor, "n e"], start: int, stop: int) -> Float[Tensor, "n v"]:
+        """Logits of the tokens ``start..stop-1``."""
+        if (weight := self._weight) is None:
+            return self._finish(self.head(normed).float()[:, start:stop])
+        bias = getattr(self.head, "bias", None)
+        logits = normed @ weight[start:stop].float().T
+        return self._finish(logits if bias is None else logits + bias[start:stop].float())
+
+    def log_normaliser(self, normed: Float[Tensor, "n e"]) -> Float[Tensor, " n"]:
+        """log of the sum of exp(logit) over the whole vocabulary, a chunk of the vocabulary at a time."""
+        chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
+        total = torch.full((normed.shape[0],), -torch.inf, device=normed.device)
+        for start in range(0, self.vocabulary, chunk):
+            logits = self.vocabulary_logits(normed, start, min(start + chunk, self.vocabulary))
+            total = torch.logaddexp(total, logits.logsumexp(1))
+        return total
+
+    def _finish(self, logits: Tensor) -> Tensor:
+        if self.softcap is not None:
+            logits = self.softcap * torch.tanh(logits / self.softcap)
+        return logits if self.logit_scale == 1.0 else logits * self.logit_scale

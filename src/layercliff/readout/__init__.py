@@ -1,0 +1,1 @@
+"""Option scores at every depth of a model."""

@@ -1,0 +1,31 @@
+"""Lenses: ways of reading a residual stream of any depth in the model's vocabulary."""
+
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from layercliff.models.unembedding import Unembedding
+
+
+class Lens(Protocol):
+    """`readable` makes the state of a depth fit for the rows of the head in `unembedding`."""
+
+    name: str
+    unembedding: Unembedding
+
+    def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]: ...
+
+
+class LogitLens:
+    """The logit lens (nostalgebraist 2020): every depth is read as if it were the last, through the model's own final norm,
+    whose statistics are those of the state itself."""
+
+    name = "logit"
+
+    def __init__(self, unembedding: Unembedding) -> None:
+        self.unembedding = unembedding
+
+    def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+        """Norm a state; `depth` makes no difference to this lens."""
+        return self.unembedding.normed(hidden)

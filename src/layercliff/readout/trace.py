@@ -1,0 +1,88 @@
+"""The result of a trace: option scores of every question at every depth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from layercliff.tasks.question import Format, Question
+from layercliff.tasks.splits import Half
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class TracedTask:
+    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with reasons)."""
+
+    name: str
+    form: Format
+    source: str
+    split: str
+    licence: str
+    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Scores before softmax, float32, ``[depth 0..L, question, option]``: logits of the options' tokens (*letter*, *first_token*) or
+    normalised log-likelihoods (*cloze*). Absent options are False in `mask` and nan in `scores`.
+
+    `option_mass` is the probability that the whole vocabulary's softmax gives to the options together, nan where it was not
+    computed. `task_of` names each question's task.
+    """
+
+    scores: Float[np.ndarray, "depth question option"]
+    mask: Bool[np.ndarray, "question option"]
+    gold: Int[np.ndarray, " question"]
+    option_mass: Float[np.ndarray, "depth question"]
+    questions: tuple[Question, ...]
+    task_of: tuple[str, ...]
+    half_of: tuple[Half, ...]
+    tasks: Mapping[str, TracedTask] = field(default_factory=dict)
+
+    @property
+    def n_layers(self) -> int:
+        """L, the number of transformer blocks."""
+        return len(self.scores) - 1
+
+    def of(self, task: str) -> "Trace":
+        """The part of one task."""
+        keep = np.array([name == task for name in self.task_of])
+        width = int(self.mask[keep].sum(1).max())
+        return Trace(
+            self.scores[:, keep, :width],
+            self.mask[keep, :width],
+            self.gold[keep],
+            self.option_mass[:, keep],
+            _where(self.questions, keep),
+            _where(self.task_of, keep),
+            _where(self.half_of, keep),
+            {task: self.tasks[task]},
+        )
+
+    @staticmethod
+    def joined(parts: "list[Trace]") -> "Trace":
+        """Several tasks in one array, padded to the largest number of options."""
+        width = max(part.mask.shape[1] for part in parts)
+
+        def wide(array: np.ndarray, fill: object) -> np.ndarray:
+            return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])], constant_values=fill)
+
+        return Trace(
+            np.concatenate([wide(p.scores, np.nan) for p in parts], 1),
+            np.concatenate([wide(p.mask, False) for p in parts]),
+            np.concatenate([p.gold for p in parts]),
+            np.concatenate([p.option_mass for p in parts], 1),
+            tuple(q for p in parts for q in p.questions),
+            tuple(t for p in parts for t in p.task_of),
+            tuple(h for p in parts for h in p.half_of),
+            {name: task for p in parts for name, task in p.tasks.items()},
+        )
+
+
+def _where(items: tuple[Item, ...], keep: np.ndarray) -> tuple[Item, ...]:
+    return tuple(item for item, wanted in zip(items, keep, strict=True) if wanted)

@@ -1,0 +1,224 @@
+"""A trace in a run directory: ``trace/`` with the scores, a table per depth, a table per question and a summary."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+from layercliff.metrics import decision
+from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.readout.trace import Trace, TracedTask
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Question
+
+FOLDER = "trace"
+SUMMARY = f"{FOLDER}/summary.json"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A finished trace: what it is about, the scores, what they say, and what it cost.
+
+    `analyses` holds one `Analysis` per task, and ``joint`` when there are several; `cost` the machine, seconds, memory, tokens and versions.
+    """
+
+    subject: Subject
+    trace: Trace
+    analyses: Mapping[str, Analysis]
+    cost: Mapping[str, Any]
+
+    @property
+    def main(self) -> Analysis:
+        """The analysis of the only task, or of all together."""
+        return self.analyses.get("joint") or next(iter(self.analyses.values()))
+
+    @property
+    def transition_depth(self) -> int | None:
+        """T, or None where the model is undecided."""
+        return self.main.transition.depth
+
+    def caption(self, name: str) -> str:
+        """Model, task, split, n, format, dtype and seed in a line, for what a figure shows."""
+        analysis, subject = self.analyses[name], self.subject
+        tasks = subject.tasks if name == "joint" else [task for task in subject.tasks if task.name == name]
+        asked = " + ".join(f"{t.name} ({t.split}, {t.format}{_detail(t.format, subject)})" for t in tasks)
+        return f"{subject.model} · {asked} · n = {analysis.n_questions} · {_precision(subject)} · seed {subject.seed}"
+
+
+def _detail(form: str, subject: Subject) -> str:
+    shots = f", {subject.shots}-shot" if subject.shots else ""
+    return shots + (f", by {subject.normalisation}" if form == "cloze" else "") + (", chat template" if subject.chat else "")
+
+
+def _precision(subject: Subject) -> str:
+    return subject.dtype if subject.dtype == subject.weights_dtype else f"{subject.dtype} from {subject.weights_dtype} weights"
+
+
+def write(run: RunDirectory, traced: Traced) -> None:
+    """Write everything; the summary comes last and says that the rest is complete."""
+    from safetensors.numpy import save_file
+
+    trace = traced.trace
+    arrays = {"scores": trace.scores, "mask": trace.mask, "gold": trace.gold, "option_mass": trace.option_mass}
+    with cache.whole_file(run.path / FOLDER / "trace.safetensors") as partial:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    for name, table in (("depths", depths_table(traced)), ("questions", questions_table(trace)), ("frequency", frequency_table(traced))):
+        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
+            table.write_parquet(partial)
+    run.write_json(SUMMARY, summary(traced))
+
+
+def read(run: RunDirectory) -> Traced | None:
+    """The trace in a run directory, or None where there is no finished one. Its metrics are computed anew from the scores."""
+    from safetensors.numpy import load_file
+
+    subject, content = run.subject(), run.read_json(SUMMARY)
+    if subject is None or content is None:
+        return None
+    folder = run.path / FOLDER
+    try:
+        arrays = load_file(folder / "trace.safetensors")
+        table = pl.read_parquet(folder / "questions.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{folder} is incomplete ({error}): remove it and run the trace again.") from error
+    questions = tuple(Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in table.iter_rows(named=True))
+    tasks = {name: _traced_task(entry) for name, entry in content["traced_tasks"].items()}
+    trace = Trace(
+        arrays["scores"], arrays["mask"], arrays["gold"], arrays["option_mass"], questions, tuple(table["task"]), tuple(table["half"]), tasks
+    )
+    return Traced(subject, trace, analyse(trace, content["resamples"], subject.seed), content["cost"])
+
+
+def _traced_task(entry: dict[str, Any]) -> TracedTask:
+    return TracedTask(**{**entry, "left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
+
+
+def summary(traced: Traced) -> dict[str, Any]:
+    """The content of ``summary.json``; depths that are not finite (undecided) are null."""
+    main, subject = traced.main, traced.subject
+    return {
+        "model": subject.model,
+        "revision": subject.revision,
+        "task": ",".join(task.name for task in subject.tasks),
+        "format": ",".join(dict.fromkeys(task.format for task in subject.tasks)),
+        **figures(main),
+        "tasks": {name: figures(analysis) for name, analysis in traced.analyses.items()},
+        "seconds": traced.cost["seconds"],
+        "peak_memory_bytes": traced.cost["peak_memory_bytes"],
+        "resamples": main.resamples,
+        "dtype": subject.dtype,
+        "seed": subject.seed,
+        "traced_tasks": {name: asdict(task) for name, task in traced.trace.tasks.items()},
+        "cost": dict(traced.cost),
+    }
+
+
+def figures(analysis: Analysis) -> dict[str, Any]:
+    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last depth."""
+    transition, jump = analysis.transition, analysis.jump
+    decided = transition.depth is not None
+    return {
+        "n_questions": analysis.n_questions,
+        "n_groups": analysis.n_groups,
+        "n_layers": analysis.n_layers,
+        "chance": analysis.chance,
+        "accuracy": float(analysis.accuracy.point[-1]),
+        "accuracy_low": float(analysis.accuracy.low[-1]),
+        "accuracy_high": float(analysis.accuracy.high[-1]),
+        "decision_margin": float(analysis.margin.point[-1]),
+        "decision_margin_low": float(analysis.margin.low[-1]),
+        "decision_margin_high": float(analysis.margin.high[-1]),
+        "transition_depth": transition.depth,
+        "transition_depth_low": _depth(transition.low),
+        "transition_depth_high": _depth(transition.high),
+        "transition_undecided_share": transition.undecided_share,
+        "silent_phase": [0, transition.depth] if decided else None,
+        "decisive_phase": [transition.depth, analysis.n_layers] if decided else None,
+        "jump_block": jump.block,
+        "jump_block_low": jump.block_low,
+        "jump_block_high": jump.block_high,
+        "jump_rise": jump.rise,
+        "jump_rise_low": jump.rise_interval[0],
+        "jump_rise_high": jump.rise_interval[1],
+        "jump_sharpness": jump.sharpness,
+        "jump_sharpness_low": jump.sharpness_interval[0],
+        "jump_sharpness_high": jump.sharpness_interval[1],
+        "option_mass": _number(analysis.option_mass[-1]),
+    }
+
+
+def _depth(value: float) -> int | None:
+    return int(value) if np.isfinite(value) else None
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def depths_table(traced: Traced) -> pl.DataFrame:
+    """One row per analysis and depth, with intervals; ``block`` is the 0-based block whose output the depth is (null at 0)."""
+    frames = []
+    for name, analysis in traced.analyses.items():
+        curves = {"margin": analysis.margin, "margin_logit": analysis.margin_logit, "accuracy": analysis.accuracy}
+        if analysis.frequency is not None:
+            curves |= {"kl": analysis.frequency.kl, "js": analysis.frequency.js}
+        columns: dict[str, Any] = {"task": [name] * (analysis.n_layers + 1), "depth": range(analysis.n_layers + 1)}
+        columns["block"] = [None, *range(analysis.n_layers)]
+        for label, values in curves.items():
+            columns |= {label: values.point, f"{label}_low": values.low, f"{label}_high": values.high}
+        columns["chance"] = [analysis.chance] * (analysis.n_layers + 1)
+        columns["option_mass"] = [_number(value) for value in analysis.option_mass]
+        frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "option_mass": pl.Float64}))
+    return pl.concat(frames, how="diagonal")
+
+
+def frequency_table(traced: Traced) -> pl.DataFrame:
+    """One row per task, depth and answer category: how often it wins, is offered and is gold."""
+    columns = {"task": pl.String, "depth": pl.Int64, "answer": pl.String}
+    columns |= dict.fromkeys(("share", "low", "high", "offered", "gold"), pl.Float64)
+    rows = [
+        (name, depth, label, of.share[depth, c], of.low[depth, c], of.high[depth, c], of.offered[c], of.gold[c])
+        for name, analysis in traced.analyses.items()
+        if (of := analysis.frequency) is not None
+        for depth in range(analysis.n_layers + 1)
+        for c, label in enumerate(of.labels)
+    ]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def questions_table(trace: Trace) -> pl.DataFrame:
+    """One row per question: what was asked, what the model answered, its margin at the last depth and the depth it is decided from."""
+    probabilities = decision.probabilities(trace.scores, trace.mask)
+    margins = decision.margin(probabilities, trace.mask, trace.gold)
+    decided = decision.decided_from(margins)
+    return pl.DataFrame(
+        {
+            "task": trace.task_of,
+            "id": [q.id for q in trace.questions],
+            "group": [q.group for q in trace.questions],
+            "half": trace.half_of,
+            "text": [q.text for q in trace.questions],
+            "options": [list(q.options) for q in trace.questions],
+            "gold": trace.gold,
+            "predicted": probabilities[-1].argmax(1),
+            "correct": decision.correctness(trace.scores, trace.mask, trace.gold)[-1],
+            "margin": margins[-1],
+            "decided_from": [int(depth) if depth >= 0 else None for depth in decided],
+            "option_mass": [_number(value) for value in trace.option_mass[-1]],
+        },
+        schema_overrides={"decided_from": pl.Int64, "option_mass": pl.Float64},
+    )
+
+
+def open_run(path: Path) -> RunDirectory:
+    """A run directory that exists. Raises `RunError` otherwise."""
+    run = RunDirectory(path)
+    if run.subject() is None:
+        raise RunError(f"{path} is no run directory: it holds no run.yaml; make one with `layercliff trace --out {path}`.")
+    return run

@@ -1,0 +1,136 @@
+"""The run directory: one subject, a folder per verb, and a journal that makes finished work survive a crash."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+
+SUBJECT = "run.yaml"
+
+
+class RunDirectory:
+    """A directory that holds the results of one subject, as ``run.yaml`` in it says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def subject(self) -> Subject | None:
+        """The subject kept here, if any. Raises `RunError` for a ``run.yaml`` that is not one."""
+        file = self.path / SUBJECT
+        if not file.exists():
+            return None
+        try:
+            return Subject.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RunError(f"{file} was not written by this version of layercliff: choose another --out, or remove the directory.") from error
+
+    def claim(self, subject: Subject) -> None:
+        """Make the directory this subject's, or check that it is.
+
+        Raises `RunError` when it holds another subject, or files that no run wrote.
+        """
+        kept = self.subject()
+        if kept is None:
+            if self.path.is_file():
+                raise RunError(f"{self.path} is a file: --out takes a directory.")
+            if self.path.exists() and any(not p.name.startswith(".") for p in self.path.iterdir()):
+                raise RunError(f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out.")
+            self.write_text(SUBJECT, yaml.safe_dump(subject.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        elif differences := subject.differences(kept):
+            raise RunError(f"{self.path} holds another run: {'; '.join(differences)}. Choose another --out.")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing here meanwhile. Raises `RunError` when one already does."""
+        with cache.disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise RunError(f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file whole or not at all."""
+        with cache.whole_file(self.path / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write strict JSON, whole or not at all: numbers that are not finite must have been made null."""
+        self.write_text(name, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file here, or None."""
+        file = self.path / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+class Journal:
+    """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns."""
+
+    def __init__(self, file: Path) -> None:
+        with cache.disk_errors(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._file = file
+            self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(self._file)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
+        except sqlite3.DatabaseError as error:
+            raise RunError(f"The journal {self._file} is damaged ({error}): remove it and run again.") from error
+        return connection
+
+    def get(self, key: str) -> dict[str, np.ndarray] | None:
+        """The arrays kept under `key`, if any."""
+        from safetensors.numpy import load
+
+        found = self._connection.execute("SELECT arrays FROM done WHERE key = ?", (key,)).fetchone()
+        return load(found[0]) if found else None
+
+    def put(self, key: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep `arrays` under `key`. Raises `RunError` on a full disk."""
+        from safetensors.numpy import save
+
+        try:
+            with self._connection:
+                self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, save(arrays)))
+        except sqlite3.OperationalError as error:
+            raise RunError(f"The journal {self._file} cannot be written ({error}): free some space and run the same command again; what was finished is kept.") from error
+
+    def remove(self) -> None:
+        """Forget everything: the result it led to has been written."""
+        self.close()
+        self._file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def key(*parts: object) -> str:
+    """A journal key from everything that determines a piece of work."""
+    return hashlib.sha256("\0".join(map(repr, parts)).encode()).hexdigest()
