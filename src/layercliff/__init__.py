@@ -1,0 +1,60 @@
+"""layercliff: where a language model's decision forms, and how many blocks can go before it collapses.
+
+>>> import layercliff
+>>> traced = layercliff.trace("gemma-3-270m", "cities")  # doctest: +SKIP
+>>> traced.transition_depth  # doctest: +SKIP
+13
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from layercliff.errors import LayercliffError as LayercliffError
+    from layercliff.errors import ModelError as ModelError
+    from layercliff.errors import RunError as RunError
+    from layercliff.errors import TaskError as TaskError
+    from layercliff.metrics.analysis import Analysis as Analysis
+    from layercliff.models.loading import load as load
+    from layercliff.models.model import Model as Model
+    from layercliff.readout.trace import Trace as Trace
+    from layercliff.results.traced import Traced as Traced
+    from layercliff.tasks.question import Question as Question
+    from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.plan import Plan as Plan
+    from layercliff.verbs.plan import plan as plan
+    from layercliff.verbs.trace import trace as trace
+
+_PUBLIC = {
+    "Analysis": "metrics.analysis",
+    "LayercliffError": "errors",
+    "Model": "models.model",
+    "ModelError": "errors",
+    "Plan": "verbs.plan",
+    "Question": "tasks.question",
+    "RunError": "errors",
+    "Task": "tasks.question",
+    "TaskError": "errors",
+    "Trace": "readout.trace",
+    "Traced": "results.traced",
+    "figures": "verbs.figures",
+    "load": "models.loading",
+    "plan": "verbs.plan",
+    "trace": "verbs.trace",
+}
+__all__ = list(_PUBLIC)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

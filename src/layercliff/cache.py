@@ -29,7 +29,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LayercliffError(f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept.") from error
+            raise LayercliffError(
+                f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept."
+            ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise LayercliffError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
         raise
@@ -42,7 +44,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            partial.touch()
+            mode = partial.stat().st_mode  # what the user's umask gives; some libraries write files for the owner alone
             yield partial
+            partial.chmod(mode)
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -80,4 +85,3 @@ def require_space(path: Path, needed: int, what: str) -> None:
         raise LayercliffError(
             f"{what} needs {needed / 1e9:.1f} GB and the disk holding {existing} has {free / 1e9:.1f} GB free: free some space, or move the cache with --cache-dir or {ENVIRONMENT}."
         )
-

@@ -41,7 +41,11 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
     def differences(self, other: "Subject") -> list[str]:
         """What differs between two subjects, as ``field is A there and B here`` phrases."""
         here, there = self.model_dump(), other.model_dump()
-        return [f"{name} is {_short(there[name])} there and {_short(here[name])} here" for name in here if here[name] != there[name]]
+        return [
+            f"{name} is {_short(there[name])} there and {_short(here[name])} here"
+            for name in here
+            if here[name] != there[name]
+        ]
 
 
 def _short(value: object) -> str:

@@ -39,8 +39,27 @@ def fetch(package: Package, target: Path) -> Path:
         wheel.unlink()
     with cache.whole_file(target / f"{name}.txt") as pins:
         pins.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    command += ["--no-cache-dir", "--progress-bar", "off", "--disable-pip-version-check", "--dest", str(target), "-r", str(target / f"{name}.txt")]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+    ]
+    command += [
+        "--no-cache-dir",
+        "--progress-bar",
+        "off",
+        "--disable-pip-version-check",
+        "--dest",
+        str(target),
+        "-r",
+        str(target / f"{name}.txt"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     (target / f"{name}.txt").unlink(missing_ok=True)
     wheels = list(target.glob(pattern))
@@ -54,7 +73,9 @@ def _download_failure(package: Package, stderr: str) -> str:
     if "DO NOT MATCH THE HASHES" in stderr:
         return f"{wanted}: its bytes differ from the pinned sha256 {package.sha256}; it was altered on the way or at the source, so it is not used."
     if "No space left" in stderr:
-        return f"{wanted}: the disk is full; free some space, or move the cache with --cache-dir or {cache.ENVIRONMENT}."
+        return (
+            f"{wanted}: the disk is full; free some space, or move the cache with --cache-dir or {cache.ENVIRONMENT}."
+        )
     if "No module named pip" in stderr:
         return f"{wanted}: this Python has no pip; run `{sys.executable} -m ensurepip`."
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
@@ -87,7 +108,9 @@ def member(archive: zipfile.ZipFile, ending: str) -> str:
             raise LayercliffError(f"The archive {archive.filename} holds the unsafe path {name!r}: it is not unpacked.")
     found = [name for name in names if re.search(f"{ending}$", name)]
     if len(found) != 1:
-        raise LayercliffError(f"The archive {archive.filename} holds {len(found)} files ending in {ending!r} where one was expected.")
+        raise LayercliffError(
+            f"The archive {archive.filename} holds {len(found)} files ending in {ending!r} where one was expected."
+        )
     return found[0]
 
 

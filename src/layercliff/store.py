@@ -34,7 +34,9 @@ class RunDirectory:
         try:
             return Subject.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
         except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RunError(f"{file} was not written by this version of layercliff: choose another --out, or remove the directory.") from error
+            raise RunError(
+                f"{file} was not written by this version of layercliff: choose another --out, or remove the directory."
+            ) from error
 
     def claim(self, subject: Subject) -> None:
         """Make the directory this subject's, or check that it is.
@@ -46,8 +48,12 @@ class RunDirectory:
             if self.path.is_file():
                 raise RunError(f"{self.path} is a file: --out takes a directory.")
             if self.path.exists() and any(not p.name.startswith(".") for p in self.path.iterdir()):
-                raise RunError(f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out.")
-            self.write_text(SUBJECT, yaml.safe_dump(subject.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+                raise RunError(
+                    f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out."
+                )
+            self.write_text(
+                SUBJECT, yaml.safe_dump(subject.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+            )
         elif differences := subject.differences(kept):
             raise RunError(f"{self.path} holds another run: {'; '.join(differences)}. Choose another --out.")
 
@@ -60,7 +66,9 @@ class RunDirectory:
             try:
                 lock.acquire()
             except Timeout as error:
-                raise RunError(f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out.") from error
+                raise RunError(
+                    f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out."
+                ) from error
         try:
             yield
         finally:
@@ -114,7 +122,9 @@ class Journal:
             with self._connection:
                 self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, save(arrays)))
         except sqlite3.OperationalError as error:
-            raise RunError(f"The journal {self._file} cannot be written ({error}): free some space and run the same command again; what was finished is kept.") from error
+            raise RunError(
+                f"The journal {self._file} cannot be written ({error}): free some space and run the same command again; what was finished is kept."
+            ) from error
 
     def remove(self) -> None:
         """Forget everything: the result it led to has been written."""

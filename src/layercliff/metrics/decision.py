@@ -56,4 +56,4 @@ def _is_gold(mask: Mask, gold: Gold) -> Mask:
 
 
 def _of_gold(values: Scores, gold: Gold) -> PerQuestion:
-    return np.take_along_axis(values, gold[None, :, None], axis=2)[..., 0]
+    return np.asarray(np.take_along_axis(values, gold[None, :, None], axis=2)[..., 0])

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from layercliff.metrics.decision import Scores
-from layercliff.metrics.statistics import Curve, Resamples, curve, percentile_interval
+from layercliff.metrics.statistics import Curve, Resamples, percentile_interval, shifted_curve
 from layercliff.tasks.question import LETTERS, Format, Question
 
 SMOOTHING = 0.5
@@ -56,7 +56,9 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
     if len(labels) < len(offered):
         labels.append(RARE)
     rare = len(labels) - 1
-    index = np.array([[number.get(q.options[k], rare) if k < len(q.options) else -1 for k in range(most)] for q in questions])
+    index = np.array(
+        [[number.get(q.options[k], rare) if k < len(q.options) else -1 for k in range(most)] for q in questions]
+    )
     return Categories(tuple(labels), index, np.ones(len(questions), dtype=bool))
 
 
@@ -71,16 +73,22 @@ def chance(questions: Sequence[Question], form: Format) -> float:
     return max(float(np.mean([1 / len(q.options) for q in questions])), constant_answer_accuracy(questions, form))
 
 
-def option_frequency(votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples) -> OptionFrequency:
+def option_frequency(
+    votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples
+) -> OptionFrequency:
     """Count the votes of every depth by category, with intervals from `resamples`."""
     depths, n_categories = len(votes), len(kinds.labels)
     rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
     category = kinds.index[rows, columns]
     weight = kinds.counted.astype(np.float64)
-    sizes = resamples.counts @ np.bincount(resamples.index, weight, resamples.counts.shape[1])  # counted questions per resample
+    sizes = resamples.counts @ np.bincount(
+        resamples.index, weight, resamples.counts.shape[1]
+    )  # counted questions per resample
 
     def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
-        return sparse.csr_array((values, (resamples.index[rows], category)), shape=(resamples.counts.shape[1], n_categories))
+        return sparse.csr_array(
+            (values, (resamples.index[rows], category)), shape=(resamples.counts.shape[1], n_categories)
+        )
 
     share, low, high, kl, js = (np.zeros((depths, n)) for n in (n_categories, n_categories, n_categories, 1, 1))
     kl_samples, js_samples = np.zeros((2, len(resamples.counts), depths))
@@ -98,17 +106,29 @@ def option_frequency(votes: Scores, gold: Int[np.ndarray, " question"], kinds: C
         kl_samples[:, depth], js_samples[:, depth] = (f(samples, gold_samples) for f in (kl_divergence, js_divergence))
     offered = np.asarray(counts(np.ones(len(rows))).sum(0)).ravel() / n
     return OptionFrequency(
-        kinds.labels, share, low, high, offered, gold_total / n, int(n), curve(kl[:, 0], kl_samples), curve(js[:, 0], js_samples)
+        kinds.labels,
+        share,
+        low,
+        high,
+        offered,
+        gold_total / n,
+        int(n),
+        shifted_curve(kl[:, 0], kl_samples),
+        shifted_curve(js[:, 0], js_samples),
     )
 
 
-def kl_divergence(counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest"]:
+def kl_divergence(
+    counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
+) -> Float[np.ndarray, "*rest"]:
     """KL( OF || Q ) in nats, with 1/2 added to every count on both sides."""
     p, q = _smoothed(counts), _smoothed(gold)
     return np.asarray((p * np.log(p / q)).sum(-1))
 
 
-def js_divergence(counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest"]:
+def js_divergence(
+    counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
+) -> Float[np.ndarray, "*rest"]:
     """The Jensen-Shannon divergence of the same two distributions, in nats."""
     p, q = _smoothed(counts), _smoothed(gold)
     middle = (p + q) / 2

@@ -38,7 +38,9 @@ class Jump:
     sharpness_interval: tuple[float, float]
 
 
-def transition_depths(margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float) -> Float[np.ndarray, "*rest"]:
+def transition_depths(
+    margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float
+) -> Float[np.ndarray, "*rest"]:
     """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }; infinite where there is none (undecided)."""
     holds = (margin > 0) & (accuracy > chance)
     first = stays_from(np.moveaxis(holds, -1, 0))
@@ -56,10 +58,14 @@ def transition(
     point = float(transition_depths(margin, accuracy, chance))
     samples = transition_depths(margin_samples, accuracy_samples, chance)
     low, high = percentile_interval(samples)
-    return Transition(int(point) if np.isfinite(point) else None, float(low), float(high), float(np.isinf(samples).mean()))
+    return Transition(
+        int(point) if np.isfinite(point) else None, float(low), float(high), float(np.isinf(samples).mean())
+    )
 
 
-def rises(margin: Float[np.ndarray, "*rest depth"]) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+def rises(
+    margin: Float[np.ndarray, "*rest depth"],
+) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
     """Block of the largest rise, that rise, and its share of the sum of all rises (0 where nothing rises)."""
     steps = np.diff(margin, axis=-1)
     largest = steps.max(-1)
@@ -72,7 +78,15 @@ def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, 
     block, rise, sharpness = rises(margin)
     blocks, rise_samples, sharpness_samples = rises(margin_samples)
     block_low, block_high = percentile_interval(blocks.astype(np.float64))
-    return Jump(int(block), int(block_low), int(block_high), float(rise), _pair(rise_samples), float(sharpness), _pair(sharpness_samples))
+    return Jump(
+        int(block),
+        int(block_low),
+        int(block_high),
+        float(rise),
+        _pair(rise_samples),
+        float(sharpness),
+        _pair(sharpness_samples),
+    )
 
 
 def _pair(samples: Float[np.ndarray, " resample"]) -> tuple[float, float]:

@@ -43,7 +43,9 @@ class Curve:
     high: Float[np.ndarray, " depth"]
 
 
-def percentile_interval(samples: Float[np.ndarray, "resample *rest"], level: float = LEVEL) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+def percentile_interval(
+    samples: Float[np.ndarray, "resample *rest"], level: float = LEVEL
+) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
     """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred, so that depths stay whole
     numbers and an infinite one (undecided) stays infinite."""
     tail = (1 - level) / 2
@@ -54,3 +56,10 @@ def percentile_interval(samples: Float[np.ndarray, "resample *rest"], level: flo
 def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
     """A point estimate with the interval of its resamples."""
     return Curve(point, *percentile_interval(samples))
+
+
+def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
+    """`curve` for a divergence: resampling makes counts rougher and so every divergence larger, which would push a percentile
+    interval off its own estimate; the samples are therefore shifted by their bias, mean minus estimate, and cut off at 0."""
+    low, high = percentile_interval(samples - (samples.mean(0) - point))
+    return Curve(point, np.clip(low, 0, None), high)

@@ -71,10 +71,12 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     config = text_config(network.config)
     if getattr(network.config, "is_encoder_decoder", False):
         raise ModelError(f"{name} is an encoder-decoder: layercliff reads decoder-only (causal) language models.")
-    head = network.get_output_embeddings()
+    head: nn.Module | None = network.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
-        raise ModelError(f"{name} has no unembedding (output embeddings): load it as a causal language model, with its head.")
-    path, blocks = _blocks(network, config)
+        raise ModelError(
+            f"{name} has no unembedding (output embeddings): load it as a causal language model, with its head."
+        )
+    path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
     dtype = dtype or next(blocks.parameters()).dtype
     around = tuple(child for child in owner.children() if child is not blocks and any(True for _ in child.parameters()))
@@ -86,19 +88,29 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     unembedding = Unembedding.of(nn.Sequential(*tail), head, softcap=softcap)
     found = Anatomy(network.base_model, blocks, path, around, unembedding, dtype)
     scale = _logit_scale(found, config, hidden, logits)
-    found = Anatomy(network.base_model, blocks, path, around, Unembedding.of(nn.Sequential(*tail), head, scale, softcap), dtype)
+    found = Anatomy(
+        network.base_model, blocks, path, around, Unembedding.of(nn.Sequential(*tail), head, scale, softcap), dtype
+    )
     _prove(found, name, hidden, logits)
     return found
 
 
-def _blocks(network: PreTrainedModel, config: PretrainedConfig) -> tuple[str, nn.ModuleList]:
-    count = config.num_hidden_layers
+def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """The list of transformer blocks with its path: as long as the configuration says, inside no other list, the heaviest of such.
+
+    Raises `ModelError` naming the lists found.
+    """
+    count = text_config(network.config).num_hidden_layers
     lists = {path: module for path, module in network.named_modules() if isinstance(module, nn.ModuleList)}
-    outermost = {path: module for path, module in lists.items() if not any(path.startswith(f"{other}.") for other in lists)}
+    outermost = {
+        path: module for path, module in lists.items() if not any(path.startswith(f"{other}.") for other in lists)
+    }
     fitting = {path: module for path, module in outermost.items() if len(module) == count}
     if not fitting:
         lengths = ", ".join(f"{path} ({len(module)})" for path, module in outermost.items()) or "none at all"
-        raise ModelError(f"{type(network).__name__} has no list of {count} transformer blocks; the lists found are: {lengths}.")
+        raise ModelError(
+            f"{type(network).__name__} has no list of {count} transformer blocks; the lists found are: {lengths}."
+        )
     path = max(fitting, key=lambda path: sum(p.numel() for p in fitting[path].parameters()))
     return path, fitting[path]
 
@@ -115,7 +127,11 @@ def _observe(
         stack.callback(blocks[-1].register_forward_hook(lambda _m, _a, out: last.append(_hidden(out))).remove)
         for child in owner.children():
             if child is not blocks and child is not head:
-                stack.callback(child.register_forward_hook(lambda m, _a, _o: tail.append(m) if last and not headed else None).remove)
+                stack.callback(
+                    child.register_forward_hook(
+                        lambda m, _a, _o: tail.append(m) if last and not headed else None
+                    ).remove
+                )
         stack.callback(head.register_forward_pre_hook(lambda _m, _a: headed.append(True)).remove)
         logits = network(input_ids=ids, use_cache=False).logits
     if not last:
@@ -134,7 +150,9 @@ def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
         return
     for name, parameter in network.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise ModelError(f"The weights of {name} hold NaN or infinity: the checkpoint is damaged; fetch or convert it again.")
+            raise ModelError(
+                f"The weights of {name} hold NaN or infinity: the checkpoint is damaged; fetch or convert it again."
+            )
     raise ModelError("The model's logits hold NaN or infinity although its weights are finite: use --dtype float32.")
 
 

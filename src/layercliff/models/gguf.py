@@ -23,7 +23,9 @@ def convert(file: Path, target: Path) -> None:
             raise ModelError(f"{file} is not a GGUF file: its first four bytes are not 'GGUF'.")
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
-        model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+        )
         tokenizer = AutoTokenizer.from_pretrained(**where)
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{file} cannot be read by transformers: {str(error).splitlines()[0]}.") from error

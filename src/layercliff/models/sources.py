@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from layercliff.errors import ModelError, nearest
 from layercliff.models import gguf, packaged
@@ -50,7 +50,9 @@ def resolve(name: str) -> Source:
         raise ModelError(f"There is no model at {name}: check the path.")
     if name.count("/") == 1:
         return Source(name, "hub")
-    raise ModelError(f"There is no model named {name!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name.")
+    raise ModelError(
+        f"There is no model named {name!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name."
+    )
 
 
 def locate(name: str, report: Report = silent) -> Located:
@@ -64,11 +66,15 @@ def locate(name: str, report: Report = silent) -> Located:
         return Located(name, str(entry.fetch(report)), f"sha256:{entry.sha256[:16]}")
     if source.kind == "gguf":
         directory = gguf.checkpoint(Path(name).expanduser(), report)
-        return Located(name, str(directory), f"sha256:{json.loads((directory / 'source.json').read_text())['sha256'][:16]}")
+        return Located(
+            name, str(directory), f"sha256:{json.loads((directory / 'source.json').read_text())['sha256'][:16]}"
+        )
     if source.kind == "directory":
         directory = Path(name).expanduser()
         if not list(directory.glob("*.safetensors")):
-            raise ModelError(f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True).")
+            raise ModelError(
+                f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True)."
+            )
         return Located(name, str(directory), digest(directory))
     return _hub(name)
 
@@ -98,63 +104,13 @@ def _hub(name: str) -> Located:
     try:
         directory = Path(snapshot_download(name, allow_patterns=wanted))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
-        raise ModelError(f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}.") from error
+        raise ModelError(
+            f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}."
+        ) from error
     except HfHubHTTPError as error:
-        raise ModelError(f"The hub refused {name} ({str(error).splitlines()[0]}): check the name, and log in with `hf auth login` if it is gated.") from error
+        raise ModelError(
+            f"The hub refused {name} ({str(error).splitlines()[0]}): check the name, and log in with `hf auth login` if it is gated."
+        ) from error
     if not list(directory.glob("*.safetensors")):
         raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
     return Located(name, str(directory), f"commit:{directory.name}")
-
-
-def load(name: str, dtype: str = "float32", weights_dtype: str | None = None, device: str = "auto", trust_remote_code: bool = False, report: Report = silent) -> "Any":
-    """Load a model and dissect it.
-
-    `dtype` is what the blocks compute in, `weights_dtype` what the weights are stored in (default: the same),
-    `device` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Code that comes with a model runs only with `trust_remote_code`.
-
-    **Returns** a `layercliff.models.model.Model`. Raises `ModelError`.
-    """
-    return load_located(locate(name, report), dtype, weights_dtype, device, trust_remote_code)
-
-
-def load_located(located: Located, dtype: str = "float32", weights_dtype: str | None = None, device: str = "auto", trust_remote_code: bool = False) -> "Any":
-    """`load` for a model that is on this machine already."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from layercliff.models.model import Model
-
-    place = choose_device(device)
-    try:
-        network, info = AutoModelForCausalLM.from_pretrained(
-            located.location,
-            dtype=getattr(torch, weights_dtype or dtype),
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(located.location, trust_remote_code=trust_remote_code)
-        network = network.to(place)
-    except torch.OutOfMemoryError as error:
-        raise ModelError(f"The weights of {located.name} do not fit on {place}: store them with --weights-dtype bfloat16 or use --device cpu.") from error
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        if "trust_remote_code" in str(error):
-            raise ModelError(f"{located.name} comes with its own code, which is not run unless you trust it: --trust-remote-code.") from error
-        raise ModelError(f"The model {located.name} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(f"The checkpoint of {located.name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): it is incomplete.")
-    return Model.of(network, tokenizer, located.name, located.revision, getattr(torch, dtype))
-
-
-def choose_device(device: str) -> Any:
-    """The torch device meant by `device`; ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine lacks."""
-    import torch
-
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"The device {device!r} is not available here: use cpu, or one this machine has.") from error
-    return place

@@ -24,7 +24,9 @@ class Unembedding:
     softcap: float | None = None
 
     @staticmethod
-    def of(final_norm: nn.Module, head: nn.Module, logit_scale: float = 1.0, softcap: float | None = None) -> "Unembedding":
+    def of(
+        final_norm: nn.Module, head: nn.Module, logit_scale: float = 1.0, softcap: float | None = None
+    ) -> "Unembedding":
         """Copy `final_norm` in float32; `head` is shared with the model and not copied."""
         return Unembedding(copy.deepcopy(final_norm).float().requires_grad_(False), head, logit_scale, softcap)
 

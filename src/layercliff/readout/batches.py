@@ -10,6 +10,9 @@ from torch import Tensor
 from layercliff.readout.encode import Row
 
 DEFAULT_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
+ENOUGH_TOKENS = (
+    512  # a batch of so many tokens multiplies matrices at full rate: rather than pad it further, begin another
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ def plan(rows: Sequence[Row], budget: int) -> tuple[Batch, ...]:
     batches: list[Batch] = []
     pending: list[Row] = []
     for row in sorted(rows, key=lambda row: (-len(row.tokens), row.question, row.option or 0)):
-        if pending and (len(pending) + 1) * len(pending[0].tokens) > budget:
+        longest = len(pending[0].tokens) if pending else 0
+        full = (len(pending) + 1) * longest > budget
+        if pending and (full or (len(row.tokens) < longest and len(pending) * longest >= ENOUGH_TOKENS)):
             batches.append(Batch(tuple(pending)))
             pending = []
         pending.append(row)

@@ -32,7 +32,9 @@ class Encoded:
     left_out: tuple[tuple[int, str], ...]
 
 
-def encode(prompts: Sequence[Prompt], form: Format, tokenizer: PreTrainedTokenizerBase, max_positions: int | None = None) -> Encoded:
+def encode(
+    prompts: Sequence[Prompt], form: Format, tokenizer: PreTrainedTokenizerBase, max_positions: int | None = None
+) -> Encoded:
     """Tokenise prompt + continuation and look at what follows the prompt's tokens.
 
     *first_token* leaves out questions whose options share their first token. Raises `TaskError` for letters that share a
@@ -48,7 +50,10 @@ def encode(prompts: Sequence[Prompt], form: Format, tokenizer: PreTrainedTokeniz
         if form == "cloze":
             rows += [_continuation(index, option, context, whole) for option, whole in enumerate(options)]
             continue
-        starts = [whole[len(context)] if whole[: len(context)] == context and len(whole) > len(context) else None for whole in options]
+        starts = [
+            whole[len(context)] if whole[: len(context)] == context and len(whole) > len(context) else None
+            for whole in options
+        ]
         problem = _letters(tokenizer, context, options, starts) if form == "letter" else _first_tokens(starts)
         if problem and form == "letter":
             raise TaskError(problem)
@@ -62,7 +67,9 @@ def encode(prompts: Sequence[Prompt], form: Format, tokenizer: PreTrainedTokeniz
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], prompts: Sequence[Prompt]) -> list[list[int]]:
     special = not any(p.templated for p in prompts)
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=special, return_attention_mask=False).input_ids if texts else []
+    ids: list[list[int]] = (
+        tokenizer(texts, add_special_tokens=special, return_attention_mask=False).input_ids if texts else []
+    )
     return ids
 
 
@@ -73,7 +80,9 @@ def _continuation(question: int, option: int, context: list[int], whole: list[in
     return Row(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
 
 
-def _letters(tokenizer: PreTrainedTokenizerBase, context: list[int], options: list[list[int]], starts: list[int | None]) -> str | None:
+def _letters(
+    tokenizer: PreTrainedTokenizerBase, context: list[int], options: list[list[int]], starts: list[int | None]
+) -> str | None:
     name = getattr(tokenizer, "name_or_path", "") or "unnamed"
     who = f"The tokenizer {type(tokenizer).__name__} ({name})"
     cure = "use --format cloze or first_token."
@@ -96,7 +105,9 @@ def _first_tokens(starts: list[int | None]) -> str | None:
 def _check_length(rows: Sequence[Row], max_positions: int | None) -> None:
     longest = max((len(row.tokens) for row in rows), default=0)
     if max_positions is not None and longest > max_positions:
-        raise TaskError(f"The longest prompt has {longest} tokens and the model reads at most {max_positions}: use fewer --shots.")
+        raise TaskError(
+            f"The longest prompt has {longest} tokens and the model reads at most {max_positions}: use fewer --shots."
+        )
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:

@@ -34,7 +34,14 @@ class Reading:
 class Reader:
     """Reads batches of one format through a lens. Out of memory, it halves the batch and goes on, telling `note` once."""
 
-    def __init__(self, model: Model, lens: Lens, form: Format, option_mass: OptionMass = "last", note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        lens: Lens,
+        form: Format,
+        option_mass: OptionMass = "last",
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.budget: int | None = None
 
@@ -48,9 +55,13 @@ class Reader:
             if not _out_of_memory(error):
                 raise
         if len(batch.rows) == 1:
-            raise ModelError(f"A single row of {batch.padded_tokens} tokens does not fit in memory on {self.model.device}: store the weights with --weights-dtype bfloat16, or use another --device.")
+            raise ModelError(
+                f"A single row of {batch.padded_tokens} tokens does not fit in memory on {self.model.device}: store the weights with --weights-dtype bfloat16, or use another --device."
+            )
         if self.budget is None:
-            self.note(f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set --batch-tokens {batch.padded_tokens // 2} next time.")
+            self.note(
+                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set --batch-tokens {batch.padded_tokens // 2} next time."
+            )
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -64,7 +75,9 @@ class Reader:
         reading = visit.reading()
         known = np.array([[index < len(row.targets) for index in range(reading.scores.shape[2])] for row in batch.rows])
         if not np.isfinite(reading.scores[:, known if self.form != "cloze" else known[:, :1]]).all():
-            raise ModelError(f"{self.model.name} gave scores that are NaN or infinite in {self.model.dtype}: use --dtype float32.")
+            raise ModelError(
+                f"{self.model.name} gave scores that are NaN or infinite in {self.model.dtype}: use --dtype float32."
+            )
         return reading
 
     def wants_mass(self, depth: int) -> bool:
@@ -80,8 +93,12 @@ class _ChoiceVisit:
         self.rows = torch.arange(len(batch.rows), device=device)
         self.last = torch.tensor([len(row.tokens) - 1 for row in batch.rows], device=device)
         most = max(len(row.targets) for row in batch.rows)
-        self.tokens = torch.tensor([row.targets + (0,) * (most - len(row.targets)) for row in batch.rows], device=device)
-        self.absent = torch.tensor([[index >= len(row.targets) for index in range(most)] for row in batch.rows], device=device)
+        self.tokens = torch.tensor(
+            [row.targets + (0,) * (most - len(row.targets)) for row in batch.rows], device=device
+        )
+        self.absent = torch.tensor(
+            [[index >= len(row.targets) for index in range(most)] for row in batch.rows], device=device
+        )
         self.readable: list[Tensor] = []
         self.mass: list[Tensor] = []
 
@@ -108,14 +125,18 @@ class _ContinuationVisit:
         device = reader.model.device
         lengths = [len(row.targets) for row in batch.rows]
         self.rows = torch.repeat_interleave(torch.arange(self.n_rows), torch.tensor(lengths)).to(device)
-        self.positions = torch.tensor([p for row in batch.rows for p in range(len(row.tokens) - len(row.targets), len(row.tokens))], device=device)
+        self.positions = torch.tensor(
+            [p for row in batch.rows for p in range(len(row.tokens) - len(row.targets), len(row.tokens))], device=device
+        )
         self.targets = torch.tensor([target for row in batch.rows for target in row.targets], device=device)
         self.sums: list[Tensor] = []
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
         readable = lens.readable(depth, hidden[self.rows, self.positions])
-        log_probability = lens.unembedding.tokens(readable, self.targets[:, None])[:, 0] - lens.unembedding.log_normaliser(readable)
+        log_probability = lens.unembedding.tokens(readable, self.targets[:, None])[
+            :, 0
+        ] - lens.unembedding.log_normaliser(readable)
         self.sums.append(torch.zeros(self.n_rows, device=readable.device).index_add_(0, self.rows, log_probability))
 
     def reading(self) -> Reading:
@@ -125,10 +146,17 @@ class _ContinuationVisit:
 
 def _out_of_memory(error: Exception) -> bool:
     """CUDA raises its own class; on the CPU torch raises a RuntimeError whose text names the allocator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "can't allocate memory" in str(error)
+        or "not enough memory" in str(error)
+    )
 
 
 def _join(first: Reading, second: Reading) -> Reading:
     most = max(first.scores.shape[2], second.scores.shape[2])
-    padded = [np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan) for r in (first, second)]
+    padded = [
+        np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)
+        for r in (first, second)
+    ]
     return Reading(np.concatenate(padded, 1), np.concatenate([first.mass, second.mass], 1))

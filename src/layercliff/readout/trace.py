@@ -69,7 +69,7 @@ class Trace:
         """Several tasks in one array, padded to the largest number of options."""
         width = max(part.mask.shape[1] for part in parts)
 
-        def wide(array: np.ndarray, fill: object) -> np.ndarray:
+        def wide(array: np.ndarray, fill: float | bool) -> np.ndarray:
             return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])], constant_values=fill)
 
         return Trace(

@@ -53,11 +53,19 @@ class Traced:
 
 def _detail(form: str, subject: Subject) -> str:
     shots = f", {subject.shots}-shot" if subject.shots else ""
-    return shots + (f", by {subject.normalisation}" if form == "cloze" else "") + (", chat template" if subject.chat else "")
+    return (
+        shots
+        + (f", by {subject.normalisation}" if form == "cloze" else "")
+        + (", chat template" if subject.chat else "")
+    )
 
 
 def _precision(subject: Subject) -> str:
-    return subject.dtype if subject.dtype == subject.weights_dtype else f"{subject.dtype} from {subject.weights_dtype} weights"
+    return (
+        subject.dtype
+        if subject.dtype == subject.weights_dtype
+        else f"{subject.dtype} from {subject.weights_dtype} weights"
+    )
 
 
 def write(run: RunDirectory, traced: Traced) -> None:
@@ -68,7 +76,11 @@ def write(run: RunDirectory, traced: Traced) -> None:
     arrays = {"scores": trace.scores, "mask": trace.mask, "gold": trace.gold, "option_mass": trace.option_mass}
     with cache.whole_file(run.path / FOLDER / "trace.safetensors") as partial:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
-    for name, table in (("depths", depths_table(traced)), ("questions", questions_table(trace)), ("frequency", frequency_table(traced))):
+    for name, table in (
+        ("depths", depths_table(traced)),
+        ("questions", questions_table(trace)),
+        ("frequency", frequency_table(traced)),
+    ):
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             table.write_parquet(partial)
     run.write_json(SUMMARY, summary(traced))
@@ -87,10 +99,19 @@ def read(run: RunDirectory) -> Traced | None:
         table = pl.read_parquet(folder / "questions.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{folder} is incomplete ({error}): remove it and run the trace again.") from error
-    questions = tuple(Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in table.iter_rows(named=True))
+    questions = tuple(
+        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in table.iter_rows(named=True)
+    )
     tasks = {name: _traced_task(entry) for name, entry in content["traced_tasks"].items()}
     trace = Trace(
-        arrays["scores"], arrays["mask"], arrays["gold"], arrays["option_mass"], questions, tuple(table["task"]), tuple(table["half"]), tasks
+        arrays["scores"],
+        arrays["mask"],
+        arrays["gold"],
+        arrays["option_mass"],
+        questions,
+        tuple(table["task"]),
+        tuple(table["half"]),
+        tasks,
     )
     return Traced(subject, trace, analyse(trace, content["resamples"], subject.seed), content["cost"])
 
@@ -220,5 +241,7 @@ def open_run(path: Path) -> RunDirectory:
     """A run directory that exists. Raises `RunError` otherwise."""
     run = RunDirectory(path)
     if run.subject() is None:
-        raise RunError(f"{path} is no run directory: it holds no run.yaml; make one with `layercliff trace --out {path}`.")
+        raise RunError(
+            f"{path} is no run directory: it holds no run.yaml; make one with `layercliff trace --out {path}`."
+        )
     return run

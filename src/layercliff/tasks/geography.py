@@ -16,26 +16,34 @@ CITIES_PER_COUNTRY = 10
 
 
 def capitals(seed: int) -> Task:
-    """"The capital of X is": countries of over a million people, among four capitals of one continent, drawn by `seed`."""
+    """ "The capital of X is": countries of over a million people, among four capitals of one continent, drawn by `seed`."""
     countries = [c for c in _countries() if c["population"] > CAPITAL_COUNTRY_POPULATION and c["capital"]]
     draw = np.random.default_rng([seed, 0])
     questions = []
     for country in countries:
-        others = [c["capital"] for c in countries if c["continentcode"] == country["continentcode"] and c["capital"] != country["capital"]]
+        others = [
+            c["capital"]
+            for c in countries
+            if c["continentcode"] == country["continentcode"] and c["capital"] != country["capital"]
+        ]
         wrong = draw.choice(sorted(set(others)), N_OPTIONS - 1, replace=False).tolist()
-        questions.append(_question(country["iso"], f"The capital of {country['name']} is", country["capital"], wrong, draw))
+        questions.append(
+            _question(country["iso"], f"The capital of {country['name']} is", country["capital"], wrong, draw)
+        )
     return _task("capitals", questions, seed)
 
 
 def cities(seed: int) -> Task:
-    """"The city of X is in": large cities that are no capitals, at most ten per country, among four countries of one continent.
+    """ "The city of X is in": large cities that are no capitals, at most ten per country, among four countries of one continent.
 
     Wrong options are the countries of cities drawn from the same continent, so that a country is offered as often as it
     is right: drawn from countries instead, a model that knows only how common a country is would score far above chance.
     """
     countries = {c["iso"]: c for c in _countries()}
     capital_names = {(c["iso"], c["capital"]) for c in countries.values()}
-    large = [c for c in _cities() if c["population"] > CITY_POPULATION and (c["countrycode"], c["name"]) not in capital_names]
+    large = [
+        c for c in _cities() if c["population"] > CITY_POPULATION and (c["countrycode"], c["name"]) not in capital_names
+    ]
     large.sort(key=lambda c: (-c["population"], c["geonameid"]))
     taken: dict[str, int] = {}
     kept = []
@@ -46,7 +54,9 @@ def cities(seed: int) -> Task:
     names: dict[str, set[str]] = {}
     for city in kept:
         names.setdefault(city["name"], set()).add(city["countrycode"])
-    kept = [city for city in kept if len(names[city["name"]]) == 1]  # two cities of one name would have two right answers
+    kept = [
+        city for city in kept if len(names[city["name"]]) == 1
+    ]  # two cities of one name would have two right answers
 
     def continent(city: dict[str, Any]) -> str:
         return str(countries[city["countrycode"]]["continentcode"])

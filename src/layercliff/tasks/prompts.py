@@ -18,7 +18,9 @@ class Prompt:
     templated: bool = False
 
 
-def ask(task: Task, question: Question, form: Format, shots: Sequence[Question] = (), chat: Chat | None = None) -> Prompt:
+def ask(
+    task: Task, question: Question, form: Format, shots: Sequence[Question] = (), chat: Chat | None = None
+) -> Prompt:
     """Put `question` in the format `form`, after worked examples, through a chat template if one is given.
 
     *letter* lists the options with letters and compares the letters; *cloze* and *first_token* do not show the options and
@@ -29,7 +31,10 @@ def ask(task: Task, question: Question, form: Format, shots: Sequence[Question] 
         return Prompt(worked + _body(task, question, form), tuple(f" {answer}" for answer in _answers(question, form)))
     messages = []
     for shot in shots:
-        messages += [{"role": "user", "content": _body(task, shot, form)}, {"role": "assistant", "content": _answers(shot, form)[shot.gold]}]
+        messages += [
+            {"role": "user", "content": _body(task, shot, form)},
+            {"role": "assistant", "content": _answers(shot, form)[shot.gold]},
+        ]
     messages.append({"role": "user", "content": _body(task, question, form)})
     return Prompt(chat(messages), _answers(question, form), templated=True)
 

@@ -33,12 +33,16 @@ class Question:
         if not 2 <= len(self.options) <= len(LETTERS):
             raise TaskError(f"question {self.id}: {len(self.options)} options, but 2 to {len(LETTERS)} are possible")
         if any(not option.strip() for option in self.options):
-            raise TaskError(f"question {self.id}: option {LETTERS[[not o.strip() for o in self.options].index(True)]} is empty")
+            raise TaskError(
+                f"question {self.id}: option {LETTERS[[not o.strip() for o in self.options].index(True)]} is empty"
+            )
         twice = [option for option, count in Counter(self.options).items() if count > 1]
         if twice:
             raise TaskError(f"question {self.id}: the option {twice[0]!r} stands there twice")
         if not 0 <= self.gold < len(self.options):
-            raise TaskError(f"question {self.id}: the gold option {self.gold} is not among the {len(self.options)} options")
+            raise TaskError(
+                f"question {self.id}: the gold option {self.gold} is not among the {len(self.options)} options"
+            )
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,15 @@ class Task:
 
     def __post_init__(self) -> None:
         if "{question}" not in self.prompt:
-            raise TaskError(f"The prompt {self.prompt!r} of task {self.name} lacks {{question}}: say where the question's text goes.")
+            raise TaskError(
+                f"The prompt {self.prompt!r} of task {self.name} lacks {{question}}: say where the question's text goes."
+            )
         ids = Counter(question.id for question in self.questions)
         twice = [name for name, count in ids.items() if count > 1]
         if twice:
-            raise TaskError(f"Task {self.name} has {len(twice)} ids that stand there more than once ({twice[0]!r} for one): make them unique.")
+            raise TaskError(
+                f"Task {self.name} has {len(twice)} ids that stand there more than once ({twice[0]!r} for one): make them unique."
+            )
 
     @property
     def digest(self) -> str:
@@ -74,7 +82,9 @@ class Task:
         found = hashlib.sha256(self.prompt.encode())
         for part in (self.questions, self.shots):
             for question in part:
-                found.update(repr((question.id, question.text, question.options, question.gold, question.group)).encode())
+                found.update(
+                    repr((question.id, question.text, question.options, question.gold, question.group)).encode()
+                )
         return found.hexdigest()[:16]
 
 

@@ -57,4 +57,6 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
     if path.suffix in (".jsonl", ".csv"):
         found, bad = rows.questions(rows.read(path), str(path), skip_bad_rows)
         return Task(path.stem, found, str(path), "the user's own", "cloze", split=path.stem, skipped=bad)
-    raise TaskError(f"There is no task {wanted!r}: {nearest(name, list(TASKS))} A file of questions is given by its path (.jsonl or .csv).")
+    raise TaskError(
+        f"There is no task {wanted!r}: {nearest(name, list(TASKS))} A file of questions is given by its path (.jsonl or .csv)."
+    )

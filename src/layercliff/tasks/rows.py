@@ -60,7 +60,9 @@ def _csv(text: str) -> Iterator[tuple[int, Row | str]]:
         begin = reader.line_num + 1
 
 
-def questions(rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool) -> tuple[tuple[Question, ...], tuple[str, ...]]:
+def questions(
+    rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool
+) -> tuple[tuple[Question, ...], tuple[str, ...]]:
     """Make rows into questions; ids default to the line's number.
 
     **Returns** the questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason
@@ -80,7 +82,9 @@ def questions(rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool)
             good.append(found)
         except TaskError as error:
             if not skip_bad:
-                raise TaskError(f"{where}, line {line}: {error}. Mend the row, or leave bad rows out with --skip-bad-rows.") from error
+                raise TaskError(
+                    f"{where}, line {line}: {error}. Mend the row, or leave bad rows out with --skip-bad-rows."
+                ) from error
             bad.append(f"line {line}: {error}")
     return tuple(good), tuple(bad)
 
@@ -104,11 +108,17 @@ def _labelled(row: Row) -> tuple[str, tuple[str, ...], list[str]]:
     try:
         if isinstance(row["question"], dict):
             choices = row["question"]["choices"]
-            return str(row["question"]["stem"]), tuple(str(c["text"]) for c in choices), [str(c["label"]) for c in choices]
+            return (
+                str(row["question"]["stem"]),
+                tuple(str(c["text"]) for c in choices),
+                [str(c["label"]) for c in choices],
+            )
         choices = row["choices"]
         return str(row["question"]), tuple(map(str, choices["text"])), list(map(str, choices["label"]))
     except (KeyError, TypeError) as error:
-        raise TaskError(f"it has an answerKey but neither AI2's nor Hugging Face's fields of ARC ({error} is missing)") from error
+        raise TaskError(
+            f"it has an answerKey but neither AI2's nor Hugging Face's fields of ARC ({error} is missing)"
+        ) from error
 
 
 def _field(row: Row, name: str) -> str:
@@ -155,5 +165,7 @@ def _gold(row: Row, options: tuple[str, ...]) -> int:
     if not possible:
         raise TaskError(f"the answer {answer!r} is not among the {len(options)} options")
     if len(possible) > 1:
-        raise TaskError(f"the answer {answer!r} can be read as option {' or '.join(LETTERS[r] for r in sorted(possible))}: give its 0-based position as a number")
+        raise TaskError(
+            f"the answer {answer!r} can be read as option {' or '.join(LETTERS[r] for r in sorted(possible))}: give its 0-based position as a number"
+        )
     return possible.pop()

@@ -11,7 +11,9 @@ from layercliff.tasks.question import Question, Task
 Half = Literal["select", "report"]
 
 
-def draw(task: Task, seed: int, limit: int | None = None, shots: int = 0) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
+def draw(
+    task: Task, seed: int, limit: int | None = None, shots: int = 0
+) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
     """Shuffle, set worked examples aside, then cut to `limit`.
 
     **Returns** the questions to ask and the `shots` worked examples. These come from the task's own pool; where it has
@@ -34,7 +36,9 @@ def draw(task: Task, seed: int, limit: int | None = None, shots: int = 0) -> tup
             raise TaskError(f"Task {task.name} has {len(examples)} worked examples, fewer than --shots {shots}.")
     questions = questions if limit is None else questions[: max(limit, 0)]
     if not questions:
-        raise TaskError(f"Task {task.name} has no question left (--limit {limit}, {shots} shots, {len(task.questions)} in all): ask at least one.")
+        raise TaskError(
+            f"Task {task.name} has no question left (--limit {limit}, {shots} shots, {len(task.questions)} in all): ask at least one."
+        )
     return tuple(questions), tuple(examples)
 
 

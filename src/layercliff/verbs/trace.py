@@ -14,7 +14,7 @@ from layercliff.config import DType, Normalisation, Subject, TaskSubject
 from layercliff.errors import ModelError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
-from layercliff.models import sources
+from layercliff.models import loading, sources
 from layercliff.models.model import Model
 from layercliff.progress import Report, silent
 from layercliff.readout import batches, encode
@@ -68,7 +68,13 @@ def trace(
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
     begin = time.perf_counter()
-    tasks = registry.load(task, seed, skip_bad_rows) if isinstance(task, str) else (task,) if isinstance(task, Task) else tuple(task)
+    tasks = (
+        registry.load(task, seed, skip_bad_rows)
+        if isinstance(task, str)
+        else (task,)
+        if isinstance(task, Task)
+        else tuple(task)
+    )
     drawn = [splits.draw(one, seed, limit, shots) for one in tasks]
     forms = [as_format(format) if format else one.default_format for one in tasks]
     located = sources.locate(model, report) if isinstance(model, str) else _wrap(model, tokenizer, dtype)
@@ -78,7 +84,13 @@ def trace(
         model=located.name,
         revision=located.revision,
         tasks=tuple(
-            TaskSubject(name=t.name, format=f, source=t.source, split=t.split, digest=key(t.digest, [q.id for q in examples])[:16])
+            TaskSubject(
+                name=t.name,
+                format=f,
+                source=t.source,
+                split=t.split,
+                digest=key(t.digest, [q.id for q in examples])[:16],
+            )
             for t, f, (_, examples) in zip(tasks, forms, drawn, strict=True)
         ),
         shots=shots,
@@ -101,7 +113,11 @@ def trace(
                 page.write(run)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
-        loaded = located if isinstance(located, Model) else _load(located, computed, weights_dtype, device, trust_remote_code, report)
+        loaded = (
+            located
+            if isinstance(located, Model)
+            else _load(located, computed, weights_dtype, device, trust_remote_code, report)
+        )
         reading = _Pass(loaded, subject, option_mass, batch_tokens, journal, report, note)
         parts = [reading.task(*arguments) for arguments in zip(tasks, forms, drawn, strict=True)]
         joined = Trace.joined([reading.read(part) for part in parts])
@@ -132,9 +148,11 @@ def _wrap(model: Model | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | N
     return Model.of(model, tokenizer, dtype=getattr(torch, dtype) if dtype else None)
 
 
-def _load(located: sources.Located, dtype: DType, weights_dtype: DType | None, device: str, trust: bool, report: Report) -> Model:
+def _load(
+    located: sources.Located, dtype: DType, weights_dtype: DType | None, device: str, trust: bool, report: Report
+) -> Model:
     report(f"loading {located.name}", 0, 1)
-    model: Model = sources.load_located(located, dtype, weights_dtype, device, trust)
+    model = loading.load_located(located, dtype, weights_dtype, device, trust)
     report(f"loading {located.name}", 1, 1)
     return model
 
@@ -142,7 +160,14 @@ def _load(located: sources.Located, dtype: DType, weights_dtype: DType | None, d
 class _Part:
     """One task made into batches."""
 
-    def __init__(self, task: Task, form: Format, questions: tuple[Question, ...], encoded: encode.Encoded, planned: tuple[Batch, ...]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        form: Format,
+        questions: tuple[Question, ...],
+        encoded: encode.Encoded,
+        planned: tuple[Batch, ...],
+    ) -> None:
         self.task, self.form, self.questions, self.encoded, self.batches = task, form, questions, encoded, planned
 
 
@@ -150,9 +175,23 @@ class _Pass:
     """The pass of all tasks' batches through the model, with a journal of finished batches."""
 
     def __init__(
-        self, model: Model, subject: Subject, option_mass: OptionMass, batch_tokens: int | None, journal: Journal | None, report: Report, note: Note
+        self,
+        model: Model,
+        subject: Subject,
+        option_mass: OptionMass,
+        batch_tokens: int | None,
+        journal: Journal | None,
+        report: Report,
+        note: Note,
     ) -> None:
-        self.model, self.subject, self.option_mass, self.journal, self.report, self.note = model, subject, option_mass, journal, report, note
+        self.model, self.subject, self.option_mass, self.journal, self.report, self.note = (
+            model,
+            subject,
+            option_mass,
+            journal,
+            report,
+            note,
+        )
         self.budget = batch_tokens or batches.DEFAULT_TOKENS.get(model.device.type, batches.DEFAULT_TOKENS["cpu"])
         self.total = self.done = self.tokens = self.block_passes = 0
 
@@ -172,7 +211,9 @@ class _Pass:
         gone = dict(part.encoded.left_out)
         kept = [index for index in range(len(part.questions)) if index not in gone]
         if not kept:
-            raise ModelError(f"No question of {part.task.name} can be asked as {part.form} of {self.model.name} ({next(iter(gone.values()))}): use another --format.")
+            raise ModelError(
+                f"No question of {part.task.name} can be asked as {part.form} of {self.model.name} ({next(iter(gone.values()))}): use another --format."
+            )
         place = {index: position for position, index in enumerate(kept)}
         questions = tuple(part.questions[index] for index in kept)
         width = max(len(q.options) for q in questions)
@@ -191,7 +232,9 @@ class _Pass:
                     scores[:, at, row.option] = reading.scores[:, number, 0] / size
         halves = splits.halves(questions, self.subject.seed)
         left_out = tuple(f"{part.questions[index].id}: {reason}" for index, reason in part.encoded.left_out)
-        about = TracedTask(part.task.name, part.form, part.task.source, part.task.split, part.task.licence, left_out, part.task.skipped)
+        about = TracedTask(
+            part.task.name, part.form, part.task.source, part.task.split, part.task.licence, left_out, part.task.skipped
+        )
         return Trace(
             scores,
             np.array([[k < len(q.options) for k in range(width)] for q in questions]),

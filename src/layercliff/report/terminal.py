@@ -1,0 +1,119 @@
+"""Results in the terminal: short tables and the sentence."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from layercliff.metrics.analysis import Analysis
+    from layercliff.results.traced import Traced
+    from layercliff.verbs.plan import Plan
+
+BAR = 24  # characters of a margin bar, from -1 to +1
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table on standard output."""
+    found = Table(*headings, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        found.add_row(*row)
+    Console().print(found, markup=False)
+
+
+def show(traced: "Traced", out: Path) -> None:
+    """The depths of the main analysis, a line per task, notices, and the sentence."""
+    from layercliff.report import words
+
+    main = traced.main
+    console = Console()
+    table(("depth", "decision margin", "", "accuracy", ""), _depth_rows(main), title=traced.caption(main.name))
+    console.print()
+    rows = [
+        (
+            n,
+            str(a.n_questions),
+            f"{a.chance:.2f}",
+            words.interval(a, "accuracy"),
+            words.interval(a, "margin"),
+            _depth(a),
+        )
+        for n, a in traced.analyses.items()
+    ]
+    table(("task", "n", "chance", "accuracy", "margin", "T"), rows)
+    for notice in words.notices(traced):
+        console.print(f"Note: {notice}", markup=False, highlight=False)
+    console.print()
+    for name, analysis in traced.analyses.items():
+        prefix = f"{name}: " if len(traced.analyses) > 1 else ""
+        console.print(prefix + words.verdict(analysis), style="bold", markup=False, highlight=False)
+        for sentence in (words.phases(analysis), words.jump(analysis), words.option_mass(analysis)):
+            if sentence:
+                console.print(sentence, markup=False, highlight=False)
+    console.print(
+        f"{traced.cost['seconds']} s, {traced.cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Page: {out / 'report.html'}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _depth(analysis: "Analysis") -> str:
+    from layercliff.report import words
+
+    depth = analysis.transition.depth
+    return "undecided" if depth is None else f"{depth} [{words.depth_interval(analysis)}]"
+
+
+def _depth_rows(analysis: "Analysis") -> list[tuple[str, ...]]:
+    from layercliff.report import words
+
+    rows: list[tuple[str, ...]] = []
+    for depth in range(analysis.n_layers + 1):
+        value = analysis.margin.point[depth]
+        middle, end = BAR // 2, round((value + 1) / 2 * BAR)
+        bar = "".join(
+            "█" if min(middle, end) <= i < max(middle, end) else "│" if i == middle else " " for i in range(BAR)
+        )
+        mark = "◄ T" if depth == analysis.transition.depth else ""
+        rows.append(
+            (
+                str(depth),
+                words.interval(analysis, "margin", depth),
+                bar,
+                words.interval(analysis, "accuracy", depth),
+                mark,
+            )
+        )
+    return rows
+
+
+def show_plan(plan: "Plan") -> None:
+    """A plan, line by line."""
+    about = " (guessed from characters: the tokenizer is not here yet)" if plan.tokens_estimated else ""
+    rows = [
+        ("model", f"{plan.model}: {plan.n_layers} blocks, {plan.parameters / 1e6:,.0f} M parameters"),
+        ("download", f"{plan.download_bytes / 1e6:,.0f} MB" if plan.download_bytes else "none"),
+        ("questions", f"{plan.questions:,} in {plan.rows:,} rows"),
+        ("tokens", f"{plan.tokens:,}, padded to {plan.padded_tokens:,}{about}"),
+        ("block passes", f"{plan.block_passes:,} ({plan.n_batches:,} batches)"),
+        ("head rows", f"{plan.head_rows:,}"),
+        ("multiplications", f"{plan.multiplications / 1e12:,.2f} T"),
+        (
+            "memory",
+            f"about {(plan.weights_bytes + plan.activations_bytes) / 1e9:,.1f} GB, {plan.weights_bytes / 1e9:,.1f} of it weights",
+        ),
+        (
+            "time",
+            f"about {_duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
+        ),
+    ]
+    table(("", ""), rows)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,234 @@
+"""What a trace will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from layercliff.config import DType
+from layercliff.errors import LayercliffError, ModelError
+from layercliff.models import packaged, sources
+from layercliff.models.anatomy import find_blocks, text_config
+from layercliff.models.loading import choose_device
+from layercliff.readout import batches, encode
+from layercliff.readout.encode import Encoded, Row
+from layercliff.readout.read import OptionMass
+from layercliff.tasks import prompts, registry, splits
+from layercliff.tasks.prompts import Prompt
+from layercliff.tasks.question import Format, as_format
+
+CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cost of a trace. `tokens_estimated` says that tokens were guessed from characters, the tokenizer not being here;
+    `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out downloads."""
+
+    model: str
+    parameters: int
+    n_layers: int
+    download_bytes: int
+    questions: int
+    rows: int
+    tokens: int
+    padded_tokens: int
+    tokens_estimated: bool
+    n_batches: int
+    block_passes: int
+    head_rows: int
+    multiplications: float
+    weights_bytes: int
+    activations_bytes: int
+    device: str
+    gflops: float
+    seconds: float
+
+
+def plan(
+    model: str,
+    task: str,
+    *,
+    format: str | None = None,
+    shots: int = 0,
+    limit: int | None = None,
+    seed: int = 0,
+    dtype: DType = "float32",
+    weights_dtype: DType | None = None,
+    device: str = "auto",
+    chat: bool = False,
+    option_mass: OptionMass = "last",
+    batch_tokens: int | None = None,
+    trust_remote_code: bool = False,
+    skip_bad_rows: bool = False,
+) -> Plan:
+    """Count what `layercliff.trace` with the same arguments would do; no weight is read, so that a model far too large for this
+    machine can be planned for from its configuration.
+
+    Raises `LayercliffError` like `layercliff.trace`.
+    """
+    config, tokenizer, download = _configuration(model, trust_remote_code)
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)  # type: ignore[no-untyped-call]
+    _, blocks = find_blocks(network)
+    place = choose_device(device)
+    budget = batch_tokens or batches.DEFAULT_TOKENS.get(place.type, batches.DEFAULT_TOKENS["cpu"])
+    template = encode.chat_template(tokenizer) if chat and tokenizer is not None else None
+
+    questions = 0
+    rows: list[Row] = []
+    planned: list[batches.Batch] = []
+    head_rows = 0
+    for one in registry.load(task, seed, skip_bad_rows):
+        drawn, examples = splits.draw(one, seed, limit, shots)
+        form = as_format(format) if format else one.default_format
+        asked = [prompts.ask(one, question, form, examples, template) for question in drawn]
+        encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
+        questions += len(drawn) - len(encoded.left_out)
+        rows += encoded.rows
+        planned += batches.plan(encoded.rows, budget)
+        head_rows += _head_rows(encoded, form, len(blocks), text_config(config).vocab_size, option_mass)
+
+    parameters = sum(p.numel() for p in network.parameters())
+    in_blocks = sum(p.numel() for p in blocks.parameters())
+    padded = sum(batch.padded_tokens for batch in planned)
+    width = text_config(config).hidden_size
+    multiplications = float(padded) * _active(in_blocks, config) + float(head_rows) * width
+    computed, stored = getattr(torch, dtype), getattr(torch, weights_dtype or dtype)
+    rate = matrix_rate(place, computed)
+    widest = max((batch.padded_tokens for batch in planned), default=0)
+    return Plan(
+        model=model,
+        parameters=parameters,
+        n_layers=len(blocks),
+        download_bytes=download,
+        questions=questions,
+        rows=len(rows),
+        tokens=sum(len(row.tokens) for row in rows),
+        padded_tokens=padded,
+        tokens_estimated=tokenizer is None,
+        n_batches=len(planned),
+        block_passes=len(planned) * len(blocks),
+        head_rows=head_rows,
+        multiplications=multiplications,
+        weights_bytes=parameters * stored.itemsize
+        + (0 if stored == computed else _largest(network, blocks) * computed.itemsize),
+        activations_bytes=widest * _widest_features(blocks) * computed.itemsize * 4,
+        device=str(place),
+        gflops=rate / 1e9,
+        seconds=2 * multiplications / rate,
+    )
+
+
+def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
+    """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
+    source = sources.resolve(model)
+    if source.kind == "packaged":
+        entry = packaged.models()[model]
+        if not entry.cached:
+            known = dict(entry.config)
+            return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
+        location, more = str(entry.directory), {}
+    elif source.kind == "gguf":
+        path = Path(model).expanduser()
+        location, more = str(path.parent), {"gguf_file": path.name}
+    else:
+        location, more = str(Path(model).expanduser()) if source.kind == "directory" else model, {}
+    try:
+        config = AutoConfig.from_pretrained(location, trust_remote_code=trust, **more)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"The configuration of {model} cannot be read: {str(error).strip().splitlines()[0]}"
+        ) from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=trust, **more)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        ImportError,
+        AttributeError,
+        TypeError,
+    ):  # weights and tokenizer may not be here yet: tokens are then guessed, and said to be
+        tokenizer = None
+    return config, tokenizer, 0
+
+
+def _guess(asked: list[Prompt], form: Format) -> Encoded:
+    """Rows of about the right length, for want of the tokenizer."""
+
+    def fake(text: str) -> tuple[int, ...]:
+        return (0,) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+
+    if form != "cloze":
+        return Encoded(tuple(Row(i, None, fake(p.text), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ())
+    return Encoded(
+        tuple(Row(i, o, fake(p.text + c), fake(c)) for i, p in enumerate(asked) for o, c in enumerate(p.continuations)),
+        (),
+    )
+
+
+def _head_rows(encoded: Encoded, form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass) -> int:
+    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a continuation."""
+    if form == "cloze":
+        return (n_layers + 1) * sum(len(row.targets) for row in encoded.rows) * (vocabulary + 1)
+    whole = {"none": 0, "last": 1, "all": n_layers + 1}[option_mass]
+    return sum((n_layers + 1) * len(row.targets) + whole * vocabulary for row in encoded.rows)
+
+
+def _active(parameters: int, config: PretrainedConfig) -> float:
+    """Parameters of the blocks that a token meets: all, or in a mixture of experts about the share of experts it is sent to."""
+    inner = text_config(config)
+    experts = next(
+        (
+            getattr(inner, n)
+            for n in ("num_experts", "num_local_experts", "n_routed_experts")
+            if getattr(inner, n, None)
+        ),
+        0,
+    )
+    used = getattr(inner, "num_experts_per_tok", None)
+    return parameters * used / experts if experts and used else float(parameters)
+
+
+def _largest(network: PreTrainedModel, blocks: torch.nn.ModuleList) -> int:
+    """Elements of the largest module that is widened at once when weights are stored narrower than they compute."""
+    embeddings = sum(p.numel() for p in network.get_input_embeddings().parameters())
+    return max(embeddings, *(sum(p.numel() for p in block.parameters()) for block in blocks))
+
+
+def _widest_features(blocks: torch.nn.ModuleList) -> int:
+    return max((p.shape[0] for p in blocks.parameters() if p.ndim == 2), default=1)
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """Floating-point operations per second of this device's matrix product, measured for a moment."""
+    try:
+        a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
+        for _ in range(3):
+            torch.mm(a, b)
+        _wait(device)
+        begin, runs = time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds:
+            torch.mm(a, b)
+            _wait(device)
+            runs += 1
+        return 2 * 1024**3 * runs / (time.perf_counter() - begin)
+    except RuntimeError as error:
+        raise LayercliffError(f"{device} cannot multiply matrices in {dtype}: use another --dtype.") from error
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
