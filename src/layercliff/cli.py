@@ -17,8 +17,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="A packaged short name (see `layercliff models`), a directory, a .gguf file, or a hub id owner/name.")]  # fmt: skip
-TaskOption = Annotated[str, typer.Option("--task", "-t", help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.")]  # fmt: skip
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A packaged short name (see `layercliff models`), a directory, a .gguf file, or a hub id owner/name.",
+    ),
+]
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        "-t",
+        help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
+    ),
+]
 FormatOption = Annotated[
     str | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
 ]
@@ -95,10 +109,25 @@ def trace(
 
         _show_licence(model, note)
         traced = run(
-            model, task, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype, device=device,  # type: ignore[arg-type]
-            normalisation=normalisation, chat=chat, option_mass=option_mass, batch_tokens=batch_tokens, trust_remote_code=trust_remote_code,  # type: ignore[arg-type]
-            skip_bad_rows=skip_bad_rows, out=out, report=report, note=note,
-        )  # fmt: skip
+            model,
+            task,
+            format=format,
+            shots=shots,
+            limit=limit,
+            seed=seed,
+            dtype=dtype,
+            weights_dtype=weights_dtype,
+            device=device,  # type: ignore[arg-type]
+            normalisation=normalisation,
+            chat=chat,
+            option_mass=option_mass,
+            batch_tokens=batch_tokens,
+            trust_remote_code=trust_remote_code,  # type: ignore[arg-type]
+            skip_bad_rows=skip_bad_rows,
+            out=out,
+            report=report,
+            note=note,
+        )
     terminal.show(traced, out)
 
 
@@ -128,9 +157,21 @@ def plan(
 
     _quiet_libraries()
     planned = run(
-        model, task, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype, device=device, chat=chat,  # type: ignore[arg-type]
-        option_mass=option_mass, batch_tokens=batch_tokens, trust_remote_code=trust_remote_code, skip_bad_rows=skip_bad_rows,  # type: ignore[arg-type]
-    )  # fmt: skip
+        model,
+        task,
+        format=format,
+        shots=shots,
+        limit=limit,
+        seed=seed,
+        dtype=dtype,
+        weights_dtype=weights_dtype,
+        device=device,
+        chat=chat,  # type: ignore[arg-type]
+        option_mass=option_mass,
+        batch_tokens=batch_tokens,
+        trust_remote_code=trust_remote_code,
+        skip_bad_rows=skip_bad_rows,  # type: ignore[arg-type]
+    )
     terminal.show_plan(planned)
 
 
@@ -144,10 +185,17 @@ def models(cache_dir: CacheOption = None) -> None:
     terminal.table(
         ("name", "blocks", "parameters", "download", "licence", "cached"),
         [
-            (m.name, str(m.config["num_hidden_layers"]), f"{m.parameters / 1e6:.0f} M", f"{m.download_bytes / 1e6:.0f} MB", m.licence, "yes" if m.cached else "no")
+            (
+                m.name,
+                str(m.config["num_hidden_layers"]),
+                f"{m.parameters / 1e6:.0f} M",
+                f"{m.download_bytes / 1e6:.0f} MB",
+                m.licence,
+                "yes" if m.cached else "no",
+            )
             for m in packaged.models().values()
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()

@@ -43,11 +43,24 @@ def figures(traced: Traced) -> Iterator[tuple[str, list[Figure]]]:
     """The figures of each task, and of all together when there are several: (name, figures)."""
     for name, analysis in traced.analyses.items():
         caption = traced.caption(name)
-        yield name, [
-            Figure(f"{name}-margin", "Decision margin", f"Mean Decision Margin, gold minus the best other option, with its {words.PERCENT} interval. {caption}.", _margin(analysis)),
-            Figure(f"{name}-accuracy", "Layer accuracy", f"Share of questions whose gold option wins, with its {words.PERCENT} interval; chance is dashed. {caption}.", _accuracy(analysis)),
-            *_frequency_figures(name, analysis, caption),
-        ]  # fmt: skip
+        yield (
+            name,
+            [
+                Figure(
+                    f"{name}-margin",
+                    "Decision margin",
+                    f"Mean Decision Margin, gold minus the best other option, with its {words.PERCENT} interval. {caption}.",
+                    _margin(analysis),
+                ),
+                Figure(
+                    f"{name}-accuracy",
+                    "Layer accuracy",
+                    f"Share of questions whose gold option wins, with its {words.PERCENT} interval; chance is dashed. {caption}.",
+                    _accuracy(analysis),
+                ),
+                *_frequency_figures(name, analysis, caption),
+            ],
+        )
 
 
 def _frequency_figures(name: str, analysis: Analysis, caption: str) -> Iterator[Figure]:
@@ -118,7 +131,12 @@ def _wrapped(text: str, width: int = 110) -> list[str]:
 
 def _x(analysis: Analysis) -> alt.X:
     step = 1 if analysis.n_layers <= 36 else 4
-    return alt.X("depth:Q", title="depth (blocks passed)", scale=alt.Scale(domain=[0, analysis.n_layers], nice=False), axis=alt.Axis(values=list(range(0, analysis.n_layers + 1, step)), grid=False, format="d"))  # fmt: skip
+    return alt.X(
+        "depth:Q",
+        title="depth (blocks passed)",
+        scale=alt.Scale(domain=[0, analysis.n_layers], nice=False),
+        axis=alt.Axis(values=list(range(0, analysis.n_layers + 1, step)), grid=False, format="d"),
+    )
 
 
 def _table(analysis: Analysis, curve: Curve, **more: Any) -> pl.DataFrame:
@@ -147,7 +165,13 @@ def _line(
 ) -> Chart:
     base = alt.Chart(_table(analysis, curve)).encode(x=_x(analysis))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True))
-    hover = [alt.Tooltip("depth:Q"), alt.Tooltip("block:N", title="written by"), alt.Tooltip("value:Q", title=title, format=form), *(alt.Tooltip(f"{end}:Q", title=f"{words.PERCENT} {end}", format=form) for end in ("low", "high")), alt.Tooltip("n:Q", title="questions")]  # fmt: skip
+    hover = [
+        alt.Tooltip("depth:Q"),
+        alt.Tooltip("block:N", title="written by"),
+        alt.Tooltip("value:Q", title=title, format=form),
+        *(alt.Tooltip(f"{end}:Q", title=f"{words.PERCENT} {end}", format=form) for end in ("low", "high")),
+        alt.Tooltip("n:Q", title="questions"),
+    ]
     band = base.mark_area(opacity=0.25, color=colour).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     line = base.mark_line(color=colour, strokeWidth=2).encode(y=y)
     points = base.mark_point(color=colour, filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
@@ -161,7 +185,12 @@ def _phases(analysis: Analysis) -> list[Chart]:
         return []
     rows = [("Silent Phase", 0, transition.depth), ("Decisive Phase", transition.depth, analysis.n_layers)]
     table = pl.DataFrame([row for row in rows if row[1] < row[2]], schema=["phase", "from", "to"], orient="row")
-    colour = alt.Color("phase:N", title=None, scale=alt.Scale(domain=["Silent Phase", "Decisive Phase"], range=[SILENT, DECISIVE]), legend=alt.Legend(orient="top", symbolOpacity=0.5))  # fmt: skip
+    colour = alt.Color(
+        "phase:N",
+        title=None,
+        scale=alt.Scale(domain=["Silent Phase", "Decisive Phase"], range=[SILENT, DECISIVE]),
+        legend=alt.Legend(orient="top", symbolOpacity=0.5),
+    )
     shading = alt.Chart(table).mark_rect(opacity=0.14).encode(x="from:Q", x2="to:Q", color=colour)
     high = min(transition.high, analysis.n_layers)
     label = f"T = {transition.depth}  [{words.depth_interval(analysis)}]"
@@ -171,7 +200,13 @@ def _phases(analysis: Analysis) -> list[Chart]:
         alt.Chart(mark).mark_rule(color=INK, strokeWidth=5, opacity=0.5).encode(x="low:Q", x2="high:Q", y=alt.value(4))
     )
     left = transition.depth > analysis.n_layers * 0.6
-    text = alt.Chart(mark).mark_text(align="right" if left else "left", dx=-6 if left else 6, dy=0, fontSize=12, fontWeight="bold", color=INK).encode(x="depth:Q", y=alt.value(14), text="label:N")  # fmt: skip
+    text = (
+        alt.Chart(mark)
+        .mark_text(
+            align="right" if left else "left", dx=-6 if left else 6, dy=0, fontSize=12, fontWeight="bold", color=INK
+        )
+        .encode(x="depth:Q", y=alt.value(14), text="label:N")
+    )
     return [shading, rule, spread, text]
 
 
@@ -206,7 +241,17 @@ def _frequency(analysis: Analysis) -> Chart:
     shown = sorted(order) if len(of.labels) <= SHOWN_ANSWERS else order
     rows: list[tuple[object, ...]] = []
     for depth in range(analysis.n_layers + 1):
-        rows += [(str(depth), _block(depth), of.labels[c], *(float(a[depth, c]) for a in (of.share, of.low, of.high)), float(of.offered[c]), i) for i, c in enumerate(shown)]  # fmt: skip
+        rows += [
+            (
+                str(depth),
+                _block(depth),
+                of.labels[c],
+                *(float(a[depth, c]) for a in (of.share, of.low, of.high)),
+                float(of.offered[c]),
+                i,
+            )
+            for i, c in enumerate(shown)
+        ]
     rows += [
         ("gold", "gold answers", of.labels[c], *(float(of.gold[c]),) * 3, float(of.offered[c]), i)
         for i, c in enumerate(shown)
@@ -244,7 +289,7 @@ def _frequency(analysis: Analysis) -> Chart:
                 "answer:N",
                 *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("share", "low", "high", "offered")),
             ],
-        )  # fmt: skip
+        )
     )
 
 
@@ -266,7 +311,12 @@ def _divergence(analysis: Analysis) -> Chart:
         legend=alt.Legend(orient="top"),
     )
     base = alt.Chart(table).encode(x=_x(analysis), color=colour)
-    hover = ["measure:N", "depth:Q", alt.Tooltip("block:N", title="written by"), *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("value", "low", "high"))]  # fmt: skip
+    hover = [
+        "measure:N",
+        "depth:Q",
+        alt.Tooltip("block:N", title="written by"),
+        *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("value", "low", "high")),
+    ]
     band = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title="divergence (nats)"), y2="high:Q")
     points = base.mark_point(filled=True, size=40, opacity=1).encode(y="value:Q", tooltip=hover)
     return alt.layer(band, base.mark_line(strokeWidth=2).encode(y="value:Q"), points)

