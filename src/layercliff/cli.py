@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layercliff.choices import DType, Format, Normalisation, OptionMass
 from layercliff.errors import LayercliffError
 
 if TYPE_CHECKING:
@@ -34,20 +35,20 @@ TaskOption = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
+    Format | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
 ]
 ShotsOption = Annotated[int, typer.Option(min=0, help="Worked examples before each question.")]
 LimitOption = Annotated[
     int | None, typer.Option(help="Ask at most so many questions of each task, after a shuffle by the seed.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Decides shuffles, distractors, halves and resamples.")]
-DtypeOption = Annotated[str, typer.Option(help="What blocks compute in: float32, bfloat16 or float16.")]
-WeightsOption = Annotated[str | None, typer.Option(help="What weights are stored in, if narrower than --dtype.")]
+DtypeOption = Annotated[DType, typer.Option(help="What blocks compute in.")]
+WeightsOption = Annotated[DType | None, typer.Option(help="What weights are stored in, if narrower than --dtype.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-NormaliseOption = Annotated[str, typer.Option("--normalisation", help="Of cloze scores: char, token, byte or sum.")]
+NormaliseOption = Annotated[Normalisation, typer.Option("--normalisation", help="What cloze scores are divided by.")]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Ask through the model's chat template.")]
 MassOption = Annotated[
-    str, typer.Option(help="Depths at which the options' share of the whole vocabulary is computed: last, all or none.")
+    OptionMass, typer.Option(help="Depths at which the options' share of the whole vocabulary is computed.")
 ]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens that pass through the model together.")]
 TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
@@ -101,7 +102,6 @@ def trace(
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
     _use_cache(cache_dir)
-    _check_choices(dtype=dtype, weights_dtype=weights_dtype, normalisation=normalisation, option_mass=option_mass)
     from layercliff.report import terminal
 
     with _progress() as (report, note):
@@ -117,12 +117,12 @@ def trace(
             seed=seed,
             dtype=dtype,
             weights_dtype=weights_dtype,
-            device=device,  # type: ignore[arg-type]
+            device=device,
             normalisation=normalisation,
             chat=chat,
             option_mass=option_mass,
             batch_tokens=batch_tokens,
-            trust_remote_code=trust_remote_code,  # type: ignore[arg-type]
+            trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
             out=out,
             report=report,
@@ -151,7 +151,6 @@ def plan(
 ) -> None:
     """Say what a trace will take before any weight is loaded: questions, tokens, block passes, memory, time."""
     _use_cache(cache_dir)
-    _check_choices(dtype=dtype, weights_dtype=weights_dtype, option_mass=option_mass)
     from layercliff.report import terminal
     from layercliff.verbs.plan import plan as run
 
@@ -166,11 +165,11 @@ def plan(
         dtype=dtype,
         weights_dtype=weights_dtype,
         device=device,
-        chat=chat,  # type: ignore[arg-type]
+        chat=chat,
         option_mass=option_mass,
         batch_tokens=batch_tokens,
         trust_remote_code=trust_remote_code,
-        skip_bad_rows=skip_bad_rows,  # type: ignore[arg-type]
+        skip_bad_rows=skip_bad_rows,
     )
     terminal.show_plan(planned)
 
@@ -220,24 +219,6 @@ def figures(
 
     for path in run(directory, tuple(part.strip() for part in formats.split(","))):
         typer.echo(path)
-
-
-CHOICES = {
-    "dtype": ("float32", "bfloat16", "float16"),
-    "weights_dtype": ("float32", "bfloat16", "float16"),
-    "normalisation": ("char", "token", "byte", "sum"),
-    "option_mass": ("last", "all", "none"),
-}
-
-
-def _check_choices(**given: str | None) -> None:
-    for name, value in given.items():
-        if value is not None and value not in CHOICES[name]:
-            from layercliff.errors import nearest
-
-            raise LayercliffError(
-                f"--{name.replace('_', '-')} cannot be {value!r}: {nearest(value, list(CHOICES[name]))}"
-            )
 
 
 def _use_cache(cache_dir: Path | None) -> None:

@@ -4,10 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from layercliff.tasks.question import Format
-
-DType = Literal["float32", "bfloat16", "float16"]
-Normalisation = Literal["char", "token", "byte", "sum"]
+from layercliff.choices import DType, Format, Normalisation
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):

@@ -52,7 +52,7 @@ def stays_from(holds: Bool[np.ndarray, "depth *rest"]) -> Int[np.ndarray, "*rest
 
 
 def _is_gold(mask: Mask, gold: Gold) -> Mask:
-    return np.arange(mask.shape[1]) == gold[:, None]
+    return np.asarray(np.arange(mask.shape[1]) == gold[:, None])
 
 
 def _of_gold(values: Scores, gold: Gold) -> PerQuestion:

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
+from layercliff.choices import Format
 from layercliff.metrics.decision import Scores
 from layercliff.metrics.statistics import Curve, Resamples, percentile_interval, shifted_curve
-from layercliff.tasks.question import LETTERS, Format, Question
+from layercliff.tasks.question import LETTERS, Question
 
 SMOOTHING = 0.5
 RARE = "(all options offered once)"

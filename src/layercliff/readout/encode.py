@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from layercliff.choices import Format
 from layercliff.errors import TaskError
 from layercliff.tasks.prompts import Chat, Prompt
-from layercliff.tasks.question import LETTERS, Format
+from layercliff.tasks.question import LETTERS
 
 
 @dataclass(frozen=True, slots=True)

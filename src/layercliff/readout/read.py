@@ -2,20 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
-from layercliff.tasks.question import Format
-
-OptionMass = Literal["last", "all", "none"]
 
 
 @dataclass(frozen=True)

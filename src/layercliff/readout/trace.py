@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from layercliff.tasks.question import Format, Question
-from layercliff.tasks.splits import Half
+from layercliff.choices import Format, Half
+from layercliff.tasks.question import Question
 
 Item = TypeVar("Item")
 

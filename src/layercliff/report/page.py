@@ -35,8 +35,10 @@ def _library() -> str:
 
     kept = cache.directory() / f"vega-{version('vl-convert-python')}.js"
     if not kept.exists():
+        bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
         with cache.whole_file(kept) as partial:
-            partial.write_text(str(vl_convert.javascript_bundle(None)), encoding="utf-8")
+            partial.write_text(bundle, encoding="utf-8")
+    return kept.read_text(encoding="utf-8")
 
 
 def _trace_section(traced: Traced) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from layercliff.tasks.question import LETTERS, Format, Question, Task
+from layercliff.choices import Format
+from layercliff.tasks.question import LETTERS, Question, Task
 
 Chat = Callable[[list[dict[str, str]]], str]
 """Renders messages with a model's chat template, up to where the assistant's answer begins."""

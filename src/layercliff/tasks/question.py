@@ -4,12 +4,10 @@ import hashlib
 import string
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-from layercliff.errors import TaskError, nearest
+from layercliff.choices import Format
+from layercliff.errors import TaskError
 
-Format = Literal["letter", "cloze", "first_token"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 LETTERS = string.ascii_uppercase
 
 
@@ -86,10 +84,3 @@ class Task:
                     repr((question.id, question.text, question.options, question.gold, question.group)).encode()
                 )
         return found.hexdigest()[:16]
-
-
-def as_format(name: str) -> Format:
-    """Check a format's name. Raises `TaskError` with the nearest known ones."""
-    if name not in FORMATS:
-        raise TaskError(f"There is no format {name!r}: {nearest(name, list(FORMATS))}")
-    return name

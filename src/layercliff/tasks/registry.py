@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from layercliff.choices import Format
 from layercliff.errors import TaskError, nearest
 from layercliff.tasks import arc, geography, rows
-from layercliff.tasks.question import Format, Task
+from layercliff.tasks.question import Task
 
 
 @dataclass(frozen=True)

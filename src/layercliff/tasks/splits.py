@@ -1,14 +1,12 @@
 """Which questions of a task are asked, in which order, and which half they belong to. Everything follows from the seed."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from layercliff.choices import Half
 from layercliff.errors import TaskError
 from layercliff.tasks.question import Question, Task
-
-Half = Literal["select", "report"]
 
 
 def draw(

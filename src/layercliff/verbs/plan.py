@@ -14,17 +14,15 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from layercliff.config import DType
+from layercliff.choices import DType, Format, OptionMass
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.readout import batches, encode
 from layercliff.readout.encode import Encoded, Row
-from layercliff.readout.read import OptionMass
 from layercliff.tasks import prompts, registry, splits
 from layercliff.tasks.prompts import Prompt
-from layercliff.tasks.question import Format, as_format
 
 CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
 
@@ -58,7 +56,7 @@ def plan(
     model: str,
     task: str,
     *,
-    format: str | None = None,
+    format: Format | None = None,
     shots: int = 0,
     limit: int | None = None,
     seed: int = 0,
@@ -90,7 +88,7 @@ def plan(
     head_rows = 0
     for one in registry.load(task, seed, skip_bad_rows):
         drawn, examples = splits.draw(one, seed, limit, shots)
-        form = as_format(format) if format else one.default_format
+        form = format or one.default_format
         asked = [prompts.ask(one, question, form, examples, template) for question in drawn]
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
         questions += len(drawn) - len(encoded.left_out)

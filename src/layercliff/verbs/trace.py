@@ -10,7 +10,8 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
-from layercliff.config import DType, Normalisation, Subject, TaskSubject
+from layercliff.choices import DType, Format, Normalisation, OptionMass
+from layercliff.config import Subject, TaskSubject
 from layercliff.errors import ModelError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
@@ -20,14 +21,14 @@ from layercliff.progress import Report, silent
 from layercliff.readout import batches, encode
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import OptionMass, Reader, Reading
+from layercliff.readout.read import Reader, Reading
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.report import page
 from layercliff.results import traced as results
 from layercliff.results.traced import Traced
 from layercliff.store import Journal, RunDirectory, key
 from layercliff.tasks import prompts, registry, splits
-from layercliff.tasks.question import Format, Question, Task, as_format
+from layercliff.tasks.question import Question, Task
 
 Note = Callable[[str], None]
 
@@ -37,7 +38,7 @@ def trace(
     task: str | Task | Sequence[Task],
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    format: str | None = None,
+    format: Format | None = None,
     shots: int = 0,
     limit: int | None = None,
     seed: int = 0,
@@ -76,7 +77,7 @@ def trace(
         else tuple(task)
     )
     drawn = [splits.draw(one, seed, limit, shots) for one in tasks]
-    forms = [as_format(format) if format else one.default_format for one in tasks]
+    forms = [format or one.default_format for one in tasks]
     located = sources.locate(model, report) if isinstance(model, str) else _wrap(model, tokenizer, dtype)
     computed: DType = dtype or (cast(DType, located.dtype) if isinstance(located, Model) else "float32")
     stored: DType = cast(DType, located.weights_dtype) if isinstance(located, Model) else weights_dtype or computed

@@ -1,0 +1,17 @@
+"""The words that settings are chosen from, defined once for the library, the command line and the files."""
+
+from typing import Literal
+
+Format = Literal["letter", "cloze", "first_token"]
+"""How a question is asked: options lettered in the prompt, continuations scored whole, or by their first tokens."""
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+Normalisation = Literal["char", "token", "byte", "sum"]
+"""What a *cloze* log-likelihood is divided by: the option's characters, tokens or UTF-8 bytes, or nothing."""
+
+OptionMass = Literal["last", "all", "none"]
+"""Depths at which the options' share of the whole vocabulary's probability is computed."""
+
+Half = Literal["select", "report"]
+"""Pruning selects on one half of the questions and reports on the other."""
