@@ -270,7 +270,7 @@ def _progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
     with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
         shown: dict[str, TaskID] = {}
 
-        def report(what: str, done: float, total: float, /) -> None:
+        def report(what: str, done: int, total: int, /) -> None:
             if what not in shown:
                 shown[what] = bars.add_task(what, total=total)
             bars.update(shown[what], completed=done, total=total)

@@ -1,13 +1,10 @@
 """How long work tells of its progress: one callback, no terminal in sight."""
 
-from typing import Protocol
+from collections.abc import Callable
+
+Report = Callable[[str, int, int], None]
+"""Called as ``report(what, done, total)``; `done` and `total` are in any one unit, `what` names the stage."""
 
 
-class Report(Protocol):
-    """Called as ``report(what, done, total)``; `done` and `total` are in any one unit, `what` names the stage."""
-
-    def __call__(self, what: str, done: float, total: float, /) -> None: ...
-
-
-def silent(_what: str, _done: float, _total: float, /) -> None:
+def silent(_what: str, _done: int, _total: int, /) -> None:
     """The report that says nothing."""

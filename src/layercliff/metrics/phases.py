@@ -68,9 +68,9 @@ def rises(
 ) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
     """Block of the largest rise, that rise, and its share of the sum of all rises (0 where nothing rises)."""
     steps = np.diff(margin, axis=-1)
-    largest = steps.max(-1)
+    largest = np.asarray(steps.max(-1))
     total = np.clip(steps, 0, None).sum(-1)
-    return steps.argmax(-1), largest, np.divide(largest, total, out=np.zeros_like(largest), where=total > 0)
+    return np.asarray(steps.argmax(-1)), largest, np.divide(largest, total, out=np.zeros_like(largest), where=total > 0)
 
 
 def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, "resample depth"]) -> Jump:

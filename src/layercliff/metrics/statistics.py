@@ -50,7 +50,7 @@ def percentile_interval(
     numbers and an infinite one (undecided) stays infinite."""
     tail = (1 - level) / 2
     low, high = np.quantile(samples, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    return low, high
+    return np.asarray(low), np.asarray(high)
 
 
 def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:

@@ -1,6 +1,6 @@
 """Lenses: ways of reading a residual stream of any depth in the model's vocabulary."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from layercliff.models.unembedding import Unembedding
 
 
+@runtime_checkable
 class Lens(Protocol):
     """`readable` makes the state of a depth fit for the rows of the head in `unembedding`."""
 

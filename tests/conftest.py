@@ -1,0 +1,48 @@
+"""Fixtures shared by all tests: tiny models, a tokenizer, a small task, a cache of the tests' own."""
+
+from pathlib import Path
+
+import families
+import pytest
+import torch
+
+from layercliff.models.model import Model
+from layercliff.tasks.question import Question, Task
+
+torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test has an empty cache, but for those marked `packaged`, which share the user's."""
+    if not request.node.get_closest_marker("packaged"):
+        monkeypatch.setenv("LAYERCLIFF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(params=list(families.CONFIGS))
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Model:
+    """A tiny Llama with its tokenizer."""
+    return Model.of(families.network("llama"), families.tokenizer(), "tiny")
+
+
+@pytest.fixture
+def colours() -> Task:
+    """Twelve questions of 2 to 4 options, whose options have different first tokens."""
+    words = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+    questions = []
+    for i in range(12):
+        options = tuple(words[(i + j) % 8] for j in range(2 + i % 3))
+        questions.append(Question(f"q{i}", f"which of these is {i}?", options, i % len(options), f"g{i // 2}"))
+    return Task("colours", tuple(questions), "made up", "none", "first_token")

@@ -1,0 +1,65 @@
+"""Option frequency, its categories and divergences."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy
+
+from layercliff.metrics import decision, frequency
+from layercliff.metrics.statistics import Resamples
+from layercliff.tasks.question import Question
+
+
+def ask(*options: str, gold: int = 0, name: str = "") -> Question:
+    return Question(name or "/".join(options), "q", options, gold, name or "/".join(options))
+
+
+MIXED = (ask("x", "y", "z", gold=2), ask("y", "x", "w"), ask("x", "y", gold=1), ask("w", "z", "x", gold=1))
+
+
+def test_positions_count_questions_of_the_usual_number_of_options() -> None:
+    kinds = frequency.categories(MIXED, "letter")
+    assert kinds.labels == ("A", "B", "C")
+    assert kinds.counted.tolist() == [True, True, False, True]
+
+
+def test_strings_pool_those_offered_once() -> None:
+    kinds = frequency.categories((*MIXED, ask("only", "x")), "cloze")
+    assert kinds.labels == ("x", "y", "w", "z", frequency.RARE)
+    assert kinds.labels[kinds.index[4, 0]] == frequency.RARE
+
+
+def test_shares_against_a_loop() -> None:
+    scores = np.random.default_rng(0).normal(size=(3, 4, 3)).astype(np.float32)
+    mask = np.array([[True, True, k < len(q.options)] for q in MIXED for k in [2]])
+    gold = np.array([q.gold for q in MIXED])
+    votes = decision.votes(scores, mask)
+    found = frequency.option_frequency(votes, gold, frequency.categories(MIXED, "cloze"), Resamples.draw(list("abcd"), 100))
+    for depth in range(3):
+        winners = [q.options[int(np.where(mask[i], scores[depth, i], -np.inf).argmax())] for i, q in enumerate(MIXED)]
+        for c, label in enumerate(found.labels):
+            assert found.share[depth, c] == winners.count(label) / 4
+            assert found.offered[c] == sum(label in q.options for q in MIXED) / 4
+            assert found.gold[c] == sum(q.options[q.gold] == label for q in MIXED) / 4
+    np.testing.assert_allclose(found.share.sum(1), 1)
+
+
+def test_divergences_against_scipy() -> None:
+    counts, gold = np.array([5.0, 0.0, 3.0]), np.array([2.0, 2.0, 4.0])
+    p, q = (counts + 0.5) / 9.5, (gold + 0.5) / 9.5
+    np.testing.assert_allclose(frequency.kl_divergence(counts, gold), entropy(p, q))
+    np.testing.assert_allclose(frequency.js_divergence(counts, gold), jensenshannon(p, q) ** 2)
+    assert frequency.kl_divergence(gold, gold) == 0
+
+
+@pytest.mark.parametrize(
+    ("questions", "form", "expected"),
+    [
+        ((ask("a", "b", "c", "d"), ask("e", "f", "g", "h", gold=1)), "letter", 0.5),
+        (tuple(ask("yes", "no", gold=int(i > 6), name=str(i)) for i in range(10)), "cloze", 0.7),
+        (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "cloze", 0.25),
+        (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "letter", 1.0),
+    ],
+)
+def test_chance_is_the_better_of_guessing_and_the_best_constant_answer(questions: tuple[Question, ...], form: str, expected: float) -> None:
+    assert frequency.chance(questions, form) == expected  # type: ignore[arg-type]

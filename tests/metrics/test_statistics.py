@@ -1,0 +1,58 @@
+"""The bootstrap: whole groups, the same resamples everywhere, intervals that cover what they should."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layercliff.metrics.statistics import Resamples, percentile_interval, shifted_curve
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(0, 3))
+def test_means_equal_means_of_the_drawn_questions(groups: list[int], seed: int) -> None:
+    names = [str(g) for g in groups]
+    values = np.random.default_rng(0).normal(size=(3, len(groups)))
+    resamples = Resamples.draw(names, 5, seed)
+    found = resamples.means(values)
+    order = sorted(set(names))
+    for r in range(5):
+        drawn = [i for g, count in enumerate(resamples.counts[r]) for _ in range(int(count)) for i, name in enumerate(names) if name == order[g]]
+        np.testing.assert_allclose(found[r], values[:, drawn].mean(1), atol=1e-12)
+    assert (resamples.counts.sum(1) == len(order)).all()
+
+
+def test_seeded() -> None:
+    first, again, other = (Resamples.draw(["a", "b", "c"], 50, seed).counts for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_groups_widen_the_interval() -> None:
+    """Twins carry no news: counted as one, they leave the interval as wide as that of half the questions."""
+    draw = np.random.default_rng(0)
+    twins = np.repeat(draw.normal(size=200), 2)[None]
+    alone = Resamples.draw([str(i) for i in range(400)], 2000).means(twins)
+    grouped = Resamples.draw([str(i // 2) for i in range(400)], 2000).means(twins)
+    np.testing.assert_allclose(grouped.std() / alone.std(), np.sqrt(2), rtol=0.1)
+
+
+def test_coverage_of_the_mean() -> None:
+    draw = np.random.default_rng(0)
+    inside = 0
+    for trial in range(300):
+        values = draw.normal(0.3, 1, size=(1, 60))
+        low, high = percentile_interval(Resamples.draw([str(i) for i in range(60)], 400, trial).means(values)[:, 0])
+        inside += bool(low <= 0.3 <= high)
+    assert 0.89 <= inside / 300 <= 0.98
+
+
+def test_interval_ends_are_values_that_occurred() -> None:
+    samples = np.array([3.0] * 90 + [np.inf] * 10)
+    assert percentile_interval(samples) == (3.0, np.inf)
+
+
+def test_shifted_interval_holds_its_estimate() -> None:
+    """A biased statistic's percentile interval can miss its own estimate; shifted by the bias it does not, nor falls below 0."""
+    samples = np.random.default_rng(0).normal(0.8, 0.05, size=(1000, 1))
+    found = shifted_curve(np.array([0.4]), samples)
+    assert found.low[0] < 0.4 < found.high[0]
+    assert shifted_curve(np.array([0.01]), samples).low[0] == 0

@@ -1,0 +1,150 @@
+"""Every family's parts are found, and what is read from them is what the model computes."""
+
+import copy
+
+import families
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, PreTrainedModel, T5Config, T5ForConditionalGeneration
+
+from layercliff.errors import ModelError
+from layercliff.models.anatomy import dissect, text_config
+
+IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
+
+
+@torch.inference_mode()
+def states(network: PreTrainedModel) -> dict[int, torch.Tensor]:
+    found: dict[int, torch.Tensor] = {}
+    anatomy = dissect(network)
+    with anatomy.visiting(lambda depth, hidden: found.update({depth: hidden})):
+        anatomy.backbone(input_ids=IDS, use_cache=False)
+    return found
+
+
+def cut(network: PreTrainedModel, depth: int) -> PreTrainedModel:
+    """The model with blocks depth.. cut off, made the obvious way."""
+    short = copy.deepcopy(network)
+    path = dissect(short).blocks_path
+    parent = short.get_submodule(path.rpartition(".")[0])
+    setattr(parent, path.rpartition(".")[2], nn.ModuleList(list(short.get_submodule(path))[:depth]))
+    config = text_config(short.config)
+    config.num_hidden_layers = depth
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:depth]
+    return short
+
+
+def test_last_depth_gives_the_models_own_logits(family: str) -> None:
+    network = families.network(family)
+    anatomy = dissect(network)
+    normed = anatomy.unembedding.normed(states(network)[families.N_LAYERS][0])
+    with torch.inference_mode():
+        own = network(input_ids=IDS).logits[0]
+    torch.testing.assert_close(anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), own, rtol=1e-4, atol=1e-5)
+
+
+def test_each_depth_is_the_model_with_later_blocks_cut_off(family: str) -> None:
+    network = families.network(family)
+    anatomy, found = dissect(network), states(network)
+    for depth in range(1, families.N_LAYERS):
+        with torch.inference_mode():
+            expected = cut(network, depth)(input_ids=IDS).logits[0]
+        normed = anatomy.unembedding.normed(found[depth][0])
+        torch.testing.assert_close(anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_last_depth_is_not_normed_twice() -> None:
+    """transformers' hidden_states[-1] has been through the final norm; depth L has not."""
+    network = families.network("llama")
+    with torch.inference_mode():
+        theirs = network(input_ids=IDS, output_hidden_states=True).hidden_states
+    ours = states(network)
+    torch.testing.assert_close(ours[0], theirs[0])
+    torch.testing.assert_close(ours[families.N_LAYERS - 1], theirs[families.N_LAYERS - 1])
+    assert (ours[families.N_LAYERS] - theirs[families.N_LAYERS]).abs().max() > 0.1
+
+
+def hooks(network: PreTrainedModel) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+
+
+def test_hooks_are_gone_also_after_an_exception(family: str) -> None:
+    network = families.network(family)
+    before = hooks(network)
+    anatomy = dissect(network)
+
+    def fail(depth: int, _hidden: torch.Tensor) -> None:
+        if depth == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), anatomy.visiting(fail):
+        anatomy.backbone(input_ids=IDS)
+    assert hooks(network) == before
+
+
+def test_norm_statistics_are_the_states_own() -> None:
+    """A state and the same state scaled give the same RMS-normed logits: the lens does not borrow the last depth's statistics."""
+    anatomy = dissect(families.network("llama"))
+    state = torch.randn(3, 32)
+    torch.testing.assert_close(anatomy.unembedding.normed(state), anatomy.unembedding.normed(1000 * state), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("family", "scale", "softcap"), [("cohere", 0.25, None), ("granite", 0.125, None), ("gemma2", 1.0, 3.0), ("llama", 1.0, None)])
+def test_scale_and_softcap(family: str, scale: float, softcap: float | None) -> None:
+    unembedding = dissect(families.network(family)).unembedding
+    assert unembedding.logit_scale == scale
+    assert unembedding.softcap == softcap
+
+
+def test_projection_after_the_last_block_is_part_of_the_way_to_the_head() -> None:
+    network = families.network("opt_projected")
+    assert dissect(network).unembedding.normed(torch.randn(2, 32)).shape == (2, 16)
+
+
+def test_nan_weights_are_named() -> None:
+    network = families.network("qwen2")
+    network.model.layers[2].mlp.up_proj.weight.data[0, 0] = torch.nan
+    with pytest.raises(ModelError, match=r"layers\.2\.mlp\.up_proj\.weight hold NaN"):
+        dissect(network)
+
+
+def test_encoder_decoder_is_refused() -> None:
+    config = T5Config(vocab_size=64, d_model=16, d_kv=4, d_ff=16, num_layers=2, num_heads=2)
+    with pytest.raises(ModelError, match="encoder-decoder"):
+        dissect(T5ForConditionalGeneration(config))
+
+
+def test_missing_blocks_are_named() -> None:
+    network = families.network("llama")
+    network.config.num_hidden_layers = 4
+    with pytest.raises(ModelError, match=r"no list of 4 transformer blocks; the lists found are: model\.layers \(5\)"):
+        dissect(network)
+
+
+def test_missing_head_is_named() -> None:
+    network = families.network("llama")
+    with pytest.raises(ModelError, match="no unembedding"):
+        dissect(network.model)
+
+
+def test_a_head_that_is_not_understood_is_refused() -> None:
+    """Something between head and logits that no part explains must not be read as if it were not there."""
+    network = families.network("llama")
+    network.lm_head.register_forward_hook(lambda _m, _a, out: out.abs())
+    with pytest.raises(ModelError, match="was not understood"):
+        dissect(network)
+
+
+def test_encoders_have_no_unembedding() -> None:
+    from transformers import BertModel
+
+    with pytest.raises(ModelError):
+        dissect(BertModel(BertConfig(vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)))
+
+
+@pytest.mark.gpu
+def test_families_on_cuda(family: str) -> None:
+    network = families.network(family).cuda()
+    assert dissect(network).unembedding.vocabulary == families.VOCABULARY

@@ -1,0 +1,40 @@
+"""Weights stored in bfloat16 compute in float32 exactly as if they had been widened for good."""
+
+import families
+import pytest
+import torch
+
+from layercliff.models.anatomy import dissect
+
+IDS = torch.tensor([[5, 77, 130, 9, 240, 31]])
+
+
+@torch.inference_mode()
+def depths(network: torch.nn.Module, dtype: torch.dtype) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    anatomy = dissect(network, dtype)
+    with anatomy.visiting(lambda _depth, hidden: found.append(hidden)):
+        anatomy.backbone(input_ids=IDS, use_cache=False)
+    return found
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "opt", "bloom", "falcon", "cohere", "qwen3_moe"])
+def test_narrow_weights_compute_wide(family: str) -> None:
+    narrow = families.network(family).to(torch.bfloat16)
+    wide = families.network(family).to(torch.bfloat16).to(torch.float32)
+    for ours, expected in zip(depths(narrow, torch.float32), depths(wide, torch.float32), strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+    assert all(p.dtype == torch.bfloat16 for p in narrow.parameters())
+
+
+def test_weights_are_put_back_after_an_exception() -> None:
+    network = families.network("llama").to(torch.bfloat16)
+    anatomy = dissect(network, torch.float32)
+
+    def fail(_depth: int, _hidden: torch.Tensor) -> None:
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), anatomy.visiting(fail):
+        anatomy.backbone(input_ids=IDS)
+    assert all(p.dtype == torch.bfloat16 for p in network.parameters())

@@ -1,0 +1,90 @@
+"""Names of models are resolved, and what cannot be had is refused in a sentence."""
+
+from pathlib import Path
+
+import families
+import pytest
+import torch
+
+from layercliff.errors import ModelError
+from layercliff.models import loading, sources
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("checkpoint")
+    families.network("llama").save_pretrained(directory)
+    families.tokenizer().save_pretrained(directory)
+    return directory
+
+
+def test_resolve(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"GGUF")
+    kinds = {"gemma-3-270m": "packaged", str(saved): "directory", str(tmp_path / "a.gguf"): "gguf", "owner/name": "hub"}
+    for name, kind in kinds.items():
+        assert sources.resolve(name).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gemma-3-270", "did you mean gemma-3-270m"),
+        ("zzz", "known are gemma-3-270m, smollm2-135m"),
+        ("./nowhere", "There is no model at"),
+        ("nowhere.gguf", "There is no model at"),
+    ],
+)
+def test_unknown_names(name: str, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        sources.resolve(name)
+
+
+def test_directories_that_are_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        sources.resolve(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match="loads no pickled weights"):
+        sources.locate(str(tmp_path))
+
+
+def test_load_directory(saved: Path) -> None:
+    model = loading.load(str(saved))
+    assert (model.n_layers, model.dtype, model.weights_dtype) == (5, "float32", "float32")
+    narrow = loading.load(str(saved), weights_dtype="bfloat16")
+    assert (narrow.dtype, narrow.weights_dtype) == ("float32", "bfloat16")
+
+
+def test_digest_follows_the_weights(saved: Path, tmp_path: Path) -> None:
+    network = families.network("llama")
+    network.save_pretrained(tmp_path)
+    assert sources.digest(tmp_path) == sources.digest(saved)
+    with torch.no_grad():
+        network.model.layers[3].mlp.up_proj.weight[0, 0] += 1
+    network.save_pretrained(tmp_path)
+    assert sources.digest(tmp_path) != sources.digest(saved)
+
+
+def test_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    families.network("llama").save_pretrained(tmp_path)
+    families.tokenizer().save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["model.layers.4.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 of the model's tensors \(model\.layers\.4\.mlp\.up_proj\.weight"):
+        loading.load(str(tmp_path))
+
+
+def test_hub_without_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="hub cannot be reached"):
+        sources.locate("owner/name")
+
+
+def test_devices(tmp_path: Path) -> None:
+    assert loading.choose_device("cpu").type == "cpu"
+    for wrong in ("cuda:77", "abacus"):
+        with pytest.raises(ModelError, match="is not available here"):
+            loading.choose_device(wrong)

@@ -1,0 +1,48 @@
+"""A question that cannot be asked is refused with the field that is wrong."""
+
+import pytest
+
+from layercliff.errors import TaskError
+from layercliff.tasks.question import Question, Task
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "gold", "reason"),
+    [
+        (" ", ("a", "b"), 0, "the text is empty"),
+        ("q", ("a",), 0, "1 options, but 2 to 26"),
+        ("q", tuple(map(str, range(27))), 0, "27 options"),
+        ("q", ("a", "  "), 0, "option B is empty"),
+        ("q", ("a", "b", "a"), 1, "the option 'a' stands there twice"),
+        ("q", ("a", "b"), 2, "the gold option 2 is not among the 2 options"),
+        ("q", ("a", "b"), -1, "the gold option -1 is not among"),
+    ],
+)
+def test_refusals(text: str, options: tuple[str, ...], gold: int, reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
+        Question("id", text, options, gold, "g")
+
+
+def test_ids_are_unique() -> None:
+    question = Question("same", "q", ("a", "b"), 0, "g")
+    with pytest.raises(TaskError, match="more than once"):
+        Task("t", (question, question), "s", "l", "cloze")
+
+
+def test_digest_sees_everything_that_is_asked(colours: Task) -> None:
+    from dataclasses import replace
+
+    first, *rest = colours.questions
+    others = [
+        replace(colours, prompt="{question}"),
+        replace(colours, questions=tuple(rest)),
+        replace(colours, questions=(replace(first, gold=(first.gold + 1) % 2), *rest)),
+        replace(colours, questions=tuple(rest), shots=(first,)),
+    ]
+    assert len({task.digest for task in [colours, *others]}) == 5
+    assert replace(colours, source="elsewhere").digest == colours.digest
+
+
+def test_prompt_must_hold_the_question(colours: Task) -> None:
+    with pytest.raises(TaskError, match="lacks {question}"):
+        Task("t", colours.questions, "s", "l", "cloze", prompt="Answer:")

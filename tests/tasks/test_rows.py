@@ -1,0 +1,109 @@
+"""Files of questions in every documented layout; bad rows are refused with line and reason, or listed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layercliff.errors import TaskError
+from layercliff.tasks import registry, rows
+
+GOOD = {"id": "1", "question": "2 + 2 =", "options": ["3", "4"], "answer": 1}
+
+
+def jsonl(path: Path, content: list[Any]) -> str:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in content))
+    return str(path)
+
+
+def test_jsonl(tmp_path: Path) -> None:
+    (task,) = registry.load(jsonl(tmp_path / "sums.jsonl", [GOOD, {"question": "q", "options": ["x", "y"], "answer": "B", "group": "g"}]))
+    assert task.name == "sums"
+    assert [(q.id, q.gold, q.group) for q in task.questions] == [("1", 1, "1"), ("2", 1, "g")]
+
+
+def test_csv_with_option_columns_and_with_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text('id,question,option_a,option_b,option_c,answer\na,"two\nlines",x,y,,B\nb,q,x,y,z,z\n')
+    (task,) = registry.load(str(file))
+    assert [(q.options, q.gold) for q in task.questions] == [(("x", "y"), 1), (("x", "y", "z"), 2)]
+    file.write_text('question,options,answer\nq,"[""x"", ""y""]",1\n')
+    (task,) = registry.load(str(file))
+    assert task.questions[0].options == ("x", "y")
+    assert task.questions[0].gold == 1
+
+
+def test_arc_layouts_with_numeric_labels_and_five_options(tmp_path: Path) -> None:
+    ai2 = {"id": "a", "question": {"stem": "q", "choices": [{"text": t, "label": str(i)} for i, t in enumerate("vwxyz", 1)]}, "answerKey": "5"}
+    hub = {"id": "b", "question": "q", "choices": {"text": ["x", "y", "z"], "label": ["A", "B", "C"]}, "answerKey": "C"}
+    path = jsonl(tmp_path / "arc.jsonl", [ai2, hub])
+    for wanted in (path, f"arc_challenge={path}"):
+        (task,) = registry.load(wanted)
+        assert [(len(q.options), q.gold) for q in task.questions] == [(5, 4), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{broken", "it is no JSON"),
+        ([1], "it is not a JSON object"),
+        ({**GOOD, "id": "2", "question": 3}, "'question' is missing or no text"),
+        ({**GOOD, "id": "2", "options": "no"}, "no JSON list"),
+        ({**GOOD, "id": "2", "options": ["a", 1]}, "no list of texts"),
+        ({"id": "2", "question": "q", "answer": 0}, "neither a field 'options' nor columns"),
+        ({**GOOD, "id": "2", "answer": 2}, "the answer 2 is not among the 2 options"),
+        ({**GOOD, "id": "2", "answer": "five"}, "the answer 'five' is not among"),
+        ({**GOOD, "id": "2", "answer": None}, "'answer' is missing"),
+        ({**GOOD, "id": "2", "answer": True}, "'answer' is missing"),
+        ({**GOOD, "id": "2", "options": ["B", "A"], "answer": "A"}, "can be read as option A or B"),
+        ({**GOOD, "id": "2", "options": ["4", "4"]}, "stands there twice"),
+        ({**GOOD}, "the id '1' stands there twice"),
+        ({"id": "2", "question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "E"}, "the answer 'E' is not among the labels A, B"),
+        ({"id": "2", "question": "q", "answerKey": "E"}, "neither AI2's nor Hugging Face's"),
+    ],
+)
+def test_bad_rows(tmp_path: Path, row: Any, reason: str) -> None:
+    path = jsonl(tmp_path / "t.jsonl", [GOOD, "", row])
+    with pytest.raises(TaskError, match=f"line 3: .*{reason}") as refusal:
+        registry.load(path)
+    assert "--skip-bad-rows" in str(refusal.value)
+    (task,) = registry.load(path, skip_bad_rows=True)
+    assert len(task.questions) == 1
+    assert len(task.skipped) == 1
+    assert "line 3" in task.skipped[0]
+
+
+def test_csv_row_of_another_width_names_its_first_line(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text('question,option_a,option_b,answer\n"two\nlines",x,y,A\nq,x,y\n')
+    with pytest.raises(TaskError, match="line 4: it has another number of columns"):
+        registry.load(str(file))
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), [("no.jsonl", None, "There is no task file"), ("b.jsonl", b"\xff\xfe\x00", "UTF-8"), ("x.txt", b"", "There is no task 'x.txt'")])
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, reason: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(name).write_bytes(content)
+    with pytest.raises(TaskError, match=reason):
+        registry.load(name)
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=26, unique=True), st.data())
+def test_a_position_is_always_understood(options: list[str], data: st.DataObject) -> None:
+    gold = data.draw(st.integers(0, len(options) - 1))
+    found = rows.question(json.loads(json.dumps({"question": "q", "options": options, "answer": gold})), "1")
+    assert found.options == tuple(options)
+    assert found.gold == gold
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["question", "options", "answer", "choices", "answerKey", "text", "label", "stem"]), inner)))
+def test_any_json_is_a_question_or_a_reason(content: Any) -> None:
+    row = content if isinstance(content, dict) else {"question": content}
+    try:
+        rows.question(row, "1")
+    except TaskError as error:
+        assert str(error)

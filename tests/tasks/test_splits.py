@@ -1,0 +1,59 @@
+"""Shuffle, worked examples, limit, halves: seeded, disjoint, by group."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layercliff.errors import TaskError
+from layercliff.tasks import splits
+from layercliff.tasks.question import Question, Task
+
+
+def task(groups: list[int]) -> Task:
+    return Task("t", tuple(Question(str(i), "q", ("a", "b"), 0, str(g)) for i, g in enumerate(groups)), "s", "l", "cloze")
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(0, 5))
+def test_halves_are_disjoint_whole_groups_and_even(groups: list[int], seed: int) -> None:
+    questions = task(groups).questions
+    half = splits.halves(questions, seed)
+    assert set(half) == {q.id for q in questions}
+    for group in set(groups):
+        assert len({half[q.id] for q in questions if q.group == str(group)}) == 1
+    sizes = [list(half.values()).count(h) for h in ("select", "report")]
+    assert abs(sizes[0] - sizes[1]) <= max(groups.count(g) for g in groups)
+
+
+@given(st.lists(st.integers(0, 9), min_size=12, max_size=60), st.integers(0, 5), st.integers(1, 4))
+def test_worked_examples_share_no_group_with_questions(groups: list[int], seed: int, shots: int) -> None:
+    try:
+        asked, examples = splits.draw(task(groups), seed, None, shots)
+    except TaskError:
+        return
+    assert len(examples) == shots
+    assert not {q.group for q in asked} & {q.group for q in examples}
+
+
+def test_limit_acts_after_the_shuffle() -> None:
+    whole, _ = splits.draw(task(list(range(50))), 3)
+    some, _ = splits.draw(task(list(range(50))), 3, 10)
+    assert some == whole[:10]
+    assert [q.id for q in some] != [str(i) for i in range(10)]
+    assert splits.draw(task(list(range(50))), 4, 10)[0] != some
+
+
+def test_examples_come_from_the_pool_where_there_is_one() -> None:
+    pool = tuple(Question(f"shot{i}", "q", ("a", "b"), 0, f"s{i}") for i in range(3))
+    asked, examples = splits.draw(replace(task(list(range(9))), shots=pool), 0, None, 2)
+    assert len(asked) == 9
+    assert {e.id for e in examples} <= {p.id for p in pool}
+    with pytest.raises(TaskError, match="3 worked examples, fewer than --shots 4"):
+        splits.draw(replace(task(list(range(9))), shots=pool), 0, None, 4)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_question_left(limit: int) -> None:
+    with pytest.raises(TaskError, match="no question left"):
+        splits.draw(task([1, 2, 3]), 0, limit)
