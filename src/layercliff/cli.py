@@ -102,8 +102,10 @@ def trace(
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
     _use_cache(cache_dir)
+    from layercliff.models.sources import resolve
     from layercliff.report import terminal
 
+    resolve(model)  # a wrong name is said at once, before the model library is imported
     with _progress() as (report, note):
         from layercliff.verbs.trace import trace as run
 
@@ -151,10 +153,13 @@ def plan(
 ) -> None:
     """Say what a trace will take before any weight is loaded: questions, tokens, block passes, memory, time."""
     _use_cache(cache_dir)
+    from layercliff.models.sources import resolve
     from layercliff.report import terminal
+
+    resolve(model)
+    _quiet_libraries()
     from layercliff.verbs.plan import plan as run
 
-    _quiet_libraries()
     planned = run(
         model,
         task,

@@ -45,8 +45,6 @@ class RunDirectory:
         """
         kept = self.subject()
         if kept is None:
-            if self.path.is_file():
-                raise RunError(f"{self.path} is a file: --out takes a directory.")
             if self.path.exists() and any(not p.name.startswith(".") for p in self.path.iterdir()):
                 raise RunError(
                     f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out."
@@ -60,6 +58,8 @@ class RunDirectory:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from writing here meanwhile. Raises `RunError` when one already does."""
+        if self.path.is_file():
+            raise RunError(f"{self.path} is a file: --out takes a directory.")
         with cache.disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock", timeout=0)

@@ -37,7 +37,9 @@ def test_against_the_definitions(case: tuple[Any, Any, Any]) -> None:
             np.testing.assert_allclose(p[depth, i][mask[i]], expected, rtol=1e-9)
             others = [v for o, v in enumerate(expected) if o != gold[i]]
             np.testing.assert_allclose(margin[depth, i], expected[gold[i]] - max(others), atol=1e-12)
-            np.testing.assert_allclose(logit[depth, i], z[gold[i]] - max(v for o, v in enumerate(z) if o != gold[i]), atol=1e-5)
+            np.testing.assert_allclose(
+                logit[depth, i], z[gold[i]] - max(v for o, v in enumerate(z) if o != gold[i]), atol=1e-5
+            )
             winners = [o for o, v in enumerate(z) if v == max(z)]
             np.testing.assert_allclose(correct[depth, i], (gold[i] in winners) / len(winners))
 

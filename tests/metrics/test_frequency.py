@@ -34,7 +34,9 @@ def test_shares_against_a_loop() -> None:
     mask = np.array([[True, True, k < len(q.options)] for q in MIXED for k in [2]])
     gold = np.array([q.gold for q in MIXED])
     votes = decision.votes(scores, mask)
-    found = frequency.option_frequency(votes, gold, frequency.categories(MIXED, "cloze"), Resamples.draw(list("abcd"), 100))
+    found = frequency.option_frequency(
+        votes, gold, frequency.categories(MIXED, "cloze"), Resamples.draw(list("abcd"), 100)
+    )
     for depth in range(3):
         winners = [q.options[int(np.where(mask[i], scores[depth, i], -np.inf).argmax())] for i, q in enumerate(MIXED)]
         for c, label in enumerate(found.labels):
@@ -61,5 +63,7 @@ def test_divergences_against_scipy() -> None:
         (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "letter", 1.0),
     ],
 )
-def test_chance_is_the_better_of_guessing_and_the_best_constant_answer(questions: tuple[Question, ...], form: str, expected: float) -> None:
+def test_chance_is_the_better_of_guessing_and_the_best_constant_answer(
+    questions: tuple[Question, ...], form: str, expected: float
+) -> None:
     assert frequency.chance(questions, form) == expected  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from layercliff.metrics.phases import jump, rises, transition, transition_depths
 
 CURVES = st.integers(2, 9).flatmap(
     lambda n: st.tuples(
-        arrays(np.float64, n, elements=st.sampled_from([-0.4, 0.0, 0.1, 0.6])), arrays(np.float64, n, elements=st.sampled_from([0.2, 0.25, 0.3, 0.9]))
+        arrays(np.float64, n, elements=st.sampled_from([-0.4, 0.0, 0.1, 0.6])),
+        arrays(np.float64, n, elements=st.sampled_from([0.2, 0.25, 0.3, 0.9])),
     )
 )
 

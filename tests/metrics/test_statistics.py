@@ -15,7 +15,13 @@ def test_means_equal_means_of_the_drawn_questions(groups: list[int], seed: int) 
     found = resamples.means(values)
     order = sorted(set(names))
     for r in range(5):
-        drawn = [i for g, count in enumerate(resamples.counts[r]) for _ in range(int(count)) for i, name in enumerate(names) if name == order[g]]
+        drawn = [
+            i
+            for g, count in enumerate(resamples.counts[r])
+            for _ in range(int(count))
+            for i, name in enumerate(names)
+            if name == order[g]
+        ]
         np.testing.assert_allclose(found[r], values[:, drawn].mean(1), atol=1e-12)
     assert (resamples.counts.sum(1) == len(order)).all()
 

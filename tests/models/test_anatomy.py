@@ -42,7 +42,9 @@ def test_last_depth_gives_the_models_own_logits(family: str) -> None:
     normed = anatomy.unembedding.normed(states(network)[families.N_LAYERS][0])
     with torch.inference_mode():
         own = network(input_ids=IDS).logits[0]
-    torch.testing.assert_close(anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), own, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), own, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_each_depth_is_the_model_with_later_blocks_cut_off(family: str) -> None:
@@ -52,7 +54,9 @@ def test_each_depth_is_the_model_with_later_blocks_cut_off(family: str) -> None:
         with torch.inference_mode():
             expected = cut(network, depth)(input_ids=IDS).logits[0]
         normed = anatomy.unembedding.normed(found[depth][0])
-        torch.testing.assert_close(anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_last_depth_is_not_normed_twice() -> None:
@@ -88,10 +92,15 @@ def test_norm_statistics_are_the_states_own() -> None:
     """A state and the same state scaled give the same RMS-normed logits: the lens does not borrow the last depth's statistics."""
     anatomy = dissect(families.network("llama"))
     state = torch.randn(3, 32)
-    torch.testing.assert_close(anatomy.unembedding.normed(state), anatomy.unembedding.normed(1000 * state), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        anatomy.unembedding.normed(state), anatomy.unembedding.normed(1000 * state), rtol=1e-3, atol=1e-3
+    )
 
 
-@pytest.mark.parametrize(("family", "scale", "softcap"), [("cohere", 0.25, None), ("granite", 0.125, None), ("gemma2", 1.0, 3.0), ("llama", 1.0, None)])
+@pytest.mark.parametrize(
+    ("family", "scale", "softcap"),
+    [("cohere", 0.25, None), ("granite", 0.125, None), ("gemma2", 1.0, 3.0), ("llama", 1.0, None)],
+)
 def test_scale_and_softcap(family: str, scale: float, softcap: float | None) -> None:
     unembedding = dissect(families.network(family)).unembedding
     assert unembedding.logit_scale == scale
@@ -141,7 +150,13 @@ def test_encoders_have_no_unembedding() -> None:
     from transformers import BertModel
 
     with pytest.raises(ModelError):
-        dissect(BertModel(BertConfig(vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)))
+        dissect(
+            BertModel(
+                BertConfig(
+                    vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+                )
+            )
+        )
 
 
 @pytest.mark.gpu

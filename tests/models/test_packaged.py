@@ -45,7 +45,9 @@ def test_altered_model_is_refused_and_nothing_stays(stubbed: packaged.PackagedMo
     assert not list(stubbed.directory.parent.glob("*.partial"))
 
 
-def test_interrupted_conversion_leaves_nothing(stubbed: packaged.PackagedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_conversion_leaves_nothing(
+    stubbed: packaged.PackagedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def convert(_file: Path, target: Path) -> None:
         (target / "config.json").write_text("{}")
         raise KeyboardInterrupt

@@ -54,8 +54,10 @@ def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens() -> None:
 
 def test_a_context_that_is_no_prefix_is_left_out_of_first_token_and_refused_in_letter() -> None:
     prompts = [Prompt("xa", ("bc", "c"))]
-    assert encode(prompts, "first_token", merging()).left_out == ((0, "the prompt's tokens change with what follows them"),)
-    with pytest.raises(TaskError, match="merging.* does not give the letter A one token"):
+    assert encode(prompts, "first_token", merging()).left_out == (
+        (0, "the prompt's tokens change with what follows them"),
+    )
+    with pytest.raises(TaskError, match=r"merging.* does not give the letter A one token"):
         encode(prompts, "letter", merging())
 
 
@@ -71,7 +73,9 @@ def test_letters_that_share_a_token_name_the_tokenizer() -> None:
     lower.normalizer = normalizers.Lowercase()
     lower.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=lower, unk_token="?", name_or_path="whispers")
-    with pytest.raises(TaskError, match=r"PreTrainedTokenizerFast|TokenizersBackend.*whispers.* letters B and C the same token 1"):
+    with pytest.raises(
+        TaskError, match=r"PreTrainedTokenizerFast|TokenizersBackend.*whispers.* letters B and C the same token 1"
+    ):
         encode([Prompt("Answer", (" A", " B", " C"))], "letter", tokenizer)
 
 

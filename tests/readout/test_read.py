@@ -22,7 +22,11 @@ def rows(form: str, n: int = 7) -> list[Row]:
         if form == "cloze":
             found.append(Row(i, 0, tokens, (*tokens[-k + 1 :], 9)[:k]))
         else:
-            found.append(Row(i, None, tokens, tuple(int(t) for t in draw.choice(range(3, families.VOCABULARY), k, replace=False))))
+            found.append(
+                Row(
+                    i, None, tokens, tuple(int(t) for t in draw.choice(range(3, families.VOCABULARY), k, replace=False))
+                )
+            )
     return found
 
 
@@ -36,7 +40,12 @@ def logits_by_depth(model: Model, tokens: tuple[int, ...]) -> torch.Tensor:
     states: list[torch.Tensor] = []
     with model.anatomy.visiting(lambda _d, h: states.append(h[0])):
         model.anatomy.backbone(input_ids=torch.tensor([tokens]))
-    return torch.stack([model.anatomy.unembedding.vocabulary_logits(model.anatomy.unembedding.normed(s), 0, families.VOCABULARY) for s in states])
+    return torch.stack(
+        [
+            model.anatomy.unembedding.vocabulary_logits(model.anatomy.unembedding.normed(s), 0, families.VOCABULARY)
+            for s in states
+        ]
+    )
 
 
 def loaded(family: str) -> Model:
@@ -53,7 +62,9 @@ def test_batch_equals_one_by_one(family: str) -> None:
         k = len(row.targets)
         np.testing.assert_allclose(reading.scores[:, number, :k], expected[:, list(row.targets)], rtol=1e-4, atol=1e-5)
         assert np.isnan(reading.scores[:, number, k:]).all()
-        np.testing.assert_allclose(reading.mass[:, number], expected.softmax(-1)[:, list(row.targets)].sum(-1), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            reading.mass[:, number], expected.softmax(-1)[:, list(row.targets)].sum(-1), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_cloze_equals_scoring_the_whole_string(family: str) -> None:

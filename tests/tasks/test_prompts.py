@@ -32,4 +32,8 @@ def test_chat() -> None:
 
     prompt = ask(TASK, SKY, "letter", [SEA], render)
     assert (prompt.text, prompt.continuations, prompt.templated) == ("<chat>", ("A", "B"), True)
-    assert [(m["role"], m["content"][-8:]) for m in seen[0]] == [("user", "\nAnswer:"), ("assistant", "A"), ("user", "\nAnswer:")]
+    assert [(m["role"], m["content"][-8:]) for m in seen[0]] == [
+        ("user", "\nAnswer:"),
+        ("assistant", "A"),
+        ("user", "\nAnswer:"),
+    ]

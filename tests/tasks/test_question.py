@@ -44,5 +44,5 @@ def test_digest_sees_everything_that_is_asked(colours: Task) -> None:
 
 
 def test_prompt_must_hold_the_question(colours: Task) -> None:
-    with pytest.raises(TaskError, match="lacks {question}"):
+    with pytest.raises(TaskError, match=r"lacks \{question\}"):
         Task("t", colours.questions, "s", "l", "cloze", prompt="Answer:")

@@ -20,7 +20,9 @@ def jsonl(path: Path, content: list[Any]) -> str:
 
 
 def test_jsonl(tmp_path: Path) -> None:
-    (task,) = registry.load(jsonl(tmp_path / "sums.jsonl", [GOOD, {"question": "q", "options": ["x", "y"], "answer": "B", "group": "g"}]))
+    (task,) = registry.load(
+        jsonl(tmp_path / "sums.jsonl", [GOOD, {"question": "q", "options": ["x", "y"], "answer": "B", "group": "g"}])
+    )
     assert task.name == "sums"
     assert [(q.id, q.gold, q.group) for q in task.questions] == [("1", 1, "1"), ("2", 1, "g")]
 
@@ -37,7 +39,11 @@ def test_csv_with_option_columns_and_with_a_list(tmp_path: Path) -> None:
 
 
 def test_arc_layouts_with_numeric_labels_and_five_options(tmp_path: Path) -> None:
-    ai2 = {"id": "a", "question": {"stem": "q", "choices": [{"text": t, "label": str(i)} for i, t in enumerate("vwxyz", 1)]}, "answerKey": "5"}
+    ai2 = {
+        "id": "a",
+        "question": {"stem": "q", "choices": [{"text": t, "label": str(i)} for i, t in enumerate("vwxyz", 1)]},
+        "answerKey": "5",
+    }
     hub = {"id": "b", "question": "q", "choices": {"text": ["x", "y", "z"], "label": ["A", "B", "C"]}, "answerKey": "C"}
     path = jsonl(tmp_path / "arc.jsonl", [ai2, hub])
     for wanted in (path, f"arc_challenge={path}"):
@@ -61,7 +67,10 @@ def test_arc_layouts_with_numeric_labels_and_five_options(tmp_path: Path) -> Non
         ({**GOOD, "id": "2", "options": ["B", "A"], "answer": "A"}, "can be read as option A or B"),
         ({**GOOD, "id": "2", "options": ["4", "4"]}, "stands there twice"),
         ({**GOOD}, "the id '1' stands there twice"),
-        ({"id": "2", "question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "E"}, "the answer 'E' is not among the labels A, B"),
+        (
+            {"id": "2", "question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "E"},
+            "the answer 'E' is not among the labels A, B",
+        ),
         ({"id": "2", "question": "q", "answerKey": "E"}, "neither AI2's nor Hugging Face's"),
     ],
 )
@@ -83,8 +92,17 @@ def test_csv_row_of_another_width_names_its_first_line(tmp_path: Path) -> None:
         registry.load(str(file))
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), [("no.jsonl", None, "There is no task file"), ("b.jsonl", b"\xff\xfe\x00", "UTF-8"), ("x.txt", b"", "There is no task 'x.txt'")])
-def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("no.jsonl", None, "There is no task file"),
+        ("b.jsonl", b"\xff\xfe\x00", "UTF-8"),
+        ("x.txt", b"", "There is no task 'x.txt'"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, reason: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     if content is not None:
         Path(name).write_bytes(content)
@@ -100,7 +118,18 @@ def test_a_position_is_always_understood(options: list[str], data: st.DataObject
     assert found.gold == gold
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["question", "options", "answer", "choices", "answerKey", "text", "label", "stem"]), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(["question", "options", "answer", "choices", "answerKey", "text", "label", "stem"]),
+                inner,
+            )
+        ),
+    )
+)
 def test_any_json_is_a_question_or_a_reason(content: Any) -> None:
     row = content if isinstance(content, dict) else {"question": content}
     try:

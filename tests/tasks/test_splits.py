@@ -12,7 +12,9 @@ from layercliff.tasks.question import Question, Task
 
 
 def task(groups: list[int]) -> Task:
-    return Task("t", tuple(Question(str(i), "q", ("a", "b"), 0, str(g)) for i, g in enumerate(groups)), "s", "l", "cloze")
+    return Task(
+        "t", tuple(Question(str(i), "q", ("a", "b"), 0, str(g)) for i, g in enumerate(groups)), "s", "l", "cloze"
+    )
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(0, 5))

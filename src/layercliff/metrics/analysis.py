@@ -69,7 +69,7 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
         margin=curve(margin, margin_samples),
         margin_logit=curve(logit_margins.mean(1), resamples.means(logit_margins)),
         accuracy=curve(accuracy, accuracy_samples),
-        option_mass=trace.option_mass.mean(1),
+        option_mass=trace.option_mass.astype(np.float64).mean(1),
         frequency=of,
         transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, chance),
         jump=phases.jump(margin, margin_samples),

@@ -85,6 +85,7 @@ def option_frequency(
     sizes = resamples.counts @ np.bincount(
         resamples.index, weight, resamples.counts.shape[1]
     )  # counted questions per resample
+    sizes = np.clip(sizes, 1, None)  # a resample of a handful of groups may hold none
 
     def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
         return sparse.csr_array(

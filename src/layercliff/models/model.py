@@ -1,5 +1,6 @@
 """A loaded causal language model, ready to be read."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,7 +31,7 @@ class Model:
         """Dissect an already loaded network. Raises `ModelError` (see `layercliff.models.anatomy.dissect`)."""
         network.eval()  # type: ignore[no-untyped-call]
         name = name or network.config.name_or_path or type(network).__name__
-        return Model(name, revision or "in memory", network, tokenizer, dissect(network, dtype))
+        return Model(name, revision or digest(network), network, tokenizer, dissect(network, dtype))
 
     @property
     def n_layers(self) -> int:
@@ -56,3 +57,15 @@ class Model:
     def max_positions(self) -> int | None:
         """The longest sequence the configuration allows, where it says so."""
         return getattr(text_config(self.network.config), "max_position_embeddings", None)
+
+
+@torch.inference_mode()
+def digest(network: PreTrainedModel) -> str:
+    """A fingerprint of weights in memory: of every parameter the shape and up to 256 of its values, evenly spaced."""
+    found = hashlib.sha256()
+    for name, parameter in network.named_parameters():
+        values = parameter.detach().flatten()
+        sample = values[:: max(1, len(values) // 256)][:256].float().cpu().numpy()
+        found.update(f"{name} {tuple(parameter.shape)}".encode())
+        found.update(sample.tobytes())
+    return f"memory:{found.hexdigest()[:16]}"

@@ -223,14 +223,14 @@ def _level(value: float, label: str) -> Chart:
 
 def _margin(analysis: Analysis) -> Chart:
     return alt.layer(
-        *_phases(analysis), _level(0, ""), _line(analysis, analysis.margin, "decision margin", BLUE, (-1, 1))
+        *_phases(analysis), _level(0.0, ""), _line(analysis, analysis.margin, "decision margin", BLUE, (-1.0, 1.0))
     )
 
 
 def _accuracy(analysis: Analysis) -> Chart:
     level = _level(analysis.chance, f"chance {analysis.chance:.2f}")
     return alt.layer(
-        *_phases(analysis), level, _line(analysis, analysis.accuracy, "layer accuracy", ORANGE, (0, 1), ".3f")
+        *_phases(analysis), level, _line(analysis, analysis.accuracy, "layer accuracy", ORANGE, (0.0, 1.0), ".3f")
     )
 
 

@@ -231,7 +231,7 @@ def questions_table(trace: Trace) -> pl.DataFrame:
             "correct": decision.correctness(trace.scores, trace.mask, trace.gold)[-1],
             "margin": margins[-1],
             "decided_from": [int(depth) if depth >= 0 else None for depth in decided],
-            "option_mass": [_number(value) for value in trace.option_mass[-1]],
+            "option_mass": [_number(float(value)) for value in trace.option_mass[-1]],
         },
         schema_overrides={"decided_from": pl.Int64, "option_mass": pl.Float64},
     )

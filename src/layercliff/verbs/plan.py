@@ -158,7 +158,8 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
         TypeError,
     ):  # weights and tokenizer may not be here yet: tokens are then guessed, and said to be
         tokenizer = None
-    return config, tokenizer, 0
+    usable = tokenizer is not None and tokenizer("text").input_ids  # without its files, a tokenizer can come out empty
+    return config, tokenizer if usable else None, 0
 
 
 def _guess(asked: list[Prompt], form: Format) -> Encoded:

@@ -126,6 +126,7 @@ def trace(
             "device": str(loaded.device),
             "option_mass": option_mass,
             "tokens": reading.tokens,
+            "batches": reading.batches,
             "block_passes": reading.block_passes,
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
@@ -194,7 +195,7 @@ class _Pass:
             note,
         )
         self.budget = batch_tokens or batches.DEFAULT_TOKENS.get(model.device.type, batches.DEFAULT_TOKENS["cpu"])
-        self.total = self.done = self.tokens = self.block_passes = 0
+        self.total = self.done = self.tokens = self.batches = self.block_passes = 0
 
     def task(self, task: Task, form: Format, drawn: tuple[tuple[Question, ...], tuple[Question, ...]]) -> _Part:
         """Encode the questions of a task and plan their batches."""
@@ -255,6 +256,7 @@ class _Pass:
             self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
         self.done += batch.padded_tokens
         self.tokens += sum(len(row.tokens) for row in batch.rows)
+        self.batches += 1
         self.block_passes += self.model.n_layers
         self.report("reading the model at every depth", self.done, self.total)
         return reading

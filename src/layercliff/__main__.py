@@ -1,0 +1,5 @@
+"""``python -m layercliff`` is the command ``layercliff``."""
+
+from layercliff.cli import main
+
+main()

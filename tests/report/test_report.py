@@ -1,0 +1,115 @@
+"""Page and figures come from stored results, open without network, and show hostile text as text."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.models.model import Model
+from layercliff.tasks.question import Question, Task
+
+EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def run(tiny: Model, colours: Task, tmp_path: Path) -> Path:
+    evil = Question("evil", EVIL, ("blue <b>bold</b>", "red " + EVIL), 0, "evil")
+    task = Task("colours", (*colours.questions, evil), EVIL, "l", "first_token")
+    layercliff.trace(tiny, task, out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_page_is_self_contained_and_escaped(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    shown, library, figures = page.split("<script>")  # a third script would be the hostile one
+    for part in (shown, figures):
+        assert "<img" not in part
+        assert not re.search(r"<(script|link|img)[^>]*(src|href)=", part)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+    assert "http" not in re.sub(r'"\$schema": *"[^"]*"', "", figures)
+    assert "vegaEmbed" in library
+
+
+def test_captions_state_what_a_figure_shows(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == 4
+    for caption in captions:
+        for part in ("tiny", "colours", "test", "first_token", "n = 13", "float32", "seed 0"):
+            assert part in caption
+
+
+def test_figures_as_files(run: Path) -> None:
+    paths = layercliff.figures(run)
+    assert len(paths) == 12
+    heads = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<svg"}
+    for path in paths:
+        assert path.read_bytes().startswith(heads[path.suffix])
+
+
+def test_redrawing_loads_no_model(run: Path) -> None:
+    code = f"import sys, layercliff; layercliff.figures({str(run)!r}, ('svg',)); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"
+
+
+def test_refusals(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="There is no figure format 'gif'"):
+        layercliff.figures(run, ("gif",))
+    with pytest.raises(RunError, match="is no run directory"):
+        layercliff.figures(tmp_path / "none")
+    (run / "trace" / "summary.json").unlink()
+    with pytest.raises(RunError, match="holds no finished trace"):
+        layercliff.figures(run)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_in_a_browser(run: Path, tmp_path: Path) -> None:
+    """The page draws its figures in a browser without network, and says nothing to the console."""
+    command = [
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=10000",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        (run / "report.html").as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.count("<svg xmlns") == 4
+    assert "<title>layercliff: run</title>" in done.stdout
+    assert "CONSOLE" not in done.stderr
+
+
+def test_undecided_is_said_and_null(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """Gold options that the model ranks last leave it undecided; nothing is made up."""
+    from dataclasses import replace
+
+    first = layercliff.trace(tiny, colours).trace
+    worst = first.scores[-1].copy()
+    worst[~first.mask] = float("inf")
+    wrong = tuple(replace(q, gold=int(worst[i].argmin())) for i, q in enumerate(first.questions))
+    found = layercliff.trace(tiny, replace(colours, questions=wrong), out=tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "trace" / "summary.json").read_text())
+    assert found.transition_depth is None
+    assert summary["transition_depth"] is None
+    assert summary["transition_depth_high"] is None
+    assert summary["silent_phase"] is None
+    assert "The model is undecided" in (tmp_path / "run" / "report.html").read_text()

@@ -1,0 +1,51 @@
+"""Data flows one way: a room imports only from rooms to its left."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import layercliff
+
+ROOMS = ["ground", "models", "tasks", "readout", "metrics", "results", "report", "verbs", "cli"]
+GROUND = {"errors", "choices", "cache", "packages", "progress", "machine"}
+SOURCE = Path(layercliff.__file__).parent
+FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+
+
+def room(module: str) -> str | None:
+    """The room of ``layercliff.x.y``; configuration and store stand where their first user does."""
+    part = module.split(".")[1]
+    if part in GROUND:
+        return "ground"
+    if part in ("config", "store"):
+        return "results"
+    return part if part in ROOMS else None
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("layercliff"):
+            found |= {
+                f"{node.module}.{alias.name}"
+                if node.module == "layercliff" or (SOURCE.parent / node.module.replace(".", "/")).is_dir()
+                else node.module
+                for alias in node.names
+            }
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_rooms_import_from_the_left(path: Path) -> None:
+    own = room("layercliff." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
+    assert own is not None
+    for module in imports(path):
+        other = room(module)
+        if other is None or (path.name == "terminal.py" and module.startswith("layercliff.verbs")):
+            continue  # `layercliff` itself; a plan's type, for the checker alone
+        assert ROOMS.index(other) <= ROOMS.index(own), f"{path.name} ({own}) imports {module} ({other})"
+
+
+def test_files_are_small() -> None:
+    assert {path.name: lines for path in FILES if (lines := len(path.read_text().splitlines())) > 400} == {}

@@ -1,0 +1,105 @@
+"""The command line: quick to help, one sentence for what is wrong, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import families
+import pytest
+
+COMMAND = [sys.executable, "-m", "layercliff"]
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("files")
+    families.network("llama").save_pretrained(directory / "model")
+    families.tokenizer().save_pretrained(directory / "model")
+    rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(8)]
+    (directory / "task.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (directory / "bad.jsonl").write_text('{"question": "q", "options": ["a", "a"], "answer": 0}')
+    return directory
+
+
+@pytest.mark.parametrize(
+    "code", ["import layercliff", "from layercliff import cli", "import layercliff.errors, layercliff.tasks.question"]
+)
+def test_torch_loads_only_when_needed(code: str) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print([m for m in ('torch', 'transformers', 'altair', 'polars') if m in sys.modules])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_and_version() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for verb in ("trace", "plan", "models", "tasks", "figures"):
+        assert verb in done.stdout
+    assert run("--version").stdout == "layercliff 0.1.0\n"
+
+
+def test_lists() -> None:
+    models = run("models").stdout
+    for name in ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "Apache-2.0", "238 MB"):
+        assert name in models
+    tasks = run("tasks").stdout
+    for name in ("capitals", "cities", "arc_easy", "arc_challenge"):
+        assert name in tasks
+
+
+def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
+    arguments = ("trace", "-m", files / "model", "-t", files / "task.jsonl", "-f", "letter", "-o", tmp_path / "run")
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert "The decision" in first.stdout or "The model is undecided" in first.stdout
+    assert "layercliff: 8 independent" not in first.stdout
+    again = run(*arguments)
+    assert "not computed again" in again.stderr
+    assert again.stdout == first.stdout
+    drawn = run("figures", tmp_path / "run", "--format", "svg")
+    assert drawn.returncode == 0
+    assert len(drawn.stdout.split()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("trace", "-m", "gema-3-270m", "-t", "cities", "-o", "run"), "did you mean gemma-3-270m?"),
+        (("trace", "-m", "MODEL", "-t", "citis", "-o", "run"), "did you mean cities"),
+        (("trace", "-m", "MODEL", "-t", "none.jsonl", "-o", "run"), "There is no task file none.jsonl"),
+        (("trace", "-m", "MODEL", "-t", "BAD", "-o", "run"), "line 1: question 1: the option 'a' stands there twice"),
+        (("trace", "-m", "MODEL", "-t", "TASK", "--limit", "0", "-o", "run"), "no question left"),
+        (("trace", "-m", "MODEL", "-t", "TASK", "--chat", "-o", "run"), "no chat template"),
+        (("trace", "-m", "MODEL", "-t", "TASK", "--device", "cuda:9", "-o", "run"), "'cuda:9' is not available"),
+        (("trace", "-m", "MODEL", "-t", "TASK", "-o", "TASK"), "is a file"),
+        (("figures", "nowhere"), "is no run directory"),
+        (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "fewer than --shots 99"),
+    ],
+)  # fmt: skip
+def test_refusals_are_one_sentence(files: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    places = {"MODEL": files / "model", "TASK": files / "task.jsonl", "BAD": files / "bad.jsonl"}
+    done = run(*(places.get(a, a) for a in arguments), cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("layercliff: ")]) == 1
+
+
+@pytest.mark.parametrize("option", ["--format=essay", "--dtype=int3", "--normalisation=words", "--option-mass=some"])
+def test_unknown_choices_are_named_with_the_known(option: str) -> None:
+    done = run("trace", "-m", "m", "-t", "t", "-o", "o", option)
+    assert done.returncode == 2
+    assert "is not one of" in done.stderr

@@ -1,0 +1,95 @@
+"""A run directory holds one subject and survives what happens to directories."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layercliff.config import Subject, TaskSubject
+from layercliff.errors import LayercliffError, RunError
+from layercliff.store import Journal, RunDirectory, key
+
+
+def subject(**changes: Any) -> Subject:
+    task = TaskSubject(name="t", format="cloze", source="s", split="test", digest="abc")
+    base = {"model": "m", "revision": "r", "tasks": (task,), "shots": 0, "limit": None, "seed": 0, "dtype": "float32", "weights_dtype": "float32", "normalisation": "char", "chat": False}  # fmt: skip
+    return Subject(**{**base, **changes})
+
+
+def test_a_directory_has_one_subject(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.claim(subject())
+    run.claim(subject())
+    assert run.subject() == subject()
+    with pytest.raises(RunError, match="limit is None there and 5 here; seed is 0 there and 1 here"):
+        run.claim(subject(limit=5, seed=1))
+
+
+def test_foreign_directories_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match="holds files that are not a run"):
+        RunDirectory(tmp_path).claim(subject())
+    with pytest.raises(RunError, match="is a file"), RunDirectory(tmp_path / "thesis.tex").lock():
+        pass
+    (tmp_path / "run.yaml").write_text("model: [")
+    with pytest.raises(RunError, match="was not written by this version"):
+        RunDirectory(tmp_path).claim(subject())
+    assert {p.name for p in tmp_path.iterdir()} == {"thesis.tex", "run.yaml"}
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = f"from layercliff.store import RunDirectory; from pathlib import Path\nwith RunDirectory(Path({str(tmp_path)!r})).lock(): pass"
+    with RunDirectory(tmp_path).lock():
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "RunError: Another layercliff process is writing to" in other.stderr
+    with RunDirectory(tmp_path).lock():
+        pass
+
+
+def test_json_is_strict_and_whole(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.write_json("a.json", {"x": None})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.write_json("a.json", {"x": float("nan")})
+    assert run.read_json("a.json") == {"x": None}
+    assert run.read_json("b.json") is None
+
+
+def test_journal_keeps_what_was_put(tmp_path: Path) -> None:
+    arrays = {"scores": np.array([[np.nan, 1.5]], np.float32)}
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.put("k", arrays)
+    with Journal(tmp_path / "j.sqlite") as journal:
+        np.testing.assert_array_equal(journal.get("k")["scores"], arrays["scores"])  # type: ignore[index]
+        assert journal.get("other") is None
+        journal.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_journal_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "j.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(RunError, match="is damaged"):
+        Journal(tmp_path / "j.sqlite")
+
+
+def test_keys_tell_everything_apart() -> None:
+    assert len({key(1, "a"), key("1", "a"), key(1, "b"), key(1), key(1, "a", None)}) == 5
+
+
+def test_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory(tmp_path)
+    run.write_text("a", "old")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(LayercliffError, match="is full"):
+        run.write_text("a", "new")
+    monkeypatch.undo()
+    assert (tmp_path / "a").read_text() == "old"

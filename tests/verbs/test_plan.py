@@ -1,0 +1,88 @@
+"""A plan counts what a trace then does, from configurations alone."""
+
+import json
+from pathlib import Path
+
+import families
+import pytest
+
+import layercliff
+from layercliff.errors import ModelError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    families.network("llama").save_pretrained(tmp_path / "model")
+    families.tokenizer().save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> str:
+    rows = [{"question": f"which is {i}?", "options": ["blue", "red", "one"], "answer": i % 2} for i in range(12)]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return str(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize("form", ["letter", "cloze"])
+def test_counts_are_those_of_the_trace(saved: Path, task: str, form: str) -> None:
+    planned = layercliff.plan(str(saved), task, format=form, batch_tokens=100)  # type: ignore[arg-type]
+    found = layercliff.trace(str(saved), task, format=form, batch_tokens=100)  # type: ignore[arg-type]
+    assert (planned.tokens, planned.block_passes, planned.n_batches) == (
+        found.cost["tokens"],
+        found.cost["block_passes"],
+        found.cost["batches"],
+    )
+    assert planned.questions == 12
+    assert not planned.tokens_estimated
+    assert planned.seconds > 0
+
+
+def test_no_weight_is_needed(saved: Path, task: str) -> None:
+    (saved / "model.safetensors").unlink()
+    whole = layercliff.plan(str(saved), task)
+    for file in saved.glob("token*"):
+        file.unlink()
+    guessed = layercliff.plan(str(saved), task)
+    assert guessed.tokens_estimated
+    assert guessed.rows == whole.rows
+
+
+def test_a_model_far_too_large(tmp_path: Path, task: str) -> None:
+    from transformers import LlamaConfig
+
+    LlamaConfig(
+        hidden_size=8192,
+        intermediate_size=28672,
+        num_hidden_layers=80,
+        num_attention_heads=64,
+        num_key_value_heads=8,
+        vocab_size=128256,
+    ).save_pretrained(tmp_path / "huge")
+    planned = layercliff.plan(str(tmp_path / "huge"), task, weights_dtype="bfloat16")
+    assert 70e9 < planned.parameters < 71e9
+    assert planned.n_layers == 80
+    assert 140e9 < planned.weights_bytes < 150e9
+    assert layercliff.plan(str(tmp_path / "huge"), task).weights_bytes == 4 * planned.parameters
+
+
+def test_mixture_of_experts_counts_the_experts_used(tmp_path: Path, task: str) -> None:
+    for used in (1, 4):
+        config = families.CONFIGS["qwen3_moe"]()
+        config.num_experts_per_tok = used
+        config.save_pretrained(tmp_path / f"moe{used}")
+    one, four = (layercliff.plan(str(tmp_path / f"moe{used}"), task).multiplications for used in (1, 4))
+    assert one < four
+
+
+def test_packaged_models_are_planned_before_the_download(task: str) -> None:
+    planned = layercliff.plan("gemma-3-270m", task)
+    assert planned.download_bytes > 2e8
+    assert planned.parameters == 268_098_176
+    assert planned.tokens_estimated
+
+
+def test_unreadable_configuration(tmp_path: Path, task: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"configuration of .* cannot be read"):
+        layercliff.plan(str(tmp_path), task)
