@@ -82,9 +82,10 @@ class Nnterp(Reader):
     first_depth = 1
 
     def load(self, directory: str, form: str) -> None:
+        import torch
         from nnterp import StandardizedTransformer
 
-        self.model = StandardizedTransformer(directory, device_map="cpu")
+        self.model = StandardizedTransformer(directory, device_map="cpu", dtype=torch.float32)
 
     def read(self, batch: Batch) -> Any:
         import torch
@@ -280,8 +281,8 @@ def measure(reader: Reader, request: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
 
+    torch.set_num_threads(request["threads"])
     reader.load(request["directory"], request["form"])
-    loaded = peak_memory_bytes()
     batches: list[Batch] = request["batches"]
     scores: list[Scores] = [reader.read(batch).tolist() for batch in batches]
     peak = peak_memory_bytes()
@@ -296,7 +297,7 @@ def measure(reader: Reader, request: dict[str, Any]) -> dict[str, Any]:
 
     plain(0)
     seconds = interleaved({"plain": plain, "read": read}, len(batches), request["repeats"], warm=False)
-    return {"scores": scores, "seconds": seconds, "loaded_bytes": loaded, "peak_bytes": peak}
+    return {"scores": scores, "seconds": seconds, "peak_bytes": peak}
 
 
 def main() -> None:

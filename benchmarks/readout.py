@@ -19,8 +19,9 @@ import torch
 from peer_readout import READERS, interleaved
 from torch import Tensor
 from transformers import AutoTokenizer
+from transformers.utils import logging
 
-from layercliff.models import loading, packaged, sources
+from layercliff.models import loading, sources
 from layercliff.models.model import Model
 from layercliff.models.unembedding import Unembedding
 from layercliff.readout import batches as planning
@@ -162,6 +163,7 @@ def request(work: Workload, repeats: int) -> dict[str, Any]:
         "directory": work.directory,
         "form": work.form,
         "repeats": repeats,
+        "threads": torch.get_num_threads(),
         "batches": [
             [
                 {
@@ -213,7 +215,7 @@ def print_peers(work: Workload, repeats: int, python: str) -> None:
     wanted = request(work, repeats)
     print(f"\n{work.describe()}; each tool in a process of its own, {repeats} repeats")
     print(
-        f"  {'reader':<24}{'scores over':<12}{'read s':>8}{'plain s':>9}{'ratio':>7}{'load MiB':>10}{'peak MiB':>10}"
+        f"  {'reader':<24}{'scores over':<12}{'read s':>8}{'plain s':>9}{'ratio':>7}{'peak MiB':>10}"
         f"{'time x':>8}{'memory x':>10}{'same last':>11}{'same all':>10}"
     )
     answers: dict[str, dict[str, Any]] = {}
@@ -236,8 +238,8 @@ def _peer_line(name: str, answer: dict[str, Any], base: dict[str, Any]) -> str:
     last, everywhere = agreement(base, answer, kind.first_depth)
     read, plain = (statistics.median(answer["seconds"][what]) for what in ("read", "plain"))
     return (
-        f"  {name:<24}{kind.over:<12}{read:>8.3f}{plain:>9.3f}{ratio:>7.2f}{answer['loaded_bytes'] / 2**20:>10.0f}"
-        f"{answer['peak_bytes'] / 2**20:>10.0f}{ratio / base_ratio:>8.2f}"
+        f"  {name:<24}{kind.over:<12}{read:>8.3f}{plain:>9.3f}{ratio:>7.2f}{answer['peak_bytes'] / 2**20:>10.0f}"
+        f"{ratio / base_ratio:>8.2f}"
         f"{answer['peak_bytes'] / base['peak_bytes']:>10.2f}{last:>11.1%}{everywhere:>10.1%}"
     )
 
@@ -255,18 +257,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", default=["smollm2-135m"], help="packaged names, directories or hub ids")
     parser.add_argument("--task", default="capitals", help="one task")
     parser.add_argument("--format", nargs="+", default=["first_token", "letter"], choices=["first_token", "letter"])
-    parser.add_argument("--limit", type=int, help="questions beside the plain forward pass (default: all)")
+    parser.add_argument("--limit", type=int, default=64, help="questions beside the plain forward pass")
     parser.add_argument("--repeats", type=int, default=5, help="repeats beside the plain forward pass")
     parser.add_argument("--peers-python", help="the Python that the peers are installed for (default: no peers)")
-    parser.add_argument("--peer-limit", type=int, default=64, help="questions beside the peers")
+    parser.add_argument("--peer-limit", type=int, default=32, help="questions beside the peers")
     parser.add_argument("--peer-repeats", type=int, default=3, help="repeats beside the peers")
+    parser.add_argument("--threads", type=int, help="torch's threads (1 is steadiest where other work runs)")
     return parser.parse_args()
 
 
 def main() -> None:
     """Print both tables for every model and format."""
     arguments = parse()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, packaged: {', '.join(packaged.models())}")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    logging.disable_progress_bar()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name in arguments.model:
         model = loading.load(name, device="cpu")
         for form in arguments.format:
