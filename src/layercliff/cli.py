@@ -236,6 +236,7 @@ def _use_cache(cache_dir: Path | None) -> None:
 def _quiet_libraries() -> None:
     """Keep loading bars and advice of the model library off the terminal; layercliff says itself what goes on."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
