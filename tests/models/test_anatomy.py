@@ -16,23 +16,20 @@ IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 
 @torch.inference_mode()
 def states(network: PreTrainedModel) -> dict[int, torch.Tensor]:
-    found: dict[int, torch.Tensor] = {}
-    anatomy = dissect(network)
-    with anatomy.visiting(lambda depth, hidden: found.update({depth: hidden})):
-        anatomy.backbone(input_ids=IDS, use_cache=False)
-    return found
+    return dict(dissect(network).enter(IDS).depths())
 
 
-def cut(network: PreTrainedModel, depth: int) -> PreTrainedModel:
-    """The model with blocks depth.. cut off, made the obvious way."""
+def selected(network: PreTrainedModel, kept: tuple[int, ...]) -> PreTrainedModel:
+    """The model with only the blocks `kept`, made the obvious way."""
     short = copy.deepcopy(network)
     path = dissect(short).blocks_path
     parent = short.get_submodule(path.rpartition(".")[0])
-    setattr(parent, path.rpartition(".")[2], nn.ModuleList(list(short.get_submodule(path))[:depth]))
+    blocks = short.get_submodule(path)
+    setattr(parent, path.rpartition(".")[2], nn.ModuleList([blocks[i] for i in kept]))
     config = text_config(short.config)
-    config.num_hidden_layers = depth
+    config.num_hidden_layers = len(kept)
     if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:depth]
+        config.layer_types = [config.layer_types[i] for i in kept]
     return short
 
 
@@ -41,7 +38,7 @@ def test_last_depth_gives_the_models_own_logits(family: str) -> None:
     anatomy = dissect(network)
     normed = anatomy.unembedding.normed(states(network)[families.N_LAYERS][0])
     with torch.inference_mode():
-        own = network(input_ids=IDS).logits[0]
+        own = network(input_ids=IDS, use_cache=False).logits[0]
     torch.testing.assert_close(
         anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), own, rtol=1e-4, atol=1e-5
     )
@@ -52,7 +49,7 @@ def test_each_depth_is_the_model_with_later_blocks_cut_off(family: str) -> None:
     anatomy, found = dissect(network), states(network)
     for depth in range(1, families.N_LAYERS):
         with torch.inference_mode():
-            expected = cut(network, depth)(input_ids=IDS).logits[0]
+            expected = selected(network, tuple(range(depth)))(input_ids=IDS, use_cache=False).logits[0]
         normed = anatomy.unembedding.normed(found[depth][0])
         torch.testing.assert_close(
             anatomy.unembedding.vocabulary_logits(normed, 0, families.VOCABULARY), expected, rtol=1e-4, atol=1e-5
@@ -70,22 +67,47 @@ def test_last_depth_is_not_normed_twice() -> None:
     assert (ours[families.N_LAYERS] - theirs[families.N_LAYERS]).abs().max() > 0.1
 
 
-def hooks(network: PreTrainedModel) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+def traces(network: PreTrainedModel) -> int:
+    """Hooks and replaced forwards anywhere in a network."""
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + ("forward" in m.__dict__) for m in network.modules())
 
 
-def test_hooks_are_gone_also_after_an_exception(family: str) -> None:
+def test_nothing_stays_behind(family: str) -> None:
     network = families.network(family)
-    before = hooks(network)
-    anatomy = dissect(network)
+    before = traces(network)
+    dissect(network).enter(IDS)
+    assert traces(network) == before
 
-    def fail(depth: int, _hidden: torch.Tensor) -> None:
-        if depth == 2:
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), anatomy.visiting(fail):
-        anatomy.backbone(input_ids=IDS)
-    assert hooks(network) == before
+def test_nothing_stays_behind_after_an_exception(family: str) -> None:
+    network = families.network(family)
+    anatomy, before = dissect(network), traces(network)
+    with pytest.raises(IndexError):
+        anatomy.enter(torch.tensor([[10**6]]))
+    assert traces(network) == before
+    with torch.inference_mode():
+        network(input_ids=IDS)
+
+
+def test_a_forward_of_the_users_own_is_put_back() -> None:
+    """Offloading libraries put their own forward on a block."""
+    network = families.network("llama")
+    block = network.model.layers[1]
+    block.forward = own = block.forward
+    dissect(network).enter(IDS)
+    assert block.forward is own
+
+
+def test_any_selection_of_blocks_is_the_model_without_the_others(family: str) -> None:
+    """Masks and position embeddings follow a block's dense index."""
+    network = families.network(family)
+    anatomy, kept = dissect(network), (0, 2, 4)
+    with torch.inference_mode():
+        *_, (depth, last) = anatomy.enter(IDS).depths(kept)
+        expected = selected(network, kept)(input_ids=IDS, use_cache=False).logits[0]
+        found = anatomy.unembedding.vocabulary_logits(anatomy.unembedding.normed(last[0]), 0, families.VOCABULARY)
+    assert depth == 3
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_norm_statistics_are_the_states_own() -> None:

@@ -11,11 +11,9 @@ IDS = torch.tensor([[5, 77, 130, 9, 240, 31]])
 
 @torch.inference_mode()
 def depths(network: torch.nn.Module, dtype: torch.dtype) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
     anatomy = dissect(network, dtype)
-    with anatomy.visiting(lambda _depth, hidden: found.append(hidden)):
-        anatomy.backbone(input_ids=IDS, use_cache=False)
-    return found
+    with anatomy.computing():
+        return [hidden for _, hidden in anatomy.enter(IDS).depths()]
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "opt", "bloom", "falcon", "cohere", "qwen3_moe"])
@@ -32,9 +30,7 @@ def test_weights_are_put_back_after_an_exception() -> None:
     network = families.network("llama").to(torch.bfloat16)
     anatomy = dissect(network, torch.float32)
 
-    def fail(_depth: int, _hidden: torch.Tensor) -> None:
-        raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"), anatomy.visiting(fail):
-        anatomy.backbone(input_ids=IDS)
+    network.model.layers[2].mlp.register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("stop")))
+    with pytest.raises(RuntimeError, match="stop"), anatomy.computing():
+        list(anatomy.enter(IDS).depths())
     assert all(p.dtype == torch.bfloat16 for p in network.parameters())

@@ -37,9 +37,7 @@ def reader(model: Model, form: str, mass: str = "all") -> Reader:
 @torch.inference_mode()
 def logits_by_depth(model: Model, tokens: tuple[int, ...]) -> torch.Tensor:
     """All logits at all depths of one sequence, through the model's own norm and head: [depth, position, vocabulary]."""
-    states: list[torch.Tensor] = []
-    with model.anatomy.visiting(lambda _d, h: states.append(h[0])):
-        model.anatomy.backbone(input_ids=torch.tensor([tokens]))
+    states = [hidden[0] for _, hidden in model.anatomy.enter(torch.tensor([tokens])).depths()]
     return torch.stack(
         [
             model.anatomy.unembedding.vocabulary_logits(model.anatomy.unembedding.normed(s), 0, families.VOCABULARY)

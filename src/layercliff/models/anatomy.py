@@ -1,12 +1,12 @@
 """What a causal language model is made of, found by structure and proven by its own logits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -31,27 +31,68 @@ class Anatomy:
     around_blocks: tuple[nn.Module, ...]
     unembedding: Unembedding
     dtype: torch.dtype
+    blocks_return_tuples: bool = False
 
     @contextmanager
-    def visiting(self, visit: Callable[[int, Float[Tensor, "batch position d"]], None]) -> Iterator[None]:
-        """While this lasts, a run of `backbone` calls ``visit(depth, hidden)`` for depth 0..L.
-
-        Depth 0 is what the first block receives, depth L the last block's output *before* the final norm (Hugging Face's
-        ``hidden_states[-1]`` is already normed). All hooks are gone afterwards, whatever happened.
-        """
-
-        def before(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            visit(0, args[0] if args else kwargs["hidden_states"])
-
-        def after(depth: int) -> Callable[..., None]:
-            return lambda _block, _args, output: visit(depth, _hidden(output))
-
-        with ExitStack() as hooks:
-            hooks.enter_context(computing_in(self.dtype, (*self.around_blocks, *self.blocks)))
-            hooks.callback(self.blocks[0].register_forward_pre_hook(before, with_kwargs=True).remove)
-            for index, block in enumerate(self.blocks):
-                hooks.callback(block.register_forward_hook(after(index + 1)).remove)
+    def computing(self) -> Iterator[None]:
+        """While this lasts, blocks and what surrounds them compute in `dtype`, whatever their weights are stored in."""
+        with computing_in(self.dtype, (*self.around_blocks, *self.blocks)):
             yield
+
+    def enter(self, ids: Int[Tensor, "row position"]) -> "Passage":
+        """Bring a batch before the first block, and learn how each block is to be called for it.
+
+        The network's own forward is run with every block standing aside (it notes what it is called with and returns its input), so
+        that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
+        """
+        calls: list[_Call] = []
+
+        def stand_aside(*args: Any, **kwargs: Any) -> Any:
+            hidden = args[0] if args else kwargs.pop("hidden_states")
+            calls.append((hidden, args[1:], kwargs))
+            return (hidden,) if self.blocks_return_tuples else hidden
+
+        with ExitStack() as aside:
+            for block in self.blocks:
+                aside.callback(_restore_forward, block, block.__dict__.get("forward"))
+                block.forward = stand_aside
+            self.backbone(input_ids=ids, use_cache=False)
+        return Passage(self, calls[0][0], tuple(calls))
+
+
+_Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A batch on its way through the blocks, in any order and any selection of them."""
+
+    anatomy: Anatomy
+    embedded: Float[Tensor, "row position d"]
+    calls: tuple[_Call, ...]
+
+    def block(self, index: int, hidden: Float[Tensor, "row position d"]) -> Float[Tensor, "row position d"]:
+        """Pass a state through the block of a dense index, called as the dense network calls it."""
+        _, args, kwargs = self.calls[index]
+        return hidden_state(self.anatomy.blocks[index](hidden, *args, **kwargs))
+
+    def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+        """The residual stream at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
+
+        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already normed).
+        """
+        hidden = self.embedded
+        yield 0, hidden
+        for depth, index in enumerate(range(len(self.anatomy.blocks)) if kept is None else kept, 1):
+            hidden = self.block(index, hidden)
+            yield depth, hidden
+
+
+def _restore_forward(block: nn.Module, own: Any) -> None:
+    if own is None:
+        del block.forward
+    else:
+        block.forward = own
 
 
 def text_config(config: PretrainedConfig) -> PretrainedConfig:
@@ -83,14 +124,14 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     softcap = getattr(config, "final_logit_softcapping", None)
 
     ids = torch.arange(3, 11, device=next(network.parameters()).device)[None] % config.vocab_size
-    hidden, tail, logits = _observe(network, owner, blocks, head, ids, computing_in(dtype, (*around, *blocks, head)))
+    hidden, tail, logits, tuples = _observe(
+        network, owner, blocks, head, ids, computing_in(dtype, (*around, *blocks, head))
+    )
     _check_finite(network, logits)
     unembedding = Unembedding.of(nn.Sequential(*tail), head, softcap=softcap)
-    found = Anatomy(network.base_model, blocks, path, around, unembedding, dtype)
+    found = Anatomy(network.base_model, blocks, path, around, unembedding, dtype, tuples)
     scale = _logit_scale(found, config, hidden, logits)
-    found = Anatomy(
-        network.base_model, blocks, path, around, Unembedding.of(nn.Sequential(*tail), head, scale, softcap), dtype
-    )
+    found = replace(found, unembedding=Unembedding.of(nn.Sequential(*tail), head, scale, softcap))
     _prove(found, name, hidden, logits)
     return found
 
@@ -117,14 +158,19 @@ def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
 
 def _observe(
     network: PreTrainedModel, owner: nn.Module, blocks: nn.ModuleList, head: nn.Module, ids: Tensor, precision: Any
-) -> tuple[Tensor, list[nn.Module], Tensor]:
-    """Run a probe: the last block's output, the modules called between it and the head in their order, the logits."""
+) -> tuple[Tensor, list[nn.Module], Tensor, bool]:
+    """Run a probe: the last block's output, the modules called between it and the head in their order, the logits, and whether
+    blocks return tuples."""
     last: list[Tensor] = []
+    tuples: list[bool] = []
     tail: list[nn.Module] = []
     headed: list[bool] = []
     with ExitStack() as stack:
         stack.enter_context(precision)
-        stack.callback(blocks[-1].register_forward_hook(lambda _m, _a, out: last.append(_hidden(out))).remove)
+        stack.callback(blocks[-1].register_forward_hook(lambda _m, _a, out: last.append(hidden_state(out))).remove)
+        stack.callback(
+            blocks[-1].register_forward_hook(lambda _m, _a, out: tuples.append(isinstance(out, tuple))).remove
+        )
         for child in owner.children():
             if child is not blocks and child is not head:
                 stack.callback(
@@ -136,10 +182,10 @@ def _observe(
         logits = network(input_ids=ids, use_cache=False).logits
     if not last:
         raise ModelError(f"{type(network).__name__} did not run its last block: its blocks cannot be read one by one.")
-    return last[0][0], tail, logits[0]
+    return last[0][0], tail, logits[0], tuples[0]
 
 
-def _hidden(output: Any) -> Tensor:
+def hidden_state(output: Any) -> Tensor:
     """A block's output state: some families return a tuple, most a tensor."""
     state: Tensor = output[0] if isinstance(output, tuple) else output
     return state

@@ -67,8 +67,9 @@ class Reader:
     @torch.inference_mode()
     def _read_whole(self, batch: Batch) -> Reading:
         visit = _ContinuationVisit(self, batch) if self.form == "cloze" else _ChoiceVisit(self, batch)
-        with self.model.anatomy.visiting(visit):
-            self.model.anatomy.backbone(input_ids=batch.ids(self.model.device), use_cache=False)
+        with self.model.anatomy.computing():
+            for depth, hidden in self.model.anatomy.enter(batch.ids(self.model.device)).depths():
+                visit(depth, hidden)
         reading = visit.reading()
         known = np.array([[index < len(row.targets) for index in range(reading.scores.shape[2])] for row in batch.rows])
         if not np.isfinite(reading.scores[:, known if self.form != "cloze" else known[:, :1]]).all():
