@@ -7,7 +7,7 @@ import pytest
 
 import layercliff
 
-ROOMS = ["ground", "models", "tasks", "readout", "metrics", "results", "report", "verbs", "cli"]
+ROOMS = ["ground", "models", "tasks", "readout", "metrics", "pruning", "results", "report", "verbs", "cli"]
 GROUND = {"errors", "choices", "cache", "packages", "progress", "machine"}
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]

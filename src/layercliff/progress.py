@@ -8,3 +8,11 @@ Report = Callable[[str, int, int], None]
 
 def silent(_what: str, _done: int, _total: int, /) -> None:
     """The report that says nothing."""
+
+
+Note = Callable[[str], None]
+"""Called with a sentence that the user should see."""
+
+
+def mute(_sentence: str, /) -> None:
+    """The note that says nothing."""

@@ -9,6 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff.models.anatomy import Anatomy, dissect, text_config
 
+DEFAULT_BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
+
 
 @dataclass(frozen=True)
 class Model:
@@ -52,6 +54,10 @@ class Model:
     def weights_dtype(self) -> str:
         """What the weights are stored in."""
         return str(next(self.anatomy.blocks.parameters()).dtype).removeprefix("torch.")
+
+    def batch_tokens(self, wanted: int | None = None) -> int:
+        """How many padded tokens to pass through together: what is wanted, or what suits the device."""
+        return wanted or DEFAULT_BATCH_TOKENS.get(self.device.type, DEFAULT_BATCH_TOKENS["cpu"])
 
     @cached_property
     def max_positions(self) -> int | None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from layercliff.readout.encode import Row
 
-DEFAULT_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
 ENOUGH_TOKENS = (
     512  # a batch of so many tokens multiplies matrices at full rate: rather than pad it further, begin another
 )

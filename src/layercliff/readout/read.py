@@ -1,6 +1,5 @@
 """One pass of a batch through the model, read at every depth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
+from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
 
@@ -37,7 +37,7 @@ class Reader:
         lens: Lens,
         form: Format,
         option_mass: OptionMass = "last",
-        note: Callable[[str], None] = lambda _: None,
+        note: Note = mute,
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.budget: int | None = None

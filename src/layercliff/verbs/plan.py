@@ -19,6 +19,7 @@ from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
+from layercliff.models.model import DEFAULT_BATCH_TOKENS
 from layercliff.readout import batches, encode
 from layercliff.readout.encode import Encoded, Row
 from layercliff.tasks import prompts, registry, splits
@@ -79,7 +80,7 @@ def plan(
         network = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)  # type: ignore[no-untyped-call]
     _, blocks = find_blocks(network)
     place = choose_device(device)
-    budget = batch_tokens or batches.DEFAULT_TOKENS.get(place.type, batches.DEFAULT_TOKENS["cpu"])
+    budget = batch_tokens or DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
     template = encode.chat_template(tokenizer) if chat and tokenizer is not None else None
 
     questions = 0

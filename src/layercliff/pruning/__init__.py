@@ -1,0 +1,1 @@
+"""Which blocks can go: candidates scored together, removed one by one, and what is left measured."""

@@ -1,0 +1,124 @@
+"""A task as it is put to a model: the questions that can be asked, as rows, and their rows' readings put back together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from layercliff.choices import Format, Half, Normalisation
+from layercliff.errors import ModelError
+from layercliff.models.model import Model
+from layercliff.readout import batches, encode
+from layercliff.readout.batches import Batch
+from layercliff.readout.encode import Row
+from layercliff.readout.read import Reading
+from layercliff.readout.trace import Trace, TracedTask
+from layercliff.tasks import prompts, splits
+from layercliff.tasks.question import Question, Task
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with reasons)."""
+
+    task: Task
+    form: Format
+    normalisation: Normalisation
+    questions: tuple[Question, ...]
+    half_of: tuple[Half, ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """The largest number of options."""
+        return max(len(question.options) for question in self.questions)
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "question option"]:
+        return np.array([[k < len(question.options) for k in range(self.width)] for question in self.questions])
+
+    @property
+    def gold(self) -> Int[np.ndarray, " question"]:
+        return np.array([question.gold for question in self.questions])
+
+    def batches(self, budget: int) -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` padded tokens."""
+        return batches.plan(self.rows, budget)
+
+    def of(self, half: Half) -> "Asked":
+        """The part of one half."""
+        kept = [index for index, name in enumerate(self.half_of) if name == half]
+        place = {index: position for position, index in enumerate(kept)}
+        return replace(
+            self,
+            questions=tuple(self.questions[index] for index in kept),
+            half_of=(half,) * len(kept),
+            rows=tuple(replace(row, question=place[row.question]) for row in self.rows if row.question in place),
+        )
+
+    def scores(
+        self, readings: Iterable[tuple[Batch, Reading]]
+    ) -> tuple[Float[np.ndarray, "depth question option"], Float[np.ndarray, "depth question"]]:
+        """Scores and option mass in the order of `questions`; *cloze* sums are normalised here. Absent options are nan."""
+        scores = mass = np.empty(0, np.float32)
+        for batch, reading in readings:
+            if not scores.size:
+                scores = np.full((len(reading.scores), len(self.questions), self.width), np.nan, np.float32)
+                mass = np.full((len(reading.scores), len(self.questions)), np.nan, np.float32)
+            for number, row in enumerate(batch.rows):
+                if row.option is None:
+                    scores[:, row.question, : len(row.targets)] = reading.scores[:, number, : len(row.targets)]
+                    mass[:, row.question] = reading.mass[:, number]
+                else:
+                    size = self._size(self.questions[row.question].options[row.option], len(row.targets))
+                    scores[:, row.question, row.option] = reading.scores[:, number, 0] / size
+        return scores, mass
+
+    def _size(self, option: str, tokens: int) -> int:
+        return {"sum": 1, "token": tokens, "char": len(option), "byte": len(option.encode())}[self.normalisation]
+
+    def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
+        """The trace that readings of all rows make."""
+        scores, mass = self.scores(readings)
+        task = self.task
+        about = TracedTask(task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped)
+        names = (task.name,) * len(self.questions)
+        return Trace(scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {task.name: about})
+
+
+def ask(
+    model: Model,
+    task: Task,
+    form: Format,
+    questions: Sequence[Question],
+    examples: Sequence[Question] = (),
+    *,
+    normalisation: Normalisation = "char",
+    chat: bool = False,
+    seed: int = 0,
+) -> Asked:
+    """Put questions of a task to a model, after worked examples. Raises `LayercliffError` when none can be asked, or see `encode`."""
+    template = encode.chat_template(model.tokenizer) if chat else None
+    asked = [prompts.ask(task, question, form, examples, template) for question in questions]
+    encoded = encode.encode(asked, form, model.tokenizer, model.max_positions)
+    gone = dict(encoded.left_out)
+    kept = [index for index in range(len(questions)) if index not in gone]
+    if not kept:
+        reason = next(iter(gone.values()))
+        raise ModelError(
+            f"No question of {task.name} can be asked as {form} of {model.name} ({reason}): use another --format."
+        )
+    place = {index: position for position, index in enumerate(kept)}
+    left = tuple(questions[index] for index in kept)
+    halves = splits.halves(left, seed)
+    return Asked(
+        task,
+        form,
+        normalisation,
+        left,
+        tuple(halves[question.id] for question in left),
+        tuple(replace(row, question=place[row.question]) for row in encoded.rows),
+        tuple(f"{questions[index].id}: {reason}" for index, reason in gone.items()),
+    )

@@ -1,0 +1,108 @@
+"""What verbs have in common: a model and tasks, resolved into the subject of a run before anything is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff.choices import DType, Format, Normalisation
+from layercliff.config import Subject, TaskSubject
+from layercliff.errors import ModelError
+from layercliff.models import loading, sources
+from layercliff.models.model import Model
+from layercliff.models.sources import Located
+from layercliff.progress import Report
+from layercliff.readout import asked
+from layercliff.readout.asked import Asked
+from layercliff.store import key
+from layercliff.tasks import registry, splits
+from layercliff.tasks.question import Question, Task
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and worked examples."""
+
+    subject: Subject
+    source: Located | Model
+    tasks: tuple[Task, ...]
+    drawn: tuple[tuple[tuple[Question, ...], tuple[Question, ...]], ...]
+
+    @staticmethod
+    def of(
+        model: str | Model | PreTrainedModel,
+        task: str | Task | Sequence[Task],
+        *,
+        tokenizer: PreTrainedTokenizerBase | None,
+        format: Format | None,
+        shots: int,
+        limit: int | None,
+        seed: int,
+        dtype: DType | None,
+        weights_dtype: DType | None,
+        normalisation: Normalisation,
+        chat: bool,
+        skip_bad_rows: bool,
+        report: Report,
+    ) -> "Setting":
+        """Resolve tasks, then bring the model onto this machine. Raises `LayercliffError`."""
+        tasks = _tasks(task, seed, skip_bad_rows)
+        drawn = tuple(splits.draw(one, seed, limit, shots) for one in tasks)
+        source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
+        computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
+        stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
+        subjects = tuple(
+            TaskSubject(
+                name=t.name,
+                format=format or t.default_format,
+                source=t.source,
+                split=t.split,
+                digest=_digest(t, examples),
+            )
+            for t, (_, examples) in zip(tasks, drawn, strict=True)
+        )
+        subject = Subject(
+            model=source.name, revision=source.revision, tasks=subjects, shots=shots, limit=limit, seed=seed, dtype=computed,
+            weights_dtype=stored, normalisation=normalisation, chat=chat,
+        )  # fmt: skip
+        return Setting(subject, source, tasks, drawn)
+
+    def load(self, device: str, trust_remote_code: bool, report: Report) -> Model:
+        """The model itself."""
+        if isinstance(self.source, Model):
+            return self.source
+        report(f"loading {self.source.name}", 0, 1)
+        model = loading.load_located(
+            self.source, self.subject.dtype, self.subject.weights_dtype, device, trust_remote_code
+        )
+        report(f"loading {self.source.name}", 1, 1)
+        return model
+
+    def ask(self, model: Model) -> tuple[Asked, ...]:
+        """Every task's questions as they are put to `model`."""
+        return tuple(
+            asked.ask(
+                model, task, about.format, questions, examples, normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed
+            )
+            for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
+        )  # fmt: skip
+
+
+def _tasks(task: str | Task | Sequence[Task], seed: int, skip_bad_rows: bool) -> tuple[Task, ...]:
+    if isinstance(task, str):
+        return registry.load(task, seed, skip_bad_rows)
+    return (task,) if isinstance(task, Task) else tuple(task)
+
+
+def _digest(task: Task, examples: Sequence[Question]) -> str:
+    return key(task.digest, [question.id for question in examples])[:16]
+
+
+def _in_memory(model: Model | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, dtype: DType | None) -> Model:
+    if isinstance(model, Model):
+        return model
+    if tokenizer is None:
+        raise ModelError("A loaded network needs its tokenizer: trace(network, task, tokenizer=tokenizer).")
+    return Model.of(model, tokenizer, dtype=getattr(torch, dtype) if dtype else None)

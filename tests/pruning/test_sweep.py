@@ -1,0 +1,79 @@
+"""The sweep gives what removing each block and running the model gives, at the price it states."""
+
+import families
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layercliff.models.anatomy import dissect
+from layercliff.pruning.sweep import Sweep
+
+IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200], [9, 8, 7, 66, 55, 44, 33, 22]])
+L = families.N_LAYERS
+
+
+def removed(passage: object, kept: tuple[int, ...]) -> torch.Tensor:
+    *_, (_, last) = passage.depths(kept)  # type: ignore[attr-defined]
+    return last
+
+
+@torch.inference_mode()
+def test_candidates_equal_running_the_model_without_them(family: str) -> None:
+    passage = dissect(families.network(family)).enter(IDS)
+    found = Sweep(passage, range(L)).candidates()
+    assert set(found) == set(range(L))
+    for block, state in found.items():
+        torch.testing.assert_close(
+            state, removed(passage, tuple(b for b in range(L) if b != block)), rtol=1e-4, atol=1e-5
+        )
+
+
+@torch.inference_mode()
+def test_passes_are_those_stated() -> None:
+    sweep = Sweep(dissect(families.network("llama")).enter(IDS), range(L))
+    sweep.candidates()
+    assert sweep.passes == L * (L - 1) // 2 + L - 1
+
+
+PASSAGE = dissect(families.network("gemma3")).enter(IDS)
+STATE = PASSAGE.embedded.numel() * 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(L)), st.integers(0, 20))
+@torch.inference_mode()
+def test_reuse_changes_no_bit_and_stays_within_its_budget(order: list[int], states: int) -> None:
+    """Along any path and under any budget: the same bits as from scratch."""
+    sweep = Sweep(PASSAGE, range(L), budget=states * STATE)
+    for block in order[:-1]:
+        found = sweep.candidates()
+        fresh = Sweep(PASSAGE, sweep.kept).candidates()
+        assert set(found) == set(fresh) == set(sweep.kept)
+        for candidate in found:
+            assert torch.equal(found[candidate], fresh[candidate])
+        held = sum(1 + len(streams.without) for position, streams in sweep._known.items() if position)
+        assert held <= states
+        sweep.remove(block)
+
+
+@torch.inference_mode()
+def test_reuse_saves_passes() -> None:
+    passes = []
+    for budget in (0, 10**9):
+        sweep = Sweep(PASSAGE, range(L), budget)
+        for block in (3, 4, 2):
+            sweep.candidates()
+            sweep.remove(block)
+        passes.append(sweep.passes)
+    assert passes[1] < 0.75 * passes[0]
+
+
+@torch.inference_mode()
+def test_protected_blocks_are_no_candidates() -> None:
+    assert set(Sweep(PASSAGE, range(L)).candidates(protected=(0, 3))) == {1, 2, 4}
+
+
+def test_unknown_block_cannot_be_removed() -> None:
+    with pytest.raises(ValueError, match="not in tuple"):
+        Sweep(PASSAGE, range(3)).remove(4)
