@@ -10,6 +10,8 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +19,12 @@ from typing import Any
 
 import torch
 from peer_readout import READERS, interleaved
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from layercliff.models import loading, sources
-from layercliff.models.model import Model
+from layercliff.models.model import DEFAULT_BATCH_TOKENS, Model
 from layercliff.models.unembedding import Unembedding
 from layercliff.readout import batches as planning
 from layercliff.readout import encode
@@ -93,7 +95,7 @@ def workload(name: str, task_name: str, form: str, limit: int | None, seed: int 
     questions, examples = splits.draw(task, seed, limit)
     asked = tuple(prompts.ask(task, question, form, examples) for question in questions)
     encoded = encode.encode(asked, form, AutoTokenizer.from_pretrained(located.location))
-    batches = planning.plan(encoded.rows, planning.DEFAULT_TOKENS["cpu"])
+    batches = planning.plan(encoded.rows, DEFAULT_BATCH_TOKENS["cpu"])
     if not batches:
         sys.exit(f"No question of {task_name} can be asked as {form} of {name}: use another --format.")
     return Workload(name, located.location, task_name, form, asked, batches)
@@ -123,12 +125,28 @@ def count_readout(model: Model, work: Workload, option_mass: str) -> tuple[int, 
     counting = CountingUnembedding(own.final_norm, own.head, own.logit_scale, own.softcap)
     reader = Reader(model, LogitLens(counting), work.form, option_mass=option_mass)
     passes: list[int] = []
-    hooks = [block.register_forward_hook(lambda *_: passes.append(1)) for block in model.anatomy.blocks]
-    for batch in work.batches:
-        reader.read(batch)
-    for hook in hooks:
-        hook.remove()
+    with ExitStack() as stack:
+        for block in model.anatomy.blocks:
+            stack.enter_context(_counting(block, passes))
+        for batch in work.batches:
+            reader.read(batch)
     return len(passes), sum(counting.counts)
+
+
+@contextmanager
+def _counting(block: nn.Module, passes: list[int]) -> Iterator[None]:
+    """Note every run of `block`: of its own forward, which a hook on the module would not tell from a stand-in's."""
+    forward = block.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        passes.append(1)
+        return forward(*args, **kwargs)
+
+    block.forward = counted
+    try:
+        yield
+    finally:
+        del block.forward
 
 
 def ratios(seconds: dict[str, list[float]], name: str, base: str) -> list[float]:

@@ -8,18 +8,16 @@ import pytest
 import layercliff
 
 ROOMS = ["ground", "models", "tasks", "readout", "metrics", "pruning", "results", "report", "verbs", "cli"]
-GROUND = {"errors", "choices", "cache", "packages", "progress", "machine"}
+GROUND = {"errors", "choices", "cache", "packages", "progress", "machine", "config", "store"}
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
 
 
 def room(module: str) -> str | None:
-    """The room of ``layercliff.x.y``; configuration and store stand where their first user does."""
+    """The room of ``layercliff.x.y``."""
     part = module.split(".")[1]
     if part in GROUND:
         return "ground"
-    if part in ("config", "store"):
-        return "results"
     return part if part in ROOMS else None
 
 

@@ -15,3 +15,6 @@ OptionMass = Literal["last", "all", "none"]
 
 Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
+
+Score = Literal["margin", "accuracy", "option_nll"]
+"""What iterative pruning maximises on the questions it selects on."""

@@ -95,11 +95,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(tiny: Model, form: str, monk
     reading.note = notes.append
     whole, tried = Reader._read_whole, []
 
-    def crowded(self: Reader, batch: Batch) -> object:
+    def crowded(self: Reader, batch: Batch, kept: object) -> object:
         tried.append(len(batch.rows))
         if len(batch.rows) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(self, batch)
+        return whole(self, batch, kept)
 
     monkeypatch.setattr(Reader, "_read_whole", crowded)
     found = reading.read(batch)
@@ -114,7 +114,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(tiny: Model, form: str, monk
 
 
 def test_a_row_that_never_fits_is_one_sentence(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_self: Reader, _batch: Batch) -> None:
+    def full(_self: Reader, _batch: Batch, _kept: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes")
 
     monkeypatch.setattr(Reader, "_read_whole", full)
@@ -123,7 +123,7 @@ def test_a_row_that_never_fits_is_one_sentence(tiny: Model, monkeypatch: pytest.
 
 
 def test_other_errors_are_not_taken_for_memory(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_self: Reader, _batch: Batch) -> None:
+    def broken(_self: Reader, _batch: Batch, _kept: object) -> None:
         raise RuntimeError("shape mismatch")
 
     monkeypatch.setattr(Reader, "_read_whole", broken)

@@ -46,13 +46,12 @@ def analyse(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
 
 
 def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
-    groups = [f"{task}\0{question.group}" for task, question in zip(trace.task_of, trace.questions, strict=True)]
-    resamples = Resamples.draw(groups, n_resamples, seed)
+    resamples = Resamples.draw(trace.groups, n_resamples, seed)
     margins = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold)
     logit_margins = decision.margin(trace.scores.astype(np.float64), trace.mask, trace.gold)
     votes = decision.votes(trace.scores, trace.mask)
     correct = decision.correctness(trace.scores, trace.mask, trace.gold)
-    chance = _chance(trace)
+    chance = chance_of(trace)
 
     margin_samples, accuracy_samples = resamples.means(margins), resamples.means(correct)
     margin, accuracy = margins.mean(1), correct.mean(1)
@@ -63,7 +62,7 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
     return Analysis(
         name=name,
         n_questions=len(trace.questions),
-        n_groups=len(set(groups)),
+        n_groups=len(set(trace.groups)),
         resamples=n_resamples,
         chance=chance,
         margin=curve(margin, margin_samples),
@@ -76,7 +75,7 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
     )
 
 
-def _chance(trace: Trace) -> float:
+def chance_of(trace: Trace) -> float:
     """Chance of one task; of several, the mean of theirs weighted by their questions."""
     parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]
     chances = [frequency.chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]

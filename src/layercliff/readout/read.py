@@ -1,5 +1,6 @@
 """One pass of a batch through the model, read at every depth."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +43,15 @@ class Reader:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.budget: int | None = None
 
-    def read(self, batch: Batch) -> Reading:
-        """Run `batch` and read it. Raises `ModelError` when a single row does not fit in memory, or for states that are not finite."""
+    def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
+        """Run `batch` through the blocks `kept` (default: all) and read every depth.
+
+        Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
+        """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return _join(*(self.read(half) for half in batch.halves()))
+            return _join(*(self.read(half, kept) for half in batch.halves()))
         try:
-            return self._read_whole(batch)
+            return self._read_whole(batch, kept)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -62,14 +66,18 @@ class Reader:
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
-        return self.read(batch)
+        return self.read(batch, kept)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch) -> Reading:
-        visit = _ContinuationVisit(self, batch) if self.form == "cloze" else _ChoiceVisit(self, batch)
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
         with self.model.anatomy.computing():
-            for depth, hidden in self.model.anatomy.enter(batch.ids(self.model.device)).depths():
-                visit(depth, hidden)
+            return self.read_states(batch, self.model.anatomy.enter(batch.ids(self.model.device)).depths(kept))
+
+    def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
+        """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
+        visit = _ContinuationVisit(self, batch) if self.form == "cloze" else _ChoiceVisit(self, batch)
+        for depth, hidden in states:
+            visit(depth, hidden)
         reading = visit.reading()
         known = np.array([[index < len(row.targets) for index in range(reading.scores.shape[2])] for row in batch.rows])
         if not np.isfinite(reading.scores[:, known if self.form != "cloze" else known[:, :1]]).all():
@@ -78,8 +86,8 @@ class Reader:
             )
         return reading
 
-    def wants_mass(self, depth: int) -> bool:
-        return self.option_mass == "all" or (self.option_mass == "last" and depth == self.model.n_layers)
+    def wants_mass(self, last: bool) -> bool:
+        return self.option_mass == "all" or (self.option_mass == "last" and last)
 
 
 class _ChoiceVisit:
@@ -110,7 +118,7 @@ class _ChoiceVisit:
         scores = unembedding.tokens(torch.stack(self.readable), self.tokens).masked_fill(self.absent, -torch.inf)
         mass = torch.full(scores.shape[:2], torch.nan, device=scores.device)
         for depth, readable in enumerate(self.readable):
-            if self.reader.wants_mass(depth):
+            if self.reader.wants_mass(last=depth == len(self.readable) - 1):
                 mass[depth] = (scores[depth].logsumexp(1) - unembedding.log_normaliser(readable)).exp()
         return Reading(scores.masked_fill(self.absent, torch.nan).cpu().numpy(), mass.cpu().numpy())
 

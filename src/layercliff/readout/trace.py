@@ -1,8 +1,8 @@
 """The result of a trace: option scores of every question at every depth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,10 @@ class TracedTask:
     licence: str
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For files."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Trace:
     def n_layers(self) -> int:
         """L, the number of transformer blocks."""
         return len(self.scores) - 1
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each question, told apart by task."""
+        return [f"{task}\0{question.group}" for task, question in zip(self.task_of, self.questions, strict=True)]
 
     def of(self, task: str) -> "Trace":
         """The part of one task."""

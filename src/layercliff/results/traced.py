@@ -1,7 +1,7 @@
 """A trace in a run directory: ``trace/`` with the scores, a table per depth, a table per question and a summary."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +99,27 @@ def read(run: RunDirectory) -> Traced | None:
         table = pl.read_parquet(folder / "questions.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{folder} is incomplete ({error}): remove it and run the trace again.") from error
+    trace = rebuilt(
+        arrays["scores"], arrays["mask"], arrays["gold"], arrays["option_mass"], table, content["traced_tasks"]
+    )
+    return Traced(subject, trace, analyse(trace, content["resamples"], subject.seed), content["cost"])
+
+
+def rebuilt(
+    scores: np.ndarray,
+    mask: np.ndarray,
+    gold: np.ndarray,
+    option_mass: np.ndarray | None,
+    table: pl.DataFrame,
+    tasks: dict[str, Any],
+) -> Trace:
+    """A trace from its arrays, its table of questions and what was said of its tasks."""
     questions = tuple(
         Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in table.iter_rows(named=True)
     )
-    tasks = {name: _traced_task(entry) for name, entry in content["traced_tasks"].items()}
-    trace = Trace(
-        arrays["scores"],
-        arrays["mask"],
-        arrays["gold"],
-        arrays["option_mass"],
-        questions,
-        tuple(table["task"]),
-        tuple(table["half"]),
-        tasks,
-    )
-    return Traced(subject, trace, analyse(trace, content["resamples"], subject.seed), content["cost"])
+    mass = np.full(scores.shape[:2], np.nan, np.float32) if option_mass is None else option_mass
+    about = {name: _traced_task(entry) for name, entry in tasks.items()}
+    return Trace(scores, mask, gold, mass, questions, tuple(table["task"]), tuple(table["half"]), about)
 
 
 def _traced_task(entry: dict[str, Any]) -> TracedTask:
@@ -135,7 +141,7 @@ def summary(traced: Traced) -> dict[str, Any]:
         "resamples": main.resamples,
         "dtype": subject.dtype,
         "seed": subject.seed,
-        "traced_tasks": {name: asdict(task) for name, task in traced.trace.tasks.items()},
+        "traced_tasks": {name: task.as_dict() for name, task in traced.trace.tasks.items()},
         "cost": dict(traced.cost),
     }
 
