@@ -8,8 +8,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from layercliff import cache
-from layercliff.report import figures, words
+from layercliff.report import path_figures, trace_figures, words
+from layercliff.report.chart import Figure
+from layercliff.results import pruned as paths
 from layercliff.results import traced as results
+from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
 from layercliff.store import RunDirectory
 
@@ -21,12 +24,15 @@ def write(run: RunDirectory) -> None:
     traced = results.read(run)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files(__package__) / "page.html").read_text(encoding="utf-8"))
-    run.write_text(
-        PAGE,
-        template.render(
-            title=str(run.path.name), trace=_trace_section(traced) if traced else None, library=Markup(_library())
-        ),
-    )
+    found = [path for score in paths.scores_of(run) if (path := paths.read(run, score)) is not None]
+    content = {
+        "title": run.path.name,
+        "subject": run.subject(),
+        "trace": _trace_section(traced) if traced else None,
+        "paths": [_path_section(path) for path in found],
+        "library": Markup(_library()),
+    }
+    run.write_text(PAGE, template.render(content))
 
 
 def _library() -> str:
@@ -42,7 +48,7 @@ def _library() -> str:
 
 
 def _trace_section(traced: Traced) -> dict[str, Any]:
-    drawn = dict(figures.figures(traced))
+    drawn = dict(trace_figures.figures(traced))
     rows = results.questions_table(traced.trace).sort("margin").to_dicts()
     return {
         "subject": traced.subject,
@@ -51,10 +57,7 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
                 "name": name,
                 "verdict": words.verdict(analysis),
                 "phases": words.phases(analysis),
-                "figures": [
-                    {"name": f.name, "heading": f.heading, "caption": f.caption, "specification": f.sized("container")}
-                    for f in drawn[name]
-                ],
+                "figures": [_shown(figure) for figure in drawn[name]],
                 "analysis": analysis,
                 "accuracy": words.interval(analysis, "accuracy"),
                 "margin": words.interval(analysis, "margin"),
@@ -66,4 +69,41 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
         "n_layers": traced.trace.n_layers,
         "cost": traced.cost,
         "tasks": traced.trace.tasks,
+    }
+
+
+def _shown(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "heading": figure.heading,
+        "caption": figure.caption,
+        "specification": figure.sized("container"),
+    }
+
+
+def _path_section(pruned: Pruned) -> dict[str, Any]:
+    rows = []
+    for k, step in enumerate(pruned.steps):
+        main = pruned.main(k)
+        loss = pruned.harmless[k - 1] if k else None
+        rows.append(
+            {
+                "step": k,
+                "removed": step.removed,
+                "accuracy": words.interval(main, "accuracy"),
+                "margin": words.interval(main, "margin"),
+                "depth": main.transition.depth,
+                "loss": f"{100 * loss.loss:+.1f}" if loss else "",
+                "upper": f"{100 * loss.upper:+.1f}" if loss else "",
+                "shown": loss is not None and loss.shown,
+            }
+        )
+    return {
+        "score": pruned.score,
+        "recommendation": words.recommendation(pruned),
+        "cliff": words.cliff(pruned),
+        "caption": pruned.caption(),
+        "figures": [_shown(figure) for figure in path_figures.figures(pruned)],
+        "rows": rows,
+        "cost": pruned.cost,
     }

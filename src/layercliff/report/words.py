@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.statistics import LEVEL
+from layercliff.results import pruned as results
+from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
 
 PERCENT = f"{LEVEL:.0%}".replace("%", " %")
@@ -62,6 +64,44 @@ def interval(analysis: Analysis, name: str, depth: int = -1) -> str:
     curve = getattr(analysis, name)
     sign = "" if name == "accuracy" else "+"
     return f"{curve.point[depth]:{sign}.2f} [{curve.low[depth]:{sign}.2f}, {curve.high[depth]:{sign}.2f}]"
+
+
+def cliff(pruned: Pruned) -> str:
+    """Where the path collapses, in a sentence."""
+    found, last = pruned.collapse, len(pruned.steps) - 1
+    if not found.defined:
+        return "the dense model is not shown to be above chance, so that no cliff is defined."
+    censored = (
+        f" ({found.censored_share:.0%} of resamples do not collapse on this path)" if found.censored_share else ""
+    )
+    if found.step is None:
+        return f"no cliff within {last} removed blocks of {pruned.n_layers}{censored}."
+    ends = "-".join("beyond" if end == float("inf") else f"{end:.0f}" for end in (found.low, found.high))
+    return f"the cliff is at step {found.step} of {pruned.n_layers} blocks, {PERCENT} interval {ends}{censored}."
+
+
+def recommendation(pruned: Pruned) -> str:
+    """Which blocks to take out, and how far that is shown, in a few sentences."""
+    step = pruned.recommended
+    margin = f"{100 * results.MARGIN:.0f} points"
+    warning = "Likelihood on multiple choice does not vouch for generation: check what the pruned model writes."
+    if step == 0:
+        first = pruned.harmless[0] if pruned.harmless else None
+        loss = (
+            f" (the first costs {100 * first.loss:.1f} points [one-sided bound {100 * first.upper:.1f}])"
+            if first
+            else ""
+        )
+        return f"No block can go: none is estimated to cost less than {margin}{loss}. {warning}"
+    found = pruned.harmless[step - 1]
+    blocks = ", ".join(map(str, sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))))
+    low, high = pruned.loss_interval(step)
+    cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
+    if found.shown:
+        return f"Take out blocks {blocks} ({step} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}). {warning}"
+    needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
+    n = len(pruned.traces[0].questions)
+    return f"By the estimate, blocks {blocks} ({step} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do. {warning}"
 
 
 def notices(traced: Traced) -> Iterator[str]:

@@ -3,24 +3,29 @@
 from pathlib import Path
 
 from layercliff.errors import RunError, nearest
-from layercliff.report import figures as drawing
-from layercliff.report import page
-from layercliff.results import traced
+from layercliff.report import chart, page, path_figures, trace_figures
+from layercliff.report.chart import Figure
+from layercliff.results import pruned, traced
 
 
-def figures(directory: str | Path, formats: tuple[str, ...] = drawing.FORMATS) -> list[Path]:
+def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
     """Write every figure of a run into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew. No model is loaded.
 
     **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format.
     """
     for kind in formats:
-        if kind not in drawing.FORMATS:
-            raise RunError(f"There is no figure format {kind!r}: {nearest(kind, list(drawing.FORMATS))}")
+        if kind not in chart.FORMATS:
+            raise RunError(f"There is no figure format {kind!r}: {nearest(kind, list(chart.FORMATS))}")
     run = traced.open_run(Path(directory))
-    found = traced.read(run)
-    if found is None:
+    drawn: list[Figure] = []
+    if (trace := traced.read(run)) is not None:
+        drawn += [figure for _, figures in trace_figures.figures(trace) for figure in figures]
+    for score in pruned.scores_of(run):
+        if (path := pruned.read(run, score)) is not None:
+            drawn += path_figures.figures(path)
+    if not drawn:
         raise RunError(
-            f"{directory} holds no finished trace: run `layercliff trace` with --out {directory} again; it goes on where it stopped."
+            f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."
         )
     page.write(run)
-    return drawing.write(found, run.path / "figures", formats)
+    return chart.write(drawn, run.path / "figures", formats)

@@ -1,42 +1,19 @@
-"""The figures of a trace, as Vega-Lite charts: interactive on the page, and PNG, SVG or PDF without a browser."""
+"""The figures of a trace."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from layercliff import cache
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.statistics import Curve
 from layercliff.report import words
+from layercliff.report.chart import BLUE, GREEN, INK, ORANGE, PALETTE, PURPLE, Chart, Figure, level
 from layercliff.results.traced import Traced
 
-WIDTH, HEIGHT = 640, 250
-BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"
-PALETTE = ["#2f6db3", "#e69f00", "#1b9e77", "#cc79a7", "#56b4e9", "#d55e00", "#8456a8", "#a6a23c", "#b9c0c9"]
 SILENT, DECISIVE = "#8a94a6", "#1b9e77"
 SHOWN_ANSWERS = 8
-FORMATS = ("png", "svg", "pdf")
-
-Chart = Any  # an altair chart; layering gives one of several classes
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with its name (part of a file's name), heading and caption."""
-
-    name: str
-    heading: str
-    caption: str
-    chart: Chart
-
-    def sized(self, width: int | str) -> dict[str, Any]:
-        """The Vega-Lite specification at a width, or ``container`` to fill the page's."""
-        specification: dict[str, Any] = self.chart.properties(width=width, height=HEIGHT).to_dict()
-        return specification
 
 
 def figures(traced: Traced) -> Iterator[tuple[str, list[Figure]]]:
@@ -77,56 +54,6 @@ def _frequency_figures(name: str, analysis: Analysis, caption: str) -> Iterator[
     yield Figure(f"{name}-frequency", "Option frequency", text, _frequency(analysis))
     text = f"Divergence of the option frequency from the gold answers, 1/2 added to every count, with its {words.PERCENT} interval. {caption}."
     yield Figure(f"{name}-divergence", "Prediction bias", text, _divergence(analysis))
-
-
-def write(traced: Traced, directory: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
-    """Write every figure into `directory` as each of `formats`. **Returns** the paths."""
-    import vl_convert
-
-    paths = []
-    for _, drawn in figures(traced):
-        for figure in drawn:
-            chart = figure.chart.properties(
-                width=WIDTH, height=HEIGHT, title=alt.TitleParams(figure.heading, subtitle=_wrapped(figure.caption))
-            )
-            specification = chart.configure(background="white", **_look()).to_dict()
-            for kind in formats:
-                path = directory / f"{figure.name}.{kind}"
-                with cache.whole_file(path) as partial:
-                    if kind == "png":
-                        partial.write_bytes(vl_convert.vegalite_to_png(specification, ppi=200))
-                    elif kind == "pdf":
-                        partial.write_bytes(vl_convert.vegalite_to_pdf(specification))
-                    else:
-                        partial.write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
-                paths.append(path)
-    return paths
-
-
-def _look() -> dict[str, Any]:
-    axis = {
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "gridOpacity": 0.5,
-        "domainOpacity": 0.5,
-        "tickOpacity": 0.5,
-    }
-    legend = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 180}
-    title = {"anchor": "start", "fontSize": 15, "subtitleFontSize": 11, "subtitleColor": "#667", "offset": 12}
-    return {
-        "font": "Helvetica, Arial, sans-serif",
-        "axis": axis,
-        "legend": legend,
-        "title": title,
-        "view": {"stroke": None},
-    }
-
-
-def _wrapped(text: str, width: int = 110) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, width)
 
 
 def _x(analysis: Analysis) -> alt.X:
@@ -210,27 +137,16 @@ def _phases(analysis: Analysis) -> list[Chart]:
     return [shading, rule, spread, text]
 
 
-def _level(value: float, label: str) -> Chart:
-    table = pl.DataFrame({"level": [value], "label": [label]})
-    rule = alt.Chart(table).mark_rule(strokeDash=[5, 4], color=INK).encode(y="level:Q")
-    text = (
-        alt.Chart(table)
-        .mark_text(align="left", dx=4, dy=-7, fontSize=11, color=INK)
-        .encode(y="level:Q", x=alt.value(0), text="label:N")
-    )
-    return alt.layer(rule, text)
-
-
 def _margin(analysis: Analysis) -> Chart:
     return alt.layer(
-        *_phases(analysis), _level(0.0, ""), _line(analysis, analysis.margin, "decision margin", BLUE, (-1.0, 1.0))
+        *_phases(analysis), level(0.0, ""), _line(analysis, analysis.margin, "decision margin", BLUE, (-1.0, 1.0))
     )
 
 
 def _accuracy(analysis: Analysis) -> Chart:
-    level = _level(analysis.chance, f"chance {analysis.chance:.2f}")
+    chance = level(analysis.chance, f"chance {analysis.chance:.2f}")
     return alt.layer(
-        *_phases(analysis), level, _line(analysis, analysis.accuracy, "layer accuracy", ORANGE, (0.0, 1.0), ".3f")
+        *_phases(analysis), chance, _line(analysis, analysis.accuracy, "layer accuracy", ORANGE, (0.0, 1.0), ".3f")
     )
 
 

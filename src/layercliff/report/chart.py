@@ -1,0 +1,94 @@
+"""Vega-Lite charts: interactive on the page, and PNG, SVG or PDF without a browser."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from layercliff import cache
+
+WIDTH, HEIGHT = 640, 250
+BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"
+PALETTE = ["#2f6db3", "#e69f00", "#1b9e77", "#cc79a7", "#56b4e9", "#d55e00", "#8456a8", "#a6a23c", "#b9c0c9"]
+FORMATS = ("png", "svg", "pdf")
+
+Chart = Any  # an altair chart; layering gives one of several classes
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its name (part of a file's name), heading and caption."""
+
+    name: str
+    heading: str
+    caption: str
+    chart: Chart
+    height: int = HEIGHT
+
+    def sized(self, width: int | str) -> dict[str, Any]:
+        """The Vega-Lite specification at a width, or ``container`` to fill the page's."""
+        specification: dict[str, Any] = self.chart.properties(width=width, height=self.height).to_dict()
+        return specification
+
+
+def write(figures: Iterable[Figure], directory: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
+    """Write figures into `directory` as each of `formats`. **Returns** the paths."""
+    import vl_convert
+
+    paths = []
+    for figure in figures:
+        title = alt.TitleParams(figure.heading, subtitle=_wrapped(figure.caption))
+        chart = figure.chart.properties(width=WIDTH, height=figure.height, title=title)
+        specification = chart.configure(background="white", **_look()).to_dict()
+        for kind in formats:
+            path = directory / f"{figure.name}.{kind}"
+            with cache.whole_file(path) as partial:
+                if kind == "png":
+                    partial.write_bytes(vl_convert.vegalite_to_png(specification, ppi=200))
+                elif kind == "pdf":
+                    partial.write_bytes(vl_convert.vegalite_to_pdf(specification))
+                else:
+                    partial.write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
+            paths.append(path)
+    return paths
+
+
+def level(value: float, label: str) -> Chart:
+    """A dashed horizontal line with its label."""
+    table = pl.DataFrame({"level": [value], "label": [label]})
+    rule = alt.Chart(table).mark_rule(strokeDash=[5, 4], color=INK).encode(y="level:Q")
+    text = (
+        alt.Chart(table)
+        .mark_text(align="left", dx=4, dy=-7, fontSize=11, color=INK)
+        .encode(y="level:Q", x=alt.value(0), text="label:N")
+    )
+    return alt.layer(rule, text)
+
+
+def _look() -> dict[str, Any]:
+    axis = {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridOpacity": 0.5,
+        "domainOpacity": 0.5,
+        "tickOpacity": 0.5,
+    }
+    legend = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 180}
+    title = {"anchor": "start", "fontSize": 15, "subtitleFontSize": 11, "subtitleColor": "#667", "offset": 12}
+    return {
+        "font": "Helvetica, Arial, sans-serif",
+        "axis": axis,
+        "legend": legend,
+        "title": title,
+        "view": {"stroke": None},
+    }
+
+
+def _wrapped(text: str, width: int = 118) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width)

@@ -1,0 +1,146 @@
+"""The figures of a pruning path."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from layercliff.report import words
+from layercliff.report.chart import BLUE, GREEN, ORANGE, Chart, Figure, level
+from layercliff.results import pruned as results
+from layercliff.results.pruned import Pruned
+
+HEAVY = "#d9480f"
+
+
+def figures(pruned: Pruned) -> Iterator[Figure]:
+    """Accuracy against the share of blocks removed with the cliff, margin curves of dense, light and heavy pruning, and all candidates' scores."""
+    name, caption = f"prune-{pruned.score}", pruned.caption()
+    text = f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share of blocks removed; {words.cliff(pruned)} {caption}."
+    yield Figure(f"{name}-accuracy", "Accuracy along the path", text, _accuracy(pruned))
+    light, heavy = shown_steps(pruned)
+    text = f"Decision margin after each kept block, by its index in the dense model: dense, {light} removed, {heavy} removed. Dashed ends of a line bridge removed blocks. {caption}."
+    yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, (0, light, heavy)))
+    text = f"Score ({pruned.score}) of the model without each block, per step; the removed one is ringed. {caption}."
+    yield Figure(
+        f"{name}-candidates", "Candidates", text, _candidates(pruned), height=max(120, 18 * (len(pruned.steps) - 1))
+    )
+
+
+def shown_steps(pruned: Pruned) -> tuple[int, int]:
+    """A light and a heavy step: the recommended one (or the first) and the first collapsed one (or the last)."""
+    last = len(pruned.steps) - 1
+    heavy = pruned.collapse.step or last
+    light = pruned.recommended or 1
+    return (light if light < heavy else max(1, heavy // 2)), heavy
+
+
+def _accuracy(pruned: Pruned) -> Chart:
+    table = results.steps_table(pruned).filter(pl.col("task") == pruned.main(0).name)
+    base = alt.Chart(table).encode(
+        x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
+    )
+    y = alt.Y("accuracy:Q", title="accuracy (report half)", scale=alt.Scale(domain=[0, 1]))
+    hover = [alt.Tooltip(f"{column}:Q") for column in ("step", "removed", "n_questions", "transition_depth")]
+    hover += [
+        alt.Tooltip(f"{column}:Q", format=".3f")
+        for column in (
+            "accuracy",
+            "accuracy_low",
+            "accuracy_high",
+            "decision_margin",
+            "accuracy_loss",
+            "one_sided_upper",
+        )
+    ]
+    band = base.mark_area(opacity=0.25, color=ORANGE).encode(
+        y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2="accuracy_high:Q"
+    )
+    points = base.mark_point(filled=True, size=50, opacity=1, color=ORANGE).encode(y=y, tooltip=hover)
+    dense = pruned.main(0)
+    line = dense.chance + (float(dense.accuracy.point[-1]) - dense.chance) / 2
+    layers = [
+        level(dense.chance, "chance"),
+        level(line, "half of what the dense model has above chance"),
+        band,
+        base.mark_line(color=ORANGE).encode(y=y),
+        points,
+    ]
+    if pruned.collapse.step is not None:
+        cliff = pl.DataFrame(
+            {"ratio": [pruned.collapse.step / pruned.n_layers], "label": [f"cliff: step {pruned.collapse.step}"]}
+        )
+        rule = alt.Chart(cliff).mark_rule(color=HEAVY, strokeWidth=2).encode(x="ratio:Q")
+        text = (
+            alt.Chart(cliff)
+            .mark_text(align="right", dx=-6, fontWeight="bold", color=HEAVY)
+            .encode(x="ratio:Q", y=alt.value(12), text="label:N")
+        )
+        layers += [rule, text]
+    return alt.layer(*layers)
+
+
+def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
+    names = [f"{step} removed" if step else "dense" for step in steps]
+    rows = []
+    for step, name in zip(steps, names, strict=True):
+        curve, blocks = pruned.main(step).margin, [-1, *pruned.steps[step].kept]
+        for depth, block in enumerate(blocks):
+            rows.append(
+                (
+                    name,
+                    block + 1,
+                    "embeddings" if block < 0 else f"block {block}",
+                    *(float(a[depth]) for a in (curve.point, curve.low, curve.high)),
+                )
+            )
+    table = pl.DataFrame(rows, schema=["model", "depth", "written by", "margin", "low", "high"], orient="row")
+    colour = alt.Color(
+        "model:N",
+        title=None,
+        scale=alt.Scale(domain=names, range=[BLUE, GREEN, HEAVY]),
+        legend=alt.Legend(orient="top"),
+    )
+    base = alt.Chart(table).encode(
+        x=alt.X("depth:Q", title="depth in the dense model", axis=alt.Axis(grid=False, format="d")), color=colour
+    )
+    y = alt.Y("margin:Q", title="decision margin", scale=alt.Scale(domain=[-1, 1]))
+    band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="decision margin"), y2="high:Q")
+    hover = ["model:N", "written by:N", *(alt.Tooltip(f"{c}:Q", format="+.3f") for c in ("margin", "low", "high"))]
+    points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
+    return alt.layer(
+        level(0.0, ""),
+        band,
+        base.mark_line(strokeDash=[4, 3], opacity=0.6).encode(y=y),
+        *_solid(pruned, steps, names, base, y),
+        points,
+    )
+
+
+def _solid(pruned: Pruned, steps: tuple[int, ...], names: list[str], base: Chart, y: alt.Y) -> Iterator[Chart]:
+    """Solid line pieces between blocks that follow one another in the dense model; what bridges removed blocks stays dashed."""
+    for step, name in zip(steps, names, strict=True):
+        kept = np.array([-1, *pruned.steps[step].kept]) + 1
+        for piece in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1):
+            shown = f"datum.model == '{name}' && datum.depth >= {piece[0]} && datum.depth <= {piece[-1]}"
+            yield base.transform_filter(shown).mark_line(strokeWidth=2.5).encode(y=y)
+
+
+def _candidates(pruned: Pruned) -> Chart:
+    table = results.candidates_table(pruned)
+    x = alt.X(
+        "block:O",
+        title="block left out",
+        axis=alt.Axis(labelAngle=0),
+        scale=alt.Scale(domain=list(range(pruned.n_layers))),
+    )
+    base = alt.Chart(table).encode(x=x, y=alt.Y("step:O", title="step"))
+    hover = ["step:O", "block:O", alt.Tooltip("score:Q", format="+.4f"), "removed:N"]
+    cells = base.mark_rect().encode(
+        color=alt.Color("score:Q", title=pruned.score, scale=alt.Scale(scheme="viridis")), tooltip=hover
+    )
+    ring = (
+        base.transform_filter("datum.removed").mark_point(size=90, color="white", strokeWidth=2.5).encode(tooltip=hover)
+    )
+    return alt.layer(cells, ring)
