@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from layercliff.models.loading import load as load
     from layercliff.models.model import Model as Model
     from layercliff.readout.trace import Trace as Trace
+    from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
+    from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
@@ -32,15 +35,18 @@ _PUBLIC = {
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "verbs.plan",
+    "Pruned": "results.pruned",
     "Question": "tasks.question",
     "RunError": "errors",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
     "Traced": "results.traced",
+    "export": "verbs.export",
     "figures": "verbs.figures",
     "load": "models.loading",
     "plan": "verbs.plan",
+    "prune": "verbs.prune",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

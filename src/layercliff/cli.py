@@ -10,57 +10,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff.choices import DType, Format, Normalisation, OptionMass
+from layercliff.choices import Score
 from layercliff.errors import LayercliffError
+from layercliff.options import (
+    BatchOption,
+    CacheOption,
+    ChatOption,
+    DeviceOption,
+    DtypeOption,
+    FormatOption,
+    LimitOption,
+    MassOption,
+    ModelOption,
+    NormaliseOption,
+    OutOption,
+    ScoreOption,
+    SeedOption,
+    ShotsOption,
+    SkipOption,
+    TaskOption,
+    TrustOption,
+    WeightsOption,
+)
 
 if TYPE_CHECKING:
     from layercliff.progress import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        help="A packaged short name (see `layercliff models`), a directory, a .gguf file, or a hub id owner/name.",
-    ),
-]
-TaskOption = Annotated[
-    str,
-    typer.Option(
-        "--task",
-        "-t",
-        help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
-    ),
-]
-FormatOption = Annotated[
-    Format | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
-]
-ShotsOption = Annotated[int, typer.Option(min=0, help="Worked examples before each question.")]
-LimitOption = Annotated[
-    int | None, typer.Option(help="Ask at most so many questions of each task, after a shuffle by the seed.")
-]
-SeedOption = Annotated[int, typer.Option(min=0, help="Decides shuffles, distractors, halves and resamples.")]
-DtypeOption = Annotated[DType, typer.Option(help="What blocks compute in.")]
-WeightsOption = Annotated[DType | None, typer.Option(help="What weights are stored in, if narrower than --dtype.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-NormaliseOption = Annotated[Normalisation, typer.Option("--normalisation", help="What cloze scores are divided by.")]
-ChatOption = Annotated[bool, typer.Option("--chat", help="Ask through the model's chat template.")]
-MassOption = Annotated[
-    OptionMass, typer.Option(help="Depths at which the options' share of the whole vocabulary is computed.")
-]
-BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens that pass through the model together.")]
-TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
-SkipOption = Annotated[
-    bool,
-    typer.Option(
-        "--skip-bad-rows", help="Leave out rows that cannot be read, counted and listed, instead of stopping."
-    ),
-]
-CacheOption = Annotated[
-    Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -84,7 +60,7 @@ def _main(
 def trace(
     model: ModelOption,
     task: TaskOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")],
+    out: OutOption,
     format: FormatOption = None,
     shots: ShotsOption = 0,
     limit: LimitOption = None,
@@ -180,6 +156,99 @@ def plan(
 
 
 @app.command()
+def prune(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    remove: Annotated[int | None, typer.Option(min=1, help="Remove so many blocks.")] = None,
+    to_ratio: Annotated[float | None, typer.Option(help="Remove this share of the blocks, e.g. 0.25.")] = None,
+    until_collapse: Annotated[
+        bool, typer.Option("--until-collapse", help="Go on until the collapse is sure (the default).")
+    ] = False,
+    score: ScoreOption = "margin",
+    protect: Annotated[str, typer.Option(help="Blocks that stay, e.g. 0,1.")] = "",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    reuse_gb: Annotated[float, typer.Option(min=0, help="Memory for what a step may reuse of the one before.")] = 2.0,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Remove blocks one by one, chosen on one half of the questions and measured on the other, and find the cliff."""
+    _use_cache(cache_dir)
+    if until_collapse and (remove is not None or to_ratio is not None):
+        raise LayercliffError("A path ends at the collapse, after --remove blocks or at --to-ratio: give one of them.")
+    protected = _numbers(protect)
+    from layercliff.models.sources import resolve
+    from layercliff.report import terminal
+
+    resolve(model)
+    with _progress() as (report, note):
+        from layercliff.verbs.prune import prune as run
+
+        _show_licence(model, note)
+        pruned = run(
+            model,
+            task,
+            remove=remove,
+            to_ratio=to_ratio,
+            score=score,
+            protect=protected,
+            format=format,
+            shots=shots,
+            limit=limit,
+            seed=seed,
+            dtype=dtype,
+            weights_dtype=weights_dtype,
+            device=device,
+            normalisation=normalisation,
+            chat=chat,
+            batch_tokens=batch_tokens,
+            reuse_bytes=int(reuse_gb * 2**30),
+            trust_remote_code=trust_remote_code,
+            skip_bad_rows=skip_bad_rows,
+            out=out,
+            report=report,
+            note=note,
+        )
+    terminal.show_path(pruned, out)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
+    to: Annotated[Path, typer.Option("--to", help="The checkpoint to write: a new directory.")],
+    step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
+    recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
+    score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Write a step of a path as a checkpoint, and prove in a fresh process that it reloads as what it was."""
+    _use_cache(cache_dir)
+    if recommended and step is not None:
+        raise LayercliffError("--recommended and --step exclude each other: give one of them.")
+    from layercliff.report import terminal
+
+    with _progress() as (report, _):
+        from layercliff.verbs.export import export as write
+
+        exported = write(
+            run, to, step=step, score=score, device=device, trust_remote_code=trust_remote_code, report=report
+        )
+    terminal.show_export(exported)
+
+
+@app.command()
 def models(cache_dir: CacheOption = None) -> None:
     """List the packaged models with size and licence, and whether they are cached."""
     _use_cache(cache_dir)
@@ -224,6 +293,15 @@ def figures(
 
     for path in run(directory, tuple(part.strip() for part in formats.split(","))):
         typer.echo(path)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """``0,1`` as numbers."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    wrong = [part for part in parts if not part.isdecimal()]
+    if wrong:
+        raise LayercliffError(f"{wrong[0]!r} is not a block's number: give numbers from 0, joined by commas.")
+    return tuple(map(int, parts))
 
 
 def _use_cache(cache_dir: Path | None) -> None:

@@ -9,6 +9,7 @@ from layercliff.errors import ModelError
 from layercliff.models import sources
 from layercliff.models.model import Model
 from layercliff.models.sources import Located
+from layercliff.models.surgery import cut
 from layercliff.progress import Report, silent
 
 
@@ -65,6 +66,8 @@ def load_located(
         raise ModelError(
             f"The checkpoint of {located.name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): it is incomplete."
         )
+    if located.kept is not None:
+        cut(network, located.kept)
     return Model.of(network, tokenizer, located.name, located.revision, getattr(torch, dtype))
 
 

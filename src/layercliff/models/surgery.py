@@ -32,12 +32,12 @@ def cut(network: PreTrainedModel, kept: Sequence[int]) -> None:
     for position, block in enumerate(chosen):
         for module in block.modules():
             if isinstance(module.__dict__.get("layer_idx"), int):
-                module.layer_idx = position
+                module.__dict__["layer_idx"] = position
     inner = {id(old): config, id(text_config(old)): text_config(config)}
     for module in network.modules():
         own = module.__dict__.get("config")
         if id(own) in inner:
-            module.config = inner[id(own)]
+            module.__dict__["config"] = inner[id(own)]
 
 
 def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:

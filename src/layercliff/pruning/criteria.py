@@ -33,7 +33,7 @@ SCORES: Mapping[Score, Callable[[Candidates, Mask, Gold], Values]] = {
 }
 
 
-def combine(tasks: Sequence[Values]) -> Float[np.ndarray, " candidate"]:
+def combine(tasks: Sequence[Float[np.ndarray, "candidate _"]]) -> Float[np.ndarray, " candidate"]:
     """One score per candidate: the mean over questions, of several tasks the mean of what is standardised over candidates per task."""
     means = [values.mean(1) for values in tasks]
     if len(means) == 1:

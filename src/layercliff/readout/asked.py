@@ -49,12 +49,15 @@ class Asked:
 
     def of(self, half: Half) -> "Asked":
         """The part of one half."""
-        kept = [index for index, name in enumerate(self.half_of) if name == half]
+        return self.subset([index for index, name in enumerate(self.half_of) if name == half])
+
+    def subset(self, kept: Sequence[int]) -> "Asked":
+        """The questions of the indices `kept`, in that order."""
         place = {index: position for position, index in enumerate(kept)}
         return replace(
             self,
             questions=tuple(self.questions[index] for index in kept),
-            half_of=(half,) * len(kept),
+            half_of=tuple(self.half_of[index] for index in kept),
             rows=tuple(replace(row, question=place[row.question]) for row in self.rows if row.question in place),
         )
 

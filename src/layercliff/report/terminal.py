@@ -9,7 +9,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis
+    from layercliff.results.pruned import Pruned
     from layercliff.results.traced import Traced
+    from layercliff.verbs.export import Exported
     from layercliff.verbs.plan import Plan
 
 BAR = 24  # characters of a margin bar, from -1 to +1
@@ -88,6 +90,55 @@ def _depth_rows(analysis: "Analysis") -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def show_path(pruned: "Pruned", out: Path) -> None:
+    """A path's steps, its cliff and the recommendation."""
+    from layercliff.report import words
+
+    console = Console()
+    rows = []
+    for k, step in enumerate(pruned.steps):
+        main = pruned.main(k)
+        loss = (
+            f"{100 * pruned.harmless[k - 1].loss:+.1f} (at most {100 * pruned.harmless[k - 1].upper:+.1f})" if k else ""
+        )
+        shown = "shown" if k and pruned.harmless[k - 1].shown else ""
+        rows.append(
+            (
+                str(k),
+                "" if step.removed is None else str(step.removed),
+                words.interval(main, "accuracy"),
+                words.interval(main, "margin"),
+                loss,
+                shown,
+            )
+        )
+    table(("step", "removed", "accuracy", "decision margin", "points lost", "harmless"), rows, title=pruned.caption())
+    console.print()
+    console.print(words.recommendation(pruned), style="bold", markup=False, highlight=False)
+    console.print(f"On this path, {words.cliff(pruned)}", markup=False, highlight=False)
+    console.print(
+        f"{pruned.cost['seconds']} s. Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def show_export(exported: "Exported") -> None:
+    """What was written, and what was proven of it."""
+    proof = exported.proof
+    console = Console()
+    console.print(
+        f"Exported step {exported.step} to {exported.directory}: {len(exported.kept)} blocks.",
+        style="bold",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"Reloaded in a fresh process: no missing or unexpected tensors; logits of {proof.sequences} sequences differ by {proof.largest_logit_difference:g}; "
+        f"cached generation equals uncached; answers to {exported.predictions_compared} report questions are the path's.",
+        markup=False, highlight=False,
+    )  # fmt: skip
 
 
 def show_plan(plan: "Plan") -> None:

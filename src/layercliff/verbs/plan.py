@@ -20,6 +20,7 @@ from layercliff.models import packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
+from layercliff.models.surgery import sliced
 from layercliff.readout import batches, encode
 from layercliff.readout.encode import Encoded, Row
 from layercliff.tasks import prompts, registry, splits
@@ -137,6 +138,10 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
             known = dict(entry.config)
             return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
         location, more = str(entry.directory), {}
+    elif source.kind == "step":
+        located = sources.locate(model)
+        config = sliced(AutoConfig.from_pretrained(located.location, trust_remote_code=trust), located.kept or ())
+        return config, AutoTokenizer.from_pretrained(located.location, trust_remote_code=trust), 0
     elif source.kind == "gguf":
         path = Path(model).expanduser()
         location, more = str(path.parent), {"gguf_file": path.name}

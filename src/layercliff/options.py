@@ -1,0 +1,54 @@
+"""The options that commands share, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Score
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A packaged short name (see `layercliff models`), a directory, a .gguf file, or a hub id owner/name.",
+    ),
+]
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        "-t",
+        help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
+    ),
+]
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
+]
+ShotsOption = Annotated[int, typer.Option(min=0, help="Worked examples before each question.")]
+LimitOption = Annotated[
+    int | None, typer.Option(help="Ask at most so many questions of each task, after a shuffle by the seed.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Decides shuffles, distractors, halves and resamples.")]
+DtypeOption = Annotated[DType, typer.Option(help="What blocks compute in.")]
+WeightsOption = Annotated[DType | None, typer.Option(help="What weights are stored in, if narrower than --dtype.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+NormaliseOption = Annotated[Normalisation, typer.Option("--normalisation", help="What cloze scores are divided by.")]
+ChatOption = Annotated[bool, typer.Option("--chat", help="Ask through the model's chat template.")]
+MassOption = Annotated[
+    OptionMass, typer.Option(help="Depths at which the options' share of the whole vocabulary is computed.")
+]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens that pass through the model together.")]
+TrustOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
+SkipOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows", help="Leave out rows that cannot be read, counted and listed, instead of stopping."
+    ),
+]
+ScoreOption = Annotated[Score, typer.Option(help="What to maximise on the questions selected on.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")
+]

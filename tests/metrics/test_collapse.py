@@ -1,0 +1,111 @@
+"""The collapse point, paired tests and non-inferiority, against definitions, tables and simulation."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import binom
+
+from layercliff.metrics import collapse
+from layercliff.metrics.statistics import Resamples
+
+
+@given(arrays(np.float64, st.integers(1, 9), elements=st.sampled_from([0.2, 0.3, 0.45, 0.5, 0.7])))
+def test_first_step_from_which_it_stays_below_half(accuracy: Any) -> None:
+    line = 0.5 * (accuracy[0] - 0.25)
+    steps = [k for k in range(len(accuracy)) if all(later - 0.25 < line for later in accuracy[k:])]
+    assert collapse.collapse_steps(accuracy, 0.25) == (min(steps) if steps else np.inf)
+
+
+def path(accuracies: list[float], n: int = 400) -> np.ndarray:
+    draw = np.random.default_rng(0)
+    return np.stack([draw.random(n) < a for a in accuracies]).astype(float)
+
+
+def test_a_clear_cliff_has_a_narrow_interval() -> None:
+    found = collapse.collapse(path([0.9, 0.88, 0.86, 0.27, 0.25]), Resamples.draw(list(map(str, range(400)))), 0.25)
+    assert (found.defined, found.step, found.low, found.high, found.censored_share) == (True, 3, 3.0, 3.0, 0.0)
+
+
+def test_no_cliff_is_censored() -> None:
+    found = collapse.collapse(path([0.9, 0.88, 0.86]), Resamples.draw(list(map(str, range(400)))), 0.25)
+    assert (found.step, found.high, found.censored_share) == (None, np.inf, 1.0)
+
+
+def test_nothing_to_lose_is_not_defined() -> None:
+    found = collapse.collapse(path([0.26, 0.2, 0.1]), Resamples.draw(list(map(str, range(400)))), 0.25)
+    assert not found.defined
+    assert found.step is None
+
+
+def test_mcnemar_is_the_exact_binomial() -> None:
+    before = np.array([1.0] * 10 + [0.0] * 10)
+    after = np.array([0.0] * 8 + [1.0] * 2 + [1.0] * 1 + [0.0] * 9)
+    assert collapse.mcnemar(before, after) == pytest.approx(2 * binom.cdf(1, 9, 0.5))
+    assert collapse.mcnemar(before, before) == 1
+
+
+def test_score_interval_against_published_example() -> None:
+    """Tango (1998), table II: 43 against 0 discordant of 44 pairs has 95 % limits 0.8780 and 0.9960 (two-sided)."""
+    assert collapse.tango_upper(43, 0, 44, 0.975) == pytest.approx(0.9960, abs=1e-3)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 300))
+def test_upper_bound_lies_above_the_estimate(lost: int, won: int, rest: int) -> None:
+    n = lost + won + rest
+    if n:
+        assert (lost - won) / n - 1e-9 <= collapse.tango_upper(lost, won, n) <= 1
+
+
+def test_error_rate_of_the_fixed_sequence() -> None:
+    """Models that all lose exactly the margin are called harmless in at most about 5 % of trials, however long the path."""
+    draw, wrong = np.random.default_rng(0), 0
+    names = list(map(str, range(300)))
+    resamples = Resamples.draw(names, 10)
+    for _ in range(300):
+        dense = draw.random(300) < 0.8
+        steps = [
+            dense,
+            *((dense & (draw.random(300) > 0.125)) | (~dense & (draw.random(300) < 0.25)) for _ in range(4)),
+        ]
+        found = collapse.harmless(np.stack(steps).astype(float), resamples, True, 0.05)
+        wrong += found[0].shown
+    assert wrong / 300 < 0.085
+
+
+def test_a_step_after_one_not_shown_is_not_shown() -> None:
+    found = collapse.harmless(
+        path([0.9, 0.9, 0.6, 0.9], 2000), Resamples.draw(list(map(str, range(2000))), 50), True, 0.05
+    )
+    assert [step.shown for step in found] == [True, False, False]
+    assert collapse.recommended(found, 0.05) == 1
+
+
+def test_groups_use_the_bootstrap() -> None:
+    twins = np.repeat(path([0.9, 0.88], 100), 4, axis=1)
+    groups = [str(i // 4) for i in range(400)]
+    grouped = collapse.harmless(twins, Resamples.draw(groups), False, 0.05)[0]
+    alone = collapse.harmless(twins, Resamples.draw(list(map(str, range(400)))), True, 0.05)[0]
+    assert grouped.upper > alone.upper
+
+
+def test_questions_needed_would_do() -> None:
+    """With as many questions as stated, the bound meets the margin."""
+    n = collapse.questions_needed(0.02, 0.1, 0.05)
+    assert n is not None
+    assert collapse.tango_upper(round(0.06 * n), round(0.04 * n), n) == pytest.approx(0.05, abs=0.006)
+    assert collapse.questions_needed(0.06, 0.1, 0.05) is None
+
+
+def test_recommendation_by_the_estimate_where_nothing_is_shown() -> None:
+    """Twenty questions cannot show that a model which loses none of them loses less than 5 points."""
+    correct = np.ones((4, 20))
+    correct[2:, :2] = 0
+    found = collapse.harmless(correct, Resamples.draw(list(map(str, range(20))), 50), True, 0.05)
+    assert [step.loss for step in found] == [0, 0.1, 0.1]
+    assert not any(step.shown for step in found)
+    assert found[0].upper == pytest.approx(1.645**2 / (20 + 1.645**2), abs=1e-3)
+    assert collapse.recommended(found, 0.05) == 1

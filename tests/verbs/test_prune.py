@@ -1,0 +1,257 @@
+"""The prune and export verbs on tiny models: the obvious loop, resume, files, refusals, the proof."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import families
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.torch import load_file, save_file
+
+import layercliff
+from layercliff.errors import ModelError, RunError, TaskError
+from layercliff.metrics import decision
+from layercliff.models import checkpoint
+from layercliff.models.model import Model
+from layercliff.models.surgery import cut
+from layercliff.pruning.iterative import Selection
+from layercliff.tasks.question import Question, Task
+
+WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+
+
+@pytest.fixture
+def task() -> Task:
+    questions = tuple(
+        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
+        for i in range(40)
+    )
+    return Task("words", questions, "made up", "none", "first_token")
+
+
+def saved(directory: Path, family: str = "llama") -> str:
+    families.network(family).save_pretrained(directory)
+    families.tokenizer().save_pretrained(directory)
+    return str(directory)
+
+
+def written(directory: Path) -> str:
+    rows = [
+        {
+            "id": f"q{i}",
+            "question": f"which of these is {i}?",
+            "options": [WORDS[(i + j) % 8] for j in range(3)],
+            "answer": i % 3,
+        }
+        for i in range(40)
+    ]
+    (directory / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return str(directory / "words.jsonl")
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "bloom"])
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+def test_each_step_is_the_best_of_running_every_candidate(task: Task, family: str, form: str) -> None:
+    """Against the careful loop: cut a block out, trace the model, take the best margin on the select half."""
+    found = layercliff.prune(Model.of(families.network(family), families.tokenizer()), task, remove=2, format=form)  # type: ignore[arg-type]
+    for before, step in zip(found.steps, found.steps[1:], strict=False):
+        margins = {}
+        for block in before.kept:
+            network = families.network(family)
+            cut(network, [b for b in before.kept if b != block])
+            trace = layercliff.trace(network, task, tokenizer=families.tokenizer(), format=form).trace  # type: ignore[arg-type]
+            select = [h == "select" for h in trace.half_of]
+            margins[block] = float(
+                decision.margin(decision.probabilities(trace.scores[-1:], trace.mask), trace.mask, trace.gold)[
+                    0, select
+                ].mean()
+            )
+        assert step.scores == pytest.approx(margins, rel=1e-3, abs=1e-5)
+        assert step.removed == max(margins, key=lambda b: (margins[b], b))
+        assert step.kept == tuple(b for b in before.kept if b != step.removed)
+
+
+def test_steps_are_reported_on_the_other_half(tiny: Model, task: Task) -> None:
+    found = layercliff.prune(tiny, task, remove=2)
+    traced = layercliff.trace(tiny, task).trace
+    report = [h == "report" for h in traced.half_of]
+    assert set(found.traces[0].half_of) == {"report"}
+    assert found.n_select == len(report) - sum(report)
+    np.testing.assert_allclose(found.traces[0].scores, traced.scores[:, report], rtol=1e-4, atol=1e-5)
+    assert [t.n_layers for t in found.traces] == [5, 4, 3]
+
+
+def test_files_and_reading_back(tiny: Model, task: Task, tmp_path: Path) -> None:
+    found = layercliff.prune(tiny, task, remove=3, protect=(0,), out=tmp_path / "run")
+    folder = tmp_path / "run" / "prune" / "margin"
+    path = json.loads((folder / "path.json").read_text())
+    assert [step["step"] for step in path["steps"]] == [0, 1, 2, 3]
+    assert path["steps"][0]["kept"] == [0, 1, 2, 3, 4]
+    assert all(0 in step["kept"] for step in path["steps"])
+    assert "0" not in path["steps"][1]["scores"]
+    assert {"defined", "step", "low", "high", "critical_ratio"} <= set(path["collapse"])
+    assert len(pl.read_parquet(folder / "candidates.parquet")) == 4 + 3 + 2
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    again = layercliff.prune(tiny, task, remove=3, protect=(0,), out=tmp_path / "run")
+    assert again.steps == found.steps
+    assert again.collapse == found.collapse
+    np.testing.assert_array_equal(again.correct, found.correct)
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 3
+
+
+@pytest.mark.parametrize("reuse", [0, 2**30])
+def test_an_interrupted_path_ends_with_the_same_bytes(
+    tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reuse: int
+) -> None:
+    layercliff.prune(tiny, task, remove=3, batch_tokens=100, out=tmp_path / "whole")
+    swept, left = Selection._swept, [0]
+
+    def interrupted(self: Selection, *arguments: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return swept(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Selection, "_swept", interrupted)
+    for after in (1, 2, 4, 7, 0):
+        left[0] = after
+        try:
+            layercliff.prune(tiny, task, remove=3, batch_tokens=100, reuse_bytes=reuse, out=tmp_path / "run")
+        except KeyboardInterrupt:
+            assert not (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
+    paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
+    assert paths[0] == paths[1]
+
+
+def test_a_longer_path_begins_with_the_shorter_ones_steps(tiny: Model, task: Task, tmp_path: Path) -> None:
+    short = layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
+    long = layercliff.prune(tiny, task, remove=3, out=tmp_path / "run")
+    assert long.steps[:2] == short.steps
+    fresh = layercliff.prune(tiny, task, remove=3)
+    assert fresh.steps == long.steps
+
+
+def test_several_tasks_are_selected_jointly(tiny: Model, task: Task) -> None:
+    other = Task("others", task.questions[:20], "s", "l", "letter")
+    found = layercliff.prune(tiny, [task, other], remove=1)
+    assert set(found.analyses[1]) == {"words", "others", "joint"}
+    assert abs(sum(found.steps[1].scores.values())) < 1e-9  # standardised
+
+
+def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Path) -> None:
+    layercliff.trace(tiny, task, out=tmp_path / "run")
+    layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 7
+    with pytest.raises(RunError, match="seed is 0 there and 1 here"):
+        layercliff.prune(tiny, task, remove=1, seed=1, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"remove": 5}, "5 blocks cannot be removed: the model has 5, of which 1 to 4"),
+        ({"remove": 1, "to_ratio": 0.5}, "not both"),
+        ({"to_ratio": 1.5}, "not between 0 and 1"),
+        ({"protect": (7,)}, "Block 7 cannot be protected"),
+    ],
+)
+def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RunError, match=sentence):
+        layercliff.prune(tiny, task, **arguments)  # type: ignore[arg-type]
+
+
+def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:
+    with pytest.raises(TaskError, match="too few questions"):
+        layercliff.prune(tiny, task, limit=1)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3_moe", "smollm3"])
+def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
+    model, words = saved(tmp_path / "model", family), written(tmp_path)
+    found = layercliff.prune(model, words, remove=2, format="letter", device="cpu", out=tmp_path / "run")
+    exported = layercliff.export(tmp_path / "run", tmp_path / "small", step=2, device="cpu")
+    assert exported.proof.largest_logit_difference == 0
+    assert exported.predictions_compared == 20
+    record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
+    assert record["source_layer"] == list(found.steps[2].kept)
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert "without 2 of its 5 blocks" in card
+    small = layercliff.trace(str(tmp_path / "small"), words, format="letter", device="cpu").trace
+    report = [h == "report" for h in small.half_of]
+    np.testing.assert_allclose(small.scores[:, report], found.traces[2].scores, rtol=1e-4, atol=1e-5)
+    step = layercliff.trace(f"{tmp_path / 'run'}@2", words, format="letter", device="cpu")
+    np.testing.assert_allclose(step.trace.scores, small.scores, rtol=1e-5, atol=1e-6)
+    assert step.trace.n_layers == 3
+    assert layercliff.plan(f"{tmp_path / 'run'}@2", words, format="letter").n_layers == 3
+
+
+def test_export_refusals(tmp_path: Path) -> None:
+    model, words = saved(tmp_path / "model"), written(tmp_path)
+    layercliff.trace(model, words, format="letter", out=tmp_path / "run")
+    with pytest.raises(RunError, match="holds no finished path"):
+        layercliff.export(tmp_path / "run", tmp_path / "small")
+    layercliff.prune(model, words, remove=1, format="letter", out=tmp_path / "run")
+    with pytest.raises(RunError, match="has steps 0-1: there is no step 4"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step=4)
+    with pytest.raises(ModelError, match="has steps 0-1: there is no step 9"):
+        layercliff.load(f"{tmp_path / 'run'}@9")
+    (tmp_path / "small").mkdir()
+    with pytest.raises(RunError, match="exists already"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step=1)
+    families.network("llama", seed=1).save_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match="is another one than the path"):
+        layercliff.export(tmp_path / "run", tmp_path / "other", step=1)
+
+
+@pytest.mark.parametrize("damage", ["weights", "missing"])
+def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    run = subprocess.run
+
+    def damaged(command: list[str], **options: object) -> object:
+        file = Path(command[3]) / "model.safetensors"
+        tensors = load_file(file)
+        if damage == "weights":
+            tensors["model.layers.1.mlp.up_proj.weight"] = tensors["model.layers.1.mlp.up_proj.weight"] + 0.01
+        else:
+            del tensors["model.layers.1.mlp.up_proj.weight"]
+        save_file(tensors, file, {"format": "pt"})
+        return run(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
+    with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
+        checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    model, words = saved(tmp_path / "model"), written(tmp_path)
+    command = [sys.executable, "-m", "layercliff"]
+    pruned = subprocess.run(
+        [*command, "prune", "-m", model, "-t", words, "-f", "letter", "--remove", "2", "-o", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert pruned.returncode == 0, pruned.stderr
+    assert "does not vouch for generation" in " ".join(pruned.stdout.split())
+    exported = subprocess.run(
+        [*command, "export", "--run", str(tmp_path / "run"), "--step", "1", "--to", str(tmp_path / "small")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert exported.returncode == 0, exported.stderr
+    assert "Reloaded in a fresh process" in exported.stdout
+    wrong = subprocess.run(
+        [*command, "prune", "-m", model, "-t", words, "--protect", "a", "-o", str(tmp_path / "x")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 2
+    assert "is not a block's number" in wrong.stderr
