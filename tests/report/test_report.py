@@ -65,7 +65,7 @@ def test_refusals(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run directory"):
         layercliff.figures(tmp_path / "none")
     (run / "trace" / "summary.json").unlink()
-    with pytest.raises(RunError, match="holds no finished trace"):
+    with pytest.raises(RunError, match="holds no finished result"):
         layercliff.figures(run)
 
 
