@@ -278,7 +278,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=64, help="questions beside the plain forward pass")
     parser.add_argument("--repeats", type=int, default=5, help="repeats beside the plain forward pass")
     parser.add_argument("--peers-python", help="the Python that the peers are installed for (default: no peers)")
-    parser.add_argument("--peer-limit", type=int, default=32, help="questions beside the peers")
+    parser.add_argument("--peer-limit", type=int, default=16, help="questions beside the peers")
     parser.add_argument("--peer-repeats", type=int, default=3, help="repeats beside the peers")
     parser.add_argument("--threads", type=int, help="torch's threads (1 is steadiest where other work runs)")
     return parser.parse_args()

@@ -12,8 +12,9 @@ IDS = torch.tensor([[5, 77, 130, 9, 240, 31]])
 @torch.inference_mode()
 def depths(network: torch.nn.Module, dtype: torch.dtype) -> list[torch.Tensor]:
     anatomy = dissect(network, dtype)
+    passage = anatomy.enter(IDS)
     with anatomy.computing():
-        return [hidden for _, hidden in anatomy.enter(IDS).depths()]
+        return [hidden for _, hidden in passage.depths()]
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "opt", "bloom", "falcon", "cohere", "qwen3_moe"])

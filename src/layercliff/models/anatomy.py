@@ -35,8 +35,8 @@ class Anatomy:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """While this lasts, blocks and what surrounds them compute in `dtype`, whatever their weights are stored in."""
-        with computing_in(self.dtype, (*self.around_blocks, *self.blocks)):
+        """While this lasts, blocks compute in `dtype`, whatever their weights are stored in."""
+        with computing_in(self.dtype, self.blocks):
             yield
 
     def enter(self, ids: Int[Tensor, "row position"]) -> "Passage":
@@ -53,6 +53,7 @@ class Anatomy:
             return (hidden,) if self.blocks_return_tuples else hidden
 
         with ExitStack() as aside:
+            aside.enter_context(computing_in(self.dtype, self.around_blocks))
             for block in self.blocks:
                 aside.callback(_restore_forward, block, block.__dict__.get("forward"))
                 block.forward = stand_aside

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-VOCABULARY_CHUNK = 16_384  # rows of the head multiplied at once: [positions, vocabulary] is never held whole
+VOCABULARY_CHUNK = 2048  # rows of the head multiplied at once: [positions, vocabulary] is never held whole, a chunk of it stays in cache
 
 
 @dataclass(frozen=True)

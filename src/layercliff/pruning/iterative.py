@@ -86,12 +86,12 @@ class Selection:
     def _swept(self, part: Asked, batch: Batch, kept: tuple[int, ...]) -> Reading:
         model = self.model
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
+        if batch not in self._sweeps:
+            share = int(self._reuse_bytes * batch.padded_tokens / self._tokens)
+            self._sweeps[batch] = Sweep(model.anatomy.enter(batch.ids(model.device)), kept, share)
+        sweep = self._sweeps[batch]
+        before = sweep.passes
         with model.anatomy.computing():
-            if batch not in self._sweeps:
-                share = int(self._reuse_bytes * batch.padded_tokens / self._tokens)
-                self._sweeps[batch] = Sweep(model.anatomy.enter(batch.ids(model.device)), kept, share)
-            sweep = self._sweeps[batch]
-            before = sweep.passes
             states = sweep.candidates(self.protected)
             self.passes += sweep.passes - before
             return reader.read_states(batch, ((model.n_layers, state) for state in states.values()))

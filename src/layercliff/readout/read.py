@@ -70,8 +70,9 @@ class Reader:
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
+        passage = self.model.anatomy.enter(batch.ids(self.model.device))
         with self.model.anatomy.computing():
-            return self.read_states(batch, self.model.anatomy.enter(batch.ids(self.model.device)).depths(kept))
+            return self.read_states(batch, passage.depths(kept))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
@@ -86,8 +87,9 @@ class Reader:
             )
         return reading
 
-    def wants_mass(self, last: bool) -> bool:
-        return self.option_mass == "all" or (self.option_mass == "last" and last)
+    def mass_depths(self, n_depths: int) -> list[int]:
+        """The depths at which the option mass is wanted."""
+        return {"all": list(range(n_depths)), "last": [n_depths - 1], "none": []}[self.option_mass]
 
 
 class _ChoiceVisit:
@@ -117,9 +119,10 @@ class _ChoiceVisit:
         unembedding = self.reader.lens.unembedding
         scores = unembedding.tokens(torch.stack(self.readable), self.tokens).masked_fill(self.absent, -torch.inf)
         mass = torch.full(scores.shape[:2], torch.nan, device=scores.device)
-        for depth, readable in enumerate(self.readable):
-            if self.reader.wants_mass(last=depth == len(self.readable) - 1):
-                mass[depth] = (scores[depth].logsumexp(1) - unembedding.log_normaliser(readable)).exp()
+        depths = self.reader.mass_depths(len(self.readable))
+        if depths:  # all of them at once: the head is read once
+            normaliser = unembedding.log_normaliser(torch.cat([self.readable[depth] for depth in depths]))
+            mass[depths] = (scores[depths].logsumexp(2) - normaliser.view(len(depths), -1)).exp()
         return Reading(scores.masked_fill(self.absent, torch.nan).cpu().numpy(), mass.cpu().numpy())
 
 
