@@ -103,3 +103,27 @@ def test_unknown_choices_are_named_with_the_known(option: str) -> None:
     done = run("trace", "-m", "m", "-t", "t", "-o", "o", option)
     assert done.returncode == 2
     assert "is not one of" in done.stderr
+
+
+INTERRUPTED = """
+import sys
+from layercliff import cli
+from layercliff.readout.read import Reader
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+Reader.read = interrupt
+sys.argv = ["layercliff", "trace", "-m", sys.argv[1], "-t", sys.argv[2], "-f", "letter", "-o", sys.argv[3]]
+cli.main()
+"""
+
+
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(files: Path, tmp_path: Path) -> None:
+    arguments = (str(files / "model"), str(files / "task.jsonl"), str(tmp_path / "run"))
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "layercliff: interrupted; what was finished is kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    again = run("trace", "-m", arguments[0], "-t", arguments[1], "-f", "letter", "-o", arguments[2])
+    assert again.returncode == 0

@@ -36,6 +36,8 @@ from layercliff.options import (
 if TYPE_CHECKING:
     from layercliff.progress import Report
 
+INTERRUPTED = 130  # what typer exits with after Ctrl-C
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 
@@ -369,14 +371,15 @@ def main() -> None:
     """Run the command line; refusals are one sentence on standard error and exit with 2, Ctrl-C exits with 130."""
     gc.set_threshold(
         200_000
-    )  # imports and tokenizers make millions of objects that stay: looking for garbage among them costs seconds
+    )  # imports and tokenizers make millions of objects that stay: looking through them costs seconds
     try:
         app()
     except LayercliffError as error:
         typer.echo(f"layercliff: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo(
-            "layercliff: interrupted; what was finished is kept, and the same command goes on from there.", err=True
-        )
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo(
+                "layercliff: interrupted; what was finished is kept, and the same command goes on from there.", err=True
+            )
+        raise
