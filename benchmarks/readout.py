@@ -105,7 +105,7 @@ def time_readout(model: Model, work: Workload, repeats: int) -> dict[str, list[f
     """Seconds of the plain forward pass and of the readout with and without option mass, taking turns on each batch."""
     lens = LogitLens(model.anatomy.unembedding)
     none, last = (Reader(model, lens, work.form, option_mass=mass) for mass in ("none", "last"))
-    ids = [batch.ids(model.device) for batch in work.batches]
+    ids = [batch.levels(model.device)[0].ids for batch in work.batches]
 
     def plain(at: int) -> None:
         with torch.inference_mode():

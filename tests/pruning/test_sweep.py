@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercliff.models.anatomy import dissect
+from layercliff.models.passage import Leads, Level
 from layercliff.pruning.sweep import Sweep
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200], [9, 8, 7, 66, 55, 44, 33, 22]])
@@ -30,6 +31,29 @@ def test_candidates_equal_running_the_model_without_them(family: str) -> None:
 
 
 @torch.inference_mode()
+def test_candidates_of_rows_that_share_their_beginning(family: str) -> None:
+    """Three levels give what the whole rows give; what the first one came to may be remembered or not."""
+    anatomy = dissect(families.network(family))
+    levels = (
+        Level(IDS[:1, :2]),
+        Level(IDS[:, 2:5], torch.tensor([0, 0])),
+        Level(torch.stack([IDS[1, 5:], IDS[0, 5:], IDS[0, :3]]), torch.tensor([1, 0, 0])),
+    )
+    front = IDS[:1, :2]
+    whole = torch.stack(
+        [torch.cat([front[0], IDS[p, 2:5], own]) for p, own in ((1, IDS[1, 5:]), (0, IDS[0, 5:]), (0, IDS[0, :3]))]
+    )
+    expected = Sweep(anatomy.enter(whole), range(L)).candidates()
+    for leads in (None, Leads(10**9), Leads(2000)):
+        for _ in range(2):
+            found = Sweep(anatomy.enter(levels, leads), range(L)).candidates()
+            for block, state in found.items():
+                torch.testing.assert_close(state, expected[block][:, 5:], rtol=1e-4, atol=1e-5)
+        if leads is not None:
+            assert 0 < leads.held <= leads.budget
+
+
+@torch.inference_mode()
 def test_passes_are_those_stated() -> None:
     sweep = Sweep(dissect(families.network("llama")).enter(IDS), range(L))
     sweep.candidates()
@@ -37,7 +61,7 @@ def test_passes_are_those_stated() -> None:
 
 
 PASSAGE = dissect(families.network("gemma3")).enter(IDS)
-STATE = PASSAGE.embedded.numel() * 4
+STATE = PASSAGE.embedded.size
 
 
 @settings(max_examples=40, deadline=None)

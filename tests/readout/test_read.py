@@ -76,6 +76,35 @@ def test_cloze_equals_scoring_the_whole_string(family: str) -> None:
         np.testing.assert_allclose(reading.scores[:, number, 0], expected, rtol=1e-4, atol=1e-4)
 
 
+def alike(form: str) -> list[Row]:
+    """Rows with a common beginning; of *cloze*, several to a question with more in common."""
+    draw = np.random.default_rng(1)
+    found = []
+    for q in range(4):
+        own = tuple(int(t) for t in draw.integers(3, families.VOCABULARY, 3 + q))
+        for o in range(3 if form == "cloze" else 1):
+            tokens = (7, 8, 9, 10, 11, *own)
+            if form == "cloze":
+                targets = tuple(int(t) for t in draw.integers(3, families.VOCABULARY, 1 + o))
+                found.append(Row(q, o, tokens + targets[:-1], targets))
+            else:
+                found.append(Row(q, None, tokens, (20 + q, 50 + q)))
+    return found
+
+
+@pytest.mark.parametrize("form", ["letter", "cloze"])
+def test_what_rows_share_is_run_once_and_changes_nothing(family: str, form: str) -> None:
+    """Against every row run whole, in every family (windows shorter than what is shared included)."""
+    model = loaded(family)
+    assert model.anatomy.shares
+    (batch,) = plan(alike(form), 10_000, share=True)
+    assert batch.lead == 5
+    assert (batch.stem > 5) == (form == "cloze")
+    whole = reader(model, form, "none").read(Batch(batch.rows))
+    shared = reader(model, form, "none").read(batch)
+    np.testing.assert_allclose(shared.scores, whole.scores, rtol=1e-4, atol=1e-4)
+
+
 def test_option_mass_where_asked(tiny: Model) -> None:
     batch = Batch(tuple(rows("letter")))
     everywhere = reader(tiny, "letter", "all").read(batch).mass

@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from layercliff.errors import ModelError
+from layercliff.models import passage
+from layercliff.models.passage import Call, Leads, Level, Passage, hidden_state
 from layercliff.models.precision import computing_in
 from layercliff.models.unembedding import Unembedding
 
@@ -39,13 +43,17 @@ class Anatomy:
         with computing_in(self.dtype, self.blocks):
             yield
 
-    def enter(self, ids: Int[Tensor, "row position"]) -> "Passage":
-        """Bring a batch before the first block, and learn how each block is to be called for it.
+    def enter(self, batch: Int[Tensor, "row position"] | Sequence[Level], leads: Leads | None = None) -> Passage:
+        """Bring a batch (token ids, or levels of them) before the first block, and learn how each block is to be called for it.
 
         The network's own forward is run with every block standing aside (it notes what it is called with and returns its input), so
         that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
         """
-        calls: list[_Call] = []
+        levels = (Level(batch),) if isinstance(batch, Tensor) else batch
+        return passage.enter(self.blocks, levels, self._run_aside, leads)
+
+    def _run_aside(self, **inputs: Any) -> list[Call]:
+        calls: list[Call] = []
 
         def stand_aside(*args: Any, **kwargs: Any) -> Any:
             hidden = args[0] if args else kwargs.pop("hidden_states")
@@ -57,36 +65,40 @@ class Anatomy:
             for block in self.blocks:
                 aside.callback(_restore_forward, block, block.__dict__.get("forward"))
                 block.forward = stand_aside
-            self.backbone(input_ids=ids, use_cache=False)
-        return Passage(self, calls[0][0], tuple(calls))
+            self.backbone(**inputs)
+        return calls
+
+    @cached_property
+    def shares(self) -> bool:
+        """Whether what rows have in common may pass the blocks once, seen by the rest through keys and values: tried on a probe. Models
+        that keep another kind of state (recurrent, convolutional) do without."""
+        takes = signature(self.backbone.forward).parameters
+        if getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
+            return False
+        try:
+            return self._continues()
+        except (AttributeError, IndexError, ValueError, RuntimeError):  # its own code knows no such cache
+            return False
+
+    @torch.inference_mode()
+    def _continues(self) -> bool:
+        """Whether a probe in three levels ends in the states of the probe in one."""
+        device = next(self.backbone.parameters()).device
+        ids = torch.arange(3, 11, device=device)[None] % self.unembedding.vocabulary
+        parent = torch.zeros(1, dtype=torch.long, device=device)
+        with self.computing():
+            *_, (_, whole) = self.enter(ids).depths()
+            levels = self.enter((Level(ids[:, :3]), Level(ids[:, 3:5], parent), Level(ids[:, 5:], parent)))
+            if any(not _takes_cache(call) for calls in levels.calls for call in calls):
+                return False
+            *_, (_, last) = levels.depths()
+        difference = float((last - whole[:, 5:]).abs().max() / whole.abs().max().clamp_min(1e-6))
+        return difference < TOLERANCE[self.dtype]
 
 
-_Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A batch on its way through the blocks, in any order and any selection of them."""
-
-    anatomy: Anatomy
-    embedded: Float[Tensor, "row position d"]
-    calls: tuple[_Call, ...]
-
-    def block(self, index: int, hidden: Float[Tensor, "row position d"]) -> Float[Tensor, "row position d"]:
-        """Pass a state through the block of a dense index, called as the dense network calls it."""
-        _, args, kwargs = self.calls[index]
-        return hidden_state(self.anatomy.blocks[index](hidden, *args, **kwargs))
-
-    def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-        """The residual stream at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
-
-        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already normed).
-        """
-        hidden = self.embedded
-        yield 0, hidden
-        for depth, index in enumerate(range(len(self.anatomy.blocks)) if kept is None else kept, 1):
-            hidden = self.block(index, hidden)
-            yield depth, hidden
+def _takes_cache(call: Call) -> bool:
+    _, args, kwargs = call
+    return any(isinstance(value, DynamicCache) for value in (*args, *kwargs.values()))
 
 
 def _restore_forward(block: nn.Module, own: Any) -> None:
@@ -184,12 +196,6 @@ def _observe(
     if not last:
         raise ModelError(f"{type(network).__name__} did not run its last block: its blocks cannot be read one by one.")
     return last[0][0], tail, logits[0], tuples[0]
-
-
-def hidden_state(output: Any) -> Tensor:
-    """A block's output state: some families return a tuple, most a tensor."""
-    state: Tensor = output[0] if isinstance(output, tuple) else output
-    return state
 
 
 def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from layercliff.choices import Score
 from layercliff.models.anatomy import text_config
 from layercliff.models.model import Model
+from layercliff.models.passage import Leads
 from layercliff.progress import Report
 from layercliff.pruning import criteria
 from layercliff.pruning.sweep import Sweep
@@ -20,6 +21,7 @@ from layercliff.readout.read import Reader, Reading
 from layercliff.store import Journal, key
 
 STREAM_BYTES = 2**30  # at most so much for the streams of the batch that is swept
+LEAD_BYTES = 2**29  # at most so much for what all batches of a task begin with, remembered during a step
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,16 @@ class Selection:
         self.passes = 0
         width = text_config(model.network.config).hidden_size
         budget = max(1, min(batch_tokens, STREAM_BYTES // (4 * width * model.n_layers)))
-        self.batches = [part.batches(budget) for part in self.asked]
+        self.batches = [part.batches(budget, model.anatomy.shares) for part in self.asked]
         self._reuse_bytes = reuse_bytes
         self._tokens = sum(batch.padded_tokens for batches in self.batches for batch in batches)
         self._sweeps: dict[Batch, Sweep] = {}
+        self._leads = {part.task.name: Leads(LEAD_BYTES // len(self.asked)) for part in self.asked}
 
     def choose(self, kept: Sequence[int]) -> Choice:
         """Score every candidate of the model that keeps `kept` and choose one to remove."""
+        for leads in self._leads.values():
+            leads.clear()
         blocks = [block for block in kept if block not in self.protected]
         values, done = [], 0
         for part, batches in zip(self.asked, self.batches, strict=True):
@@ -73,7 +78,7 @@ class Selection:
 
     def _candidates(self, part: Asked, batch: Batch, kept: tuple[int, ...]) -> Reading:
         """The last depth's reading of a batch, one row per candidate."""
-        name = key("candidates", self.subject, kept, self.protected, part.form, batch.rows)
+        name = key("candidates", self.subject, kept, self.protected, part.form, batch)
         if self.journal and (found := self.journal.get(name)):
             self._sweeps.pop(batch, None)
             return Reading(found["scores"], found["mass"])
@@ -88,7 +93,9 @@ class Selection:
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
         if batch not in self._sweeps:
             share = int(self._reuse_bytes * batch.padded_tokens / self._tokens)
-            self._sweeps[batch] = Sweep(model.anatomy.enter(batch.ids(model.device)), kept, share)
+            self._sweeps[batch] = Sweep(
+                model.anatomy.enter(batch.levels(model.device), self._leads[part.task.name]), kept, share
+            )
         sweep = self._sweeps[batch]
         before = sweep.passes
         with model.anatomy.computing():

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.models.anatomy import Passage
+from layercliff.models.passage import Passage, Stream
 
 
 @dataclass(frozen=True)
 class _Streams:
     """States before the block at a position: of the whole model, and without each earlier candidate (by position)."""
 
-    whole: Float[Tensor, "row position d"]
-    without: dict[int, Float[Tensor, "row position d"]]
+    whole: Stream
+    without: dict[int, Stream]
 
 
 class Sweep:
@@ -40,7 +40,7 @@ class Sweep:
             if position % self._spacing() == 0 and self._held() + position + 1 <= self.budget // self._size:
                 self._known.setdefault(position, streams)
             streams = self._past(position, streams, protected)
-        return {self.kept[position]: state for position, state in streams.without.items()}
+        return {self.kept[position]: stream.levels[-1] for position, stream in streams.without.items()}
 
     def remove(self, block: int) -> None:
         """Take a block out for good; states before it stay known."""
@@ -56,13 +56,13 @@ class Sweep:
         last = position == len(self.kept) - 1  # nothing branches off the whole model's last state
         return _Streams(before.whole if last else self._block(block, before.whole), without)
 
-    def _block(self, index: int, state: Float[Tensor, "row position d"]) -> Float[Tensor, "row position d"]:
+    def _block(self, index: int, state: Stream) -> Stream:
         self.passes += 1
         return self.passage.block(index, state)
 
     @property
     def _size(self) -> int:
-        return self.passage.embedded.numel() * self.passage.embedded.element_size()
+        return self.passage.embedded.size
 
     def _held(self) -> int:
         """States kept, but for the batch's first."""

@@ -43,9 +43,9 @@ class Asked:
     def gold(self) -> Int[np.ndarray, " question"]:
         return np.array([question.gold for question in self.questions])
 
-    def batches(self, budget: int) -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` padded tokens."""
-        return batches.plan(self.rows, budget)
+    def batches(self, budget: int, share: bool) -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` tokens; with `share`, what they have in common is run once."""
+        return batches.plan(self.rows, budget, share)
 
     def of(self, half: Half) -> "Asked":
         """The part of one half."""

@@ -70,7 +70,7 @@ class Reader:
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
-        passage = self.model.anatomy.enter(batch.ids(self.model.device))
+        passage = self.model.anatomy.enter(batch.levels(self.model.device))
         with self.model.anatomy.computing():
             return self.read_states(batch, passage.depths(kept))
 
@@ -99,7 +99,7 @@ class _ChoiceVisit:
         self.reader = reader
         device = reader.model.device
         self.rows = torch.arange(len(batch.rows), device=device)
-        self.last = torch.tensor([len(row.tokens) - 1 for row in batch.rows], device=device)
+        self.last = torch.tensor([len(row.tokens) - 1 - batch.shared for row in batch.rows], device=device)
         most = max(len(row.targets) for row in batch.rows)
         self.tokens = torch.tensor(
             [row.targets + (0,) * (most - len(row.targets)) for row in batch.rows], device=device
@@ -135,7 +135,12 @@ class _ContinuationVisit:
         lengths = [len(row.targets) for row in batch.rows]
         self.rows = torch.repeat_interleave(torch.arange(self.n_rows), torch.tensor(lengths)).to(device)
         self.positions = torch.tensor(
-            [p for row in batch.rows for p in range(len(row.tokens) - len(row.targets), len(row.tokens))], device=device
+            [
+                p - batch.shared
+                for row in batch.rows
+                for p in range(len(row.tokens) - len(row.targets), len(row.tokens))
+            ],
+            device=device,
         )
         self.targets = torch.tensor([target for row in batch.rows for target in row.targets], device=device)
         self.sums: list[Tensor] = []

@@ -137,7 +137,9 @@ def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[A
     for part in asked:
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
         few = part.subset(range(min(PREDICTIONS - compared, len(part.questions))))
-        scores, _ = few.scores((batch, reader.read(batch)) for batch in few.batches(model.batch_tokens()))
+        scores, _ = few.scores(
+            (batch, reader.read(batch)) for batch in few.batches(model.batch_tokens(), model.anatomy.shares)
+        )
         n, width = few.mask.shape
         path = pruned.traces[step].of(part.task.name).scores[:, :n, :width]
         here, there = (decision.votes(s[-1:], few.mask)[0] for s in (scores, path))

@@ -184,8 +184,8 @@ class _Walk:
     def _read(self, part: Asked, kept: tuple[int, ...]) -> Trace:
         reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, "none", self.note)
         readings = []
-        for batch in part.batches(self.batch_tokens):
-            name = key("report", self.subject, kept, part.form, batch.rows)
+        for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
+            name = key("report", self.subject, kept, part.form, batch)
             if self.journal and (found := self.journal.get(name)):
                 reading = Reading(found["scores"], found["mass"])
             else:

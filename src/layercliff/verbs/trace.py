@@ -117,7 +117,7 @@ class _Pass:
 
     def trace(self, asked: Sequence[Asked], budget: int) -> Trace:
         """Read every task."""
-        planned = [part.batches(budget) for part in asked]
+        planned = [part.batches(budget, self.model.anatomy.shares) for part in asked]
         self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
         return Trace.joined(
             [part.trace(self._read(part, batches)) for part, batches in zip(asked, planned, strict=True)]
@@ -126,7 +126,7 @@ class _Pass:
     def _read(self, part: Asked, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
         reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, self.option_mass, self.note)
         for batch in batches:
-            name = key(self.subject.model_dump(), part.form, self.option_mass, reader.lens.name, batch.rows)
+            name = key(self.subject.model_dump(), part.form, self.option_mass, reader.lens.name, batch)
             kept = self.journal.get(name) if self.journal else None
             reading = Reading(kept["scores"], kept["mass"]) if kept else reader.read(batch)
             if self.journal and not kept:

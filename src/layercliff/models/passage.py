@@ -1,0 +1,156 @@
+"""A batch on its way through the blocks, in any order and any selection of them; what its rows have in common passes once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, cat, nn, zeros
+from transformers import DynamicCache
+
+Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
+"""What the network calls a block with: the state, the other arguments, those with names."""
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Level:
+    """Token ids that follow the rows `parent` of the level before (the first level follows nothing)."""
+
+    ids: Int[Tensor, "row position"]
+    parent: Int[Tensor, " row"] | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one that is read."""
+
+    passed: tuple[int, ...]
+    levels: tuple[Float[Tensor, "_ _ d"], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(level.numel() * level.element_size() for level in self.levels)
+
+
+@dataclass
+class Leads:
+    """What the one row at the front of every batch of a task came to, by the blocks it has passed, within `budget` bytes: the batches of a
+    step share it. `clear` it when the step is over."""
+
+    budget: int = 0
+    known: dict[tuple[int, ...], tuple[Tensor, KeysValues]] = field(default_factory=dict)
+    held: int = 0
+
+    def keep(self, passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
+        """Remember, if it fits."""
+        size = sum(t.numel() * t.element_size() for t in (state, *seen))
+        if self.held + size <= self.budget:
+            self.known[passed] = (state, seen)
+            self.held += size
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.known.clear()
+        self.held = 0
+
+
+@dataclass(frozen=True)
+class Passage:
+    """`calls[level][index]` is how the dense network calls the block of a dense index for a level. With several levels, a block sees a level's
+    ancestors through their keys and values."""
+
+    blocks: nn.ModuleList
+    levels: tuple[Level, ...]
+    calls: tuple[tuple[Call, ...], ...]
+    leads: Leads = field(default_factory=Leads)
+
+    @property
+    def embedded(self) -> Stream:
+        """What the first block receives."""
+        return Stream((), tuple(calls[0][0] for calls in self.calls))
+
+    def block(self, index: int, stream: Stream) -> Stream:
+        """Pass a stream through the block of a dense index."""
+        passed = (*stream.passed, index)
+        if len(self.levels) == 1:
+            _, args, kwargs = self.calls[0][index]
+            return Stream(passed, (hidden_state(self.blocks[index](stream.levels[0], *args, **kwargs)),))
+        states: list[Tensor] = []
+        seen: KeysValues | None = None
+        for depth, (level, calls, hidden) in enumerate(zip(self.levels, self.calls, stream.levels, strict=True)):
+            if depth == 0 and passed in self.leads.known:
+                state, seen = self.leads.known[passed]
+            else:
+                past = _Past(None if seen is None else (seen[0][level.parent], seen[1][level.parent]))
+                _, args, kwargs = calls[index]
+                args = tuple(past if isinstance(a, DynamicCache) else a for a in args)
+                kwargs = {k: past if isinstance(v, DynamicCache) else v for k, v in kwargs.items()}
+                state = hidden_state(self.blocks[index](hidden, *args, **kwargs))
+                seen = past.seen
+                if depth == 0 and len(level.ids) == 1:
+                    self.leads.keep(passed, state, seen)
+            states.append(state)
+        return Stream(passed, tuple(states))
+
+    def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+        """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
+
+        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already normed).
+        """
+        stream = self.embedded
+        yield 0, stream.levels[-1]
+        for depth, index in enumerate(range(len(self.blocks)) if kept is None else kept, 1):
+            stream = self.block(index, stream)
+            yield depth, stream.levels[-1]
+
+
+def enter(
+    blocks: nn.ModuleList, levels: Sequence[Level], run: Callable[..., list[Call]], leads: Leads | None = None
+) -> Passage:
+    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got."""
+    if len(levels) == 1:
+        calls = [run(input_ids=levels[0].ids, use_cache=False)]
+    else:
+        calls, before = [], 0
+        for level in levels:
+            calls.append(
+                run(input_ids=level.ids, use_cache=True, past_key_values=_of_length(before, len(blocks), level.ids))
+            )
+            before += level.ids.shape[1]
+    return Passage(blocks, tuple(levels), tuple(map(tuple, calls)), leads or Leads())
+
+
+def hidden_state(output: Any) -> Tensor:
+    """A block's output state: some families return a tuple, most a tensor."""
+    state: Tensor = output[0] if isinstance(output, tuple) else output
+    return state
+
+
+def _of_length(positions: int, n_layers: int, ids: Tensor) -> DynamicCache:
+    """A cache of which only the length counts: masks and positions are made from it."""
+    cache = DynamicCache()
+    if positions:
+        nothing = zeros(len(ids), 1, positions, 1, device=ids.device)
+        for index in range(n_layers):
+            cache.update(nothing, nothing, index)
+    return cache
+
+
+class _Past(DynamicCache):
+    """The cache a block is called with: puts what came before in front of its keys and values, and notes the whole."""
+
+    seen: KeysValues
+
+    def __init__(self, before: KeysValues | None) -> None:
+        super().__init__()
+        self._before = before
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> KeysValues:
+        """Called by the attention of the block."""
+        self.seen = (key_states, value_states)
+        if self._before is not None:
+            self.seen = (cat([self._before[0], key_states], -2), cat([self._before[1], value_states], -2))
+        return self.seen
