@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
     from layercliff.verbs.plan import Plan as Plan
@@ -42,6 +43,7 @@ _PUBLIC = {
     "TaskError": "errors",
     "Trace": "readout.trace",
     "Traced": "results.traced",
+    "compare": "verbs.compare",
     "export": "verbs.export",
     "figures": "verbs.figures",
     "load": "models.loading",

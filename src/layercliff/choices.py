@@ -16,5 +16,8 @@ OptionMass = Literal["last", "all", "none"]
 Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
 
-Score = Literal["margin", "accuracy", "option_nll"]
-"""What iterative pruning maximises on the questions it selects on."""
+Score = Literal[
+    "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
+    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
+]  # fmt: skip
+"""What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""

@@ -1,16 +1,14 @@
 """The command line: one thin command per verb."""
 
 import gc
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff.choices import Score
+from layercliff import cli_paths
+from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
     BatchOption,
@@ -24,7 +22,6 @@ from layercliff.options import (
     ModelOption,
     NormaliseOption,
     OutOption,
-    ScoreOption,
     SeedOption,
     ShotsOption,
     SkipOption,
@@ -34,7 +31,7 @@ from layercliff.options import (
 )
 
 if TYPE_CHECKING:
-    from layercliff.progress import Report
+    pass
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
@@ -79,15 +76,15 @@ def trace(
     cache_dir: CacheOption = None,
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
-    _use_cache(cache_dir)
+    use_cache(cache_dir)
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
 
     resolve(model)  # a wrong name is said at once, before the model library is imported
-    with _progress() as (report, note):
+    with progress() as (report, note):
         from layercliff.verbs.trace import trace as run
 
-        _show_licence(model, note)
+        show_licence(model, note)
         traced = run(
             model,
             task,
@@ -130,12 +127,12 @@ def plan(
     cache_dir: CacheOption = None,
 ) -> None:
     """Say what a trace will take before any weight is loaded: questions, tokens, block passes, memory, time."""
-    _use_cache(cache_dir)
+    use_cache(cache_dir)
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
 
     resolve(model)
-    _quiet_libraries()
+    quiet_libraries()
     from layercliff.verbs.plan import plan as run
 
     planned = run(
@@ -157,103 +154,13 @@ def plan(
     terminal.show_plan(planned)
 
 
-@app.command()
-def prune(
-    model: ModelOption,
-    task: TaskOption,
-    out: OutOption,
-    remove: Annotated[int | None, typer.Option(min=1, help="Remove so many blocks.")] = None,
-    to_ratio: Annotated[float | None, typer.Option(help="Remove this share of the blocks, e.g. 0.25.")] = None,
-    until_collapse: Annotated[
-        bool, typer.Option("--until-collapse", help="Go on until the collapse is sure (the default).")
-    ] = False,
-    score: ScoreOption = "margin",
-    protect: Annotated[str, typer.Option(help="Blocks that stay, e.g. 0,1.")] = "",
-    format: FormatOption = None,
-    shots: ShotsOption = 0,
-    limit: LimitOption = None,
-    seed: SeedOption = 0,
-    dtype: DtypeOption = "float32",
-    weights_dtype: WeightsOption = None,
-    device: DeviceOption = "auto",
-    normalisation: NormaliseOption = "char",
-    chat: ChatOption = False,
-    batch_tokens: BatchOption = None,
-    reuse_gb: Annotated[float, typer.Option(min=0, help="Memory for what a step may reuse of the one before.")] = 2.0,
-    trust_remote_code: TrustOption = False,
-    skip_bad_rows: SkipOption = False,
-    cache_dir: CacheOption = None,
-) -> None:
-    """Remove blocks one by one, chosen on one half of the questions and measured on the other, and find the cliff."""
-    _use_cache(cache_dir)
-    if until_collapse and (remove is not None or to_ratio is not None):
-        raise LayercliffError("A path ends at the collapse, after --remove blocks or at --to-ratio: give one of them.")
-    protected = _numbers(protect)
-    from layercliff.models.sources import resolve
-    from layercliff.report import terminal
-
-    resolve(model)
-    with _progress() as (report, note):
-        from layercliff.verbs.prune import prune as run
-
-        _show_licence(model, note)
-        pruned = run(
-            model,
-            task,
-            remove=remove,
-            to_ratio=to_ratio,
-            score=score,
-            protect=protected,
-            format=format,
-            shots=shots,
-            limit=limit,
-            seed=seed,
-            dtype=dtype,
-            weights_dtype=weights_dtype,
-            device=device,
-            normalisation=normalisation,
-            chat=chat,
-            batch_tokens=batch_tokens,
-            reuse_bytes=int(reuse_gb * 2**30),
-            trust_remote_code=trust_remote_code,
-            skip_bad_rows=skip_bad_rows,
-            out=out,
-            report=report,
-            note=note,
-        )
-    terminal.show_path(pruned, out)
-
-
-@app.command()
-def export(
-    run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
-    to: Annotated[Path, typer.Option("--to", help="The checkpoint to write: a new directory.")],
-    step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
-    recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
-    score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
-    device: DeviceOption = "auto",
-    trust_remote_code: TrustOption = False,
-    cache_dir: CacheOption = None,
-) -> None:
-    """Write a step of a path as a checkpoint, and prove in a fresh process that it reloads as what it was."""
-    _use_cache(cache_dir)
-    if recommended and step is not None:
-        raise LayercliffError("--recommended and --step exclude each other: give one of them.")
-    from layercliff.report import terminal
-
-    with _progress() as (report, _):
-        from layercliff.verbs.export import export as write
-
-        exported = write(
-            run, to, step=step, score=score, device=device, trust_remote_code=trust_remote_code, report=report
-        )
-    terminal.show_export(exported)
+app.registered_commands += cli_paths.app.registered_commands
 
 
 @app.command()
 def models(cache_dir: CacheOption = None) -> None:
     """List the packaged models with size and licence, and whether they are cached."""
-    _use_cache(cache_dir)
+    use_cache(cache_dir)
     from layercliff.models import packaged
     from layercliff.report import terminal
 
@@ -295,76 +202,6 @@ def figures(
 
     for path in run(directory, tuple(part.strip() for part in formats.split(","))):
         typer.echo(path)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """``0,1`` as numbers."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    wrong = [part for part in parts if not part.isdecimal()]
-    if wrong:
-        raise LayercliffError(f"{wrong[0]!r} is not a block's number: give numbers from 0, joined by commas.")
-    return tuple(map(int, parts))
-
-
-def _use_cache(cache_dir: Path | None) -> None:
-    if cache_dir is not None:
-        from layercliff.cache import ENVIRONMENT
-
-        os.environ[ENVIRONMENT] = str(cache_dir)
-
-
-def _quiet_libraries() -> None:
-    """Keep loading bars and advice of the model library off the terminal; layercliff says itself what goes on."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _show_licence(model: str, note: Callable[[str], None]) -> None:
-    """Say a packaged model's licence the first time it is used."""
-    from layercliff import cache
-    from layercliff.models import packaged
-
-    entry = packaged.models().get(model)
-    if entry is None:
-        return
-    shown = cache.directory() / "licences-shown" / entry.name
-    if not shown.exists():
-        note(f"Licence: {entry.notice}")
-        with cache.whole_file(shown) as partial:
-            partial.write_text(entry.notice)
-
-
-@contextmanager
-def _progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
-    """A progress bar on standard error, with the time left; notes are printed above it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def report(what: str, done: int, total: int, /) -> None:
-            if what not in shown:
-                shown[what] = bars.add_task(what, total=total)
-            bars.update(shown[what], completed=done, total=total)
-
-        report("starting", 0, 1)
-        _quiet_libraries()
-        report("starting", 1, 1)
-        yield report, lambda text: console.print(text, markup=False, highlight=False)
 
 
 def main() -> None:

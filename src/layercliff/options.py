@@ -47,7 +47,29 @@ SkipOption = Annotated[
         "--skip-bad-rows", help="Leave out rows that cannot be read, counted and listed, instead of stopping."
     ),
 ]
-ScoreOption = Annotated[Score, typer.Option(help="What to maximise on the questions selected on.")]
+ScoreOption = Annotated[
+    Score, typer.Option(help="What blocks are chosen by (see `layercliff criteria`).", metavar="CRITERION")
+]
+RemoveOption = Annotated[int | None, typer.Option(min=1, help="Remove so many blocks.")]
+RatioOption = Annotated[float | None, typer.Option(help="Remove this share of the blocks, e.g. 0.25.")]
+ProtectOption = Annotated[str, typer.Option(help="Blocks that stay, e.g. 0,1.")]
+WatchOption = Annotated[str, typer.Option(help="Tasks measured along the path that take no part in the choice.")]
+SplitsOption = Annotated[int, typer.Option(min=1, help="Repeat the path over so many draws of the two halves.")]
+RaceOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Drop surely worse candidates early; the probability of another choice over the path, e.g. 0.05."
+    ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Text for criteria that read text: FILE.txt, .jsonl, .parquet or hub:OWNER/NAME/PATH.parquet. Default: the tasks' questions with answers."
+    ),
+]
+DrawsOption = Annotated[int, typer.Option(min=1, help="Paths of the criterion random.")]
+WithinOption = Annotated[str, typer.Option(help="Blocks that the criterion random removes first, e.g. 0-11.")]
+MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")

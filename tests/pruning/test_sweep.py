@@ -76,7 +76,7 @@ def test_reuse_changes_no_bit_and_stays_within_its_budget(order: list[int], stat
         assert set(found) == set(fresh) == set(sweep.kept)
         for candidate in found:
             assert torch.equal(found[candidate], fresh[candidate])
-        held = sum(1 + len(streams.without) for position, streams in sweep._known.items() if position)
+        held = sum(len(streams) for position, streams in sweep._known.items() if position)
         assert held <= states
         sweep.remove(block)
 
@@ -94,8 +94,25 @@ def test_reuse_saves_passes() -> None:
 
 
 @torch.inference_mode()
-def test_protected_blocks_are_no_candidates() -> None:
-    assert set(Sweep(PASSAGE, range(L)).candidates(protected=(0, 3))) == {1, 2, 4}
+def test_only_wanted_blocks_are_candidates() -> None:
+    sweep = Sweep(PASSAGE, range(L))
+    assert set(sweep.candidates((1, 2, 4))) == {1, 2, 4}
+    assert sweep.passes == 4 + (L - 2) + (L - 3)  # whole up to block 4, and each stream past what follows its block
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(L)), st.lists(st.sets(st.integers(0, L - 1), min_size=1), min_size=L), st.integers(0, 20))
+@torch.inference_mode()
+def test_some_wanted_now_and_others_later(order: list[int], wanted: list[set[int]], states: int) -> None:
+    """Streams left out of one step are taken up in the next, with the same bits."""
+    sweep = Sweep(PASSAGE, range(L), budget=states * STATE)
+    for block, some in zip(order[:-1], wanted, strict=False):
+        few = some & set(sweep.kept) or {block}
+        found = sweep.candidates(few)
+        fresh = Sweep(PASSAGE, sweep.kept).candidates()
+        assert set(found) == few
+        assert all(torch.equal(found[candidate], fresh[candidate]) for candidate in few)
+        sweep.remove(block)
 
 
 def test_unknown_block_cannot_be_removed() -> None:

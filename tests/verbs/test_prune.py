@@ -17,7 +17,7 @@ from layercliff.metrics import decision
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.pruning.iterative import Selection
+from layercliff.pruning.iterative import Iterative
 from layercliff.tasks.question import Question, Task
 
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
@@ -70,8 +70,8 @@ def test_each_step_is_the_best_of_running_every_candidate(task: Task, family: st
                 ].mean()
             )
         assert step.scores == pytest.approx(margins, rel=1e-3, abs=1e-5)
-        assert step.removed == max(margins, key=lambda b: (margins[b], b))
-        assert step.kept == tuple(b for b in before.kept if b != step.removed)
+        assert step.removed == (max(margins, key=lambda b: (margins[b], b)),)
+        assert step.kept == tuple(b for b in before.kept if b not in step.removed)
 
 
 def test_steps_are_reported_on_the_other_half(tiny: Model, task: Task) -> None:
@@ -99,27 +99,27 @@ def test_files_and_reading_back(tiny: Model, task: Task, tmp_path: Path) -> None
     assert again.steps == found.steps
     assert again.collapse == found.collapse
     np.testing.assert_array_equal(again.correct, found.correct)
-    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 3
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 4
 
 
-@pytest.mark.parametrize("reuse", [0, 2**30])
+@pytest.mark.parametrize("reuse", [2**16, 2**30])
 def test_an_interrupted_path_ends_with_the_same_bytes(
     tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reuse: int
 ) -> None:
-    layercliff.prune(tiny, task, remove=3, batch_tokens=100, out=tmp_path / "whole")
-    swept, left = Selection._swept, [0]
+    layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "whole")
+    swept, left = Iterative._swept, [0]
 
-    def interrupted(self: Selection, *arguments: object) -> object:
+    def interrupted(self: Iterative, *arguments: object) -> object:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
         return swept(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Selection, "_swept", interrupted)
+    monkeypatch.setattr(Iterative, "_swept", interrupted)
     for after in (1, 2, 4, 7, 0):
         left[0] = after
         try:
-            layercliff.prune(tiny, task, remove=3, batch_tokens=100, reuse_bytes=reuse, out=tmp_path / "run")
+            layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "run")
         except KeyboardInterrupt:
             assert not (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
     paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
@@ -144,7 +144,7 @@ def test_several_tasks_are_selected_jointly(tiny: Model, task: Task) -> None:
 def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Path) -> None:
     layercliff.trace(tiny, task, out=tmp_path / "run")
     layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
-    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 7
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 8
     with pytest.raises(RunError, match="seed is 0 there and 1 here"):
         layercliff.prune(tiny, task, remove=1, seed=1, out=tmp_path / "run")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -102,9 +103,15 @@ class Passage:
         """
         stream = self.embedded
         yield 0, stream.levels[-1]
-        for depth, index in enumerate(range(len(self.blocks)) if kept is None else kept, 1):
-            stream = self.block(index, stream)
+        for depth, run in enumerate(self.through(range(len(self.blocks)) if kept is None else kept), 1):
+            stream = run(stream)
             yield depth, stream.levels[-1]
+
+    def through(self, kept: Sequence[int]) -> Iterator[Callable[[Stream], Stream]]:
+        """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one way by which blocks
+        are run, so that weights may come from elsewhere."""
+        for index in kept:
+            yield partial(self.block, index)
 
 
 def enter(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.choices import Score
 from layercliff.metrics import decision
 from layercliff.metrics.decision import Gold, Mask
 
@@ -26,7 +25,7 @@ def _option_nll(scores: Candidates, mask: Mask, gold: Gold) -> Values:
     return np.asarray(np.take_along_axis(wide, gold[None, :, None], 2)[..., 0] - log_total)
 
 
-SCORES: Mapping[Score, Callable[[Candidates, Mask, Gold], Values]] = {
+SCORES: Mapping[str, Callable[[Candidates, Mask, Gold], Values]] = {
     "margin": _margin,
     "accuracy": decision.correctness,
     "option_nll": _option_nll,

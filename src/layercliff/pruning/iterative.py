@@ -1,104 +1,162 @@
 """Iterative pruning: score the removal of every block on one half of the questions, remove the best, repeat."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
-from layercliff.choices import Score
+from layercliff.errors import ModelError, RunError
 from layercliff.models.anatomy import text_config
-from layercliff.models.model import Model
 from layercliff.models.passage import Leads
-from layercliff.progress import Report
-from layercliff.pruning import criteria
+from layercliff.pruning import criteria, race
+from layercliff.pruning.brief import Brief
+from layercliff.pruning.measure import Measure
+from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
-from layercliff.readout.asked import Asked
+from layercliff.readout import batches, read
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
-from layercliff.store import Journal, key
+from layercliff.store import key
 
-STREAM_BYTES = 2**30  # at most so much for the streams of the batch that is swept
-LEAD_BYTES = 2**29  # at most so much for what all batches of a task begin with, remembered during a step
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A step's choice: the block to remove, and every candidate's score, by dense index."""
-
-    removed: int
-    scores: dict[int, float]
+STREAMS, LEADS = (
+    1 / 4,
+    1 / 8,
+)  # of the memory for states: the streams of a batch, what all batches begin with; the rest is for reuse
 
 
-class Selection:
-    """The questions a path is selected on, swept step by step.
+class Iterative:
+    """Chooses by what is left after a block is gone, anew at every step (Shi et al. 2026; on text SLEB, Song et al. 2024).
 
-    `reuse_bytes` bounds the states kept from one step for the next; `journal` keeps every batch's candidates under a key of what
-    determines them. Neither changes a number.
+    The memory for states, what is journaled and how questions are batched change no choice (scores move in the seventh digit with a batch's shape).
     """
 
-    def __init__(
-        self, model: Model, asked: Sequence[Asked], score: Score, protected: Sequence[int], *, batch_tokens: int, reuse_bytes: int,
-        journal: Journal | None, subject: object, report: Report,
-    ) -> None:  # fmt: skip
-        self.model, self.asked, self.score, self.protected = model, tuple(asked), score, tuple(protected)
-        self.journal, self.subject, self.report = journal, subject, report
-        self.passes = 0
-        width = text_config(model.network.config).hidden_size
-        budget = max(1, min(batch_tokens, STREAM_BYTES // (4 * width * model.n_layers)))
-        self.batches = [part.batches(budget, model.anatomy.shares) for part in self.asked]
-        self._reuse_bytes = reuse_bytes
-        self._tokens = sum(batch.padded_tokens for batches in self.batches for batch in batches)
+    def __init__(self, brief: Brief, measures: Sequence[Measure]) -> None:
+        if brief.race is not None and (why := race.refusal(len(measures))):
+            raise RunError(why)
+        self.brief, self.model, self.measures = brief, brief.model, tuple(measures)
+        self.passes, self.seconds = 0, 0.0
+        width = text_config(self.model.network.config).hidden_size
+        streams = int(brief.memory_bytes * STREAMS) // (4 * width * self.model.n_layers)
+        budget = max(1, min(brief.batch_tokens, streams))
+        raced = brief.race is not None
+        looks: Sequence[np.ndarray | None] = race.looks(len(self.measures[0]), brief.seed) if raced else [None]
+        self._parts = [
+            [(part, batches.plan(part.rows, budget, self.model.anatomy.shares)) for part in self._asked(look)]
+            for look in looks
+        ]
+        every = [batch for look in self._parts for _, planned in look for batch in planned]
+        self.tokens = sum(batch.padded_tokens for batch in every)
+        self._reuse = int(brief.memory_bytes * (1 - STREAMS - LEADS))
+        self._leads = {m.name: Leads(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures}
         self._sweeps: dict[Batch, Sweep] = {}
-        self._leads = {part.task.name: Leads(LEAD_BYTES // len(self.asked)) for part in self.asked}
+        self._most: int | None = None  # tokens at once, after memory ran out
 
-    def choose(self, kept: Sequence[int]) -> Choice:
-        """Score every candidate of the model that keeps `kept` and choose one to remove."""
+    def choose(self, before: Step) -> Step | None:
+        """Score every candidate's removal and take the best."""
+        kept = before.kept
+        blocks = [block for block in kept if block not in self.brief.protected]
+        if not blocks or len(kept) == 1:
+            return None
+        for sweep in self._sweeps.values():
+            for block in set(sweep.kept) - set(kept):
+                sweep.remove(block)
         for leads in self._leads.values():
             leads.clear()
-        blocks = [block for block in kept if block not in self.protected]
-        values, done = [], 0
-        for part, batches in zip(self.asked, self.batches, strict=True):
-            readings = []
-            for batch in batches:
-                readings.append((batch, self._candidates(part, batch, tuple(kept))))
-                done += batch.padded_tokens
-                self.report(f"scoring {len(blocks)} removals", done, self._tokens)
-            scores, _ = part.scores(readings)
-            values.append(criteria.SCORES[self.score](scores, part.mask, part.gold))
-        combined: Float[np.ndarray, " candidate"] = criteria.combine(values)
-        return Choice(criteria.best(blocks, combined), dict(zip(blocks, combined.tolist(), strict=True)))
+        running, seen = blocks, {}
+        values: list[dict[int, np.ndarray]] = [{block: np.empty(0) for block in blocks} for _ in self.measures]
+        done = 0
+        for parts in self._parts:
+            for so_far, (part, planned) in zip(values, parts, strict=True):
+                readings = []
+                for batch in planned:
+                    readings.append((batch, self._candidates(part, batch, kept, tuple(running))))
+                    done += batch.padded_tokens
+                    self.brief.report(f"scoring {len(blocks)} removals", done, self.tokens)
+                for block, found in zip(running, part.values(readings), strict=True):
+                    so_far[block] = np.concatenate([so_far[block], found])
+            if parts is not self._parts[-1]:
+                running = self._still(running, len(blocks), values[0])
+                if len(running) == 1:
+                    break
+        self.brief.report(f"scoring {len(blocks)} removals", self.tokens, self.tokens)
+        if len(self._parts) > 1:
+            seen = {block: len(values[0][block]) for block in blocks}
+            scores = {block: float(values[0][block].mean()) for block in blocks}
+        else:
+            combined = criteria.combine([np.stack([found[block] for block in blocks]) for found in values])
+            scores = dict(zip(blocks, combined.tolist(), strict=True))
+        gone = criteria.best(running, np.array([scores[block] for block in running]))
+        return Step(tuple(block for block in kept if block != gone), (gone,), scores, seen)
 
-    def remove(self, block: int) -> None:
-        """Take a block out for good."""
-        for sweep in self._sweeps.values():
-            sweep.remove(block)
+    def _asked(self, look: np.ndarray | None) -> list[Measure]:
+        """What a look adds; all there is without a race."""
+        return [measure if look is None else measure.subset(look.tolist()) for measure in self.measures]
 
-    def _candidates(self, part: Asked, batch: Batch, kept: tuple[int, ...]) -> Reading:
+    def _still(self, running: Sequence[int], candidates: int, values: dict[int, np.ndarray]) -> list[int]:
+        """The candidates that a race leaves running after a look."""
+        assert self.brief.race is not None
+        alpha = race.level(self.brief.race, candidates, len(self._parts), self.brief.steps)
+        stays = race.survivors(np.stack([values[block] for block in running]), len(self.measures[0]), alpha)
+        return [block for block, stay in zip(running, stays, strict=True) if stay]
+
+    def _candidates(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         """The last depth's reading of a batch, one row per candidate."""
-        name = key("candidates", self.subject, kept, self.protected, part.form, batch)
-        if self.journal and (found := self.journal.get(name)):
+        journal = self.brief.journal
+        name = key("candidates", self.brief.subject, kept, blocks, part.form, batch)
+        if journal and (found := journal.get(name)):
             self._sweeps.pop(batch, None)
-            return Reading(found["scores"], found["mass"])
-        reading = self._swept(part, batch, kept)
-        if self.journal:
-            self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
+            reading, passes, seconds = (
+                Reading(found["scores"], found["mass"]),
+                int(found["passes"]),
+                float(found["seconds"]),
+            )
+        else:
+            begin, before = time.perf_counter(), self.passes
+            reading = self._swept(part, batch, kept, blocks)
+            passes, seconds = self.passes - before, time.perf_counter() - begin
+            self.passes = before
+            if journal:
+                cost = {"passes": np.array(passes), "seconds": np.array(seconds)}
+                journal.put(name, {"scores": reading.scores, "mass": reading.mass, **cost})
+        self.passes += passes
+        self.seconds += seconds
         return reading
 
+    def _swept(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
+        """Sweep a batch; out of memory, sweep its halves."""
+        if self._most is None or batch.padded_tokens <= self._most or len(batch.rows) == 1:
+            try:
+                return self._swept_whole(part, batch, kept, blocks)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not read.out_of_memory(error):
+                    raise
+            self._sweeps.clear()
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
+            if len(batch.rows) == 1:
+                raise ModelError(
+                    f"The candidates of a single row of {batch.padded_tokens} tokens do not fit in memory on {self.model.device}: lower --memory-gb, or store the weights with --weights-dtype bfloat16."
+                )
+            self._most = batch.padded_tokens // 2
+            self._reuse = 0
+            self.brief.note(
+                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without reuse. Lower --memory-gb next time."
+            )
+        return read.joined(*(self._swept(part, half, kept, blocks) for half in batch.halves()))
+
     @torch.inference_mode()
-    def _swept(self, part: Asked, batch: Batch, kept: tuple[int, ...]) -> Reading:
+    def _swept_whole(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         model = self.model
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
         if batch not in self._sweeps:
-            share = int(self._reuse_bytes * batch.padded_tokens / self._tokens)
-            self._sweeps[batch] = Sweep(
-                model.anatomy.enter(batch.levels(model.device), self._leads[part.task.name]), kept, share
-            )
+            share = int(self._reuse * batch.padded_tokens / self.tokens)
+            passage = model.anatomy.enter(batch.levels(model.device), self._leads[part.name])
+            self._sweeps[batch] = Sweep(passage, kept, share)
         sweep = self._sweeps[batch]
         before = sweep.passes
         with model.anatomy.computing():
-            states = sweep.candidates(self.protected)
+            states = sweep.candidates(blocks)
             self.passes += sweep.passes - before
-            return reader.read_states(batch, ((model.n_layers, state) for state in states.values()))
+            return reader.read_states(batch, ((model.n_layers, states[block]) for block in blocks))

@@ -6,21 +6,14 @@ then pass a block together before the next one is touched. That costs n(n-1)/2 +
 step computed before the block it removed is left unchanged by the removal, and the next step starts from there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
 
 from layercliff.models.passage import Passage, Stream
 
-
-@dataclass(frozen=True)
-class _Streams:
-    """States before the block at a position: of the whole model, and without each earlier candidate (by position)."""
-
-    whole: Stream
-    without: dict[int, Stream]
+WHOLE = -1  # the stream of the model with all kept blocks, among streams named by the block they are without
 
 
 class Sweep:
@@ -30,17 +23,29 @@ class Sweep:
         """`budget` is how many bytes of states may be kept for the next step; the batch's first state is always kept."""
         self.passage, self.kept, self.budget = passage, tuple(kept), budget
         self.passes = 0
-        self._known: dict[int, _Streams] = {0: _Streams(passage.embedded, {})}
+        self._known: dict[int, dict[int, Stream]] = {0: {WHOLE: passage.embedded}}  # before the block at a position
 
-    def candidates(self, protected: Sequence[int] = ()) -> dict[int, Float[Tensor, "row position d"]]:
-        """The last depth's state of the model without each kept block that is not in `protected`, by the block's dense index."""
-        start = max(self._known)
-        streams = self._known[start]
-        for position in range(start, len(self.kept)):
-            if position % self._spacing() == 0 and self._held() + position + 1 <= self.budget // self._size:
-                self._known.setdefault(position, streams)
-            streams = self._past(position, streams, protected)
-        return {self.kept[position]: stream.levels[-1] for position, stream in streams.without.items()}
+    def candidates(self, wanted: Iterable[int] | None = None) -> dict[int, Float[Tensor, "row position d"]]:
+        """The last depth's state of the model without each block of `wanted` (default: every kept one), by the block's dense index."""
+        blocks = [block for block in self.kept if wanted is None or block in set(wanted)]
+        joins = self._starts(blocks)
+        running: dict[int, Stream] = {}
+        spacing = self._spacing()
+        begin = min(joins.values())
+        for position, run in enumerate(self.passage.through(self.kept[begin:]), begin):
+            running |= {name: self._known[at][name] for name, at in joins.items() if at == position}
+            if position % spacing == 0:
+                self._keep(position, running)
+            branching = self.kept[position] in blocks and self.kept[position] not in running
+            whole = running.get(WHOLE)
+            last = max((self.kept.index(block) for block in blocks if block not in running), default=-1)
+            if last <= position:
+                running.pop(WHOLE, None)  # nothing branches off it any more
+            running = {name: self._past(run, stream) for name, stream in running.items()}
+            if branching and whole is not None:
+                running[self.kept[position]] = whole
+        running |= {name: self._known[at][name] for name, at in joins.items() if at == len(self.kept)}
+        return {block: running[block].levels[-1] for block in blocks}
 
     def remove(self, block: int) -> None:
         """Take a block out for good; states before it stay known."""
@@ -48,27 +53,30 @@ class Sweep:
         self.kept = tuple(index for index in self.kept if index != block)
         self._known = {position: streams for position, streams in self._known.items() if position <= gone}
 
-    def _past(self, position: int, before: _Streams, protected: Sequence[int]) -> _Streams:
-        block = self.kept[position]
-        without = {candidate: self._block(block, state) for candidate, state in before.without.items()}
-        if block not in protected:
-            without[position] = before.whole
-        last = position == len(self.kept) - 1  # nothing branches off the whole model's last state
-        return _Streams(before.whole if last else self._block(block, before.whole), without)
+    def _starts(self, blocks: Sequence[int]) -> dict[int, int]:
+        """Where each stream is known farthest; the whole one only if a candidate still has to branch off it, and no farther than there."""
+        found: dict[int, int] = {}
+        for block in blocks:
+            known = [position for position, streams in self._known.items() if block in streams]
+            if known:
+                found[block] = max(known)
+        first = min((self.kept.index(block) for block in blocks if block not in found), default=None)
+        if first is not None:
+            found[WHOLE] = max(p for p, streams in self._known.items() if WHOLE in streams and p <= first)
+        return found
 
-    def _block(self, index: int, state: Stream) -> Stream:
+    def _keep(self, position: int, streams: dict[int, Stream]) -> None:
+        """Remember streams before a position, if they fit the budget."""
+        held = sum(len(known) for at, known in self._known.items() if at not in (0, position))
+        known = self._known.get(position, {}) | streams
+        if position and held + len(known) <= self.budget // self.passage.embedded.size:
+            self._known[position] = known
+
+    def _past(self, run: Callable[[Stream], Stream], stream: Stream) -> Stream:
         self.passes += 1
-        return self.passage.block(index, state)
-
-    @property
-    def _size(self) -> int:
-        return self.passage.embedded.size
-
-    def _held(self) -> int:
-        """States kept, but for the batch's first."""
-        return sum(1 + len(streams.without) for position, streams in self._known.items() if position)
+        return run(stream)
 
     def _spacing(self) -> int:
         """Streams are kept before every s-th position, with the smallest s whose states fit the budget."""
-        n = len(self.kept)
-        return next((s for s in range(1, n) if self._size * sum(p + 1 for p in range(s, n, s)) <= self.budget), n)
+        n, size = len(self.kept), self.passage.embedded.size
+        return next((s for s in range(1, n) if size * sum(p + 1 for p in range(s, n, s)) <= self.budget), n)

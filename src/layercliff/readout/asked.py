@@ -17,6 +17,8 @@ from layercliff.readout.trace import Trace, TracedTask
 from layercliff.tasks import prompts, splits
 from layercliff.tasks.question import Question, Task
 
+PASSAGE_TOKENS = 512  # a longer passage is cut
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -50,6 +52,11 @@ class Asked:
     def of(self, half: Half) -> "Asked":
         """The part of one half."""
         return self.subset([index for index, name in enumerate(self.half_of) if name == half])
+
+    def split(self, seed: int, number: int) -> "Asked":
+        """The same questions in other halves."""
+        halves = splits.halves(self.questions, seed, number)
+        return replace(self, half_of=tuple(halves[question.id] for question in self.questions))
 
     def subset(self, kept: Sequence[int]) -> "Asked":
         """The questions of the indices `kept`, in that order."""
@@ -89,6 +96,22 @@ class Asked:
         about = TracedTask(task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped)
         names = (task.name,) * len(self.questions)
         return Trace(scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {task.name: about})
+
+
+def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
+    """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token are left out."""
+    longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
+    encoded = [ids[: longest + 1] for ids in model.tokenizer(list(texts)).input_ids]
+    return tuple(
+        Row(number, 0, tuple(ids[:-1]), tuple(ids[1:]))
+        for number, ids in enumerate(ids for ids in encoded if len(ids) > 1)
+    )
+
+
+def answered(task: Task, questions: Sequence[Question]) -> list[str]:
+    """Each question with its right answer, as text."""
+    asked = [prompts.ask(task, question, "cloze") for question in questions]
+    return [prompt.text + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
 
 
 def ask(

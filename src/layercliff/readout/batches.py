@@ -99,10 +99,10 @@ def _common(rows: Sequence[Row]) -> int:
     """How many tokens all rows begin with, short of the positions that are read."""
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)  # the two that differ soonest
     alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return min(alike, *(_read_from(row) for row in rows))
+    return min(alike, *(read_from(row) for row in rows))
 
 
-def _read_from(row: Row) -> int:
+def read_from(row: Row) -> int:
     """The first position that is read."""
     return len(row.tokens) - (1 if row.option is None else len(row.targets))
 

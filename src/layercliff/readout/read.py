@@ -49,11 +49,11 @@ class Reader:
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return _join(*(self.read(half, kept) for half in batch.halves()))
+            return joined(*(self.read(half, kept) for half in batch.halves()))
         try:
             return self._read_whole(batch, kept)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         if len(batch.rows) == 1:
             raise ModelError(
@@ -158,7 +158,7 @@ class _ContinuationVisit:
         return Reading(scores, np.full(scores.shape[:2], np.nan, np.float32))
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """CUDA raises its own class; on the CPU torch raises a RuntimeError whose text names the allocator."""
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
@@ -167,7 +167,7 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-def _join(first: Reading, second: Reading) -> Reading:
+def joined(first: Reading, second: Reading) -> Reading:
     most = max(first.scores.shape[2], second.scores.shape[2])
     padded = [
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)

@@ -8,9 +8,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from layercliff import cache
-from layercliff.report import path_figures, trace_figures, words
+from layercliff.report import compare_figures, path_figures, trace_figures, words
 from layercliff.report.chart import Figure
-from layercliff.results import pruned as paths
+from layercliff.results import compared
 from layercliff.results import traced as results
 from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
@@ -24,11 +24,12 @@ def write(run: RunDirectory) -> None:
     traced = results.read(run)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files(__package__) / "page.html").read_text(encoding="utf-8"))
-    found = [path for score in paths.scores_of(run) if (path := paths.read(run, score)) is not None]
+    found = compared.paths(run)
     content = {
         "title": run.path.name,
         "subject": run.subject(),
         "trace": _trace_section(traced) if traced else None,
+        "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
         "library": Markup(_library()),
     }
@@ -81,6 +82,13 @@ def _shown(figure: Figure) -> dict[str, Any]:
     }
 
 
+def _comparison(found: list[Pruned]) -> dict[str, Any]:
+    return {
+        "figures": [_shown(figure) for figure in compare_figures.figures(found)],
+        "rows": compared.summary_table(found).to_dicts(),
+    }
+
+
 def _path_section(pruned: Pruned) -> dict[str, Any]:
     rows = []
     for k, step in enumerate(pruned.steps):
@@ -89,7 +97,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         rows.append(
             {
                 "step": k,
-                "removed": step.removed,
+                "removed": ", ".join(map(str, step.removed)),
                 "accuracy": words.interval(main, "accuracy"),
                 "margin": words.interval(main, "margin"),
                 "depth": main.transition.depth,
@@ -102,6 +110,8 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "score": pruned.score,
         "recommendation": words.recommendation(pruned),
         "cliff": words.cliff(pruned),
+        "stability": words.stability(pruned),
+        "race": words.race(pruned),
         "caption": pruned.caption(),
         "figures": [_shown(figure) for figure in path_figures.figures(pruned)],
         "rows": rows,

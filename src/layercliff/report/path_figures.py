@@ -8,8 +8,9 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, ORANGE, Chart, Figure, level
-from layercliff.results import pruned as results
+from layercliff.results import path_tables
 from layercliff.results.pruned import Pruned
+from layercliff.results.stability import Stability
 
 HEAVY = "#d9480f"
 
@@ -22,6 +23,23 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     light, heavy = shown_steps(pruned)
     text = f"Decision margin after each kept block, by its index in the dense model: dense, {light} removed, {heavy} removed. Dashed ends of a line bridge removed blocks. {caption}."
     yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, (0, light, heavy)))
+    if pruned.watched:
+        text = f"Accuracy along the path of tasks that took no part in the choice, with {words.PERCENT} intervals. {caption}."
+        yield Figure(f"{name}-watched", "Watched tasks", text, _watched(pruned))
+    if pruned.stability is not None:
+        text = f"Share of {len(pruned.stability.loss)} repetitions in which a block is gone, per step. {words.stability(pruned)} {caption}."
+        yield Figure(
+            f"{name}-stability",
+            "Stability",
+            text,
+            _gone(pruned.stability),
+            height=max(120, 18 * len(pruned.stability.gone)),
+        )
+    if len(pruned.subject.tasks) == 1:
+        text = f"Prediction bias along the path: KL of the answers' distribution at the last depth from the gold answers', in nats, with its {words.PERCENT} interval. {caption}."
+        yield Figure(f"{name}-bias", "Prediction bias", text, _bias(pruned))
+    if not any(step.scores for step in pruned.steps):
+        return
     text = f"Score ({pruned.score}) of the model without each block, per step; the removed one is ringed. {caption}."
     yield Figure(
         f"{name}-candidates", "Candidates", text, _candidates(pruned), height=max(120, 18 * (len(pruned.steps) - 1))
@@ -37,12 +55,15 @@ def shown_steps(pruned: Pruned) -> tuple[int, int]:
 
 
 def _accuracy(pruned: Pruned) -> Chart:
-    table = results.steps_table(pruned).filter(pl.col("task") == pruned.main(0).name)
+    table = path_tables.steps_table(pruned).filter(pl.col("task") == pruned.main(0).name)
     base = alt.Chart(table).encode(
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
     )
     y = alt.Y("accuracy:Q", title="accuracy (report half)", scale=alt.Scale(domain=[0, 1]))
-    hover = [alt.Tooltip(f"{column}:Q") for column in ("step", "removed", "n_questions", "transition_depth")]
+    hover = [
+        alt.Tooltip("removed:N"),
+        *(alt.Tooltip(f"{column}:Q") for column in ("step", "n_questions", "transition_depth")),
+    ]
     hover += [
         alt.Tooltip(f"{column}:Q", format=".3f")
         for column in (
@@ -69,7 +90,10 @@ def _accuracy(pruned: Pruned) -> Chart:
     ]
     if pruned.collapse.step is not None:
         cliff = pl.DataFrame(
-            {"ratio": [pruned.collapse.step / pruned.n_layers], "label": [f"cliff: step {pruned.collapse.step}"]}
+            {
+                "ratio": [pruned.gone(pruned.collapse.step) / pruned.n_layers],
+                "label": [f"cliff: step {pruned.collapse.step}"],
+            }
         )
         rule = alt.Chart(cliff).mark_rule(color=HEAVY, strokeWidth=2).encode(x="ratio:Q")
         text = (
@@ -127,8 +151,72 @@ def _solid(pruned: Pruned, steps: tuple[int, ...], names: list[str], base: Chart
             yield base.transform_filter(shown).mark_line(strokeWidth=2.5).encode(y=y)
 
 
+def _watched(pruned: Pruned) -> Chart:
+    table = path_tables.watched_table(pruned)
+    base = alt.Chart(table).encode(
+        x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False)),
+        color=alt.Color("task:N", title=None, legend=alt.Legend(orient="top")),
+    )
+    hover = [
+        "task:N",
+        "step:Q",
+        "n:Q",
+        *(
+            alt.Tooltip(f"{c}:Q", format=".3f")
+            for c in ("accuracy", "accuracy_low", "accuracy_high", "margin", "chance")
+        ),
+    ]
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]))
+    band = base.mark_area(opacity=0.15).encode(y=alt.Y("accuracy_low:Q", title="accuracy"), y2="accuracy_high:Q")
+    return alt.layer(
+        band, base.mark_line().encode(y=y), base.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
+    )
+
+
+def _gone(stability: Stability) -> Chart:
+    rows = [(k, b, float(share)) for k, shares in enumerate(stability.gone) for b, share in enumerate(shares) if k]
+    table = pl.DataFrame(rows, schema=["step", "block", "gone in"], orient="row")
+    return (
+        alt.Chart(table)
+        .mark_rect()
+        .encode(
+            x=alt.X("block:O", title="block", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("step:O", title="step"),
+            color=alt.Color(
+                "gone in:Q",
+                title="gone in",
+                scale=alt.Scale(scheme="oranges", domain=[0, 1]),
+                legend=alt.Legend(format="%"),
+            ),
+            tooltip=["step:O", "block:O", alt.Tooltip("gone in:Q", format="%")],
+        )
+    )
+
+
+def _bias(pruned: Pruned) -> Chart:
+    curves = [found.frequency.kl for k in range(len(pruned.steps)) if (found := pruned.main(k)).frequency is not None]
+    rows = [
+        (k, pruned.gone(k) / pruned.n_layers, *(float(c[-1]) for c in (kl.point, kl.low, kl.high)))
+        for k, kl in enumerate(curves)
+    ]
+    table = pl.DataFrame(rows, schema=["step", "ratio", "kl", "low", "high"], orient="row")
+    base = alt.Chart(table).encode(
+        x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
+    )
+    y = alt.Y("kl:Q", title="KL to the gold answers (nats)")
+    band = base.mark_area(opacity=0.25, color=ORANGE).encode(
+        y=alt.Y("low:Q", title="KL to the gold answers (nats)"), y2="high:Q"
+    )
+    hover = ["step:Q", *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("kl", "low", "high"))]
+    return alt.layer(
+        band,
+        base.mark_line(color=ORANGE).encode(y=y),
+        base.mark_point(filled=True, size=45, opacity=1, color=ORANGE).encode(y=y, tooltip=hover),
+    )
+
+
 def _candidates(pruned: Pruned) -> Chart:
-    table = results.candidates_table(pruned)
+    table = path_tables.candidates_table(pruned)
     x = alt.X(
         "block:O",
         title="block left out",

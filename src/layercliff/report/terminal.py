@@ -107,7 +107,7 @@ def show_path(pruned: "Pruned", out: Path) -> None:
         rows.append(
             (
                 str(k),
-                "" if step.removed is None else str(step.removed),
+                ", ".join(map(str, step.removed)),
                 words.interval(main, "accuracy"),
                 words.interval(main, "margin"),
                 loss,
@@ -118,9 +118,31 @@ def show_path(pruned: "Pruned", out: Path) -> None:
     console.print()
     console.print(words.recommendation(pruned), style="bold", markup=False, highlight=False)
     console.print(f"On this path, {words.cliff(pruned)}", markup=False, highlight=False)
+    for sentence in (words.stability(pruned), words.race(pruned)):
+        if sentence:
+            console.print(sentence, markup=False, highlight=False)
     console.print(
         f"{pruned.cost['seconds']} s. Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True
     )
+
+
+def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
+    """A line per criterion at the most blocks that all of them removed, and what choosing cost."""
+    from layercliff.report import words
+    from layercliff.results import compared
+
+    most = min(path.gone(len(path.steps) - 1) for path in found)
+    rows = []
+    for line, path in zip(compared.summary_table(found).to_dicts(), found, strict=True):
+        at = max(k for k in range(len(path.steps)) if path.gone(k) <= most)
+        cliff = f"> {line['removed_at_most']}" if line["collapse"] is None else str(line["collapse"])
+        shown = "shown" if line["shown"] else "not shown" if line["recommended"] else ""
+        rows.append(
+            (path.score, words.interval(path.main(at), "accuracy"), cliff, str(line["recommended"]), shown, f"{line['block_passes']:,}", f"{line['seconds']:.1f}")
+        )  # fmt: skip
+    headings = ("criterion", f"accuracy, {most} removed", "cliff", "can go", "harmless", "passes", "s")
+    table(headings, rows, title=found[0].caption())
+    Console().print(f"Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_export(exported: "Exported") -> None:

@@ -1,6 +1,7 @@
 """Results as sentences and short figures."""
 
 import math
+import statistics
 from collections.abc import Iterator
 
 from layercliff.metrics.analysis import Analysis
@@ -75,9 +76,36 @@ def cliff(pruned: Pruned) -> str:
         f" ({found.censored_share:.0%} of resamples do not collapse on this path)" if found.censored_share else ""
     )
     if found.step is None:
-        return f"no cliff within {last} removed blocks of {pruned.n_layers}{censored}."
+        return f"no cliff within {pruned.gone(last)} removed blocks of {pruned.n_layers}{censored}."
+    blocks = "" if pruned.gone(found.step) == found.step else f" ({pruned.gone(found.step)} blocks removed)"
     ends = "-".join("beyond" if end == float("inf") else f"{end:.0f}" for end in (found.low, found.high))
-    return f"the cliff is at step {found.step} of {pruned.n_layers} blocks, {PERCENT} interval {ends}{censored}."
+    return (
+        f"the cliff is at step {found.step}{blocks} of {pruned.n_layers} blocks, {PERCENT} interval {ends}{censored}."
+    )
+
+
+def stability(pruned: Pruned) -> str | None:
+    """How far repetitions of a path agree, in a few sentences, or None where there are none."""
+    found = pruned.stability
+    if found is None:
+        return None
+    low, middle, high = ("beyond the path" if end == float("inf") else f"{end:.0f}" for end in found.collapse_range)
+    what = "random orders" if pruned.score == "random" else "draws of the halves"
+    step = min(max(1, pruned.recommended), found.loss.shape[1] - 1)
+    losses = 100 * found.loss[:, step]
+    always = [str(b) for b, share in enumerate(found.gone[step]) if share == 1]
+    agreed = f"blocks {', '.join(always)} are gone in all of them" if always else "no block is gone in all of them"
+    return (
+        f"Over {len(found.loss)} {what} the cliff is at step {middle} in the median ({low} to {high}); after {step} removals the loss is "
+        f"{statistics.median(losses):+.1f} points in the median ({min(losses):+.1f} to {max(losses):+.1f}), and {agreed}."
+    )
+
+
+def race(pruned: Pruned) -> str | None:
+    """What a race leaves to chance, or None."""
+    if pruned.race is None:
+        return None
+    return f"Candidates were raced: with a probability of at most {pruned.race:g} over the whole path, another block was chosen somewhere than all questions would have chosen."
 
 
 def recommendation(pruned: Pruned) -> str:
@@ -98,10 +126,10 @@ def recommendation(pruned: Pruned) -> str:
     low, high = pruned.loss_interval(step)
     cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
     if found.shown:
-        return f"Take out blocks {blocks} ({step} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}). {warning}"
+        return f"Take out blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}). {warning}"
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
-    return f"By the estimate, blocks {blocks} ({step} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do. {warning}"
+    return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do. {warning}"
 
 
 def notices(traced: Traced) -> Iterator[str]:

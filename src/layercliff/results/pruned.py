@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.models.blends import Blend
+from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
-from layercliff.results import traced
+from layercliff.results import path_tables, traced
+from layercliff.results.stability import Split, Stability
 from layercliff.store import RunDirectory
 
 FOLDER = "prune"
@@ -26,20 +30,11 @@ MARGIN = 0.05  # a loss of accuracy below this is called harmless
 
 
 @dataclass(frozen=True)
-class Step:
-    """Step k of a path: the dense indices `kept` (authoritative), the block `removed` last, and the `scores` of all candidates it was chosen
-    from. Step 0 is the dense model."""
-
-    kept: tuple[int, ...]
-    removed: int | None
-    scores: Mapping[int, float]
-
-
-@dataclass(frozen=True)
 class Pruned:
     """A path with what every step's model does on the report half.
 
-    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows.
+    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
+    the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one.
     """
 
     subject: Subject
@@ -49,6 +44,9 @@ class Pruned:
     steps: tuple[Step, ...]
     traces: tuple[Trace, ...]
     cost: Mapping[str, Any]
+    watched: tuple[Trace, ...] = ()
+    others: tuple[Split, ...] = ()
+    race: float | None = None
 
     @property
     def n_layers(self) -> int:
@@ -59,6 +57,25 @@ class Pruned:
     def analyses(self) -> tuple[Mapping[str, Analysis], ...]:
         """Per step, the analysis of each task and ``joint``."""
         return tuple(analyse(trace, RESAMPLES, self.subject.seed) for trace in self.traces)
+
+    def gone(self, step: int) -> int:
+        """How many blocks are removed by a step."""
+        return self.n_layers - len(self.steps[step].kept)
+
+    @cached_property
+    def watched_analyses(self) -> tuple[Mapping[str, Analysis], ...]:
+        """Per step, the analysis of each watched task."""
+        return tuple(
+            {name: analyse(t.of(name), RESAMPLES, self.subject.seed)[name] for name in t.tasks} for t in self.watched
+        )
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """All repetitions of the path compared, this one first; None where it was walked once."""
+        if not self.others:
+            return None
+        accuracy = tuple(float(a) for a in self.correct.mean(1))
+        return Stability.of((Split(tuple(s.kept for s in self.steps), accuracy, self.main(0).chance), *self.others))
 
     def main(self, step: int) -> Analysis:
         """The analysis of a step over all its questions."""
@@ -97,6 +114,21 @@ class Pruned:
         low, high = percentile_interval(samples[:, 0] - samples[:, 1])
         return float(low), float(high)
 
+    def paired(self, step: int) -> dict[str, Any]:
+        """A step against the dense model on the same questions: the accuracy lost with its paired bootstrap interval, the one-sided bound
+        that non-inferiority is judged by, and the exact McNemar p-value."""
+        low, high = self.loss_interval(step)
+        found = self.harmless[step - 1]
+        return {
+            "accuracy_loss": found.loss,
+            "accuracy_loss_low": low,
+            "accuracy_loss_high": high,
+            "one_sided_upper": found.upper,
+            "harmless_shown": found.shown,
+            "questions_needed": found.questions_needed,
+            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]),
+        }
+
     def caption(self) -> str:
         """What the path was selected and measured on, in a line."""
         tasks = " + ".join(f"{task.name} ({task.split}, {task.format})" for task in self.subject.tasks)
@@ -109,18 +141,17 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     from safetensors.numpy import save_file
 
     folder = f"{FOLDER}/{pruned.score}"
-    first = pruned.traces[0]
-    arrays = {"mask": first.mask, "gold": first.gold} | {
-        f"scores_{k}": trace.scores for k, trace in enumerate(pruned.traces)
-    }
-    with cache.whole_file(run.path / folder / "steps.safetensors") as partial:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
-    tables = {
-        "steps": steps_table(pruned),
-        "candidates": candidates_table(pruned),
-        "depths": depths_table(pruned),
-        "questions": traced.questions_table(first),
-    }
+    tables = path_tables.every(pruned)
+    for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
+        if not traces:
+            continue
+        arrays = {"mask": traces[0].mask, "gold": traces[0].gold} | {
+            f"scores_{k}": t.scores for k, t in enumerate(traces)
+        }
+        with cache.whole_file(run.path / folder / f"{name}.safetensors") as partial:
+            save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, partial)
+        tables["questions" if name == "steps" else "watched_questions"] = traced.questions_table(traces[0])
+    run.write_json(f"{folder}/repetitions.json", [split.as_dict() for split in pruned.others])
     for name, table in tables.items():
         with cache.whole_file(run.path / folder / f"{name}.parquet") as partial:
             table.write_parquet(partial)
@@ -135,6 +166,7 @@ def path(pruned: Pruned) -> dict[str, Any]:
         "revision": pruned.subject.revision,
         "score": pruned.score,
         "protected": list(pruned.protected),
+        "race": pruned.race,
         "n_layers": pruned.n_layers,
         "n_select": pruned.n_select,
         "n_report": len(pruned.traces[0].questions),
@@ -142,38 +174,34 @@ def path(pruned: Pruned) -> dict[str, Any]:
             {
                 "step": k,
                 "kept": list(step.kept),
-                "removed": step.removed,
+                "removed": list(step.removed),
                 "scores": {str(block): score for block, score in step.scores.items()},
+                "seen": {str(block): n for block, n in step.seen.items()},
+                "blends": {str(block): blend.as_dict() for block, blend in step.blends.items()},
                 "report": {name: traced.figures(analysis) for name, analysis in pruned.analyses[k].items()},
-                "paired": _paired(pruned, k) if k else None,
+                "paired": pruned.paired(k) if k else None,
+                "watched": {name: traced.figures(analysis) for name, analysis in pruned.watched_analyses[k].items()}
+                if pruned.watched
+                else {},
             }
             for k, step in enumerate(pruned.steps)
         ],
-        "collapse": _collapse(pruned.collapse, pruned.n_layers),
+        "collapse": _collapse(pruned),
+        "stability": _stability(pruned.stability),
         "recommendation": {
             "step": pruned.recommended,
             "margin": MARGIN,
             "shown": bool(pruned.recommended) and pruned.harmless[pruned.recommended - 1].shown,
         },
         "traced_tasks": {name: task.as_dict() for name, task in pruned.traces[0].tasks.items()},
+        "watched_tasks": {name: task.as_dict() for name, task in pruned.watched[0].tasks.items()}
+        if pruned.watched
+        else {},
     }
 
 
-def _paired(pruned: Pruned, step: int) -> dict[str, Any]:
-    low, high = pruned.loss_interval(step)
-    found = pruned.harmless[step - 1]
-    return {
-        "accuracy_loss": found.loss,
-        "accuracy_loss_low": low,
-        "accuracy_loss_high": high,
-        "one_sided_upper": found.upper,
-        "harmless_shown": found.shown,
-        "questions_needed": found.questions_needed,
-        "mcnemar_p": falling.mcnemar(pruned.correct[0], pruned.correct[step]),
-    }
-
-
-def _collapse(found: Collapse, n_layers: int) -> dict[str, Any]:
+def _collapse(pruned: Pruned) -> dict[str, Any]:
+    found = pruned.collapse
     ends = [int(end) if np.isfinite(end) else None for end in (found.low, found.high)]
     return {
         "defined": found.defined,
@@ -181,47 +209,21 @@ def _collapse(found: Collapse, n_layers: int) -> dict[str, Any]:
         "low": ends[0],
         "high": ends[1],
         "censored_share": found.censored_share,
-        "critical_ratio": None if found.step is None else found.step / n_layers,
+        "critical_ratio": None if found.step is None else pruned.gone(found.step) / pruned.n_layers,
     }
 
 
-def steps_table(pruned: Pruned) -> pl.DataFrame:
-    """One row per step and task: report figures beside the paired loss."""
-    rows = []
-    for k, step in enumerate(pruned.steps):
-        for name, analysis in pruned.analyses[k].items():
-            paired = _paired(pruned, k) if k else {}
-            rows.append(
-                {
-                    "step": k,
-                    "ratio": k / pruned.n_layers,
-                    "task": name,
-                    "removed": step.removed,
-                    **{n: v for n, v in traced.figures(analysis).items() if not isinstance(v, list)},
-                    **paired,
-                }
-            )
-    return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def candidates_table(pruned: Pruned) -> pl.DataFrame:
-    """One row per step and candidate: its score, and whether it was removed."""
-    rows = [
-        {"step": k, "block": block, "score": score, "removed": block == step.removed}
-        for k, step in enumerate(pruned.steps)
-        for block, score in step.scores.items()
-    ]
-    return pl.DataFrame(rows, schema={"step": pl.Int64, "block": pl.Int64, "score": pl.Float64, "removed": pl.Boolean})
-
-
-def depths_table(pruned: Pruned) -> pl.DataFrame:
-    """One row per step and depth; ``block`` is the dense index of the block whose output the depth is (null at 0)."""
-    frames = []
-    for k, step in enumerate(pruned.steps):
-        main = pruned.main(k)
-        columns = {"step": k, "depth": range(len(step.kept) + 1), "block": [None, *step.kept], "margin": main.margin.point, "margin_low": main.margin.low, "margin_high": main.margin.high, "accuracy": main.accuracy.point, "accuracy_low": main.accuracy.low, "accuracy_high": main.accuracy.high}  # fmt: skip
-        frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "step": pl.Int64, "depth": pl.Int64}))
-    return pl.concat(frames)
+def _stability(found: Stability | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "paths": len(found.loss),
+        "collapse_steps": list(found.collapse),
+        "loss_median": np.median(found.loss, 0).tolist(),
+        "loss_least": found.loss.min(0).tolist(),
+        "loss_greatest": found.loss.max(0).tolist(),
+        "gone": found.gone.tolist(),
+    }
 
 
 def scores_of(run: RunDirectory) -> list[Score]:
@@ -231,23 +233,19 @@ def scores_of(run: RunDirectory) -> list[Score]:
 
 def read(run: RunDirectory, score: Score) -> Pruned | None:
     """A finished path, or None. Its metrics are computed anew from the scores."""
-    from safetensors.numpy import load_file
-
     folder = f"{FOLDER}/{score}"
     subject, content = run.subject(), run.read_json(f"{folder}/path.json")
     if subject is None or content is None:
         return None
-    try:
-        arrays = load_file(run.path / folder / "steps.safetensors")
-        table = pl.read_parquet(run.path / folder / "questions.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{run.path / folder} is incomplete ({error}): remove it and run the path again.") from error
     steps = tuple(
-        Step(tuple(s["kept"]), s["removed"], {int(b): v for b, v in s["scores"].items()}) for s in content["steps"]
-    )
-    traces = tuple(
-        traced.rebuilt(arrays[f"scores_{k}"], arrays["mask"], arrays["gold"], None, table, content["traced_tasks"])
-        for k in range(len(steps))
+        Step(
+            tuple(s["kept"]),
+            tuple(s["removed"]),
+            {int(b): v for b, v in s["scores"].items()},
+            {int(b): n for b, n in s["seen"].items()},
+            {int(b): Blend.from_dict(v) for b, v in s["blends"].items()},
+        )
+        for s in content["steps"]
     )
     return Pruned(
         subject,
@@ -255,6 +253,25 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
         tuple(content["protected"]),
         content["n_select"],
         steps,
-        traces,
+        _traces(run.path / folder, "steps", "questions", content["traced_tasks"], len(steps)),
         run.read_json(f"{folder}/cost.json") or {},
+        _traces(run.path / folder, "watched", "watched_questions", content["watched_tasks"], len(steps)),
+        tuple(Split.from_dict(split) for split in run.read_json(f"{folder}/repetitions.json") or []),
+        content["race"],
+    )
+
+
+def _traces(folder: Path, scores: str, questions: str, tasks: Mapping[str, Any], n: int) -> tuple[Trace, ...]:
+    """The traces of all steps, as they were written; none where no task is."""
+    from safetensors.numpy import load_file
+
+    if not tasks:
+        return ()
+    try:
+        arrays = load_file(folder / f"{scores}.safetensors")
+        table = pl.read_parquet(folder / f"{questions}.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{folder} is incomplete ({error}): remove it and run the path again.") from error
+    return tuple(
+        traced.rebuilt(arrays[f"scores_{k}"], arrays["mask"], arrays["gold"], None, table, tasks) for k in range(n)
     )

@@ -79,7 +79,7 @@ def write(run: RunDirectory, traced: Traced) -> None:
     for name, table in (
         ("depths", depths_table(traced)),
         ("questions", questions_table(trace)),
-        ("frequency", frequency_table(traced)),
+        ("frequency", frequency_table(traced.analyses)),
     ):
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             table.write_parquet(partial)
@@ -111,7 +111,7 @@ def rebuilt(
     gold: np.ndarray,
     option_mass: np.ndarray | None,
     table: pl.DataFrame,
-    tasks: dict[str, Any],
+    tasks: Mapping[str, Any],
 ) -> Trace:
     """A trace from its arrays, its table of questions and what was said of its tasks."""
     questions = tuple(
@@ -177,7 +177,16 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         "jump_sharpness_low": jump.sharpness_interval[0],
         "jump_sharpness_high": jump.sharpness_interval[1],
         "option_mass": _number(analysis.option_mass[-1]),
+        **_bias(analysis),
     }
+
+
+def _bias(analysis: Analysis) -> dict[str, float]:
+    """KL of the last depth's answers from the gold ones."""
+    if analysis.frequency is None:
+        return {}
+    kl = analysis.frequency.kl
+    return {"kl": float(kl.point[-1]), "kl_low": float(kl.low[-1]), "kl_high": float(kl.high[-1])}
 
 
 def _depth(value: float) -> int | None:
@@ -205,13 +214,13 @@ def depths_table(traced: Traced) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def frequency_table(traced: Traced) -> pl.DataFrame:
+def frequency_table(analyses: Mapping[str, Analysis]) -> pl.DataFrame:
     """One row per task, depth and answer category: how often it wins, is offered and is gold."""
     columns = {"task": pl.String, "depth": pl.Int64, "answer": pl.String}
     columns |= dict.fromkeys(("share", "low", "high", "offered", "gold"), pl.Float64)
     rows = [
         (name, depth, label, of.share[depth, c], of.low[depth, c], of.high[depth, c], of.offered[c], of.gold[c])
-        for name, analysis in traced.analyses.items()
+        for name, analysis in analyses.items()
         if (of := analysis.frequency) is not None
         for depth in range(analysis.n_layers + 1)
         for c, label in enumerate(of.labels)

@@ -40,13 +40,14 @@ def draw(
     return tuple(questions), tuple(examples)
 
 
-def halves(questions: Sequence[Question], seed: int) -> dict[str, Half]:
-    """Assign each question, by id, to ``select`` or ``report``: disjoint, whole groups, as even as whole groups allow."""
+def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str, Half]:
+    """Assign each question, by id, to ``select`` or ``report``: disjoint, whole groups, as even as whole groups allow. Each number of `split`
+    is another draw."""
     groups: dict[str, list[str]] = {}
     for question in questions:
         groups.setdefault(question.group, []).append(question.id)
     names = list(groups)
-    order = np.random.default_rng([seed, 4]).permutation(len(names))
+    order = np.random.default_rng([seed, 4, split] if split else [seed, 4]).permutation(len(names))
     sizes: dict[Half, int] = {"select": 0, "report": 0}
     assigned: dict[str, Half] = {}
     for index in order:

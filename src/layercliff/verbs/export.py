@@ -155,7 +155,7 @@ def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[A
 def _record(pruned: Pruned, step: int) -> dict[str, Any]:
     """``layercliff.json``: all indices are those of the dense model."""
     kept = pruned.steps[step].kept
-    removed = [s.removed for s in pruned.steps[1 : step + 1]]
+    removed = [list(s.removed) for s in pruned.steps[1 : step + 1]]
     return {
         "base_model": pruned.subject.model,
         "base_revision": pruned.subject.revision,

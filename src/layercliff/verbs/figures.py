@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from layercliff.errors import RunError, nearest
-from layercliff.report import chart, page, path_figures, trace_figures
+from layercliff.report import chart, compare_figures, page, path_figures, trace_figures
 from layercliff.report.chart import Figure
-from layercliff.results import pruned, traced
+from layercliff.results import compared, traced
 
 
 def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
@@ -20,9 +20,10 @@ def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> 
     drawn: list[Figure] = []
     if (trace := traced.read(run)) is not None:
         drawn += [figure for _, figures in trace_figures.figures(trace) for figure in figures]
-    for score in pruned.scores_of(run):
-        if (path := pruned.read(run, score)) is not None:
-            drawn += path_figures.figures(path)
+    paths = compared.paths(run)
+    drawn += compare_figures.figures(paths)
+    for path in paths:
+        drawn += path_figures.figures(path)
     if not drawn:
         raise RunError(
             f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."

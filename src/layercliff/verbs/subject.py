@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff.choices import DType, Format, Normalisation
 from layercliff.config import Subject, TaskSubject
-from layercliff.errors import ModelError
+from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
 from layercliff.models.model import Model
 from layercliff.models.sources import Located
@@ -53,21 +53,23 @@ class Setting:
         source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
         stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
-        subjects = tuple(
-            TaskSubject(
-                name=t.name,
-                format=format or t.default_format,
-                source=t.source,
-                split=t.split,
-                digest=_digest(t, examples),
-            )
-            for t, (_, examples) in zip(tasks, drawn, strict=True)
-        )
+        subjects = _subjects(tasks, drawn, format)
         subject = Subject(
             model=source.name, revision=source.revision, tasks=subjects, shots=shots, limit=limit, seed=seed, dtype=computed,
             weights_dtype=stored, normalisation=normalisation, chat=chat,
         )  # fmt: skip
         return Setting(subject, source, tasks, drawn)
+
+    def beside(self, task: str | Task | Sequence[Task]) -> "Setting":
+        """The same model and settings with other tasks, in their own formats, which stand beside the run's. Raises `TaskError` for one of the run's own."""
+        subject = self.subject
+        tasks = _tasks(task, subject.seed, skip_bad_rows=False) if task else ()
+        if twice := {t.name for t in tasks} & {t.name for t in self.tasks}:
+            raise TaskError(
+                f"Task {min(twice)} cannot be watched, since it takes part in the choice: leave it out of --watch."
+            )
+        drawn = tuple(splits.draw(one, subject.seed, subject.limit, subject.shots) for one in tasks)
+        return Setting(subject.model_copy(update={"tasks": _subjects(tasks, drawn, None)}), self.source, tasks, drawn)
 
     def load(self, device: str, trust_remote_code: bool, report: Report) -> Model:
         """The model itself."""
@@ -88,6 +90,17 @@ class Setting:
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
         )  # fmt: skip
+
+
+def _subjects(
+    tasks: Sequence[Task], drawn: Sequence[tuple[tuple[Question, ...], tuple[Question, ...]]], format: Format | None
+) -> tuple[TaskSubject, ...]:
+    return tuple(
+        TaskSubject(
+            name=t.name, format=format or t.default_format, source=t.source, split=t.split, digest=_digest(t, examples)
+        )
+        for t, (_, examples) in zip(tasks, drawn, strict=True)
+    )
 
 
 def _tasks(task: str | Task | Sequence[Task], seed: int, skip_bad_rows: bool) -> tuple[Task, ...]:

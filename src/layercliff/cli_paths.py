@@ -1,0 +1,204 @@
+"""The commands about paths of pruned models: prune, compare, criteria, export."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from layercliff.choices import Score
+from layercliff.console import progress, show_licence, use_cache
+from layercliff.errors import LayercliffError
+from layercliff.options import (
+    BatchOption,
+    CacheOption,
+    ChatOption,
+    DeviceOption,
+    DrawsOption,
+    DtypeOption,
+    FormatOption,
+    LimitOption,
+    MemoryOption,
+    ModelOption,
+    NormaliseOption,
+    OutOption,
+    ProtectOption,
+    RaceOption,
+    RatioOption,
+    RemoveOption,
+    ScoreOption,
+    SeedOption,
+    ShotsOption,
+    SkipOption,
+    SplitsOption,
+    TaskOption,
+    TextOption,
+    TrustOption,
+    WatchOption,
+    WeightsOption,
+    WithinOption,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def prune(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    remove: RemoveOption = None,
+    to_ratio: RatioOption = None,
+    until_collapse: Annotated[
+        bool, typer.Option("--until-collapse", help="Go on until the collapse is sure (the default).")
+    ] = False,
+    score: ScoreOption = "margin",
+    protect: ProtectOption = "",
+    watch: WatchOption = "",
+    splits: SplitsOption = 1,
+    race: RaceOption = None,
+    text: TextOption = None,
+    draws: DrawsOption = 20,
+    within: WithinOption = "",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    memory_gb: MemoryOption = 4.0,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Remove blocks one by one, chosen on one half of the questions and measured on the other, and find the cliff."""
+    given = dict(locals())
+    use_cache(cache_dir)
+    if until_collapse and (remove is not None or to_ratio is not None):
+        raise LayercliffError("A path ends at the collapse, after --remove blocks or at --to-ratio: give one of them.")
+    _arguments(given)  # a wrong option is said at once
+    from layercliff.models.sources import resolve
+    from layercliff.report import terminal
+
+    resolve(model)
+    with progress() as (report, note):
+        from layercliff.verbs.prune import prune as run
+
+        show_licence(model, note)
+        pruned = run(**_arguments(given), report=report, note=note)
+    terminal.show_path(pruned, out)
+
+
+@app.command()
+def compare(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    criteria: Annotated[str, typer.Option(help="Criteria joined by commas (see `layercliff criteria`).")],
+    remove: RemoveOption = None,
+    to_ratio: RatioOption = None,
+    protect: ProtectOption = "",
+    watch: WatchOption = "",
+    splits: SplitsOption = 1,
+    race: RaceOption = None,
+    text: TextOption = None,
+    draws: DrawsOption = 20,
+    within: WithinOption = "",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    memory_gb: MemoryOption = 4.0,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put several criteria on one figure and in one table: same model, same questions, what choosing cost beside what is left."""
+    given = dict(locals())
+    use_cache(cache_dir)
+    _arguments(given)  # a wrong option is said at once
+    from layercliff.models.sources import resolve
+    from layercliff.report import terminal
+
+    resolve(model)
+    with progress() as (report, note):
+        from layercliff.verbs.compare import compare as run
+
+        show_licence(model, note)
+        found = run(**_arguments(given), report=report, note=note)
+    terminal.show_comparison(found, out)
+
+
+@app.command()
+def criteria() -> None:
+    """List what a path can be chosen by, with sources."""
+    from layercliff.pruning.catalogue import CATALOGUE
+    from layercliff.report import terminal
+
+    terminal.table(
+        ("name", "what goes first", "from"), [(name, entry.about, entry.citation) for name, entry in CATALOGUE.items()]
+    )
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
+    to: Annotated[Path, typer.Option("--to", help="The checkpoint to write: a new directory.")],
+    step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
+    recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
+    score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
+    device: DeviceOption = "auto",
+    trust_remote_code: TrustOption = False,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Write a step of a path as a checkpoint, and prove in a fresh process that it reloads as what it was."""
+    use_cache(cache_dir)
+    if recommended and step is not None:
+        raise LayercliffError("--recommended and --step exclude each other: give one of them.")
+    from layercliff.report import terminal
+
+    with progress() as (report, _):
+        from layercliff.verbs.export import export as write
+
+        exported = write(
+            run, to, step=step, score=score, device=device, trust_remote_code=trust_remote_code, report=report
+        )
+    terminal.show_export(exported)
+
+
+def _arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given on the command line as the verb's arguments. Raises `LayercliffError`."""
+    found = {name: value for name, value in given.items() if name not in ("until_collapse", "cache_dir", "memory_gb")}
+    if "criteria" in found:
+        found["criteria"] = [part.strip() for part in found["criteria"].split(",") if part.strip()]
+    return found | {
+        "protect": _numbers(given["protect"]),
+        "within": _range(given["within"]),
+        "memory_bytes": int(given["memory_gb"] * 2**30),
+    }
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """``0,1`` as numbers."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    wrong = [part for part in parts if not part.isdecimal()]
+    if wrong:
+        raise LayercliffError(f"{wrong[0]!r} is not a block's number: give numbers from 0, joined by commas.")
+    return tuple(map(int, parts))
+
+
+def _range(text: str) -> tuple[int, ...] | None:
+    """``0-11`` or ``0,3,4`` as numbers."""
+    first, dash, last = text.partition("-")
+    if dash and first.strip().isdecimal() and last.strip().isdecimal():
+        return tuple(range(int(first), int(last) + 1))
+    return _numbers(text) or None

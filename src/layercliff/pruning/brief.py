@@ -1,0 +1,33 @@
+"""What every criterion is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layercliff.models.model import Model
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.readout.asked import Asked
+from layercliff.readout.encode import Row
+from layercliff.store import Journal
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The model, the questions selected on, task by task, and text, as passages by name.
+
+    `steps` is how many blocks a path removes at most; `memory_bytes` bounds the states held, `race` is the family-wise error allowed to a race (None: every
+    candidate is scored on everything). `journal` keeps finished work under keys made of `subject` and what determines it.
+    """
+
+    model: Model
+    asked: tuple[Asked, ...]
+    text: tuple[tuple[str, tuple[Row, ...]], ...]
+    protected: Sequence[int]
+    steps: int
+    seed: int
+    batch_tokens: int
+    memory_bytes: int = 2**32
+    race: float | None = None
+    journal: Journal | None = None
+    subject: object = None
+    report: Report = silent
+    note: Note = mute

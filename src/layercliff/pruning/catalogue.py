@@ -1,0 +1,36 @@
+"""What every criterion does and where it comes from, in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from layercliff.choices import Score
+
+SHI = "Shi et al. 2026, arXiv 2605.07271"
+KIM = "Shortened LLaMA: Kim et al. 2024, arXiv 2402.02834"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What goes first, in a line, and the citation."""
+
+    about: str
+    citation: str
+
+
+CATALOGUE: Mapping[Score, Entry] = {
+    "margin": Entry("iterative: keeps the Decision Margin highest", SHI),
+    "accuracy": Entry("iterative: keeps accuracy highest", SHI),
+    "option_nll": Entry("iterative: keeps the gold option's log-probability highest", SHI),
+    "loss": Entry("iterative: keeps the loss on text lowest", "SLEB: Song et al. 2024, arXiv 2402.09025"),
+    "tail": Entry("the last block first", "baseline"),
+    "head": Entry("the first block first", "baseline"),
+    "random": Entry("a seeded random order, many draws", "baseline"),
+    "block_influence": Entry("one shot: the block that turns the state least", "ShortGPT: Men et al. 2024, arXiv 2403.03853"),
+    "angular": Entry("one shot: the run of blocks across which the decision token turns least", "Gromov et al. 2024, arXiv 2403.17887"),
+    "perplexity": Entry("one shot: the loss on text without the block", KIM),
+    "perplexity+": Entry("perplexity, the ends protected", KIM),
+    "taylor": Entry("one shot: |weight x gradient| of the loss on text", KIM),
+    "taylor+": Entry("taylor, the ends protected", KIM),
+    "magnitude": Entry("one shot: |weight|", KIM),
+    "magnitude+": Entry("magnitude, the ends protected", KIM),
+}  # fmt: skip

@@ -1,0 +1,34 @@
+"""A step of a path, and what chooses one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from layercliff.models.blends import Blend
+
+
+@dataclass(frozen=True)
+class Step:
+    """The model that keeps the dense indices `kept` (authoritative: paths need not nest). Step 0 is the dense model.
+
+    `removed`: the blocks that the step before still had; `scores`: what the choice was made from, by dense index, higher goes first;
+    `seen`: where a race dropped candidates, how many questions each was scored on; `blends`: kept blocks whose weights are merged of several.
+    """
+
+    kept: tuple[int, ...]
+    removed: tuple[int, ...] = ()
+    scores: Mapping[int, float] = field(default_factory=dict)
+    seen: Mapping[int, int] = field(default_factory=dict)
+    blends: Mapping[int, Blend] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """Chooses the steps of one path, one after another. `passes` counts block passes of batches, `seconds` the time they took."""
+
+    passes: int
+    seconds: float
+
+    def choose(self, before: Step) -> Step | None:
+        """The step after `before`, or None where the criterion removes nothing more."""
+        ...

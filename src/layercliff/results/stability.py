@@ -1,0 +1,72 @@
+"""A path repeated: on other halves of the questions, or, of the random criterion, in other orders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.collapse import collapse_steps
+from layercliff.pruning.step import Step
+from layercliff.readout.trace import Trace
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of the repetitions: the blocks `kept` and the report half's last-depth `accuracy` at every step from the dense model on."""
+
+    kept: tuple[tuple[int, ...], ...]
+    accuracy: tuple[float, ...]
+    chance: float
+
+    @staticmethod
+    def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], dense: Trace) -> "Split":
+        """What is kept of a walked path."""
+        return Split(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance_of(dense))
+
+    @property
+    def collapse(self) -> int | None:
+        """The collapse step, by the estimate; None where censored."""
+        step = float(collapse_steps(np.array(self.accuracy), self.chance))
+        return int(step) if np.isfinite(step) else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For files."""
+        return {"kept": [list(kept) for kept in self.kept], "accuracy": list(self.accuracy), "chance": self.chance}
+
+    @staticmethod
+    def from_dict(found: Mapping[str, Any]) -> "Split":
+        """Back from a file."""
+        return Split(tuple(tuple(kept) for kept in found["kept"]), tuple(found["accuracy"]), found["chance"])
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Over all repetitions, up to the steps that every one of them has.
+
+    `loss[split, step]`: accuracy lost against the dense model. `gone[step, block]`: share of repetitions in which a block is gone.
+    `collapse`: the collapse steps, None where censored.
+    """
+
+    loss: Float[np.ndarray, "split step"]
+    gone: Float[np.ndarray, "step block"]
+    collapse: tuple[int | None, ...]
+
+    @staticmethod
+    def of(splits: Sequence[Split]) -> "Stability":
+        """Compare repetitions."""
+        n_steps = min(len(split.kept) for split in splits)
+        blocks = range(len(splits[0].kept[0]))
+        loss = np.array([[split.accuracy[0] - a for a in split.accuracy[:n_steps]] for split in splits])
+        gone = np.array(
+            [[np.mean([block not in split.kept[k] for split in splits]) for block in blocks] for k in range(n_steps)]
+        )
+        return Stability(loss, gone, tuple(split.collapse for split in splits))
+
+    @property
+    def collapse_range(self) -> tuple[float, float, float]:
+        """The least, the median and the greatest collapse step, infinite where censored."""
+        steps = np.sort([np.inf if step is None else step for step in self.collapse])
+        return float(steps[0]), float(steps[len(steps) // 2]), float(steps[-1])

@@ -1,0 +1,110 @@
+"""A path, step by step: chosen on one half of the questions, measured on the other."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from layercliff.errors import RunError, TaskError
+from layercliff.metrics import collapse, decision
+from layercliff.metrics.analysis import chance_of
+from layercliff.models.blends import blended
+from layercliff.models.model import Model
+from layercliff.progress import Note, Report
+from layercliff.pruning.step import Chooser, Step
+from layercliff.readout.asked import Asked
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader, Reading
+from layercliff.readout.trace import Trace
+from layercliff.store import Journal, key
+
+SURE = 3  # steps below the collapse line, one after another, after which a path until the collapse ends
+
+
+class Walk:
+    """Walks paths of one model, measuring each step's model on `measured`, and on `watched` beside it, at all depths."""
+
+    def __init__(
+        self, model: Model, measured: Sequence[Asked], watched: Sequence[Asked], batch_tokens: int, journal: Journal | None, subject: object,
+        report: Report, note: Note,
+    ) -> None:  # fmt: skip
+        self.model, self.measured, self.watched, self.batch_tokens = model, measured, watched, batch_tokens
+        self.journal, self.subject, self.say, self.note = journal, subject, report, note
+        self.seconds: list[float] = []
+        for part in measured:
+            if not part.questions:
+                raise TaskError(
+                    f"Task {part.task.name} has too few questions to select on one half and report on the other: ask at least 2 groups."
+                )
+
+    def along(self, chooser: Chooser, last: int, collapsed: bool) -> tuple[list[Step], list[Trace], list[Trace]]:
+        """Walk until `last` blocks are removed, until the collapse is sure if `collapsed`, or until nothing more can go: steps, their traces, and
+        those of the watched tasks. Raises `RunError` where the criterion removes nothing at all."""
+        n_layers = self.model.n_layers
+        steps = [Step(tuple(range(n_layers)))]
+        traces, watched = [self._measure(self.measured, steps[0])], self._watch(steps[0])
+        while (gone := n_layers - len(steps[-1].kept)) < last and not (collapsed and self._collapsed(traces)):
+            self.say("removing blocks", gone, last)
+            step = chooser.choose(steps[-1])
+            if step is None:
+                break
+            steps.append(step)
+            traces.append(self._measure(self.measured, step))
+            watched += self._watch(step)
+        self.say("removing blocks", last, last)
+        if len(steps) == 1:
+            raise RunError("Every block is protected, so that none can be removed: protect fewer.")
+        return steps, traces, watched
+
+    def _watch(self, step: Step) -> list[Trace]:
+        return [self._measure(self.watched, step)] if self.watched else []
+
+    def _measure(self, parts: Sequence[Asked], step: Step) -> Trace:
+        begin = time.perf_counter()
+        with blended(self.model.network, step.blends):
+            trace = Trace.joined([self._read(part, step) for part in parts])
+        self.seconds.append(time.perf_counter() - begin)
+        return trace
+
+    def _read(self, part: Asked, step: Step) -> Trace:
+        reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, "none", self.note)
+        readings = []
+        for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
+            name = key("report", self.subject, step.kept, sorted(step.blends.items()), part.form, batch)
+            if self.journal and (found := self.journal.get(name)):
+                reading = Reading(found["scores"], found["mass"])
+            else:
+                reading = reader.read(batch, step.kept)
+                if self.journal:
+                    self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
+            readings.append((batch, reading))
+        return part.trace(readings)
+
+    @staticmethod
+    def _collapsed(traces: Sequence[Trace]) -> bool:
+        """Whether the last few steps all lie below half of the dense model's above-chance accuracy."""
+        if len(traces) <= SURE:
+            return False
+        step = collapse.collapse_steps(accuracies(traces), chance_of(traces[0]))
+        return bool(step <= len(traces) - SURE)
+
+
+def accuracies(traces: Sequence[Trace]) -> np.ndarray:
+    """The last depth's accuracy of each trace."""
+    return np.array([decision.correctness(t.scores[-1:], t.mask, t.gold).mean() for t in traces])
+
+
+def last_step(n_layers: int, remove: int | None, to_ratio: float | None, protect: Sequence[int]) -> int:
+    """How many blocks a path may remove at most. Raises `RunError` for what the model does not have."""
+    unknown = [block for block in protect if not 0 <= block < n_layers]
+    if unknown:
+        raise RunError(f"Block {unknown[0]} cannot be protected: the model has blocks 0-{n_layers - 1}.")
+    most = n_layers - max(1, len(set(protect)))
+    if remove is not None and to_ratio is not None:
+        raise RunError("A path ends after --remove blocks or at --to-ratio, not both: give one of them.")
+    if to_ratio is not None and not 0 < to_ratio < 1:
+        raise RunError(f"The ratio {to_ratio} is not between 0 and 1: it is the share of blocks to remove.")
+    wanted = remove if remove is not None else round(to_ratio * n_layers) if to_ratio is not None else most
+    if not 1 <= wanted <= most:
+        raise RunError(f"{wanted} blocks cannot be removed: the model has {n_layers}, of which 1 to {most} can go.")
+    return wanted
