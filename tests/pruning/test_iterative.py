@@ -1,0 +1,108 @@
+"""Iterative choices against cutting every candidate out, on text and in a race; memory that runs out."""
+
+import families
+import numpy as np
+import pytest
+import torch
+
+from layercliff.models.model import Model
+from layercliff.models.surgery import cut
+from layercliff.pruning import registry
+from layercliff.pruning.brief import Brief
+from layercliff.pruning.iterative import Iterative
+from layercliff.pruning.step import Step
+from layercliff.pruning.sweep import Sweep
+from layercliff.readout import asked
+from layercliff.tasks.question import Question, Task
+
+WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+L = families.N_LAYERS
+
+
+@pytest.fixture
+def many() -> Task:
+    questions = tuple(
+        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
+        for i in range(200)
+    )
+    return Task("many", questions, "made up", "none", "first_token")
+
+
+def brief(model: Model, task: Task, **more: object) -> Brief:
+    parts = (asked.ask(model, task, "first_token", task.questions),)
+    text = (("text", asked.passages(model, asked.answered(task, task.questions[:6]))),)
+    return Brief(model, parts, text, (), L - 1, 0, 4096, **more)  # type: ignore[arg-type]
+
+
+def path(given: Brief, score: str, steps: int = 3) -> list[Step]:
+    chooser = registry.chooser(score, given)  # type: ignore[arg-type]
+    found = [Step(tuple(range(L)))]
+    for _ in range(steps):
+        after = chooser.choose(found[-1])
+        assert after is not None
+        found.append(after)
+    return found[1:]
+
+
+def test_loss_against_cutting_each_block_out(tiny: Model, many: Task) -> None:
+    given = brief(tiny, many)
+    before = tuple(range(L))
+    for step in path(given, "loss", 2):
+        for block, score in step.scores.items():
+            less = families.network("llama")
+            cut(less, [b for b in before if b != block])
+            losses = []
+            for row in given.text[0][1]:
+                with torch.inference_mode():
+                    logits = less(input_ids=torch.tensor([row.tokens])).logits[0]
+                losses.append(float(torch.nn.functional.cross_entropy(logits, torch.tensor(row.targets))))
+            assert score == pytest.approx(-np.mean(losses), rel=1e-4)
+        assert step.removed == (max(step.scores, key=lambda b: step.scores[b]),)
+        before = step.kept
+
+
+def test_a_race_chooses_what_all_questions_choose_with_fewer_passes(tiny: Model, many: Task) -> None:
+    whole, raced = path(brief(tiny, many), "margin"), path(brief(tiny, many, race=0.05), "margin")
+    assert [s.kept for s in raced] == [s.kept for s in whole]
+    for step in raced:
+        assert set(step.seen) == set(step.scores)
+        assert step.seen[step.removed[0]] == max(step.seen.values())
+
+
+def test_out_of_memory_halves_the_batch_and_chooses_the_same(
+    tiny: Model, many: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = path(brief(tiny, many), "margin")
+    notes: list[str] = []
+    candidates = Sweep.candidates
+
+    def crowded(self: Sweep, wanted: object = None) -> object:
+        if self.passage.embedded.levels[-1].shape[0] > 30:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return candidates(self, wanted)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sweep, "candidates", crowded)
+    found = path(brief(tiny, many, note=notes.append), "margin")
+    assert [s.kept for s in found] == [s.kept for s in expected]
+    assert all("going on with half" in note for note in notes)
+    assert notes
+
+
+def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task) -> None:
+    memory = 2**18
+    chooser = registry.chooser("margin", brief(tiny, many, memory_bytes=memory))
+    assert isinstance(chooser, Iterative)
+    at = Step(tuple(range(L)))
+    for _ in range(3):
+        after = chooser.choose(at)
+        assert after is not None
+        at = after
+        held = sum(
+            stream.size
+            for sweep in chooser._sweeps.values()
+            for position, streams in sweep._known.items()
+            if position
+            for stream in streams.values()
+        )
+        leads = sum(leads.held for leads in chooser._leads.values())
+        assert held + leads <= memory
