@@ -12,12 +12,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import layercliff
-from layercliff.errors import ModelError, RunError, TaskError
+from layercliff.errors import LayercliffError, ModelError, RunError, TaskError
 from layercliff.metrics import decision
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.iterative import Iterative
+from layercliff.report import words
 from layercliff.tasks.question import Question, Task
 
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
@@ -161,6 +162,101 @@ def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Pat
 def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(RunError, match=sentence):
         layercliff.prune(tiny, task, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"race": 1.5}, "1.5, is not between 0 and 1"),
+        ({"splits": 0}, "--splits 0 and --draws 20: both are at least 1"),
+        ({"protect": (0, 1, 2, 3), "remove": 1, "score": "magnitude+"}, "leaves the first 4 and last 2 blocks alone"),
+        ({"text": "nowhere.txt", "score": "loss"}, "There is no text file nowhere.txt"),
+    ],
+)
+def test_more_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(LayercliffError, match=sentence):
+        layercliff.prune(tiny, task, **arguments)  # type: ignore[arg-type]
+
+
+def test_watched_tasks_are_measured_and_take_no_part(tiny: Model, task: Task, tmp_path: Path) -> None:
+    other = Task("others", task.questions[:20], "s", "l", "letter")
+    alone = layercliff.prune(tiny, task, remove=2)
+    found = layercliff.prune(tiny, task, remove=2, watch=[other], out=tmp_path / "run")
+    assert found.steps == alone.steps
+    assert len(found.watched) == 3
+    traced = layercliff.trace(tiny, other).trace
+    np.testing.assert_allclose(found.watched[0].scores, traced.scores, rtol=1e-4, atol=1e-5)
+    path = json.loads((tmp_path / "run" / "prune" / "margin" / "path.json").read_text())
+    assert path["steps"][2]["watched"]["others"]["n_questions"] == 20
+    again = layercliff.prune(tiny, task, remove=2, watch=[other], out=tmp_path / "run")
+    np.testing.assert_array_equal(again.watched[2].scores, found.watched[2].scores)
+    with pytest.raises(TaskError, match="takes part in the choice"):
+        layercliff.prune(tiny, task, remove=1, watch=[task])
+
+
+def test_splits_repeat_the_path_on_other_halves(tiny: Model, task: Task, tmp_path: Path) -> None:
+    found = layercliff.prune(tiny, task, remove=2, splits=4, out=tmp_path / "run")
+    assert found.steps == layercliff.prune(tiny, task, remove=2).steps
+    stability = found.stability
+    assert stability is not None
+    assert stability.loss.shape == (4, 3)
+    assert stability.gone[2].sum() == pytest.approx(2)
+    assert "Over 4 draws of the halves" in str(words.stability(found))
+    again = layercliff.prune(tiny, task, remove=2, splits=4, out=tmp_path / "run")
+    assert again.others == found.others
+    halves = [layercliff.prune(tiny, task, remove=1, seed=s).traces[0].questions for s in (0, 1)]
+    assert halves[0] != halves[1]
+
+
+def test_random_is_a_band_of_draws_within_a_range(tiny: Model, task: Task) -> None:
+    found = layercliff.prune(tiny, task, remove=2, score="random", draws=6, within=(3, 4))
+    assert found.stability is not None
+    assert found.stability.loss.shape == (6, 3)
+    np.testing.assert_array_equal(found.stability.gone[2], [0, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("score", ["loss", "angular", "block_influence", "taylor", "perplexity"])
+def test_baselines_are_read_back_as_they_were(tiny: Model, task: Task, tmp_path: Path, score: str) -> None:
+    found = layercliff.prune(tiny, task, remove=2, score=score, out=tmp_path / "run")  # type: ignore[arg-type]
+    again = layercliff.prune(tiny, task, remove=2, score=score, out=tmp_path / "run")  # type: ignore[arg-type]
+    assert again.steps == found.steps
+    assert (tmp_path / "run" / "prune" / score / "path.json").exists()
+
+
+def test_text_of_the_users_own(tiny: Model, task: Task, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
+    own = layercliff.prune(tiny, task, remove=1, score="loss", text=str(tmp_path / "own.txt"))
+    tasks = layercliff.prune(tiny, task, remove=1, score="loss")
+    assert own.steps[1].scores != tasks.steps[1].scores
+
+
+def test_a_killed_path_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """kill -9 at several moments, then the same command again, and two at once."""
+    model, words_ = saved(tmp_path / "model"), written(tmp_path)
+    code = (
+        "import sys, os, signal, layercliff\n"
+        "from layercliff.pruning.iterative import Iterative\n"
+        "swept, left = Iterative._swept, [int(sys.argv[1])]\n"
+        "def killed(self, *a):\n"
+        "    left[0] -= 1\n"
+        "    if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return swept(self, *a)\n"
+        "Iterative._swept = killed\n"
+        f"layercliff.prune({model!r}, {words_!r}, format='letter', remove=3, batch_tokens=200, device='cpu', out=sys.argv[2])\n"
+    )
+
+    def run(after: int, out: Path) -> int:
+        return subprocess.run(
+            [sys.executable, "-c", code, str(after), str(out)], capture_output=True, check=False
+        ).returncode
+
+    assert run(0, tmp_path / "whole") == 0
+    for after in (2, 5):
+        assert run(after, tmp_path / "run") == -9
+        assert not (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
+    assert run(0, tmp_path / "run") == 0
+    paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
+    assert paths[0] == paths[1]
 
 
 def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:

@@ -14,7 +14,9 @@ from layercliff.progress import Report, silent
 Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
 
 
-STEP = re.compile(r"(?P<run>.+)@(?P<step>\d+)")  # DIR@K, step K of the path in a run directory
+STEP = re.compile(
+    r"(?P<run>.+)@(?P<step>\d+)"
+)  # DIR@K, step K of the path in a run directory, or DIR/prune/<criterion>@K
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def resolve(name: str) -> Source:
     Raises `ModelError` with the nearest known names when it is nothing that can be had.
     """
     path = Path(name).expanduser()
-    if (step := STEP.fullmatch(name)) and (Path(step["run"]).expanduser() / "run.yaml").exists():
+    if (step := STEP.fullmatch(name)) and _is_run(Path(step["run"]).expanduser()):
         return Source(name, "step")
     if name in packaged.models():
         return Source(name, "packaged")
@@ -88,15 +90,25 @@ def locate(name: str, report: Report = silent) -> Located:
     return _hub(name)
 
 
+def _is_run(path: Path) -> bool:
+    """Whether a directory is a run, or a path's folder in one."""
+    return (path / "run.yaml").exists() or (path / "path.json").exists()
+
+
 def _step(name: str, report: Report) -> Located:
     """Step K of the path in a run directory, as its ``path.json`` says; nothing is exported for it."""
     found = STEP.fullmatch(name)
     assert found is not None
     run, step = Path(found["run"]).expanduser(), int(found["step"])
-    paths = sorted((run / "prune").glob("*/path.json"))
-    if len(paths) != 1:
+    if (run / "path.json").exists():
+        paths = [run / "path.json"]
+    else:
+        paths = sorted((run / "prune").glob("*/path.json"))
+        by_margin = [path for path in paths if path.parent.name == "margin"]
+        paths = paths if len(paths) == 1 else by_margin
+    if not paths:
         raise ModelError(
-            f"{run} holds {len(paths)} finished paths, but {name} means a step of one: run `layercliff prune` there, or export the step you mean."
+            f"{run} holds no finished path that {name} could mean: run `layercliff prune` there, or name the criterion as {run}/prune/CRITERION@{step}."
         )
     path = json.loads(paths[0].read_text(encoding="utf-8"))
     if step >= len(path["steps"]):

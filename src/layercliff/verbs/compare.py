@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import PreTrainedModel
 
@@ -29,7 +29,7 @@ DEFAULTS = {
 def compare(
     model: str | Model | PreTrainedModel,
     task: str | Task | Sequence[Task],
-    criteria: Sequence[Score],
+    criteria: Sequence[str],
     *,
     out: str | Path,
     remove: int | None = None,
@@ -46,7 +46,7 @@ def compare(
     `layercliff.prune`. Results lie in ``DIR/prune/<criterion>/`` as that verb leaves them, and the tables in ``DIR/compare/``: accuracy per
     criterion and step with intervals and the paired difference to the first criterion, and block passes and seconds of choosing.
 
-    **Returns** a `Pruned` per criterion. Raises `LayercliffError`.
+    **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
     """
     unknown = [name for name in criteria if name not in CATALOGUE]
     if unknown:
@@ -69,7 +69,7 @@ def compare(
             prune(
                 loaded,
                 setting.tasks,
-                score=criterion,
+                score=cast(Score, criterion),
                 remove=remove,
                 to_ratio=ratio,
                 out=out,

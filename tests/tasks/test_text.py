@@ -1,0 +1,43 @@
+"""Text by file, and what is refused."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from layercliff.errors import TaskError
+from layercliff.tasks import text
+
+
+def test_passages_of_every_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n\n\n\nthree\n")
+    assert text.load(str(tmp_path / "a.txt")) == ("one\ntwo", "three")
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n\n{"text": "two"}\n')
+    assert text.load(str(tmp_path / "a.jsonl")) == ("one", "two")
+    pl.DataFrame({"text": ["one", "", None, "two"]}).write_parquet(tmp_path / "a.parquet")
+    assert text.load(str(tmp_path / "a.parquet")) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("gone.txt", None, "There is no text file"),
+        ("empty.txt", b" \n\n ", "holds no passage"),
+        ("latin.txt", b"\xff\xfe\xe9", "it needs UTF-8"),
+        ("bad.jsonl", b'{"words": 1}', "KeyError"),
+        ("bad.parquet", b"no parquet", "cannot be read"),
+    ],
+)
+def test_refusals(tmp_path: Path, name: str, content: bytes | None, sentence: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(TaskError, match=sentence):
+        text.load(str(tmp_path / name))
+
+
+def test_the_hub_without_a_file_or_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TaskError, match="names no file of a dataset"):
+        text.load("hub:Salesforce/wikitext")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(TaskError, match="give a file of your own"):
+        text.load("hub:nobody/nothing/here.parquet")
