@@ -5,11 +5,11 @@ from pathlib import Path
 import families
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import dissect
-from layercliff.models.surgery import cut, sliced
+from layercliff.models.surgery import cut, pruned, sliced
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 KEPT = (1, 2, 4)
@@ -89,3 +89,52 @@ def test_index_lists_and_counts_follow() -> None:
     config.mlp_only_layers, config.first_k_dense_replace = [0, 2, 4], 3
     found = sliced(config, KEPT)
     assert (found.mlp_only_layers, found.first_k_dense_replace) == ([1, 2], 2)
+
+
+def attributes(network: PreTrainedModel) -> list[tuple[object, ...]]:
+    """The identity of every module with its configuration object and its index."""
+    return [
+        (name, id(module), id(module.__dict__.get("config")), module.__dict__.get("layer_idx"))
+        for name, module in network.named_modules()
+    ]
+
+
+@torch.inference_mode()
+def test_pruned_for_a_while(family: str) -> None:
+    """Inside it is the cut model, cached generation included; afterwards nothing tells that it was."""
+    network = families.network(family)
+    other = families.network(family)
+    cut(other, KEPT)
+    before, logits, config = attributes(network), network(input_ids=IDS).logits, network.config.to_dict()
+    with pruned(network, KEPT):
+        assert torch.equal(network(input_ids=IDS).logits, other(input_ids=IDS).logits)
+        assert network.config.to_dict() == other.config.to_dict()
+        cached = network.generate(IDS, max_new_tokens=6, do_sample=False, use_cache=True, pad_token_id=2)
+        plain = other.generate(IDS, max_new_tokens=6, do_sample=False, use_cache=False, pad_token_id=2)
+        assert torch.equal(cached, plain)
+    assert attributes(network) == before
+    assert network.config.to_dict() == config
+    assert torch.equal(network(input_ids=IDS).logits, logits)
+
+
+def test_pruned_ends_when_something_is_raised_inside(family: str) -> None:
+    network = families.network(family)
+    before = attributes(network)
+    with pytest.raises(KeyboardInterrupt), pruned(network, KEPT):
+        raise KeyboardInterrupt
+    assert attributes(network) == before
+
+
+def test_pruned_changes_nothing_where_it_cannot_be_expressed() -> None:
+    network = families.network("llama")
+    network.config.num_kv_shared_layers = 2
+    before = attributes(network)
+    with pytest.raises(ModelError, match="num_kv_shared_layers"), pruned(network, KEPT):
+        pass
+    assert attributes(network) == before
+
+
+def test_the_indices_of_mixtures_of_experts_follow() -> None:
+    config = families.CONFIGS["llama"]()
+    config.moe_layers = [1, 3]
+    assert sliced(config, KEPT).moe_layers == [0]

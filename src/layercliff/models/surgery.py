@@ -1,7 +1,8 @@
 """A model with other blocks: the list, the configuration's per-layer fields and every block's own index follow together."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import find_blocks, text_config
 
-INDEX_LISTS = ("mlp_only_layers", "full_attn_idxs", "cross_attention_layers")  # hold dense indices
+INDEX_LISTS = ("mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers")  # hold dense indices
 COUNTS = ("first_k_dense_replace", "max_window_layers")  # how many of the first blocks
 PERIODS = ("moe_layer_freq", "attn_layer_period", "expert_layer_period")  # every n-th block, by position
 SHARED = ("num_kv_shared_layers",)  # the last n blocks use another block's keys and values
@@ -38,6 +39,30 @@ def cut(network: PreTrainedModel, kept: Sequence[int]) -> None:
         own = module.__dict__.get("config")
         if id(own) in inner:
             module.__dict__["config"] = inner[id(own)]
+
+
+@contextmanager
+def pruned(network: PreTrainedModel, kept: Sequence[int]) -> Iterator[None]:
+    """While this lasts, `network` is what `cut` makes of it; afterwards it is the dense network again, whatever happened.
+
+    The list of blocks, every module's configuration object and every block's own index come back as the very same objects; no weight is
+    copied. Raises `ModelError` as `cut` does.
+    """
+    path, blocks = find_blocks(network)
+    owner = network.get_submodule(path.rpartition(".")[0])
+    before = [
+        (module.__dict__, name, module.__dict__[name])
+        for module in network.modules()
+        for name in ("layer_idx", "config")
+        if name in module.__dict__
+    ]
+    try:
+        cut(network, kept)
+        yield
+    finally:
+        setattr(owner, path.rpartition(".")[2], blocks)
+        for attributes, name, value in before:
+            attributes[name] = value
 
 
 def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:

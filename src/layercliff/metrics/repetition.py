@@ -1,0 +1,19 @@
+"""Whether a model goes round in circles: n-grams it has written before."""
+
+from collections.abc import Sequence
+
+LENGTH = 3  # tokens of an n-gram
+
+
+def repetition(texts: Sequence[Sequence[int]], length: int = LENGTH) -> float:
+    """The share, in [0, 1], of the texts' n-grams of tokens that stood earlier in the same text; 0 where there are none.
+
+    >>> repetition([(1, 2, 3, 1, 2, 3)])
+    0.25
+    """
+    total = distinct = 0
+    for tokens in texts:
+        grams = [tuple(tokens[begin : begin + length]) for begin in range(len(tokens) - length + 1)]
+        total += len(grams)
+        distinct += len(set(grams))
+    return (total - distinct) / total if total else 0.0

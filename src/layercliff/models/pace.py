@@ -1,0 +1,85 @@
+"""Seconds that a network takes, dense and pruned in turns, so that whatever else the machine does falls on both."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from layercliff.models.greedy import Greedy, last_logits_only
+from layercliff.models.model import Model
+from layercliff.models.surgery import pruned
+
+TURN = 4  # tokens that one network generates before it is the other's turn
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds for `tokens` tokens, measured `len(dense)` times with each network; measurements at the same place are neighbours in time."""
+
+    tokens: int
+    dense: tuple[float, ...]
+    pruned: tuple[float, ...]
+
+
+def prompt(model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int) -> Pace:
+    """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after one that does not count."""
+    row = ids[None].to(model.device)
+    options = {"use_cache": False} | last_logits_only(model.network)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            model.network(input_ids=row, **options)
+
+    seconds = [_in_turns(model, kept, forward, forward, swapped=bool(n % 2)) for n in range(repeats + 1)]
+    return Pace(len(ids), *zip(*seconds[1:], strict=True))
+
+
+def generation(
+    model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int
+) -> tuple[Pace, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
+    """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the prompt and does not
+    count, and `turns` more, timed.
+
+    **Returns** the pace and, per prompt, the new tokens of the dense and of the pruned network.
+    """
+    seconds: list[tuple[float, float]] = []
+    texts = []
+    for tokens in prompts:
+        dense, small = Greedy(model.network, tokens), Greedy(model.network, tokens)
+        for turn in range(turns + 1):
+            both = _in_turns(
+                model, kept, partial(dense.advance, TURN), partial(small.advance, TURN), swapped=bool(turn % 2)
+            )
+            if turn:
+                seconds.append(both)
+        texts.append((tuple(dense.tokens), tuple(small.tokens)))
+    return Pace(TURN, *zip(*seconds, strict=True)), tuple(texts)
+
+
+def _in_turns(
+    model: Model, kept: Sequence[int], dense: Callable[[], None], small: Callable[[], None], swapped: bool
+) -> tuple[float, float]:
+    """Seconds of `dense` with the dense network and of `small` with the pruned one, in this order or `swapped`."""
+    found = {}
+    for is_pruned in (True, False) if swapped else (False, True):
+        within: AbstractContextManager[None] = pruned(model.network, kept) if is_pruned else nullcontext()
+        with within:
+            _finish(model.device)
+            begin = time.perf_counter()
+            (small if is_pruned else dense)()
+            _finish(model.device)
+            found[is_pruned] = time.perf_counter() - begin
+    return found[False], found[True]
+
+
+def _finish(device: torch.device) -> None:
+    """Wait for the device: it is asked, not done, when a call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,71 @@
+"""How likely running text is to the dense and to the pruned model, a paragraph at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from layercliff.errors import TaskError
+from layercliff.models.model import Model
+from layercliff.models.passage import Passage
+from layercliff.progress import Report, silent
+from layercliff.readout.batches import plan
+from layercliff.readout.encode import Row
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader
+
+
+def rows(
+    text: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int, scored: int, max_positions: int | None = None
+) -> tuple[Row, ...]:
+    """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all but the first, are
+    targets. Paragraphs of a single token have none and are left out; the others are numbered.
+
+    Raises `TaskError` when none is left.
+    """
+    ids: list[list[int]] = tokenizer(list(text), return_attention_mask=False).input_ids if text else []
+    cut = [tokens[: min(length, max_positions or length)] for tokens in ids]
+    usable = [tokens for tokens in cut if len(tokens) > 1]
+    if not usable:
+        raise TaskError("The text has no paragraph of two tokens or more: give longer paragraphs.")
+    return tuple(Row(index, 0, tuple(tokens[:-1]), tuple(tokens[1:][-scored:])) for index, tokens in enumerate(usable))
+
+
+@torch.inference_mode()
+def log_likelihoods(
+    model: Model, kept: Sequence[int], rows: Sequence[Row], report: Report = silent
+) -> Float[np.ndarray, "2 row"]:
+    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the blocks `kept`.
+
+    Blocks before the first removed one are passed once for both. Only positions that predict a target reach the head, a chunk of the
+    vocabulary at a time. Raises `ModelError` for states that are not finite.
+    """
+    reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
+    found = np.zeros((2, len(rows)))
+    batches = plan(rows, model.batch_tokens())
+    for done, batch in enumerate(batches):
+        report("reading held-out text", done, len(batches))
+        passage = model.anatomy.enter(batch.levels(model.device))
+        with model.anatomy.computing():
+            states = _last_states(passage, model.n_layers, kept)
+            reading = reader.read_states(batch, ((model.n_layers, state) for state in states))
+        for index, row in enumerate(batch.rows):
+            found[:, row.question] = reading.scores[:, index, 0]
+    report("reading held-out text", len(batches), len(batches))
+    return found
+
+
+def _last_states(passage: Passage, n_layers: int, kept: Sequence[int]) -> Iterator[Float[Tensor, "row position d"]]:
+    """The last depth of the dense model, then of the pruned one."""
+    common = next((place for place, index in enumerate(kept) if place != index), len(kept))
+    stream = passage.embedded
+    for index in range(common):
+        stream = passage.block(index, stream)
+    for rest in (range(common, n_layers), kept[common:]):
+        branch = stream
+        for index in rest:
+            branch = passage.block(index, branch)
+        yield branch.levels[-1]
