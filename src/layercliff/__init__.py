@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from layercliff.models.loading import load as load
     from layercliff.models.model import Model as Model
     from layercliff.readout.trace import Trace as Trace
+    from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Analysis": "metrics.analysis",
+    "Assessment": "results.assessed",
+    "assess": "verbs.assess",
     "LayercliffError": "errors",
     "Model": "models.model",
     "ModelError": "errors",

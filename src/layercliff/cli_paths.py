@@ -59,6 +59,9 @@ def prune(
     text: TextOption = None,
     draws: DrawsOption = 20,
     within: WithinOption = "",
+    assess: Annotated[
+        bool, typer.Option("--assess/--no-assess", help="Measure size, speed and text of the recommended step.")
+    ] = True,
     format: FormatOption = None,
     shots: ShotsOption = 0,
     limit: LimitOption = None,

@@ -10,7 +10,7 @@ from layercliff.tasks import text
 
 
 def test_passages_of_every_kind_of_file(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("one\ntwo\n\n\n\nthree\n")
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n \t\r\n\r\nthree\r\n")
     assert text.load(str(tmp_path / "a.txt")) == ("one\ntwo", "three")
     (tmp_path / "a.jsonl").write_text('{"text": "one"}\n\n{"text": "two"}\n')
     assert text.load(str(tmp_path / "a.jsonl")) == ("one", "two")

@@ -112,6 +112,8 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "cliff": words.cliff(pruned),
         "stability": words.stability(pruned),
         "race": words.race(pruned),
+        "assessment": list(words.assessment(pruned.assessment)) if pruned.assessment else [],
+        "completions": pruned.assessment.completions if pruned.assessment else (),
         "caption": pruned.caption(),
         "figures": [_shown(figure) for figure in path_figures.figures(pruned)],
         "rows": rows,

@@ -118,7 +118,8 @@ def show_path(pruned: "Pruned", out: Path) -> None:
     console.print()
     console.print(words.recommendation(pruned), style="bold", markup=False, highlight=False)
     console.print(f"On this path, {words.cliff(pruned)}", markup=False, highlight=False)
-    for sentence in (words.stability(pruned), words.race(pruned)):
+    about = words.assessment(pruned.assessment) if pruned.assessment else ()
+    for sentence in (words.stability(pruned), words.race(pruned), *about):
         if sentence:
             console.print(sentence, markup=False, highlight=False)
     console.print(

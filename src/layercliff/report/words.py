@@ -5,8 +5,10 @@ import statistics
 from collections.abc import Iterator
 
 from layercliff.metrics.analysis import Analysis
+from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import LEVEL
 from layercliff.results import pruned as results
+from layercliff.results.assessed import Assessment
 from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
 
@@ -130,6 +132,30 @@ def recommendation(pruned: Pruned) -> str:
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
     return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do. {warning}"
+
+
+def assessment(found: Assessment) -> Iterator[str]:
+    """What the recommended step is like besides its answers, in sentences."""
+    share = 1 - found.parameters_pruned / found.parameters_dense
+    yield (
+        f"{found.parameters_dense / 1e6:,.1f} M parameters become {found.parameters_pruned / 1e6:,.1f} M ({share:.0%} less), "
+        f"{found.weight_bytes_dense / 1e6:,.0f} MB of weights {found.weight_bytes_pruned / 1e6:,.0f} MB."
+    )
+    for name, pace in (("a prompt", found.prompt), ("generation", found.generation)):
+        yield (
+            f"Tokens per second of {name} on {found.device} in {found.weights_dtype}: {pace.dense:,.1f} become {pace.pruned:,.1f}, "
+            f"{pace.ratio:.2f} times as fast ({pace.low:.2f} to {pace.high:.2f} in {pace.repeats} turns)."
+        )
+    text = found.perplexity
+    yield (
+        f"Perplexity of held-out prose ({text.paragraphs} paragraphs): {estimate(text.dense)} becomes {estimate(text.pruned)}, "
+        f"{estimate(text.ratio)} times as high; repeated 3-grams in completions: {found.repetition_dense:.0%}, then {found.repetition_pruned:.0%}."
+    )
+
+
+def estimate(found: Estimate) -> str:
+    """A number with its interval, at three digits."""
+    return f"{found.point:,.3g} [{found.low:,.3g}, {found.high:,.3g}]"
 
 
 def notices(traced: Traced) -> Iterator[str]:

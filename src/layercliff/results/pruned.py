@@ -22,6 +22,7 @@ from layercliff.models.blends import Blend
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
 from layercliff.results import path_tables, traced
+from layercliff.results.assessed import Assessment
 from layercliff.results.stability import Split, Stability
 from layercliff.store import RunDirectory
 
@@ -34,7 +35,8 @@ class Pruned:
     """A path with what every step's model does on the report half.
 
     `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
-    the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one.
+    the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one;
+    `assessment` is of the recommended step.
     """
 
     subject: Subject
@@ -47,6 +49,7 @@ class Pruned:
     watched: tuple[Trace, ...] = ()
     others: tuple[Split, ...] = ()
     race: float | None = None
+    assessment: Assessment | None = None
 
     @property
     def n_layers(self) -> int:
@@ -155,6 +158,7 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     for name, table in tables.items():
         with cache.whole_file(run.path / folder / f"{name}.parquet") as partial:
             table.write_parquet(partial)
+    run.write_json(f"{folder}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
     run.write_json(f"{folder}/cost.json", dict(pruned.cost))
     run.write_json(f"{folder}/path.json", path(pruned))
 
@@ -258,6 +262,7 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
         _traces(run.path / folder, "watched", "watched_questions", content["watched_tasks"], len(steps)),
         tuple(Split.from_dict(split) for split in run.read_json(f"{folder}/repetitions.json") or []),
         content["race"],
+        Assessment.from_dict(assessed) if (assessed := run.read_json(f"{folder}/assessment.json")) else None,
     )
 
 

@@ -1,9 +1,4 @@
-"""Held-out text: a dozen paragraphs and four openings written for layercliff, or the user's own text file."""
-
-import re
-from pathlib import Path
-
-from layercliff.errors import TaskError
+"""Held-out text: a dozen paragraphs and four openings written for layercliff."""
 
 LICENCE = "Apache-2.0 (written for layercliff)"
 
@@ -64,20 +59,3 @@ OPENINGS: tuple[str, ...] = (
     "Water boils at a lower temperature on a high mountain because",
     "To make a good cup of tea, you first have to",
 )
-
-
-def read(path: Path) -> tuple[str, ...]:
-    """The paragraphs of a text file: what stands between blank lines, each on one line.
-
-    Raises `TaskError` for a file that is missing, not UTF-8 or empty.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise TaskError(f"There is no text file {path}: check the path.") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise TaskError(f"The text file {path} cannot be read as UTF-8 text ({error}).") from error
-    found = tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip())
-    if not found:
-        raise TaskError(f"The text file {path} is empty: give paragraphs of text with blank lines between them.")
-    return found

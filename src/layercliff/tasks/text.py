@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def load(source: str) -> tuple[str, ...]:
         elif path.suffix == ".jsonl":
             found = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         else:
-            found = path.read_text(encoding="utf-8").split("\n\n")
+            found = re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise TaskError(
             f"The text file {source} cannot be read ({type(error).__name__}: {error}): it needs UTF-8, and a field named text unless it is plain text."

@@ -75,7 +75,7 @@ def compare(
                 out=out,
                 report=report,
                 note=note,
-                **options,
+                **({"assess": False} | options),
             )
         )
     report("criteria", len(criteria), len(criteria))
