@@ -22,8 +22,8 @@ from layercliff.readout import likelihood
 from layercliff.results.assessed import Assessment, Completion
 from layercliff.tasks import prose
 
-LENGTH = 48  # tokens read of each paragraph
-SCORED = 24  # the last so many of them are predicted
+LENGTH = 40  # tokens read of each paragraph
+SCORED = 20  # the last so many of them are predicted
 NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
 PROMPT_TOKENS = {"cpu": 64, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
@@ -35,7 +35,7 @@ def assess(
 ) -> Assessment:
     """Compare the model that keeps only the dense blocks `kept` with `model` itself, on its device.
 
-    Perplexity is that of tokens 25 to 48 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
+    Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
     with `seed`. Speeds are measured in turns, after a warm-up. `model` is as before afterwards.
 
     Raises `RunError` for blocks the model does not have, `TaskError` for a text too short, `ModelError` where the model's
