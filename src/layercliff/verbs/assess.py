@@ -1,5 +1,6 @@
 """Assess a pruned model beside the dense one: size, speed, held-out text, what it writes."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -26,8 +27,10 @@ LENGTH = 40  # tokens read of each paragraph
 SCORED = 20  # the last so many of them are predicted
 NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
-PROMPT_TOKENS = {"cpu": 64, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
-COMPLETIONS = {"cpu": 2}  # openings that are continued; elsewhere all
+PROMPT_TOKENS = {"cpu": 48, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
+READ_BYTES = {
+    "cpu": 6e10
+}  # generating reads all weights for each token: so many bytes at most, with one opening at least; elsewhere all are continued
 
 
 def assess(
@@ -56,7 +59,8 @@ def assess(
     prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS)
     report("timing prompts", 1, 1)
     report("writing completions", 0, 1)
-    openings = prose.OPENINGS[: COMPLETIONS.get(model.device.type)]
+    most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
+    openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
     ids: list[list[int]] = model.tokenizer(list(openings), return_attention_mask=False).input_ids
     generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1)
     texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)
