@@ -227,26 +227,38 @@ def prune(
 @app.command()
 def export(
     run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
-    to: Annotated[Path, typer.Option("--to", help="The checkpoint to write: a new directory.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The checkpoint to write: a new directory.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
     recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
     score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Say how mergekit and llama.cpp make it; loads no weights.")
+    ] = False,
     device: DeviceOption = "auto",
     trust_remote_code: TrustOption = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Write a step of a path as a checkpoint, and prove in a fresh process that it reloads as what it was."""
+    """Write a step of a path as a checkpoint, proven in a fresh process to reload as what it was, or as recipes for other tools."""
     _use_cache(cache_dir)
     if recommended and step is not None:
         raise LayercliffError("--recommended and --step exclude each other: give one of them.")
+    if to is None and not recipe:
+        raise LayercliffError("Nothing to export to: give --to for a checkpoint, --recipe for other tools, or both.")
     from layercliff.report import terminal
 
+    if recipe:
+        _quiet_libraries()
+        from layercliff.verbs.recipe import recipe as say
+
+        typer.echo(say(run, step, score, trust_remote_code=trust_remote_code), nl=False)
+    if to is None:
+        return
     with _progress() as (report, _):
         from layercliff.verbs.export import export as write
 
         exported = write(
-            run, to, step=step, score=score, device=device, trust_remote_code=trust_remote_code, report=report
-        )
+            run, to, step=step, score=score, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
+        )  # fmt: skip
     terminal.show_export(exported)
 
 
