@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis as Analysis
     from layercliff.models.loading import load as load
     from layercliff.models.model import Model as Model
+    from layercliff.models.recipe import Recipe as Recipe
+    from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.pruned import Pruned as Pruned
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
     from layercliff.verbs.prune import prune as prune
+    from layercliff.verbs.recipe import recipe as recipe
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
@@ -42,6 +45,8 @@ _PUBLIC = {
     "Plan": "verbs.plan",
     "Pruned": "results.pruned",
     "Question": "tasks.question",
+    "Recipe": "models.recipe",
+    "Recipes": "models.recipe",
     "RunError": "errors",
     "Task": "tasks.question",
     "TaskError": "errors",
@@ -53,6 +58,7 @@ _PUBLIC = {
     "load": "models.loading",
     "plan": "verbs.plan",
     "prune": "verbs.prune",
+    "recipe": "verbs.recipe",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

@@ -18,6 +18,9 @@ Half = Literal["select", "report"]
 
 Score = Literal[
     "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
-    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
+    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+",
 ]  # fmt: skip
 """What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
+
+At = Literal["recommended", "before-cliff"]
+"""Steps of a path that have a name: the recommended one, and the last before the collapse."""

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from layercliff.choices import Score
-from layercliff.console import progress, show_licence, use_cache
+from layercliff.choices import At, Score
+from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
     BatchOption,
@@ -155,26 +155,40 @@ def criteria() -> None:
 @app.command()
 def export(
     run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
-    to: Annotated[Path, typer.Option("--to", help="The checkpoint to write: a new directory.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The checkpoint to write: a new directory.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
     recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
+    before_cliff: Annotated[bool, typer.Option("--before-cliff", help="The last step before the cliff.")] = False,
     score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Say how mergekit and llama.cpp make it; loads no weights.")
+    ] = False,
     device: DeviceOption = "auto",
     trust_remote_code: TrustOption = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Write a step of a path as a checkpoint, and prove in a fresh process that it reloads as what it was."""
+    """Write a step of a path as a checkpoint, proven in a fresh process to reload as what it was, or as recipes for other tools."""
     use_cache(cache_dir)
-    if recommended and step is not None:
-        raise LayercliffError("--recommended and --step exclude each other: give one of them.")
+    if recommended + before_cliff + (step is not None) > 1:
+        raise LayercliffError("--recommended, --before-cliff and --step exclude each other: give one of them.")
+    wanted: int | At | None = "before-cliff" if before_cliff else step
+    if to is None and not recipe:
+        raise LayercliffError("Nothing to export to: give --to for a checkpoint, --recipe for other tools, or both.")
     from layercliff.report import terminal
 
+    if recipe:
+        quiet_libraries()
+        from layercliff.verbs.recipe import recipe as say
+
+        typer.echo(say(run, wanted, score, trust_remote_code=trust_remote_code), nl=False)
+    if to is None:
+        return
     with progress() as (report, _):
         from layercliff.verbs.export import export as write
 
         exported = write(
-            run, to, step=step, score=score, device=device, trust_remote_code=trust_remote_code, report=report
-        )
+            run, to, step=wanted, score=score, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
+        )  # fmt: skip
     terminal.show_export(exported)
 
 

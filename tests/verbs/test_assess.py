@@ -14,7 +14,7 @@ from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.results.assessed import Assessment
 from layercliff.tasks import prose
-from layercliff.verbs.assess import assess
+from layercliff.verbs.assess import READ_BYTES, assess
 
 KEPT = (0, 2, 4)
 
@@ -35,12 +35,12 @@ def test_an_assessment(family: str) -> None:
         assert parameters == sum(each.values())
         assert size == 4 * parameters
     assert found.perplexity.paragraphs == 12
-    assert found.perplexity.tokens == 12 * 24
+    assert found.perplexity.tokens == 12 * 20
     assert found.perplexity.ratio.point == pytest.approx(found.perplexity.pruned.point / found.perplexity.dense.point)
     for speed in (found.prompt, found.generation):
         assert speed.repeats >= 5
         assert 0 < speed.low <= speed.ratio <= speed.high
-    assert [c.opening for c in found.completions] == list(prose.OPENINGS[:2])
+    assert [c.opening for c in found.completions] == list(prose.OPENINGS)
     ids = model.tokenizer(prose.OPENINGS[1], return_tensors="pt").input_ids
     for network, text in ((model.network, found.completions[1].dense), (small, found.completions[1].pruned)):
         out = network.generate(ids, max_new_tokens=24, do_sample=False, use_cache=False)[0, ids.shape[1] :]
@@ -60,6 +60,13 @@ def test_what_is_stored_comes_back(tiny: Model) -> None:
     assert Assessment.from_dict(json.loads(text)) == found
     beyond = replace(found, perplexity=replace(found.perplexity, pruned=Estimate(math.inf, 1.0, math.inf)))
     assert Assessment.from_dict(json.loads(json.dumps(beyond.to_dict(), allow_nan=False))) == beyond
+
+
+def test_a_large_model_continues_fewer_openings(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(READ_BYTES, "cpu", 2.9 * 2 * 24 * sum(4 * p.numel() for p in tiny.network.parameters()))
+    assert len(assess(tiny, KEPT).completions) == 2
+    monkeypatch.setitem(READ_BYTES, "cpu", 1.0)
+    assert len(assess(tiny, KEPT).completions) == 1
 
 
 @pytest.mark.parametrize("kept", [(), (2, 1), (0, 0), (0, 5), (-1, 0)])

@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 import layercliff
 from layercliff.errors import LayercliffError, ModelError, RunError, TaskError
 from layercliff.metrics import decision
+from layercliff.metrics.collapse import Collapse
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.iterative import Iterative
 from layercliff.report import words
+from layercliff.results.pruned import Pruned
 from layercliff.tasks.question import Question, Task
 
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
@@ -300,6 +302,15 @@ def test_export_refusals(tmp_path: Path) -> None:
     families.network("llama", seed=1).save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="is another one than the path"):
         layercliff.export(tmp_path / "run", tmp_path / "other", step=1)
+
+
+def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, words_ = saved(tmp_path / "model"), written(tmp_path)
+    layercliff.prune(model, words_, remove=2, format="letter", device="cpu", out=tmp_path / "run")
+    with pytest.raises(RunError, match="has no cliff: name a step"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu")
+    monkeypatch.setattr(Pruned, "collapse", Collapse(True, 2, 2.0, 2.0, 0.0))
+    assert layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu").step == 1
 
 
 @pytest.mark.parametrize("damage", ["weights", "missing"])

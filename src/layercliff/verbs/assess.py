@@ -1,5 +1,6 @@
 """Assess a pruned model beside the dense one: size, speed, held-out text, what it writes."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -22,12 +23,14 @@ from layercliff.readout import likelihood
 from layercliff.results.assessed import Assessment, Completion
 from layercliff.tasks import prose
 
-LENGTH = 48  # tokens read of each paragraph
-SCORED = 24  # the last so many of them are predicted
+LENGTH = 40  # tokens read of each paragraph
+SCORED = 20  # the last so many of them are predicted
 NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
-PROMPT_TOKENS = {"cpu": 64, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
-COMPLETIONS = {"cpu": 2}  # openings that are continued; elsewhere all
+PROMPT_TOKENS = {"cpu": 48, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
+READ_BYTES = {
+    "cpu": 6e10
+}  # generating reads all weights for each token: so many bytes at most, with one opening at least; elsewhere all are continued
 
 
 def assess(
@@ -35,7 +38,7 @@ def assess(
 ) -> Assessment:
     """Compare the model that keeps only the dense blocks `kept` with `model` itself, on its device.
 
-    Perplexity is that of tokens 25 to 48 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
+    Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
     with `seed`. Speeds are measured in turns, after a warm-up. `model` is as before afterwards.
 
     Raises `RunError` for blocks the model does not have, `TaskError` for a text too short, `ModelError` where the model's
@@ -56,7 +59,8 @@ def assess(
     prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS)
     report("timing prompts", 1, 1)
     report("writing completions", 0, 1)
-    openings = prose.OPENINGS[: COMPLETIONS.get(model.device.type)]
+    most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
+    openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
     ids: list[list[int]] = model.tokenizer(list(openings), return_attention_mask=False).input_ids
     generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1)
     texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)

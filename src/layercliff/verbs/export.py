@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from layercliff import machine
-from layercliff.choices import Score
+from layercliff.choices import At, Score
 from layercliff.errors import ModelError, RunError
 from layercliff.metrics import decision
 from layercliff.models import checkpoint, loading, sources
 from layercliff.models.checkpoint import Proof
 from layercliff.models.model import Model
+from layercliff.models.recipe import Recipes
 from layercliff.models.surgery import cut
 from layercliff.progress import Report, silent
 from layercliff.readout.asked import Asked
@@ -23,6 +24,8 @@ from layercliff.report import words
 from layercliff.results import pruned as results
 from layercliff.results import traced
 from layercliff.results.pruned import Pruned
+from layercliff.verbs import recipe
+from layercliff.verbs.chosen import choose
 from layercliff.verbs.subject import Setting
 
 PREDICTIONS = 32  # report questions whose answers must be the path's
@@ -43,31 +46,26 @@ def export(
     run: str | Path,
     to: str | Path,
     *,
-    step: int | None = None,
+    step: int | At | None = None,
     score: Score | None = None,
+    recipes: bool = False,
     device: str = "auto",
     trust_remote_code: bool = False,
     report: Report = silent,
 ) -> Exported:
-    """Write step `step` (default: the recommended one) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
+    """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
 
     The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
     configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it with no
     missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit), the same text with and without a cache, and the
-    path's own answers on up to 32 report questions.
+    path's own answers on up to 32 report questions. With `recipes`, the model card says how other tools make the same model (see
+    `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
-    directory = traced.open_run(Path(run))
-    pruned = _path(directory, score)
-    chosen = pruned.recommended if step is None else step
-    if step is None and chosen == 0:
-        raise RunError(
-            f"No step of {run} is recommended, since every removal is estimated to cost too much: name one with --step."
-        )
-    if not 0 <= chosen < len(pruned.steps):
-        raise RunError(f"The path in {run} has steps 0-{len(pruned.steps) - 1}: there is no step {chosen}.")
-    kept = pruned.steps[chosen].kept
+    found = choose(run, step, score)
+    pruned, chosen, kept = found.pruned, found.step, found.kept
+    written = recipe.of(found, trust_remote_code, report) if recipes else None
     report("loading the dense model", 0, 1)
     model = _cut(pruned, kept, device, trust_remote_code, report)
     report("loading the dense model", 1, 1)
@@ -76,24 +74,12 @@ def export(
     report("exporting and reloading", 0, 1)
     sequences = [row.tokens for row in asked[0].rows[:4]]
     documents = {
-        "README.md": _card(pruned, chosen),
+        "README.md": _card(pruned, chosen) + (_recipes(written) if written else ""),
         "layercliff.json": json.dumps(_record(pruned, chosen), indent=1) + "\n",
     }
     proof = checkpoint.export(model, Path(to), sequences, documents)
     report("exporting and reloading", 1, 1)
     return Exported(Path(to), chosen, kept, proof, compared)
-
-
-def _path(directory: Any, score: Score | None) -> Pruned:
-    known = results.scores_of(directory)
-    if not known:
-        raise RunError(f"{directory.path} holds no finished path: run `layercliff prune` with --out {directory.path}.")
-    if score is None and len(known) > 1:
-        raise RunError(f"{directory.path} holds paths by {' and '.join(known)}: choose one with --score.")
-    found = results.read(directory, score or known[0])
-    if found is None:
-        raise RunError(f"{directory.path} holds no path by {score}: it has {', '.join(known)}.")
-    return found
 
 
 def _cut(pruned: Pruned, kept: tuple[int, ...], device: str, trust: bool, report: Report) -> Model:
@@ -201,6 +187,15 @@ Made with layercliff {machine.versions()["layercliff"]}:
     layercliff prune --model {pruned.subject.model} --task {task} --score {pruned.score} --seed {pruned.subject.seed} --out RUN
     layercliff export --run RUN --step {step} --to CHECKPOINT
 """
+
+
+def _recipes(found: Recipes) -> str:
+    """The recipes as a part of the model card."""
+    parts = [
+        f"With {one.tool}:\n\n```{kind}\n{one}\n```\n" if one.text else f"{one}\n"
+        for one, kind in ((found.mergekit, "yaml"), (found.llama_cpp, "sh"))
+    ]
+    return "\n## The same model by other tools\n\n" + "\n".join(parts)
 
 
 def _shown(pruned: Pruned, step: int) -> str:

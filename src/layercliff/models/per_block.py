@@ -1,0 +1,51 @@
+"""What a configuration says of every block in particular."""
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from layercliff.models.anatomy import text_config
+from layercliff.models.surgery import COUNTS, INDEX_LISTS
+
+Values = tuple[Any, ...]
+
+
+def per_block(config: PretrainedConfig) -> dict[str, Values]:
+    """The fields of the language model's configuration that speak of single blocks, each as one value per block.
+
+    A list as long as there are blocks stands for itself; a list of indices becomes whether a block is in it; a count of the first blocks
+    whether a block is among them; ``decoder_sparse_step`` whether a block is the n-th. ``max_window_layers`` is left to ``layer_types``,
+    which follows from it and says whether windows are used at all.
+    """
+    inner = text_config(config)
+    count = inner.num_hidden_layers
+    found: dict[str, Values] = {}
+    for name, value in vars(inner).items():
+        if name.startswith("__") or name in ("eos_token_id", "architectures"):
+            continue
+        if name in INDEX_LISTS and isinstance(value, list | tuple):
+            found[name] = tuple(index in value for index in range(count))
+        elif name in COUNTS and isinstance(value, int) and name != "max_window_layers":
+            found[name] = tuple(index < value for index in range(count))
+        elif (isinstance(value, list | tuple) or name == "hybrid_override_pattern") and len(value or ()) == count:
+            found[name] = tuple(value)
+        elif name == "decoder_sparse_step" and isinstance(value, int) and value > 1:
+            found[name] = tuple((index + 1) % value == 0 for index in range(count))
+    return found
+
+
+def lists(config: PretrainedConfig) -> tuple[str, ...]:
+    """The names of the fields that hold one entry per block."""
+    inner = text_config(config)
+    return tuple(
+        name
+        for name in per_block(config)
+        if name not in INDEX_LISTS
+        and isinstance(value := getattr(inner, name), list | tuple)
+        and len(value) == inner.num_hidden_layers
+    )
+
+
+def mixed(values: Values) -> bool:
+    """Whether blocks differ."""
+    return any(value != values[0] for value in values)

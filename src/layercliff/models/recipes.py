@@ -1,0 +1,19 @@
+"""All recipes for a pruning."""
+
+from collections.abc import Sequence
+
+from transformers import PretrainedConfig
+
+from layercliff.models import llama_cpp, mergekit
+from layercliff.models.recipe import Recipes
+
+
+def recipes(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype: str) -> Recipes:
+    """How mergekit and llama.cpp make the model that keeps the dense blocks `kept` of `base_model` (a directory, a GGUF file or a hub id), whose
+    dense configuration is `config`; `dtype` is what mergekit writes weights in, e.g. ``bfloat16``. Nothing is loaded or run."""
+    return Recipes(
+        base_model,
+        tuple(kept),
+        mergekit.recipe(config, base_model, kept, dtype),
+        llama_cpp.recipe(config, base_model, kept),
+    )

@@ -1,0 +1,59 @@
+"""A step of a path, as it is named by whoever wants it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from layercliff.choices import At, Score
+from layercliff.errors import RunError
+from layercliff.results import pruned as results
+from layercliff.results import traced
+from layercliff.results.pruned import Pruned
+from layercliff.store import RunDirectory
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Step `step` of the path `pruned`."""
+
+    pruned: Pruned
+    step: int
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The dense indices of the blocks that are left."""
+        return self.pruned.steps[self.step].kept
+
+
+def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chosen:
+    """Step `step` (default: the recommended one) of the path by `score` (default: the only one, or the one by margin) in the run directory `run`.
+
+    Raises `RunError` for what is not there.
+    """
+    pruned = _path(traced.open_run(Path(run)), score)
+    if step == "before-cliff":
+        if not pruned.collapse.step:
+            raise RunError(f"The path in {run} has no cliff: name a step with --step, or prune further.")
+        step = pruned.collapse.step - 1
+    step = None if step == "recommended" else step
+    chosen = pruned.recommended if step is None else step
+    if step is None and chosen == 0:
+        raise RunError(
+            f"No step of {run} is recommended, since every removal is estimated to cost too much: name one with --step."
+        )
+    if not 0 <= chosen < len(pruned.steps):
+        raise RunError(f"The path in {run} has steps 0-{len(pruned.steps) - 1}: there is no step {chosen}.")
+    return Chosen(pruned, chosen)
+
+
+def _path(directory: RunDirectory, score: Score | None) -> Pruned:
+    known = results.scores_of(directory)
+    if not known:
+        raise RunError(f"{directory.path} holds no finished path: run `layercliff prune` with --out {directory.path}.")
+    if score is None and "margin" in known:
+        score = "margin"
+    if score is None and len(known) > 1:
+        raise RunError(f"{directory.path} holds paths by {' and '.join(known)}: choose one with --score.")
+    found = results.read(directory, score or known[0])
+    if found is None:
+        raise RunError(f"{directory.path} holds no path by {score}: it has {', '.join(known)}.")
+    return found

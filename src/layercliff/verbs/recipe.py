@@ -1,0 +1,64 @@
+"""Say how other tools make a step's model of the dense one, without loading it."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, PretrainedConfig
+
+from layercliff.choices import At, Score
+from layercliff.errors import ModelError
+from layercliff.models import sources
+from layercliff.models.recipe import Recipes
+from layercliff.models.recipes import recipes
+from layercliff.models.sources import Located
+from layercliff.progress import Report, silent
+from layercliff.verbs.chosen import Chosen, choose
+
+
+def recipe(
+    run: str | Path,
+    step: int | At | None = None,
+    score: Score | None = None,
+    *,
+    trust_remote_code: bool = False,
+    report: Report = silent,
+) -> Recipes:
+    """The mergekit configuration and the llama.cpp command that prune the dense model as step `step` (default: the recommended one) of
+    the path by `score` in the run directory `run` did; where a tool would make another model, the reason. Only the dense model's
+    configuration is read.
+
+    Raises `LayercliffError` saying what is missing.
+    """
+    return of(choose(run, step, score), trust_remote_code, report)
+
+
+def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
+    """`recipe` for a step that is chosen already."""
+    subject = chosen.pruned.subject
+    located = sources.locate(subject.model, report)
+    if located.revision != subject.revision:
+        raise ModelError(
+            f"The model {subject.model} is another one than the path was made with ({located.revision} instead of {subject.revision})."
+        )
+    config = _configuration(located, trust_remote_code)
+    kept = chosen.kept if located.kept is None else tuple(located.kept[index] for index in chosen.kept)
+    dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
+    return recipes(config, _base(subject.model, located), kept, dtype)
+
+
+def _configuration(located: Located, trust_remote_code: bool) -> PretrainedConfig:
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(located.location, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(
+            f"The configuration of {located.name} cannot be read: {str(error).strip().splitlines()[0]}"
+        ) from error
+    return config
+
+
+def _base(name: str, located: Located) -> str:
+    """What other tools call the dense model: a GGUF file or a directory by its path, one of the hub with its commit."""
+    if name.endswith(".gguf"):
+        return str(Path(name).expanduser().resolve())
+    if located.kept is None and located.revision.startswith("commit:"):
+        return f"{name}@{located.revision.removeprefix('commit:')}"
+    return str(Path(located.location).resolve())
