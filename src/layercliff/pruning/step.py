@@ -4,22 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from layercliff.models.blends import Blend
-
 
 @dataclass(frozen=True)
 class Step:
     """The model that keeps the dense indices `kept` (authoritative: paths need not nest). Step 0 is the dense model.
 
     `removed`: the blocks that the step before still had; `scores`: what the choice was made from, by dense index, higher goes first;
-    `seen`: where a race dropped candidates, how many questions each was scored on; `blends`: kept blocks whose weights are merged of several.
+    `seen`: where a race dropped candidates, how many questions each was scored on.
     """
 
     kept: tuple[int, ...]
     removed: tuple[int, ...] = ()
     scores: Mapping[int, float] = field(default_factory=dict)
     seen: Mapping[int, int] = field(default_factory=dict)
-    blends: Mapping[int, Blend] = field(default_factory=dict)
 
 
 @runtime_checkable

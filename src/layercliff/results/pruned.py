@@ -18,7 +18,6 @@ from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
-from layercliff.models.blends import Blend
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
 from layercliff.results import path_tables, traced
@@ -181,7 +180,6 @@ def path(pruned: Pruned) -> dict[str, Any]:
                 "removed": list(step.removed),
                 "scores": {str(block): score for block, score in step.scores.items()},
                 "seen": {str(block): n for block, n in step.seen.items()},
-                "blends": {str(block): blend.as_dict() for block, blend in step.blends.items()},
                 "report": {name: traced.figures(analysis) for name, analysis in pruned.analyses[k].items()},
                 "paired": pruned.paired(k) if k else None,
                 "watched": {name: traced.figures(analysis) for name, analysis in pruned.watched_analyses[k].items()}
@@ -247,7 +245,6 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
             tuple(s["removed"]),
             {int(b): v for b, v in s["scores"].items()},
             {int(b): n for b, n in s["seen"].items()},
-            {int(b): Blend.from_dict(v) for b, v in s["blends"].items()},
         )
         for s in content["steps"]
     )

@@ -12,7 +12,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from layercliff import machine
 from layercliff.choices import DType, Format, Normalisation, Score
 from layercliff.errors import ModelError, RunError
-from layercliff.models.blends import blended
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import registry
@@ -168,8 +167,7 @@ def _assessed(pruned: Pruned, model: Model, report: Report, note: Note) -> Asses
     """The recommended step beside the dense model, or None, said, where the model's configuration cannot express it."""
     step = pruned.steps[pruned.recommended]
     try:
-        with blended(model.network, step.blends):
-            return assessing.assess(model, step.kept, seed=pruned.subject.seed, report=report)
+        return assessing.assess(model, step.kept, seed=pruned.subject.seed, report=report)
     except ModelError as error:
         note(f"The recommended step was not assessed: {error}")
         return None

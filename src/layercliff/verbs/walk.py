@@ -8,7 +8,6 @@ import numpy as np
 from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
-from layercliff.models.blends import blended
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning.step import Chooser, Step
@@ -61,8 +60,7 @@ class Walk:
 
     def _measure(self, parts: Sequence[Asked], step: Step) -> Trace:
         begin = time.perf_counter()
-        with blended(self.model.network, step.blends):
-            trace = Trace.joined([self._read(part, step) for part in parts])
+        trace = Trace.joined([self._read(part, step) for part in parts])
         self.seconds.append(time.perf_counter() - begin)
         return trace
 
@@ -70,7 +68,7 @@ class Walk:
         reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, "none", self.note)
         readings = []
         for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
-            name = key("report", self.subject, step.kept, sorted(step.blends.items()), part.form, batch)
+            name = key("report", self.subject, step.kept, part.form, batch)
             if self.journal and (found := self.journal.get(name)):
                 reading = Reading(found["scores"], found["mass"])
             else:
