@@ -17,8 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/layercliff trace --model gemma-3-270m --task cities --limit 400 --out $(RUN)
-	$(BIN)/layercliff prune --model gemma-3-270m --task cities --limit 400 --race 0.05 --out $(RUN)
+	$(BIN)/layercliff trace --model gemma-3-270m --task cities --limit 300 --out $(RUN)
+	$(BIN)/layercliff prune --model gemma-3-270m --task cities --limit 300 --race 0.05 --out $(RUN)
 	test -e $(RUN)/checkpoint || $(BIN)/layercliff export --run $(RUN) --before-cliff --to $(RUN)/checkpoint
 
 test: $(STAMP)
