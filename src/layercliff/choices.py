@@ -10,6 +10,9 @@ DType = Literal["float32", "bfloat16", "float16"]
 Normalisation = Literal["char", "token", "byte", "sum"]
 """What a *cloze* log-likelihood is divided by: the option's characters, tokens or UTF-8 bytes, or nothing."""
 
+Sampler = Literal["fixed", "first_n", "per_item"]
+"""Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""
+
 OptionMass = Literal["last", "all", "none"]
 """Depths at which the options' share of the whole vocabulary's probability is computed."""
 

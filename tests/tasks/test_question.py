@@ -13,7 +13,6 @@ from layercliff.tasks.question import Question, Task
         ("q", ("a",), 0, "1 options, but 2 to 26"),
         ("q", tuple(map(str, range(27))), 0, "27 options"),
         ("q", ("a", "  "), 0, "option B is empty"),
-        ("q", ("a", "b", "a"), 1, "the option 'a' stands there twice"),
         ("q", ("a", "b"), 2, "the gold option 2 is not among the 2 options"),
         ("q", ("a", "b"), -1, "the gold option -1 is not among"),
     ],

@@ -91,7 +91,9 @@ def plan(
     for one in registry.load(task, seed, skip_bad_rows):
         drawn, examples = splits.draw(one, seed, limit, shots)
         form = format or one.default_format
-        asked = [prompts.ask(one, question, form, examples, template) for question in drawn]
+        asked = [
+            prompts.ask(one, question, form, shots_, template) for question, shots_ in zip(drawn, examples, strict=True)
+        ]
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
         questions += len(drawn) - len(encoded.left_out)
         rows += encoded.rows
@@ -175,9 +177,15 @@ def _guess(asked: list[Prompt], form: Format) -> Encoded:
         return (0,) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
     if form != "cloze":
-        return Encoded(tuple(Row(i, None, fake(p.text), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ())
+        return Encoded(
+            tuple(Row(i, None, fake(p.contexts[0]), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
+        )
     return Encoded(
-        tuple(Row(i, o, fake(p.text + c), fake(c)) for i, p in enumerate(asked) for o, c in enumerate(p.continuations)),
+        tuple(
+            Row(i, o, fake(before + after), fake(after))
+            for i, p in enumerate(asked)
+            for o, (before, after) in enumerate(zip(p.contexts, p.continuations, strict=True))
+        ),
         (),
     )
 

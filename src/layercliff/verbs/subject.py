@@ -23,12 +23,12 @@ from layercliff.tasks.question import Question, Task
 
 @dataclass(frozen=True)
 class Setting:
-    """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and worked examples."""
+    """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the worked examples of each."""
 
     subject: Subject
     source: Located | Model
     tasks: tuple[Task, ...]
-    drawn: tuple[tuple[tuple[Question, ...], tuple[Question, ...]], ...]
+    drawn: tuple[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]], ...]
 
     @staticmethod
     def of(
@@ -93,7 +93,9 @@ class Setting:
 
 
 def _subjects(
-    tasks: Sequence[Task], drawn: Sequence[tuple[tuple[Question, ...], tuple[Question, ...]]], format: Format | None
+    tasks: Sequence[Task],
+    drawn: Sequence[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]],
+    format: Format | None,
 ) -> tuple[TaskSubject, ...]:
     return tuple(
         TaskSubject(
@@ -109,8 +111,8 @@ def _tasks(task: str | Task | Sequence[Task], seed: int, skip_bad_rows: bool) ->
     return (task,) if isinstance(task, Task) else tuple(task)
 
 
-def _digest(task: Task, examples: Sequence[Question]) -> str:
-    return key(task.digest, [question.id for question in examples])[:16]
+def _digest(task: Task, examples: Sequence[tuple[Question, ...]]) -> str:
+    return key(task.digest, [[shot.id for shot in shots] for shots in dict.fromkeys(examples)])[:16]
 
 
 def _in_memory(model: Model | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, dtype: DType | None) -> Model:

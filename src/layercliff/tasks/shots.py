@@ -1,0 +1,67 @@
+"""Worked examples: which ones stand before which question.
+
+*fixed* draws one set by our seed and shows it to every question. *first_n* and *per_item* are the samplers of lm-evaluation-harness 0.4.13
+(`lm_eval.api.samplers`): the first n of the pool, and n drawn anew for each document in the documents' order, by ``random.Random(1234)``.
+
+Where the harness knows no test split of a task, it takes the pool for the split that it asks: it draws one example more than wanted
+(`Task.spare_shot`), and leaves the asked document out. We do that as well wherever the pool is the questions themselves.
+Questions of a subject take examples of their subject, as if each were a task.
+"""
+
+import random
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+
+from layercliff.choices import Sampler
+from layercliff.errors import TaskError
+from layercliff.tasks.question import Question, Task
+
+HARNESS_SEED = 1234
+
+
+def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> dict[str, tuple[Question, ...]]:
+    """The examples of each subject: drawn from the task's pool, or the first of the shuffled `questions` where there is none.
+
+    Raises `TaskError` for fewer examples than wanted.
+    """
+    order = np.random.default_rng([seed, 3]).permutation(len(task.shots))
+    pool = _by_subject([task.shots[i] for i in order] if task.shots else questions)
+    return {subject: _enough(task, pool.get(subject, [])[:shots], shots) for subject in _by_subject(questions)}
+
+
+def of_harness(task: Task, sampler: Sampler, shots: int) -> dict[str, tuple[Question, ...]]:
+    """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for fewer examples than wanted."""
+    pools = _by_subject(task.shots or task.questions)
+    found = {}
+    for subject, questions in _by_subject(task.questions).items():
+        pool, draw = pools.get(subject, []), random.Random(HARNESS_SEED)
+        spare = task.spare_shot or not task.shots
+        _enough(task, pool, shots + spare)
+        for question in questions:
+            drawn = pool if sampler == "first_n" else draw.sample(pool, shots + spare)
+            others = (shot for shot in drawn if not (spare and _same(shot, question)))
+            examples = list(islice(others, shots))
+            if len(examples) < shots:  # the pool holds the document more than once
+                examples = draw.sample([shot for shot in pool if not _same(shot, question)], shots)
+            found[question.id] = tuple(examples)
+    return found
+
+
+def _by_subject(questions: Sequence[Question]) -> dict[str, list[Question]]:
+    found: dict[str, list[Question]] = {}
+    for question in questions:
+        found.setdefault(question.subject, []).append(question)
+    return found
+
+
+def _same(one: Question, other: Question) -> bool:
+    """Documents are the same if they say the same, whatever their names."""
+    return (one.text, one.options, one.gold) == (other.text, other.options, other.gold)
+
+
+def _enough(task: Task, examples: Sequence[Question], wanted: int) -> tuple[Question, ...]:
+    if len(examples) < wanted:
+        raise TaskError(f"Task {task.name} has {len(examples)} worked examples, fewer than --shots {wanted}.")
+    return tuple(examples)
