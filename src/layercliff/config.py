@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from layercliff.choices import DType, Format, Normalisation
+from layercliff.choices import DType, Format, Normalisation, Sampler
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):
@@ -28,6 +28,7 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
     revision: str
     tasks: tuple[TaskSubject, ...]
     shots: int
+    sampler: Sampler = "fixed"
     limit: int | None
     seed: int
     dtype: DType

@@ -100,8 +100,8 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
     subject = pruned.subject
     task = ",".join(_task_source(t.name, t.source) for t in subject.tasks)
     setting = Setting.of(
-        model, task, tokenizer=None, format=None, shots=subject.shots, limit=subject.limit, seed=subject.seed, dtype=None, weights_dtype=None,
-        normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
+        model, task, tokenizer=None, format=None, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed, dtype=None,
+        weights_dtype=None, normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
     )  # fmt: skip
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
         if there.digest != here.digest:

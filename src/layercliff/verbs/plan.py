@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from layercliff.choices import DType, Format, OptionMass
+from layercliff.choices import DType, Format, OptionMass, Sampler
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
@@ -60,6 +60,7 @@ def plan(
     *,
     format: Format | None = None,
     shots: int = 0,
+    sampler: Sampler = "fixed",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType = "float32",
@@ -89,13 +90,14 @@ def plan(
     planned: list[batches.Batch] = []
     head_rows = 0
     for one in registry.load(task, seed, skip_bad_rows):
-        drawn, examples = splits.draw(one, seed, limit, shots)
+        questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
         form = format or one.default_format
         asked = [
-            prompts.ask(one, question, form, shots_, template) for question, shots_ in zip(drawn, examples, strict=True)
+            prompts.ask(one, question, form, examples, template)
+            for question, examples in zip(questions_of, examples_of, strict=True)
         ]
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
-        questions += len(drawn) - len(encoded.left_out)
+        questions += len(questions_of) - len(encoded.left_out)
         rows += encoded.rows
         planned += batches.plan(encoded.rows, budget, share=True)
         head_rows += _head_rows(encoded, form, len(blocks), text_config(config).vocab_size, option_mass)

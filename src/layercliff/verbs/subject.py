@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff.choices import DType, Format, Normalisation
+from layercliff.choices import DType, Format, Normalisation, Sampler
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
@@ -38,6 +38,7 @@ class Setting:
         tokenizer: PreTrainedTokenizerBase | None,
         format: Format | None,
         shots: int,
+        sampler: Sampler = "fixed",
         limit: int | None,
         seed: int,
         dtype: DType | None,
@@ -49,14 +50,14 @@ class Setting:
     ) -> "Setting":
         """Resolve tasks, then bring the model onto this machine. Raises `LayercliffError`."""
         tasks = _tasks(task, seed, skip_bad_rows)
-        drawn = tuple(splits.draw(one, seed, limit, shots) for one in tasks)
+        drawn = tuple(splits.draw(one, seed, limit, shots, sampler) for one in tasks)
         source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
         stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
         subjects = _subjects(tasks, drawn, format)
         subject = Subject(
-            model=source.name, revision=source.revision, tasks=subjects, shots=shots, limit=limit, seed=seed, dtype=computed,
-            weights_dtype=stored, normalisation=normalisation, chat=chat,
+            model=source.name, revision=source.revision, tasks=subjects, shots=shots, sampler=sampler, limit=limit, seed=seed,
+            dtype=computed, weights_dtype=stored, normalisation=normalisation, chat=chat,
         )  # fmt: skip
         return Setting(subject, source, tasks, drawn)
 
@@ -68,7 +69,7 @@ class Setting:
             raise TaskError(
                 f"Task {min(twice)} cannot be watched, since it takes part in the choice: leave it out of --watch."
             )
-        drawn = tuple(splits.draw(one, subject.seed, subject.limit, subject.shots) for one in tasks)
+        drawn = tuple(splits.draw(one, subject.seed, subject.limit, subject.shots, subject.sampler) for one in tasks)
         return Setting(subject.model_copy(update={"tasks": _subjects(tasks, drawn, None)}), self.source, tasks, drawn)
 
     def load(self, device: str, trust_remote_code: bool, report: Report) -> Model:
