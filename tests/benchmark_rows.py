@@ -62,3 +62,17 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 ROWS["arc_challenge"] = ROWS["arc_easy"]
+
+_TEXT = {"hellaswag": "ctx_a", "piqa": "goal", "winogrande": "sentence", "openbookqa": "question_stem"}
+
+
+def many(name: str, n: int) -> list[dict[str, Any]]:
+    """`n` rows that differ in their text, in groups of two or fewer."""
+    text = _TEXT.get(name, "question")
+    found = []
+    for i in range(n):
+        row, pair = ROWS[name][i % 2], str(i // 2)
+        own = {key: f"n{i}" for key in ("id", "idx") if key in row}
+        shared = {key: f"{row[key]} {pair}" for key in ("source_id", "passage", "option1", "option2") if key in row}
+        found.append({**row, **own, **shared, text: f"{i}: {row[text]}"})
+    return found

@@ -93,3 +93,16 @@ def test_chat_template_ends_where_the_answer_begins() -> None:
     tokenizer = families.tokenizer()
     tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
     assert chat_template(tokenizer)([{"role": "user", "content": "q"}]) == "[user]q[assistant]"
+
+
+def test_spaces_that_end_a_context_belong_to_the_continuation() -> None:
+    """As in lm-evaluation-harness; the prompts of some benchmarks end so."""
+    (first, _) = encode([Prompt(("The city is ",) * 2, (" Paris", " Rome"))], "cloze", PLAIN).rows
+    assert PLAIN.decode(first.targets) == "  Paris"
+    assert list(first.tokens + first.targets[-1:]) == PLAIN("The city is  Paris").input_ids
+
+
+def test_each_continuation_follows_its_own_context() -> None:
+    rows = encode([Prompt(("The city", "Paris"), (" is", " is"))], "cloze", PLAIN).rows
+    assert [PLAIN.decode([*row.tokens, row.targets[-1]]) for row in rows] == ["The city is", "Paris is"]
+    assert {PLAIN.decode(row.targets) for row in rows} == {" is"}
