@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
+    from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
     from layercliff.verbs.assess import assess as assess
@@ -40,6 +41,7 @@ _PUBLIC = {
     "Assessment": "results.assessed",
     "assess": "verbs.assess",
     "LayercliffError": "errors",
+    "Lettering": "tasks.question",
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "verbs.plan",

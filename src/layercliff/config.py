@@ -8,13 +8,14 @@ from layercliff.choices import DType, Format, Normalisation, Sampler
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):
-    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples."""
+    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples, `asked_for` what it was named with."""
 
     name: str
     format: Format
     source: str
     split: str
     digest: str
+    asked_for: str = ""
 
 
 class Subject(BaseModel, frozen=True, extra="forbid"):

@@ -3,7 +3,7 @@
 import pytest
 
 from layercliff.errors import TaskError
-from layercliff.tasks.question import Question, Task
+from layercliff.tasks.question import Lettering, Question, Task
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,17 @@ def test_digest_sees_everything_that_is_asked(colours: Task) -> None:
     first, *rest = colours.questions
     others = [
         replace(colours, prompt="{question}"),
+        replace(colours, letter=Lettering(option="{letter}) {option}")),
         replace(colours, questions=tuple(rest)),
         replace(colours, questions=(replace(first, gold=(first.gold + 1) % 2), *rest)),
         replace(colours, questions=tuple(rest), shots=(first,)),
     ]
-    assert len({task.digest for task in [colours, *others]}) == 5
+    assert len({task.digest for task in [colours, *others]}) == 6
     assert replace(colours, source="elsewhere").digest == colours.digest
 
 
 def test_prompt_must_hold_the_question(colours: Task) -> None:
     with pytest.raises(TaskError, match=r"lacks \{question\}"):
         Task("t", colours.questions, "s", "l", "cloze", prompt="Answer:")
+    with pytest.raises(TaskError, match=r"lacks \{options\}"):
+        Lettering("{question}")

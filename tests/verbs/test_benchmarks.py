@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import benchmark_rows
+import families
 import numpy as np
 import pytest
 import torch
@@ -70,3 +71,14 @@ def test_the_subject_of_a_question_is_kept(tiny: Model, tmp_path: Path) -> None:
     again = traced.read(traced.open_run(tmp_path / "run"))
     assert again is not None
     assert {question.subject for question in again.trace.questions} == {"elementary mathematics", "professional law"}
+
+
+def test_export_finds_the_file_of_a_benchmark_again(tmp_path: Path) -> None:
+    """The proof of an exported step asks the report questions once more."""
+    families.network("llama").save_pretrained(tmp_path / "model")
+    families.tokenizer().save_pretrained(tmp_path / "model")
+    task("winogrande", tmp_path)
+    named = f"winogrande={tmp_path / 'winogrande.jsonl'}"
+    layercliff.prune(str(tmp_path / "model"), named, out=tmp_path / "run", remove=1, assess=False)
+    layercliff.export(tmp_path / "run", to=tmp_path / "checkpoint", step=1)
+    assert (tmp_path / "checkpoint" / "config.json").exists()

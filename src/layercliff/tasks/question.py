@@ -53,6 +53,11 @@ class Lettering:
     description: str = ""
     shuffled: bool = False
 
+    def __post_init__(self) -> None:
+        for place in ("{question}", "{options}"):
+            if place not in self.prompt:
+                raise TaskError(f"The prompt {self.prompt!r} of a lettering lacks {place}: say where it goes.")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -64,7 +69,8 @@ class Task:
 
     `shots` is a pool of worked examples disjoint from `questions` (a training split, say); where it is empty, examples are
     taken from the questions. `spare_shot`: lm-evaluation-harness draws one example more than wanted, since the task has no
-    test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons.
+    test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons. `asked_for` is what
+    names the task on the command line, if it was named there.
     """
 
     name: str
@@ -80,6 +86,7 @@ class Task:
     letter: Lettering = Lettering()
     blank: str = ""
     spare_shot: bool = False
+    asked_for: str = ""
 
     def __post_init__(self) -> None:
         if "{question}" not in self.prompt:

@@ -1,7 +1,7 @@
 """Tasks by name: ``NAME``, ``NAME=SOURCE`` or a path, several joined by commas."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layercliff.choices import Format
@@ -70,7 +70,8 @@ def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task,
     Each part is a known name, ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a ``.jsonl`` or
     ``.csv`` file of questions. Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
     """
-    tasks = tuple(_load_one(part.strip(), seed, skip_bad_rows) for part in wanted.split(",") if part.strip())
+    parts = [part.strip() for part in wanted.split(",") if part.strip()]
+    tasks = tuple(replace(_load_one(part, seed, skip_bad_rows), asked_for=part) for part in parts)
     if not tasks:
         raise TaskError(f"No task was named: known are {', '.join(TASKS)}, or give a file of questions.")
     names = [task.name for task in tasks]

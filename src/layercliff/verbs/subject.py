@@ -100,7 +100,12 @@ def _subjects(
 ) -> tuple[TaskSubject, ...]:
     return tuple(
         TaskSubject(
-            name=t.name, format=format or t.default_format, source=t.source, split=t.split, digest=_digest(t, examples)
+            name=t.name,
+            format=format or t.default_format,
+            source=t.source,
+            split=t.split,
+            digest=_digest(t, examples),
+            asked_for=t.asked_for,
         )
         for t, (_, examples) in zip(tasks, drawn, strict=True)
     )
