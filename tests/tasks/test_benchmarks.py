@@ -158,6 +158,10 @@ def test_a_directory_of_splits(tmp_path: Path) -> None:
     (task,) = registry.load(f"piqa={tmp_path}")
     assert task.shots == ()
     assert "worked examples from the same" in task.source
+    pl.DataFrame([{**ROWS["piqa"][0], "sol1": ""}, ROWS["piqa"][1]]).write_parquet(tmp_path / "train.parquet")
+    (task,) = registry.load(f"piqa={tmp_path}", skip_bad_rows=True)
+    assert len(task.shots) == 1
+    assert task.skipped == ("train line 1: question 1: option A is empty",)
     (tmp_path / "nothing").mkdir()
     with pytest.raises(TaskError, match="holds no test split of arc_easy"):
         registry.load(f"arc_easy={tmp_path / 'nothing'}")

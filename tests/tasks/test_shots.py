@@ -78,7 +78,14 @@ def test_examples_of_the_same_subject() -> None:
     assert not {shot.id for found in examples for shot in found} & {q.id for q in own}
 
 
+def test_the_first_of_a_pool_need_no_spare() -> None:
+    task = replace(TASK, spare_shot=True)
+    assert set(shots.of_harness(task, "first_n", 9).values()) == {TASK.shots}
+    with pytest.raises(TaskError, match="9 worked examples where 10 are needed"):
+        shots.of_harness(task, "per_item", 9)
+
+
 @pytest.mark.parametrize("sampler", ["fixed", "first_n", "per_item"])
 def test_too_few(sampler: str) -> None:
-    with pytest.raises(TaskError, match="9 worked examples, fewer than --shots 10"):
+    with pytest.raises(TaskError, match="9 worked examples where 10 are needed"):
         splits.draw(TASK, 0, None, 10, sampler)  # type: ignore[arg-type]

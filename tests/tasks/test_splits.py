@@ -53,7 +53,7 @@ def test_examples_come_from_the_pool_where_there_is_one() -> None:
     assert len(asked) == 9
     assert len(examples) == 9
     assert {e.id for shots in examples for e in shots} <= {p.id for p in pool}
-    with pytest.raises(TaskError, match="3 worked examples, fewer than --shots 4"):
+    with pytest.raises(TaskError, match="3 worked examples where 4 are needed"):
         splits.draw(replace(task(list(range(9))), shots=pool), 0, None, 4)
 
 

@@ -9,7 +9,7 @@ Questions of a subject take examples of their subject, as if each were a task.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -28,25 +28,31 @@ def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> d
     """
     order = np.random.default_rng([seed, 3]).permutation(len(task.shots))
     pool = _by_subject([task.shots[i] for i in order] if task.shots else questions)
-    return {subject: _enough(task, pool.get(subject, [])[:shots], shots) for subject in _by_subject(questions)}
+    return {subject: tuple(_enough(task, pool.get(subject, [])[:shots], shots)) for subject in _by_subject(questions)}
 
 
 def of_harness(task: Task, sampler: Sampler, shots: int) -> dict[str, tuple[Question, ...]]:
     """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for fewer examples than wanted."""
     pools = _by_subject(task.shots or task.questions)
+    spare = task.spare_shot or not task.shots
     found = {}
     for subject, questions in _by_subject(task.questions).items():
         pool, draw = pools.get(subject, []), random.Random(HARNESS_SEED)
-        spare = task.spare_shot or not task.shots
-        _enough(task, pool, shots + spare)
         for question in questions:
-            drawn = pool if sampler == "first_n" else draw.sample(pool, shots + spare)
-            others = (shot for shot in drawn if not (spare and _same(shot, question)))
-            examples = list(islice(others, shots))
+            drawn = pool if sampler == "first_n" else draw.sample(_enough(task, pool, shots + spare), shots + spare)
+            examples = list(islice(_without(question if spare else None, drawn), shots))
             if len(examples) < shots:  # the pool holds the document more than once
-                examples = draw.sample([shot for shot in pool if not _same(shot, question)], shots)
+                others = _enough(task, list(_without(question, pool)), shots)
+                examples = draw.sample(others, shots)
             found[question.id] = tuple(examples)
     return found
+
+
+def _without(document: Question | None, pool: Sequence[Question]) -> Iterator[Question]:
+    """The examples that do not say the same as `document`, whatever their names."""
+    for shot in pool:
+        if document is None or (shot.text, shot.options, shot.gold) != (document.text, document.options, document.gold):
+            yield shot
 
 
 def _by_subject(questions: Sequence[Question]) -> dict[str, list[Question]]:
@@ -56,12 +62,9 @@ def _by_subject(questions: Sequence[Question]) -> dict[str, list[Question]]:
     return found
 
 
-def _same(one: Question, other: Question) -> bool:
-    """Documents are the same if they say the same, whatever their names."""
-    return (one.text, one.options, one.gold) == (other.text, other.options, other.gold)
-
-
-def _enough(task: Task, examples: Sequence[Question], wanted: int) -> tuple[Question, ...]:
+def _enough(task: Task, examples: list[Question], wanted: int) -> list[Question]:
     if len(examples) < wanted:
-        raise TaskError(f"Task {task.name} has {len(examples)} worked examples, fewer than --shots {wanted}.")
-    return tuple(examples)
+        raise TaskError(
+            f"Task {task.name} has {len(examples)} worked examples where {wanted} are needed: use fewer --shots."
+        )
+    return examples

