@@ -19,6 +19,7 @@ TaskOption = Annotated[
     str,
     typer.Option(
         "--task",
+        "--tasks",
         "-t",
         help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
     ),

@@ -1,11 +1,12 @@
 """One pass of a batch through the model, read at every depth."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from layercliff.choices import Format, OptionMass
@@ -22,15 +23,27 @@ class Reading:
 
     `scores`: *letter*, *first_token*: the options' logits, ``[depth, row, option]``, padded with nan; *cloze*: the summed
     log-probability of the row's continuation, ``[depth, row, 1]``. `mass`: probability the whole vocabulary's softmax gives
-    to the options together, ``[depth, row]``, nan where it was not asked for.
+    to the options together, ``[depth, row]``, nan where it was not asked for. `greedy`: *cloze*: whether no token is likelier
+    than the continuation's, at any of its positions; otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
     mass: Float[np.ndarray, "depth row"]
+    greedy: Bool[np.ndarray, "depth row"]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For the journal."""
+        return {"scores": self.scores, "mass": self.mass, "greedy": self.greedy}
+
+    @staticmethod
+    def of(arrays: Mapping[str, np.ndarray]) -> "Reading":
+        """`arrays`, and back."""
+        return Reading(arrays["scores"], arrays["mass"], arrays["greedy"])
 
 
 class Reader:
-    """Reads batches of one format through a lens. Out of memory, it halves the batch and goes on, telling `note` once."""
+    """Reads batches of one format through a lens, at every depth or only at the last. Out of memory, it halves the batch and goes on,
+    telling `note` once."""
 
     def __init__(
         self,
@@ -39,8 +52,11 @@ class Reader:
         form: Format,
         option_mass: OptionMass = "last",
         note: Note = mute,
+        *,
+        last_only: bool = False,
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
+        self.last_only = last_only
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
@@ -72,7 +88,8 @@ class Reader:
     def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
         passage = self.model.anatomy.enter(batch.levels(self.model.device))
         with self.model.anatomy.computing():
-            return self.read_states(batch, passage.depths(kept))
+            states = passage.depths(kept)
+            return self.read_states(batch, deque(states, maxlen=1) if self.last_only else states)
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
@@ -123,7 +140,8 @@ class _ChoiceVisit:
         if depths:  # all of them at once: the head is read once
             normaliser = unembedding.log_normaliser(torch.cat([self.readable[depth] for depth in depths]))
             mass[depths] = (scores[depths].logsumexp(2) - normaliser.view(len(depths), -1)).exp()
-        return Reading(scores.masked_fill(self.absent, torch.nan).cpu().numpy(), mass.cpu().numpy())
+        found = scores.masked_fill(self.absent, torch.nan).cpu().numpy()
+        return Reading(found, mass.cpu().numpy(), np.zeros(mass.shape, bool))
 
 
 class _ContinuationVisit:
@@ -144,18 +162,20 @@ class _ContinuationVisit:
         )
         self.targets = torch.tensor([target for row in batch.rows for target in row.targets], device=device)
         self.sums: list[Tensor] = []
+        self.misses: list[Tensor] = []
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
         readable = lens.readable(depth, hidden[self.rows, self.positions])
-        log_probability = lens.unembedding.tokens(readable, self.targets[:, None])[
-            :, 0
-        ] - lens.unembedding.log_normaliser(readable)
-        self.sums.append(torch.zeros(self.n_rows, device=readable.device).index_add_(0, self.rows, log_probability))
+        log_probability, greedy = lens.unembedding.predictions(readable, self.targets[:, None])
+        nothing = torch.zeros(self.n_rows, device=readable.device)
+        self.sums.append(nothing.index_add(0, self.rows, log_probability[:, 0]))
+        self.misses.append(nothing.index_add(0, self.rows, (~greedy[:, 0]).float()))
 
     def reading(self) -> Reading:
         scores = torch.stack(self.sums)[..., None].cpu().numpy()
-        return Reading(scores, np.full(scores.shape[:2], np.nan, np.float32))
+        greedy = torch.stack(self.misses).cpu().numpy() == 0
+        return Reading(scores, np.full(greedy.shape, np.nan, np.float32), greedy)
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -173,4 +193,5 @@ def joined(first: Reading, second: Reading) -> Reading:
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)
         for r in (first, second)
     ]
-    return Reading(np.concatenate(padded, 1), np.concatenate([first.mass, second.mass], 1))
+    both = (np.concatenate([getattr(r, name) for r in (first, second)], 1) for name in ("mass", "greedy"))
+    return Reading(np.concatenate(padded, 1), *both)

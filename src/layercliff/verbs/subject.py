@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff.choices import DType, Format, Normalisation
+from layercliff.choices import DType, Format, Normalisation, Order
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
@@ -46,17 +46,19 @@ class Setting:
         chat: bool,
         skip_bad_rows: bool,
         report: Report,
+        order: Order = "shuffled",
     ) -> "Setting":
         """Resolve tasks, then bring the model onto this machine. Raises `LayercliffError`."""
         tasks = _tasks(task, seed, skip_bad_rows)
-        drawn = tuple(splits.draw(one, seed, limit, shots) for one in tasks)
+        draw = splits.draw if order == "shuffled" else _first
+        drawn = tuple(draw(one, seed, limit, shots) for one in tasks)
         source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
         stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
         subjects = _subjects(tasks, drawn, format)
         subject = Subject(
             model=source.name, revision=source.revision, tasks=subjects, shots=shots, limit=limit, seed=seed, dtype=computed,
-            weights_dtype=stored, normalisation=normalisation, chat=chat,
+            weights_dtype=stored, normalisation=normalisation, chat=chat, order=order,
         )  # fmt: skip
         return Setting(subject, source, tasks, drawn)
 
@@ -82,14 +84,24 @@ class Setting:
         report(f"loading {self.source.name}", 1, 1)
         return model
 
-    def ask(self, model: Model) -> tuple[Asked, ...]:
-        """Every task's questions as they are put to `model`."""
+    def ask(self, model: Model, *, whole: bool = False) -> tuple[Asked, ...]:
+        """Every task's questions as they are put to `model`; with `whole`, every format's options are scored as continuations."""
         return tuple(
             asked.ask(
-                model, task, about.format, questions, examples, normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed
+                model, task, about.format, questions, examples,
+                normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=whole,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
         )  # fmt: skip
+
+
+def _first(task: Task, seed: int, limit: int | None, shots: int) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
+    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first. Raises `TaskError` as it does."""
+    if limit is not None and limit < 1:
+        raise TaskError(f"--limit {limit} leaves no question of {task.name}: ask at least one.")
+    questions, examples = splits.draw(task, seed, None, shots)
+    place = {question.id: position for position, question in enumerate(task.questions)}
+    return tuple(sorted(questions, key=lambda question: place[question.id])[:limit]), examples
 
 
 def _subjects(
