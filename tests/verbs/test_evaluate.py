@@ -84,11 +84,11 @@ def test_a_finished_run_is_read_and_an_interrupted_one_goes_on(
 
     monkeypatch.setattr(Reader, "read", failing)
     with pytest.raises(KeyboardInterrupt):
-        layercliff.evaluate(tiny, colours, out=tmp_path / "run", batch_tokens=60)
+        layercliff.evaluate(tiny, colours, out=tmp_path / "run", batch_tokens=30)
     first = len(runs)
-    found = layercliff.evaluate(tiny, colours, out=tmp_path / "run", batch_tokens=60)
+    found = layercliff.evaluate(tiny, colours, out=tmp_path / "run", batch_tokens=30)
     again = len(runs) - first
-    layercliff.evaluate(tiny, colours, batch_tokens=60)
+    layercliff.evaluate(tiny, colours, batch_tokens=30)
     assert again == len(runs) - first - again - 2  # two batches were kept
     np.testing.assert_allclose(found.options["log_likelihood"], expected.options["log_likelihood"], rtol=1e-4)
     done = len(runs)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from layercliff.choices import Format, Half, Normalisation
 from layercliff.errors import ModelError
+from layercliff.models.anatomy import Sharing
 from layercliff.models.model import Model
 from layercliff.readout import batches, encode
 from layercliff.readout.batches import Batch
@@ -52,8 +53,8 @@ class Asked:
     def gold(self) -> Int[np.ndarray, " question"]:
         return np.array([question.gold for question in self.questions])
 
-    def batches(self, budget: int, share: bool) -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens; with `share`, what they have in common is run once."""
+    def batches(self, budget: int, share: Sharing) -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` tokens; `share` says what of that which they have in common is run once."""
         return batches.plan(self.rows, budget, share)
 
     def of(self, half: Half) -> "Asked":

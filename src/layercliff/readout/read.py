@@ -115,8 +115,8 @@ class _ChoiceVisit:
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader = reader
         device = reader.model.device
-        self.rows = torch.arange(len(batch.rows), device=device)
-        self.last = torch.tensor([len(row.tokens) - 1 - batch.shared for row in batch.rows], device=device)
+        last = [(sequence, path[-1]) for sequence, path in batch.places]
+        self.sequences, self.positions = torch.tensor(last, device=device).T
         most = max(len(row.targets) for row in batch.rows)
         self.tokens = torch.tensor(
             [row.targets + (0,) * (most - len(row.targets)) for row in batch.rows], device=device
@@ -129,7 +129,7 @@ class _ChoiceVisit:
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
-        self.readable.append(lens.readable(depth, hidden[self.rows, self.last]))
+        self.readable.append(lens.readable(depth, hidden[self.sequences, self.positions]))
 
     def reading(self) -> Reading:
         """Multiply the options' rows of the head with all depths at once."""
@@ -150,27 +150,32 @@ class _ContinuationVisit:
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader, self.n_rows = reader, len(batch.rows)
         device = reader.model.device
-        lengths = [len(row.targets) for row in batch.rows]
-        self.rows = torch.repeat_interleave(torch.arange(self.n_rows), torch.tensor(lengths)).to(device)
-        self.positions = torch.tensor(
-            [
-                p - batch.shared
-                for row in batch.rows
-                for p in range(len(row.tokens) - len(row.targets), len(row.tokens))
-            ],
-            device=device,
-        )
-        self.targets = torch.tensor([target for row in batch.rows for target in row.targets], device=device)
+        states: dict[
+            tuple[int, int], int
+        ] = {}  # a position that several continuations are read at reaches the head once
+        wanted: list[list[int]] = []
+        read: list[tuple[int, int, int]] = []
+        for number, (row, (sequence, path)) in enumerate(zip(batch.rows, batch.places, strict=True)):
+            for place, target in zip(path[-len(row.targets) :], row.targets, strict=True):
+                state = states.setdefault((sequence, place), len(states))
+                wanted += [[]] if state == len(wanted) else []
+                read.append((number, state, len(wanted[state])))
+                wanted[state].append(target)
+        most = max(map(len, wanted))
+        self.targets = torch.tensor([tokens + [0] * (most - len(tokens)) for tokens in wanted], device=device)
+        self.sequences, self.positions = torch.tensor(list(states), device=device).T
+        self.row_of, *read_at = torch.tensor(read, device=device).T
+        self.read_at = tuple(read_at)
         self.sums: list[Tensor] = []
         self.misses: list[Tensor] = []
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
-        readable = lens.readable(depth, hidden[self.rows, self.positions])
-        log_probability, greedy = lens.unembedding.predictions(readable, self.targets[:, None])
+        readable = lens.readable(depth, hidden[self.sequences, self.positions])
+        log_probability, greedy = lens.unembedding.predictions(readable, self.targets)
         nothing = torch.zeros(self.n_rows, device=readable.device)
-        self.sums.append(nothing.index_add(0, self.rows, log_probability[:, 0]))
-        self.misses.append(nothing.index_add(0, self.rows, (~greedy[:, 0]).float()))
+        self.sums.append(nothing.index_add(0, self.row_of, log_probability[self.read_at]))
+        self.misses.append(nothing.index_add(0, self.row_of, (~greedy[self.read_at]).float()))
 
     def reading(self) -> Reading:
         scores = torch.stack(self.sums)[..., None].cpu().numpy()

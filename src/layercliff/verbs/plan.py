@@ -95,7 +95,7 @@ def plan(
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
         questions += len(drawn) - len(encoded.left_out)
         rows += encoded.rows
-        planned += batches.plan(encoded.rows, budget, share=True)
+        planned += batches.plan(encoded.rows, budget, share="branches")
         head_rows += _head_rows(encoded, form, len(blocks), text_config(config).vocab_size, option_mass)
 
     parameters = sum(p.numel() for p in network.parameters())
