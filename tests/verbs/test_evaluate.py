@@ -1,5 +1,6 @@
 """The verb eval on tiny models: every option's log-likelihood the slow way, files, resume, refusals, pairs."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -124,3 +125,24 @@ def test_two_models_on_the_same_questions(tiny: Model, colours: Task) -> None:
     other = Task("numbers", colours.questions, "made up", "none", "cloze")
     with pytest.raises(RunError, match="has no colours"):
         pruned.against(layercliff.evaluate(tiny, other))
+
+
+def test_the_harnesss_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """As lm-evaluation-harness 0.4.13 writes them: what its readers take from them is there and is ours."""
+    found = layercliff.evaluate(tiny, colours, limit=5, out=tmp_path / "run")
+    folder = tmp_path / "run" / "evaluate" / "lm_eval" / "tiny"
+    (results,) = (json.loads(path.read_text()) for path in folder.glob("results_*.json"))
+    assert results["results"]["colours"]["acc,none"] == found.scores["colours"]["acc"].value
+    assert results["results"]["colours"]["acc_norm_stderr,none"] == found.scores["colours"]["acc_norm"].stderr
+    assert results["n-samples"]["colours"] == {"original": 12, "effective": 5}
+    (path,) = folder.glob("samples_colours_*.jsonl")
+    samples = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [sample["doc"]["id"] for sample in samples] == [f"q{i}" for i in range(5)]
+    for sample, question in zip(samples, colours.questions, strict=False):
+        rows = found.options.filter(id=question.id)
+        assert [float(value) for value, _ in sample["filtered_resps"]] == rows["log_likelihood"].to_list()
+        assert sample["resps"] == [[response] for response in sample["filtered_resps"]]
+        assert sample["target"] == str(question.gold)
+        assert sample["arguments"]["gen_args_1"]["arg_1"] == f" {question.options[1]}"
+        assert sample["acc"] == found.questions.filter(id=question.id)["acc"][0]
+        assert sample["prompt_hash"] == hashlib.sha256(rows["context"][0].encode()).hexdigest()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 from layercliff.readout.read import Reading
 from layercliff.results import evaluated as results
+from layercliff.results import harness_files
 from layercliff.results.evaluated import Evaluated
 from layercliff.store import Journal, RunDirectory
 from layercliff.tasks.question import Task
@@ -75,7 +77,9 @@ def evaluate(
         tables = [_options(*read) for read in reading.readings(asked, loaded.batch_tokens(batch_tokens))]
         cost = {
             "device": str(loaded.device),
+            "questions": {task.name: len(task.questions) for task in setting.tasks},
             **reading.cost(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
@@ -83,6 +87,7 @@ def evaluate(
         about = {part.task.name: part.about for part in asked}
         evaluated = Evaluated(setting.subject, pl.concat(tables), about, cost)
         if run is not None and journal is not None:
+            harness_files.write(run, evaluated)
             results.write(run, evaluated)
             journal.remove()
     return evaluated
