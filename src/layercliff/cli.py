@@ -22,6 +22,7 @@ from layercliff.options import (
     ModelOption,
     NormaliseOption,
     OutOption,
+    ResumeOption,
     SeedOption,
     ShotsOption,
     SkipOption,
@@ -73,6 +74,7 @@ def trace(
     batch_tokens: BatchOption = None,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
@@ -102,6 +104,7 @@ def trace(
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
             out=out,
+            resume=resume,
             report=report,
             note=note,
         )
