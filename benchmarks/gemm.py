@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from layercliff.models.model import Model
+from layercliff.pruning.sweep import most_passes
 from layercliff.readout.asked import Asked
 
 Shape = tuple[int, int, int]  # rows, inputs, outputs
@@ -27,8 +28,7 @@ def gemm_seconds(model: Model, part: Asked, budget: int) -> float:
 def _shapes(model: Model, part: Asked, budget: int) -> Counter[Shape]:
     """How often each shape is multiplied in a step."""
     found: Counter[Shape] = Counter()
-    dense = tuple(range(model.n_layers))
-    passes = len(dense) * (len(dense) - 1) // 2 + len(dense) - 1
+    passes = most_passes(model.n_layers)
     for batch in part.batches(budget, model.anatomy.shares):
         one: Counter[Shape] = Counter()
 

@@ -16,6 +16,11 @@ from layercliff.models.passage import Passage, Stream
 WHOLE = -1  # the stream of the model with all kept blocks, among streams named by the block they are without
 
 
+def most_passes(n_kept: int) -> int:
+    """Block passes of a batch when all candidates among `n_kept` blocks are scored and nothing is known yet."""
+    return n_kept * (n_kept - 1) // 2 + n_kept - 1
+
+
 class Sweep:
     """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
 
