@@ -19,9 +19,13 @@ from layercliff.options import (
     FormatOption,
     LimitOption,
     MassOption,
+    MemoryOption,
     ModelOption,
     NormaliseOption,
     OutOption,
+    RatioOption,
+    RemoveOption,
+    ResumeOption,
     SeedOption,
     ShotsOption,
     SkipOption,
@@ -73,6 +77,7 @@ def trace(
     batch_tokens: BatchOption = None,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
@@ -102,6 +107,7 @@ def trace(
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
             out=out,
+            resume=resume,
             report=report,
             note=note,
         )
@@ -122,11 +128,14 @@ def plan(
     chat: ChatOption = False,
     option_mass: MassOption = "last",
     batch_tokens: BatchOption = None,
+    remove: RemoveOption = None,
+    to_ratio: RatioOption = None,
+    memory_gb: MemoryOption = 4.0,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Say what a trace will take before any weight is loaded: questions, tokens, block passes, memory, time."""
+    """Say what a trace and a path will take before any weight is loaded: questions, tokens, block passes, memory, time."""
     use_cache(cache_dir)
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
@@ -148,6 +157,9 @@ def plan(
         chat=chat,
         option_mass=option_mass,
         batch_tokens=batch_tokens,
+        remove=remove,
+        to_ratio=to_ratio,
+        memory_bytes=int(memory_gb * 2**30),
         trust_remote_code=trust_remote_code,
         skip_bad_rows=skip_bad_rows,
     )

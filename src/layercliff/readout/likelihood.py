@@ -62,10 +62,10 @@ def _last_states(passage: Passage, n_layers: int, kept: Sequence[int]) -> Iterat
     """The last depth of the dense model, then of the pruned one."""
     common = next((place for place, index in enumerate(kept) if place != index), len(kept))
     stream = passage.embedded
-    for index in range(common):
-        stream = passage.block(index, stream)
+    for run in passage.through(range(common)):
+        stream = run(stream)
     for rest in (range(common, n_layers), kept[common:]):
         branch = stream
-        for index in rest:
-            branch = passage.block(index, branch)
+        for run in passage.through(rest):
+            branch = run(branch)
         yield branch.levels[-1]

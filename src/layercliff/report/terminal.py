@@ -184,6 +184,11 @@ def show_plan(plan: "Plan") -> None:
             "time",
             f"about {_duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
         ),
+        (
+            f"a path, {plan.path.removed} removed",
+            f"at most {plan.path.selection_block_passes:,} block passes to choose and {plan.path.report_block_passes:,} to measure, "
+            f"{plan.path.multiplications / 1e12:,.2f} T multiplications, {_duration(plan.path_seconds)}",
+        ),
     ]
     table(("", ""), rows)
 

@@ -62,6 +62,7 @@ def prune(
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
     out: str | Path | None = None,
+    resume: bool = True,
     report: Report = silent,
     note: Note = mute,
 ) -> Pruned:
@@ -79,7 +80,7 @@ def prune(
     recommended step beside the dense model's. The other arguments are those of `layercliff.trace`.
 
     With `out`, results lie in ``DIR/prune/<score>/``; an interrupted path goes on where it stopped, a finished one is read, and a
-    longer one begins with the steps of a shorter one.
+    longer one begins with the steps of a shorter one. Without `resume`, what the directory holds of this path is removed first.
 
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
@@ -105,6 +106,8 @@ def prune(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
+            for name in () if resume else (score, "journal.sqlite"):
+                run.forget(f"{results.FOLDER}/{name}")
             if (kept := results.read(run, score)) is not None and kept.cost.get("wanted") == wanted:
                 note(f"{run.path} holds this path already; it is read, not computed again.")
                 page.write(run)

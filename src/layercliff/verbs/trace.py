@@ -42,6 +42,7 @@ def trace(
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
     out: str | Path | None = None,
+    resume: bool = True,
     report: Report = silent,
     note: Note = mute,
 ) -> Traced:
@@ -54,7 +55,8 @@ def trace(
     stored in. `option_mass` says at which depths the options' share of the whole vocabulary is computed: it multiplies
     the whole head.
 
-    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is read.
+    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is read; without `resume`,
+    both are removed first.
 
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
@@ -69,6 +71,8 @@ def trace(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
+            if not resume:
+                run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None and kept.cost["option_mass"] == option_mass:
                 note(f"{run.path} holds this trace already; it is read, not computed again.")
                 page.write(run)
