@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
+    from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
     from layercliff.verbs.assess import assess as assess
@@ -43,6 +44,7 @@ _PUBLIC = {
     "assess": "verbs.assess",
     "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
+    "Lettering": "tasks.question",
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "verbs.plan",

@@ -16,6 +16,9 @@ Normalisation = Literal["char", "token", "byte", "sum"]
 Order = Literal["shuffled", "file"]
 """Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file, as lm-evaluation-harness does."""
 
+Sampler = Literal["fixed", "first_n", "per_item"]
+"""Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""
+
 OptionMass = Literal["last", "all", "none"]
 """Depths at which the options' share of the whole vocabulary's probability is computed."""
 

@@ -104,9 +104,9 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             for place, row in enumerate(batch.rows):
                 assert row.option is not None
                 found[row.option] = (float(reading.scores[-1, place, 0]), bool(reading.greedy[-1, place]))
-        for (strings, _, _), scored in zip(requests, found, strict=True):
-            if strings is not None:
-                self.cache_hook.add_partial("loglikelihood", strings, scored)
+        for request, answer in zip(requests, found, strict=True):
+            if request[0] is not None:
+                self.cache_hook.add_partial("loglikelihood", request[0], answer)
         return found
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:

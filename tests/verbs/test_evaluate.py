@@ -49,7 +49,7 @@ def test_questions_are_the_first_of_the_file(tiny: Model, colours: Task) -> None
         rows = found.options.filter(id=question.id)
         assert rows["gold"].to_list() == [o == question.gold for o in range(len(question.options))]
         prompt = ask(colours, question, "cloze")
-        assert rows["context"].to_list() == [prompt.text] * len(question.options)
+        assert rows["context"].to_list() == list(prompt.contexts)
         assert rows["characters"].to_list() == [len(option) for option in question.options]
     with pytest.raises(TaskError, match="--limit 0 leaves no question of colours"):
         layercliff.evaluate(tiny, colours, limit=0)

@@ -91,12 +91,14 @@ class Asked:
                     scores[:, row.question, : len(row.targets)] = reading.scores[:, number, : len(row.targets)]
                     mass[:, row.question] = reading.mass[:, number]
                 else:
-                    size = self._size(self.questions[row.question].options[row.option], len(row.targets))
+                    size = self._size(row, row.option)
                     scores[:, row.question, row.option] = reading.scores[:, number, 0] / size
         return scores, mass
 
-    def _size(self, option: str, tokens: int) -> int:
-        return {"sum": 1, "token": tokens, "char": len(option), "byte": len(option.encode())}[self.normalisation]
+    def _size(self, row: Row, option: int) -> int:
+        text = prompts.scored(self.task, self.questions[row.question], self.form)[option]
+        sizes = {"sum": 1, "token": len(row.targets), "char": len(text), "byte": len(text.encode())}
+        return sizes[self.normalisation]
 
     def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
         """The trace that readings of all rows make."""
@@ -126,7 +128,7 @@ def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
 def answered(task: Task, questions: Sequence[Question]) -> list[str]:
     """Each question with its right answer, as text."""
     asked = [prompts.ask(task, question, "cloze") for question in questions]
-    return [prompt.text + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
+    return [prompt.contexts[q.gold] + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
 
 
 def ask(
@@ -134,16 +136,21 @@ def ask(
     task: Task,
     form: Format,
     questions: Sequence[Question],
-    examples: Sequence[Question] = (),
+    examples: Sequence[Sequence[Question]] = (),
     *,
     normalisation: Normalisation = "char",
     chat: bool = False,
     seed: int = 0,
     whole: bool = False,
 ) -> Asked:
-    """Put questions of a task to a model, after worked examples; with `whole`, options of every format are scored as continuations. Raises `LayercliffError` when none can be asked, or see `encode`."""
+    """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every format are scored as
+    continuations. Raises `LayercliffError` when none can be asked, or see `encode`."""
     template = encode.chat_template(model.tokenizer) if chat else None
-    asked = [prompts.ask(task, question, form, examples, template) for question in questions]
+    questions = prompts.shown(task, questions, form)
+    asked = [
+        prompts.ask(task, question, form, prompts.shown(task, shots, form), template)
+        for question, shots in zip(questions, examples or ((),) * len(questions), strict=True)
+    ]
     encoded = encode.encode(asked, "cloze" if whole else form, model.tokenizer, model.max_positions)
     gone = dict(encoded.left_out)
     kept = [index for index in range(len(questions)) if index not in gone]

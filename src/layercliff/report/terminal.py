@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis
@@ -19,8 +19,16 @@ BAR = 24  # characters of a margin bar, from -1 to +1
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """Print a table on standard output."""
-    found = Table(*headings, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    """Print a table on standard output; the first column is never cut."""
+    found = Table(
+        Column(headings[0], no_wrap=True),
+        *headings[1:],
+        title=title,
+        title_justify="left",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
     for row in rows:
         found.add_row(*row)
     Console().print(found, markup=False)

@@ -11,7 +11,7 @@ import polars as pl
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
-from layercliff.choices import DType, Scored
+from layercliff.choices import DType, Sampler, Scored
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout.asked import Asked
@@ -21,6 +21,7 @@ from layercliff.results import evaluated as results
 from layercliff.results import harness_files
 from layercliff.results.evaluated import Evaluated
 from layercliff.store import Journal, RunDirectory
+from layercliff.tasks import prompts
 from layercliff.tasks.question import Task
 from layercliff.verbs.passes import Pass
 from layercliff.verbs.subject import Setting
@@ -33,6 +34,7 @@ def evaluate(
     tokenizer: PreTrainedTokenizerBase | None = None,
     format: Scored = "cloze",
     shots: int = 0,
+    sampler: Sampler = "per_item",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType | None = None,
@@ -50,7 +52,8 @@ def evaluate(
 
     `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, as lm-evaluation-harness
     does, and not those after a shuffle. `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and
-    scores their letters; every option is scored over all of its tokens under the whole vocabulary, at the last depth only.
+    scores their letters; every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
+    `shots` worked examples stand before a question: ``per_item`` and ``first_n`` are lm-evaluation-harness's.
 
     With `out`, finished batches survive a crash and finished results are read instead of computed.
 
@@ -58,7 +61,7 @@ def evaluate(
     """
     begin = time.perf_counter()
     setting = Setting.of(
-        model, tasks, tokenizer=tokenizer, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
+        model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
         normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file",
     )  # fmt: skip
     with ExitStack() as stack:
@@ -100,7 +103,7 @@ def _options(part: Asked, readings: Iterable[tuple[Batch, Reading]]) -> pl.DataF
         for number, row in enumerate(batch.rows):
             assert row.option is not None
             question, prompt = part.questions[row.question], part.prompts[row.question]
-            text = prompt.continuations[row.option].removeprefix(" ")
+            text = prompts.scored(part.task, question, part.form)[row.option]
             rows.append(
                 {
                     "task": part.task.name,
@@ -109,7 +112,7 @@ def _options(part: Asked, readings: Iterable[tuple[Batch, Reading]]) -> pl.DataF
                     "group": question.group,
                     "option": row.option,
                     "gold": row.option == question.gold,
-                    "context": prompt.text,
+                    "context": prompt.contexts[row.option],
                     "continuation": prompt.continuations[row.option],
                     "log_likelihood": float(reading.scores[-1, number, 0]),
                     "greedy": bool(reading.greedy[-1, number]),

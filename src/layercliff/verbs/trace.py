@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
-from layercliff.choices import DType, Format, Normalisation, OptionMass
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
@@ -30,6 +30,7 @@ def trace(
     tokenizer: PreTrainedTokenizerBase | None = None,
     format: Format | None = None,
     shots: int = 0,
+    sampler: Sampler = "fixed",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType | None = None,
@@ -50,7 +51,7 @@ def trace(
 
     `model` is a packaged short name, a directory, a ``.gguf`` file, a hub id, or a loaded network (with its `tokenizer`).
     `task` is a name, several joined by commas, a file of questions, or `Task` objects. `format` is ``letter``, ``cloze`` or
-    ``first_token`` (default: each task's own), `shots` the number of worked examples, `limit` cuts each task after a shuffle by
+    ``first_token`` (default: each task's own), `shots` the number of worked examples, which `sampler` chooses, `limit` cuts each task after a shuffle by
     `seed`. `dtype` (default float32, or a loaded network's own) is what blocks compute in, `weights_dtype` what weights are
     stored in. `option_mass` says at which depths the options' share of the whole vocabulary is computed: it multiplies
     the whole head.
@@ -62,8 +63,8 @@ def trace(
     """
     begin = time.perf_counter()
     setting = Setting.of(
-        model, task, tokenizer=tokenizer, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
-        normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
+        model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
+        weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
     )  # fmt: skip
     with ExitStack() as stack:
         run = journal = None
