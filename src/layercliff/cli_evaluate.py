@@ -35,7 +35,9 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="Another model's finished evaluation of the same questions: say what differs.")
     ] = None,
-    format: Annotated[Scored, typer.Option("--format", "-f", help="cloze or letter.")] = "cloze",
+    format: Annotated[
+        Scored | None, typer.Option("--format", "-f", help="cloze or letter; each task has a default.")
+    ] = None,
     shots: ShotsOption = 0,
     sampler: SamplerOption = "per_item",
     limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many questions of each task.")] = None,

@@ -32,7 +32,7 @@ def evaluate(
     tasks: str | Task | Sequence[Task],
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    format: Scored = "cloze",
+    format: Scored | None = None,
     shots: int = 0,
     sampler: Sampler = "per_item",
     limit: int | None = None,
@@ -52,7 +52,7 @@ def evaluate(
 
     `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, as lm-evaluation-harness
     does, and not those after a shuffle. `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and
-    scores their letters; every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
+    scores their letters (default: each task's own, ``cloze`` where that is ``first_token``); every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
     `shots` worked examples stand before a question: ``per_item`` and ``first_n`` are lm-evaluation-harness's.
 
     With `out`, finished batches survive a crash and finished results are read instead of computed.
@@ -62,7 +62,7 @@ def evaluate(
     begin = time.perf_counter()
     setting = Setting.of(
         model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
-        normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file",
+        normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file", whole=True,
     )  # fmt: skip
     with ExitStack() as stack:
         run = journal = None
@@ -75,7 +75,7 @@ def evaluate(
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
         loaded = setting.load(device, trust_remote_code, report)
-        asked = setting.ask(loaded, whole=True)
+        asked = setting.ask(loaded)
         reading = Pass(loaded, setting.subject, journal, report, note, last_only=True)
         tables = [_options(*read) for read in reading.readings(asked, loaded.batch_tokens(batch_tokens))]
         cost = {
