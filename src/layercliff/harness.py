@@ -4,6 +4,7 @@
 with this model known to it. lm_eval is needed for this module alone.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,7 +96,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             LogitLens(self.model.anatomy.unembedding),
             "cloze",
             "none",
-            utils.eval_logger.warning,
+            logging.getLogger(__name__).warning,
             last_only=True,
         )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
