@@ -82,7 +82,7 @@ def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing") -> tuple[
     sequences = longest = last = 0
     for length, unit in sorted(_units(rows, lead, branching), key=lambda found: (-found[0], _order(found[1][0]))):
         fits = lead + (sequences + 1) * max(longest, length) <= budget and (sequences + 1) * lead <= SEEN * budget
-        enough = length != last and lead + sequences * longest >= ENOUGH * budget
+        enough = length != last and sequences * longest >= ENOUGH * budget
         if pending and (enough or not fits):
             batches.append(Batch(tuple(pending), lead, branching))
             pending, sequences, longest = [], 0, 0

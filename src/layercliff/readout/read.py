@@ -12,9 +12,14 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
+from layercliff.models.passage import Leads
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
+
+LEAD_BYTES = (
+    2**30
+)  # of states, keys and values of what all batches of a task begin with; kept from one batch to the next
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Reader:
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.last_only = last_only
+        self._leads = Leads(LEAD_BYTES)
+        self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
@@ -86,7 +93,11 @@ class Reader:
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
-        passage = self.model.anatomy.enter(batch.levels(self.model.device))
+        lead = batch.rows[0].tokens[: batch.lead]
+        if lead != self._lead:
+            self._leads.clear()
+            self._lead = lead
+        passage = self.model.anatomy.enter(batch.levels(self.model.device), self._leads)
         with self.model.anatomy.computing():
             states = passage.depths(kept)
             return self.read_states(batch, deque(states, maxlen=1) if self.last_only else states)

@@ -29,7 +29,7 @@ class Pass:
     ) -> None:
         self.model, self.subject, self.journal, self.report, self.note = model, subject, journal, report, note
         self.option_mass, self.last_only = option_mass, last_only
-        self.total = self.done = self.tokens = self.batches = 0
+        self.total = self.done = self.led = self.tokens = self.batches = 0
 
     def readings(self, parts: Sequence[Asked], budget: int) -> Iterator[tuple[Asked, Iterator[tuple[Batch, Reading]]]]:
         """Every task with the readings of its batches of at most `budget` tokens, each to be used before the next is taken."""
@@ -49,17 +49,19 @@ class Pass:
             if self.journal and not kept:
                 self.journal.put(name, reading.arrays())
             self.done += batch.padded_tokens
+            self.led += batch.lead if batch is not batches[0] else 0
             self.tokens += sum(len(row.tokens) for row in batch.rows)
             self.batches += 1
             self.report(f"reading the model {where}", self.done, self.total)
             yield batch, reading
 
     def cost(self) -> dict[str, int]:
-        """What was run: tokens of the rows, tokens that passed the blocks, batches, and blocks times batches."""
+        """What was run: tokens of the rows, tokens that passed the blocks (what all batches of a task begin with counts once), batches, and
+        blocks times batches."""
         passes = self.batches * self.model.n_layers
         return {
             "tokens": self.tokens,
-            "padded_tokens": self.done,
+            "padded_tokens": self.done - self.led,
             "batches": self.batches,
             "block_passes": passes,
         }
