@@ -2,20 +2,23 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 COORDINATES = 2  # of the diffusion map
+
+Pairs = Float[np.ndarray, " pair"]
+"""A kernel's values for every pair of different points."""
 
 
 def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coordinate"]:
     """The leading coordinates of a diffusion map (Coifman & Lafon 2006): kernel exp(-sqrt(distance / scale)), density normalised with alpha = 1/2, as MKA
     has it; the scale is the median distance. States that are all the same have no coordinates but 0."""
-    distance = cdist(states.astype(np.float64), states.astype(np.float64))
-    scale = float(np.median(distance))
+    distances = pdist(states.astype(np.float64))
+    scale = float(np.median(distances))
     if scale == 0:
         return np.zeros((len(states), COORDINATES))
-    kernel = np.exp(-np.sqrt(distance / scale))
+    kernel = np.exp(-np.sqrt(squareform(distances) / scale))
     density = kernel.sum(0)
     kernel = kernel / np.sqrt(np.outer(density, density))
     degree = np.sqrt(kernel.sum(0))
@@ -23,22 +26,21 @@ def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coor
     return np.asarray(vectors[:, -2 : -2 - COORDINATES : -1] / vectors[:, -1:])
 
 
-def gram(coordinates: Float[np.ndarray, "n coordinate"]) -> Float[np.ndarray, "n n"]:
-    """A Gaussian kernel of the coordinates' ranks, of trace 1; its width is Silverman's for as many points."""
+def closeness(coordinates: Float[np.ndarray, "n coordinate"]) -> Pairs:
+    """A Gaussian kernel of the coordinates' ranks, as wide as Silverman's rule has it for as many points."""
     n, d = coordinates.shape
-    ranks = rankdata(coordinates, axis=0) / n
-    width = np.sqrt(1 / 12) * (4 / (d + 2) / n) ** (1 / (d + 4))  # a uniform variable's deviation
-    return np.asarray(np.exp(-cdist(ranks, ranks, "sqeuclidean") / (2 * width**2)) / n)
+    width = np.sqrt(1 / 12) * (4 / (d + 2) / n) ** (1 / (d + 4))  # the first factor: a uniform variable's deviation
+    return np.asarray(np.exp(-pdist(rankdata(coordinates, axis=0) / n, "sqeuclidean") / (2 * width**2)))
 
 
-def shared_information(first: Float[np.ndarray, "n n"], second: Float[np.ndarray, "n n"]) -> float:
-    """I(first; second) / sqrt(H(first) H(second)), in [0, 1], of two kernels of trace 1 over the same n points: MKA's normalised pairwise
-    information bottleneck. Entropies are those of matrices, of order 2 (Sanchez Giraldo, Rao & Principe 2015): H(A) = -log tr(A A), jointly of
-    the product entry by entry. Without entropy it is 0."""
-    one, other = _entropy(first), _entropy(second)
-    joint = _entropy(first * second * len(first))
-    return float((one + other - joint) / np.sqrt(one * other)) if one > 0 and other > 0 else 0.0
+def shared_information(first: Pairs, second: Pairs) -> float:
+    """I(first; second) over the mean of I(first; first) and I(second; second), in [0, 1]: MKA's normalised pairwise information bottleneck, where
+    entropies stand for the latter: a variable's entropy is what it says of itself. I(X; Y) = H(X) + H(Y) - H(X, Y) with Rényi's quadratic entropy,
+    minus the log of the mean kernel value over pairs of different points (Principe 2010), jointly of the product. What is the same shares 1, what is
+    unrelated 0 (but for chance), what says nothing of itself 0."""
+    own = (_information(first, first) + _information(second, second)) / 2
+    return max(0.0, _information(first, second) / own) if own > 1e-12 else 0.0
 
 
-def _entropy(matrix: Float[np.ndarray, "n n"]) -> float:
-    return max(0.0, -float(np.log((matrix**2).sum())))
+def _information(first: Pairs, second: Pairs) -> float:
+    return float(np.log((first * second).mean()) - np.log(first.mean()) - np.log(second.mean()))

@@ -1,7 +1,7 @@
 """Merged blocks as weights: for a while, or for good. The modules stay the dense ones; what their parameters hold is exchanged."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -29,7 +29,7 @@ def make(network: PreTrainedModel, blends: Blends) -> Made:
     found: dict[nn.Parameter, Tensor] = {}
     for place, blend in blends.items():
         check_alike(blocks, [place, *sorted(blend.sources)])
-        with torch.no_grad():
+        with torch.inference_mode(next(blocks[place].parameters()).is_inference()), torch.no_grad():
             found |= _made(network, blocks, place, blend)
     return found
 
@@ -37,17 +37,22 @@ def make(network: PreTrainedModel, blends: Blends) -> Made:
 def apply(made: Made) -> None:
     """Exchange weights for good."""
     for parameter, data in made.items():
-        parameter.data = data
+        with torch.inference_mode(parameter.is_inference()):  # else it would have no gradients ever after
+            parameter.data = data
 
 
 @contextmanager
 def wearing(made: Made) -> Iterator[None]:
     """Exchange weights while this lasts; afterwards the very same tensors are back, whatever happened."""
-    with ExitStack() as back:
-        for parameter in made:
-            back.callback(setattr, parameter, "data", parameter.data)
+    held = {}
+    for parameter in made:
+        with torch.inference_mode(parameter.is_inference()):
+            held[parameter] = parameter.data
+    try:
         apply(made)
         yield
+    finally:
+        apply(held)
 
 
 @contextmanager

@@ -62,5 +62,5 @@ class MKA:
             raise RunError(
                 f"MKA compares the geometry of at least {FEWEST} questions, and {questions} are selected on: ask more."
             )
-        grams = [manifold.gram(manifold.diffusion_map(np.concatenate(output))) for output in outputs]
-        return {m: manifold.shared_information(grams[m - 1], grams[m]) for m in range(1, n_layers)}
+        kernels = [manifold.closeness(manifold.diffusion_map(np.concatenate(output))) for output in outputs]
+        return {m: manifold.shared_information(kernels[m - 1], kernels[m]) for m in range(1, n_layers)}
