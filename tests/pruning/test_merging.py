@@ -85,6 +85,14 @@ def test_laco_scans_down_and_begins_again(colours: Task, monkeypatch: pytest.Mon
     assert set(steps[-1].blends) == {0}
 
 
+def test_laco_begins_again_after_the_first_block(colours: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(laco, "THRESHOLD", 1 - 1e-9)
+    steps = walked(LaCo(brief(silenced(network(), 0, 1, 2), colours)), L)
+    assert [step.removed for step in steps[:2]] == [(1,), (2,)]
+    assert len(steps[2].scores) == L - 2 - 2  # every run of three of what is left, none of which changes nothing
+    assert len(steps) == L - 1
+
+
 def test_laco_cosines_against_transformers(colours: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """All merges tried, each model made by hand, each prompt alone."""
     monkeypatch.setattr(laco, "THRESHOLD", 2.0)

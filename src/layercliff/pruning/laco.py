@@ -75,17 +75,15 @@ class LaCo:
             self.threshold, gone = max((score, block) for block, score in scores.items())
             first = before.kept.index(gone) - 1
             found = before.kept[first : first + run]
-        self._from = before.kept.index(found[0]) - INTERVAL
+        self._from = max(before.kept.index(found[0]) - INTERVAL, -1)
         return _made(before, found, scores)
 
     @torch.inference_mode()
     def _states(self, before: Step) -> list[list[Stream]]:
         """Per batch of prompts, the states before each kept block."""
+        prompts = self._prompts  # of the dense model
         with wearing(make(self.brief.model.network, before.blends)), self.brief.model.anatomy.computing():
-            return [
-                [prompts.passage.embedded, *self._run_through(prompts, before.kept, prompts.passage.embedded)]
-                for prompts in self._prompts
-            ]
+            return [[p.passage.embedded, *self._run_through(p, before.kept, p.passage.embedded)] for p in prompts]
 
     @torch.inference_mode()
     def _similarity(self, before: Step, first: int, window: Sequence[int], states: Sequence[Sequence[Stream]]) -> float:

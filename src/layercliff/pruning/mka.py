@@ -19,7 +19,7 @@ class MKA:
     """Merges the two neighbours l, m with the greatest similarity S_lm into S_lm theta_l + (1 - S_lm) theta_m. S_lm is the information that the diffusion
     maps of the two blocks' outputs share, normalised (`layercliff.metrics.manifold`).
 
-    Ours: an output is the deciding token's state; similarities are those of neighbours in the dense model, a merged block's on either side those of its
+    The published code merges the last two blocks again and again. Ours: an output is the deciding token's state; similarities are those of neighbours in the dense model, a merged block's on either side those of its
     first and last block. Of equal ones the later go.
     """
 
