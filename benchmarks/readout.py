@@ -93,7 +93,7 @@ def workload(name: str, task_name: str, form: str, limit: int | None, seed: int 
     located = sources.locate(name)
     (task,) = registry.load(task_name, seed)
     questions, examples = splits.draw(task, seed, limit)
-    asked = tuple(prompts.ask(task, question, form, examples) for question in questions)
+    asked = tuple(prompts.ask(task, question, form, shots) for question, shots in zip(questions, examples, strict=True))
     encoded = encode.encode(asked, form, AutoTokenizer.from_pretrained(located.location))
     batches = planning.plan(encoded.rows, DEFAULT_BATCH_TOKENS["cpu"])
     if not batches:

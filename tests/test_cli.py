@@ -56,8 +56,10 @@ def test_lists() -> None:
     for name in ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "Apache-2.0", "238 MB"):
         assert name in models
     tasks = run("tasks").stdout
-    for name in ("capitals", "cities", "arc_easy", "arc_challenge"):
+    for name in ("capitals", "cities", "arc_easy", "arc_challenge", "hellaswag", "commonsense_qa", "mmlu", "14042"):
         assert name in tasks
+    assert "anatomy" not in tasks
+    assert len(run("tasks", "--subjects").stdout.splitlines()) == 57
 
 
 def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
         (("trace", "-m", "MODEL", "-t", "TASK", "--device", "cuda:9", "-o", "run"), "'cuda:9' is not available"),
         (("trace", "-m", "MODEL", "-t", "TASK", "-o", "TASK"), "is a file"),
         (("figures", "nowhere"), "is no run directory"),
-        (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "fewer than --shots 99"),
+        (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "99 are needed: use fewer --shots"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_sentence(files: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

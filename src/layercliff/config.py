@@ -4,17 +4,18 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from layercliff.choices import DType, Format, Normalisation
+from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):
-    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples."""
+    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples, `asked_for` what it was named with."""
 
     name: str
     format: Format
     source: str
     split: str
     digest: str
+    asked_for: str = ""
 
 
 class Subject(BaseModel, frozen=True, extra="forbid"):
@@ -28,12 +29,14 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
     revision: str
     tasks: tuple[TaskSubject, ...]
     shots: int
+    sampler: Sampler = "fixed"
     limit: int | None
     seed: int
     dtype: DType
     weights_dtype: DType
     normalisation: Normalisation
     chat: bool
+    order: Order = "shuffled"
 
     def differences(self, other: "Subject") -> list[str]:
         """What differs between two subjects, as ``field is A there and B here`` phrases."""

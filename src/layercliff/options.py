@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from layercliff.choices import DType, Format, Normalisation, OptionMass, Score
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler, Score
 
 ModelOption = Annotated[
     str,
@@ -19,6 +19,7 @@ TaskOption = Annotated[
     str,
     typer.Option(
         "--task",
+        "--tasks",
         "-t",
         help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
     ),
@@ -27,6 +28,10 @@ FormatOption = Annotated[
     Format | None, typer.Option("--format", "-f", help="letter, cloze or first_token; each task has a default.")
 ]
 ShotsOption = Annotated[int, typer.Option(min=0, help="Worked examples before each question.")]
+SamplerOption = Annotated[
+    Sampler,
+    typer.Option(help="fixed: the same examples for all questions; first_n, per_item: as lm-evaluation-harness draws."),
+]
 LimitOption = Annotated[
     int | None, typer.Option(help="Ask at most so many questions of each task, after a shuffle by the seed.")
 ]

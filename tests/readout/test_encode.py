@@ -13,7 +13,7 @@ PLAIN = families.tokenizer()
 
 
 def test_letters_are_the_tokens_that_follow_the_prompt() -> None:
-    (row,) = encode([Prompt("Answer:", (" A", " B"))], "letter", PLAIN).rows
+    (row,) = encode([Prompt(("Answer:",) * 2, (" A", " B"))], "letter", PLAIN).rows
     assert row.option is None
     assert list(row.tokens) == PLAIN("Answer:").input_ids
     assert PLAIN.decode(row.targets) == " A B"
@@ -21,15 +21,15 @@ def test_letters_are_the_tokens_that_follow_the_prompt() -> None:
 
 def test_begin_token_is_there_once() -> None:
     tokenizer = families.tokenizer(begin=True)
-    (row,) = encode([Prompt("Answer:", (" A", " B"))], "letter", tokenizer).rows
+    (row,) = encode([Prompt(("Answer:",) * 2, (" A", " B"))], "letter", tokenizer).rows
     assert row.tokens[0] == 0
     assert 0 not in row.tokens[1:] + row.targets
-    (templated,) = encode([Prompt("<s>Answer:", ("A", "B"), templated=True)], "letter", tokenizer).rows
+    (templated,) = encode([Prompt(("<s>Answer:",) * 2, ("A", "B"), templated=True)], "letter", tokenizer).rows
     assert templated.tokens.count(0) == 1
 
 
 def test_cloze_reads_the_positions_before_each_token() -> None:
-    rows = encode([Prompt("The city is", (" in France", " Paris"))], "cloze", PLAIN).rows
+    rows = encode([Prompt(("The city is",) * 2, (" in France", " Paris"))], "cloze", PLAIN).rows
     for row, text in zip(rows, (" in France", " Paris"), strict=True):
         whole = PLAIN(f"The city is{text}").input_ids
         assert list(row.tokens) == whole[:-1]
@@ -47,13 +47,13 @@ def merging() -> PreTrainedTokenizerFast:
 
 def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens() -> None:
     """As lm-evaluation-harness does: the whole text's tokens from the length of the context's on, at least one."""
-    rows = encode([Prompt("xa", ("bc", "c"))], "cloze", merging()).rows
+    rows = encode([Prompt(("xa",) * 2, ("bc", "c"))], "cloze", merging()).rows
     assert (rows[0].tokens, rows[0].targets) == ((5, 3), (4,))
     assert (rows[1].tokens, rows[1].targets) == ((5, 1), (4,))
 
 
 def test_a_context_that_is_no_prefix_is_left_out_of_first_token_and_refused_in_letter() -> None:
-    prompts = [Prompt("xa", ("bc", "c"))]
+    prompts = [Prompt(("xa",) * 2, ("bc", "c"))]
     assert encode(prompts, "first_token", merging()).left_out == (
         (0, "the prompt's tokens change with what follows them"),
     )
@@ -62,7 +62,7 @@ def test_a_context_that_is_no_prefix_is_left_out_of_first_token_and_refused_in_l
 
 
 def test_options_that_share_their_first_token_are_left_out_and_counted() -> None:
-    prompts = [Prompt("x", ("ca", "cb")), Prompt("x", ("a", "b"))]
+    prompts = [Prompt(("x",) * 2, ("ca", "cb")), Prompt(("x",) * 2, ("a", "b"))]
     encoded = encode(prompts, "first_token", merging())
     assert encoded.left_out == ((0, "two options share their first token"),)
     assert [row.question for row in encoded.rows] == [1]
@@ -76,12 +76,12 @@ def test_letters_that_share_a_token_name_the_tokenizer() -> None:
     with pytest.raises(
         TaskError, match=r"PreTrainedTokenizerFast|TokenizersBackend.*whispers.* letters B and C the same token 1"
     ):
-        encode([Prompt("Answer", (" A", " B", " C"))], "letter", tokenizer)
+        encode([Prompt(("Answer",) * 3, (" A", " B", " C"))], "letter", tokenizer)
 
 
 def test_too_long_prompts_are_refused() -> None:
     with pytest.raises(TaskError, match=r"tokens and the model reads at most 4: use fewer --shots"):
-        encode([Prompt("The capital of France is", (" A", " B"))], "letter", PLAIN, max_positions=4)
+        encode([Prompt(("The capital of France is",) * 2, (" A", " B"))], "letter", PLAIN, max_positions=4)
 
 
 def test_no_chat_template() -> None:
@@ -93,3 +93,16 @@ def test_chat_template_ends_where_the_answer_begins() -> None:
     tokenizer = families.tokenizer()
     tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
     assert chat_template(tokenizer)([{"role": "user", "content": "q"}]) == "[user]q[assistant]"
+
+
+def test_spaces_that_end_a_context_belong_to_the_continuation() -> None:
+    """As in lm-evaluation-harness; the prompts of some benchmarks end so."""
+    (first, _) = encode([Prompt(("The city is ",) * 2, (" Paris", " Rome"))], "cloze", PLAIN).rows
+    assert PLAIN.decode(first.targets) == "  Paris"
+    assert list(first.tokens + first.targets[-1:]) == PLAIN("The city is  Paris").input_ids
+
+
+def test_each_continuation_follows_its_own_context() -> None:
+    rows = encode([Prompt(("The city", "Paris"), (" is", " is"))], "cloze", PLAIN).rows
+    assert [PLAIN.decode([*row.tokens, row.targets[-1]]) for row in rows] == ["The city is", "Paris is"]
+    assert {PLAIN.decode(row.targets) for row in rows} == {" is"}

@@ -10,16 +10,16 @@ TASK = Task("t", (SKY, SEA), "s", "l", "cloze")
 
 def test_cloze() -> None:
     prompt = ask(TASK, SKY, "cloze")
-    assert prompt.text == "Question: What colour is the sky?\nAnswer:"
+    assert prompt.contexts == ("Question: What colour is the sky?\nAnswer:",) * 2
     assert prompt.continuations == (" red", " blue")
     assert ask(TASK, SKY, "first_token") == prompt
 
 
 def test_letter_with_a_worked_example_of_another_number_of_options() -> None:
     prompt = ask(TASK, SKY, "letter", [SEA])
-    assert prompt.text == (
+    assert set(prompt.contexts) == {
         "Question: What is {wet}?\n A. sea\n B. sand\n C. sun\nAnswer: A\n\nQuestion: What colour is the sky?\n A. red\n B. blue\nAnswer:"
-    )
+    }
     assert prompt.continuations == (" A", " B")
 
 
@@ -31,7 +31,7 @@ def test_chat() -> None:
         return "<chat>"
 
     prompt = ask(TASK, SKY, "letter", [SEA], render)
-    assert (prompt.text, prompt.continuations, prompt.templated) == ("<chat>", ("A", "B"), True)
+    assert (prompt.contexts, prompt.continuations, prompt.templated) == (("<chat>",) * 2, ("A", "B"), True)
     assert [(m["role"], m["content"][-8:]) for m in seen[0]] == [
         ("user", "\nAnswer:"),
         ("assistant", "A"),

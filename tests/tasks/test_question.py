@@ -3,7 +3,7 @@
 import pytest
 
 from layercliff.errors import TaskError
-from layercliff.tasks.question import Question, Task
+from layercliff.tasks.question import Lettering, Question, Task
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,6 @@ from layercliff.tasks.question import Question, Task
         ("q", ("a",), 0, "1 options, but 2 to 26"),
         ("q", tuple(map(str, range(27))), 0, "27 options"),
         ("q", ("a", "  "), 0, "option B is empty"),
-        ("q", ("a", "b", "a"), 1, "the option 'a' stands there twice"),
         ("q", ("a", "b"), 2, "the gold option 2 is not among the 2 options"),
         ("q", ("a", "b"), -1, "the gold option -1 is not among"),
     ],
@@ -35,14 +34,17 @@ def test_digest_sees_everything_that_is_asked(colours: Task) -> None:
     first, *rest = colours.questions
     others = [
         replace(colours, prompt="{question}"),
+        replace(colours, letter=Lettering(option="{letter}) {option}")),
         replace(colours, questions=tuple(rest)),
         replace(colours, questions=(replace(first, gold=(first.gold + 1) % 2), *rest)),
         replace(colours, questions=tuple(rest), shots=(first,)),
     ]
-    assert len({task.digest for task in [colours, *others]}) == 5
+    assert len({task.digest for task in [colours, *others]}) == 6
     assert replace(colours, source="elsewhere").digest == colours.digest
 
 
 def test_prompt_must_hold_the_question(colours: Task) -> None:
     with pytest.raises(TaskError, match=r"lacks \{question\}"):
         Task("t", colours.questions, "s", "l", "cloze", prompt="Answer:")
+    with pytest.raises(TaskError, match=r"lacks \{options\}"):
+        Lettering("{question}")

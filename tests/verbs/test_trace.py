@@ -59,9 +59,9 @@ def test_last_depth_is_the_models_own_answer(tiny: Model, colours: Task, form: s
     found = layercliff.trace(tiny, colours, format=form, normalisation="sum")
     for i, question in enumerate(found.trace.questions):
         prompt = ask(colours, question, form)  # type: ignore[arg-type]
-        context = tiny.tokenizer(prompt.text).input_ids
-        for o, continuation in enumerate(prompt.continuations):
-            whole = tiny.tokenizer(prompt.text + continuation).input_ids
+        for o, (before, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
+            context = tiny.tokenizer(before).input_ids
+            whole = tiny.tokenizer(before + continuation).input_ids
             with torch.inference_mode():
                 logits = tiny.network(input_ids=torch.tensor([whole])).logits[0]
             if form == "cloze":

@@ -112,7 +112,7 @@ class Iterative:
         if journal and (found := journal.get(name)):
             self._sweeps.pop(batch, None)
             reading, passes, seconds = (
-                Reading(found["scores"], found["mass"]),
+                Reading.of(found),
                 int(found["passes"]),
                 float(found["seconds"]),
             )
@@ -123,7 +123,7 @@ class Iterative:
             self.passes = before
             if journal:
                 cost = {"passes": np.array(passes), "seconds": np.array(seconds)}
-                journal.put(name, {"scores": reading.scores, "mass": reading.mass, **cost})
+                journal.put(name, {**reading.arrays(), **cost})
         self.passes += passes
         self.seconds += seconds
         return reading

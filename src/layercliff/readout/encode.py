@@ -41,16 +41,22 @@ def encode(
     *first_token* leaves out questions whose options share their first token. Raises `TaskError` for letters that share a
     token or need several (naming the tokenizer), and for sequences longer than `max_positions`.
     """
-    contexts = _tokenise(tokenizer, [p.text for p in prompts], prompts)
-    texts = [p.text + c for p in prompts for c in p.continuations]
-    wholes = iter(_tokenise(tokenizer, texts, [p for p in prompts for _ in p.continuations]))
+    stripped = [dict.fromkeys(_without_end(c, form) for c in p.contexts) for p in prompts]
+    contexts = iter(_tokenise(tokenizer, [c for found in stripped for c in found], prompts))
+    texts = [context + end for p in prompts for context, end in zip(p.contexts, p.continuations, strict=True)]
+    wholes = iter(_tokenise(tokenizer, texts, prompts))
     rows: list[Row] = []
     left_out: list[tuple[int, str]] = []
-    for index, (prompt, context) in enumerate(zip(prompts, contexts, strict=True)):
+    for index, (prompt, found) in enumerate(zip(prompts, stripped, strict=True)):
+        ids = {context: next(contexts) for context in found}
         options = [next(wholes) for _ in prompt.continuations]
         if form == "cloze":
-            rows += [_continuation(index, option, context, whole) for option, whole in enumerate(options)]
+            befores = [ids[_without_end(context, form)] for context in prompt.contexts]
+            rows += [
+                _continuation(index, option, *pair) for option, pair in enumerate(zip(befores, options, strict=True))
+            ]
             continue
+        (context,) = ids.values()
         starts = [
             whole[len(context)] if whole[: len(context)] == context and len(whole) > len(context) else None
             for whole in options
@@ -64,6 +70,11 @@ def encode(
             rows.append(Row(index, None, tuple(context), tuple(t for t in starts if t is not None)))
     _check_length(rows, max_positions)
     return Encoded(tuple(rows), tuple(left_out))
+
+
+def _without_end(context: str, form: Format) -> str:
+    """In *cloze*, spaces at the end of a context belong to the continuation, as in lm-evaluation-harness."""
+    return context.rstrip() if form == "cloze" else context
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], prompts: Sequence[Prompt]) -> list[list[int]]:

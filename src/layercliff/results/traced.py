@@ -52,7 +52,8 @@ class Traced:
 
 
 def _detail(form: str, subject: Subject) -> str:
-    shots = f", {subject.shots}-shot" if subject.shots else ""
+    how = "" if subject.sampler == "fixed" else f" {subject.sampler}"
+    shots = f", {subject.shots}-shot{how}" if subject.shots else ""
     return (
         shots
         + (f", by {subject.normalisation}" if form == "cloze" else "")
@@ -115,15 +116,12 @@ def rebuilt(
 ) -> Trace:
     """A trace from its arrays, its table of questions and what was said of its tasks."""
     questions = tuple(
-        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"]) for r in table.iter_rows(named=True)
+        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject", ""))
+        for r in table.iter_rows(named=True)
     )
     mass = np.full(scores.shape[:2], np.nan, np.float32) if option_mass is None else option_mass
-    about = {name: _traced_task(entry) for name, entry in tasks.items()}
+    about = {name: TracedTask.from_dict(entry) for name, entry in tasks.items()}
     return Trace(scores, mask, gold, mass, questions, tuple(table["task"]), tuple(table["half"]), about)
-
-
-def _traced_task(entry: dict[str, Any]) -> TracedTask:
-    return TracedTask(**{**entry, "left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
 
 
 def summary(traced: Traced) -> dict[str, Any]:
@@ -238,6 +236,7 @@ def questions_table(trace: Trace) -> pl.DataFrame:
             "task": trace.task_of,
             "id": [q.id for q in trace.questions],
             "group": [q.group for q in trace.questions],
+            "subject": [q.subject for q in trace.questions],
             "half": trace.half_of,
             "text": [q.text for q in trace.questions],
             "options": [list(q.options) for q in trace.questions],

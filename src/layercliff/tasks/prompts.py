@@ -1,9 +1,12 @@
 """How a question is put to a model: the prompt and what may follow it."""
 
+import random
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from layercliff.choices import Format
+from layercliff.errors import TaskError
 from layercliff.tasks.question import LETTERS, Question, Task
 
 Chat = Callable[[list[dict[str, str]]], str]
@@ -12,9 +15,10 @@ Chat = Callable[[list[dict[str, str]]], str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`text` and the continuations it is compared on, one per option. A `templated` text carries its own special tokens."""
+    """The continuations that a question is compared on, one per option, and the context of each: the same one, unless options fill a blank.
+    `templated` contexts carry their own special tokens."""
 
-    text: str
+    contexts: tuple[str, ...]
     continuations: tuple[str, ...]
     templated: bool = False
 
@@ -25,27 +29,75 @@ def ask(
     """Put `question` in the format `form`, after worked examples, through a chat template if one is given.
 
     *letter* lists the options with letters and compares the letters; *cloze* and *first_token* do not show the options and
-    compare their texts.
+    compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in *first_token*.
     """
+    if task.blank and form == "first_token":
+        raise TaskError(
+            f"Task {task.name} cannot be asked as first_token, since its options stand before the text that is scored: use --format cloze or letter."
+        )
+    bodies, answers = _bodies(task, question, form), scored(task, question, form)
+    description = task.letter.description if form == "letter" else task.description
+    described = _fill(description, subject=question.subject)
     if chat is None:
-        worked = "".join(f"{_body(task, shot, form)} {_answers(shot, form)[shot.gold]}\n\n" for shot in shots)
-        return Prompt(worked + _body(task, question, form), tuple(f" {answer}" for answer in _answers(question, form)))
+        worked = described + "".join(f"{_solved(task, shot, form)}\n\n" for shot in shots)
+        contexts = {body: worked + body for body in bodies}
+        return Prompt(tuple(contexts[body] for body in bodies), tuple(f" {answer}" for answer in answers))
     messages = []
     for shot in shots:
         messages += [
-            {"role": "user", "content": _body(task, shot, form)},
-            {"role": "assistant", "content": _answers(shot, form)[shot.gold]},
+            {"role": "user", "content": _bodies(task, shot, form)[shot.gold]},
+            {"role": "assistant", "content": scored(task, shot, form)[shot.gold]},
         ]
-    messages.append({"role": "user", "content": _body(task, question, form)})
-    return Prompt(chat(messages), _answers(question, form), templated=True)
+    rendered: dict[str, str] = {}
+    for body in bodies:
+        turns = [*messages, {"role": "user", "content": body}]
+        turns[0] = {**turns[0], "content": described + turns[0]["content"]}
+        rendered.setdefault(body, chat(turns))
+    return Prompt(tuple(rendered[body] for body in bodies), answers, templated=True)
 
 
-def _body(task: Task, question: Question, form: Format) -> str:
-    if form != "letter":
-        return task.prompt.replace("{question}", question.text)
-    listed = "".join(f"\n {letter}. {option}" for letter, option in zip(LETTERS, question.options, strict=False))
-    return f"Question: {question.text}{listed}\nAnswer:"
+def scored(task: Task, question: Question, form: Format) -> tuple[str, ...]:
+    """What is compared for each option: its letter, its text, or what follows the blank that it fills."""
+    if form == "letter":
+        return tuple(LETTERS[: len(question.options)])
+    if task.blank:
+        return (question.text.partition(task.blank)[2].strip(),) * len(question.options)
+    return question.options
 
 
-def _answers(question: Question, form: Format) -> tuple[str, ...]:
-    return tuple(LETTERS[: len(question.options)]) if form == "letter" else question.options
+def shown(task: Task, questions: Sequence[Question], form: Format) -> tuple[Question, ...]:
+    """The questions with their options in the order that they are lettered in."""
+    if form != "letter" or not task.letter.shuffled:
+        return tuple(questions)
+    return tuple(map(_shuffled, questions))
+
+
+def _shuffled(question: Question) -> Question:
+    order = list(range(len(question.options)))
+    random.Random(question.id).shuffle(order)
+    return replace(question, options=tuple(question.options[k] for k in order), gold=order.index(question.gold))
+
+
+def _solved(task: Task, question: Question, form: Format) -> str:
+    return f"{_bodies(task, question, form)[question.gold]} {scored(task, question, form)[question.gold]}"
+
+
+def _bodies(task: Task, question: Question, form: Format) -> tuple[str, ...]:
+    """The question itself, once per option."""
+    if form == "letter":
+        lines = (
+            _fill(task.letter.option, letter=letter, option=option)
+            for letter, option in zip(LETTERS, question.options, strict=False)
+        )
+        body = _fill(task.letter.prompt, question=question.text, options="\n".join(lines))
+    elif task.blank:
+        before = question.text.partition(task.blank)[0]
+        return tuple(_fill(task.prompt, question=before + option) for option in question.options)
+    else:
+        body = _fill(task.prompt, question=question.text)
+    return (body,) * len(question.options)
+
+
+def _fill(template: str, **values: str) -> str:
+    """Put values where their names stand in braces; braces in the values themselves stay."""
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), template)

@@ -16,7 +16,7 @@ class Question:
     """A question with K = 2..26 options.
 
     `gold` is the 0-based position of the right option; questions that share a `group` are not independent: they are
-    resampled and split together. Raises `TaskError` naming the field that is wrong.
+    resampled and split together. Questions of a `subject` share their worked examples. Raises `TaskError` naming the field that is wrong.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Question:
     options: tuple[str, ...]
     gold: int
     group: str
+    subject: str = ""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -34,22 +35,42 @@ class Question:
             raise TaskError(
                 f"question {self.id}: option {LETTERS[[not o.strip() for o in self.options].index(True)]} is empty"
             )
-        twice = [option for option, count in Counter(self.options).items() if count > 1]
-        if twice:
-            raise TaskError(f"question {self.id}: the option {twice[0]!r} stands there twice")
         if not 0 <= self.gold < len(self.options):
             raise TaskError(
                 f"question {self.id}: the gold option {self.gold} is not among the {len(self.options)} options"
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """How a question is put in *letter*: `prompt` has ``{question}`` and ``{options}`` in it, `option` is the line of one option.
+
+    `shuffled`: the data have the right option always at one place, so that options are lettered in an order drawn by the question's id.
+    """
+
+    prompt: str = "Question: {question}\n{options}\nAnswer:"
+    option: str = " {letter}. {option}"
+    description: str = ""
+    shuffled: bool = False
+
+    def __post_init__(self) -> None:
+        for place in ("{question}", "{options}"):
+            if place not in self.prompt:
+                raise TaskError(f"The prompt {self.prompt!r} of a lettering lacks {place}: say where it goes.")
+
+
 @dataclass(frozen=True)
 class Task:
     """Questions of one kind.
 
-    `prompt` is the text asked in *cloze* and *first_token*, with ``{question}`` in it; `shots` is a pool of worked examples
-    disjoint from `questions` (a validation split, say); where it is empty, examples are set aside from the questions.
-    `skipped` lists rows left out on the user's word, with reasons.
+    `prompt` is the text asked in *cloze* and *first_token*, with ``{question}`` in it, and `letter` the same for *letter*. A
+    `description` stands before everything, with ``{subject}`` in it where questions have subjects. Where questions have a
+    `blank`, their options fill it: *cloze* compares how likely each makes the text after it (Trinh & Le 2018).
+
+    `shots` is a pool of worked examples disjoint from `questions` (a training split, say); where it is empty, examples are
+    taken from the questions. `spare_shot`: lm-evaluation-harness draws one example more than wanted, since the task has no
+    test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons. `asked_for` is what
+    names the task on the command line, if it was named there.
     """
 
     name: str
@@ -61,6 +82,11 @@ class Task:
     split: str = "test"
     shots: tuple[Question, ...] = ()
     skipped: tuple[str, ...] = ()
+    description: str = ""
+    letter: Lettering = Lettering()
+    blank: str = ""
+    spare_shot: bool = False
+    asked_for: str = ""
 
     def __post_init__(self) -> None:
         if "{question}" not in self.prompt:
@@ -76,11 +102,10 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of everything that is asked: questions, options, gold, groups, prompt and worked examples."""
-        found = hashlib.sha256(self.prompt.encode())
+        """A fingerprint of everything that is asked: questions, options, gold, groups, wording and worked examples."""
+        wording = (self.prompt, self.description, self.letter, self.blank)
+        found = hashlib.sha256(repr(wording).encode())
         for part in (self.questions, self.shots):
             for question in part:
-                found.update(
-                    repr((question.id, question.text, question.options, question.gold, question.group)).encode()
-                )
+                found.update(repr(question).encode())
         return found.hexdigest()[:16]

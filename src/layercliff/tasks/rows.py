@@ -11,7 +11,8 @@ Layouts understood, told apart by their fields:
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from layercliff.errors import TaskError
 from layercliff.tasks.question import LETTERS, Question
 
 Row = dict[str, Any]
+Make = Callable[[Row, str], Question]
+"""Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError` with the reason."""
 
 
 def read(path: Path) -> Iterator[tuple[int, Row | str]]:
@@ -60,8 +63,22 @@ def _csv(text: str) -> Iterator[tuple[int, Row | str]]:
         begin = reader.line_num + 1
 
 
+def question(row: Row, default_id: str) -> Question:
+    """Make one row of a user's file into a question. Raises `TaskError` with the reason."""
+    name = str(row.get("id") or default_id)
+    if "answerKey" in row:
+        found = labelled(row, default_id)
+    else:
+        options = _options(row)
+        found = Question(name, text_of(row, "question"), options, _gold(row, options), str(row.get("group") or name))
+    twice = [option for option, count in Counter(found.options).items() if count > 1]
+    if twice:
+        raise TaskError(f"question {found.id}: the option {twice[0]!r} stands there twice")
+    return found
+
+
 def questions(
-    rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool
+    rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool, make: Make = question
 ) -> tuple[tuple[Question, ...], tuple[str, ...]]:
     """Make rows into questions; ids default to the line's number.
 
@@ -75,7 +92,7 @@ def questions(
         try:
             if isinstance(row, str):
                 raise TaskError(row)
-            found = question(row, str(line))
+            found = make(row, str(line))
             if found.id in seen:
                 raise TaskError(f"the id {found.id!r} stands there twice")
             seen.add(found.id)
@@ -89,19 +106,14 @@ def questions(
     return tuple(good), tuple(bad)
 
 
-def question(row: Row, default_id: str) -> Question:
-    """Make one row into a question. Raises `TaskError` with the reason."""
+def labelled(row: Row, default_id: str) -> Question:
+    """Make a row in AI2's or Hugging Face's layout of ARC into a question. Raises `TaskError` with the reason."""
+    text, options, labels = _labelled(row)
+    key = str(row["answerKey"]).lstrip()
+    if key not in labels:
+        raise TaskError(f"the answer {key!r} is not among the labels {', '.join(labels)}")
     name = str(row.get("id") or default_id)
-    if "answerKey" in row:
-        text, options, labels = _labelled(row)
-        key = str(row["answerKey"])
-        if key not in labels:
-            raise TaskError(f"the answer {key!r} is not among the labels {', '.join(labels)}")
-        gold = labels.index(key)
-    else:
-        text, options = _field(row, "question"), _options(row)
-        gold = _gold(row, options)
-    return Question(name, text, options, gold, str(row.get("group") or name))
+    return Question(name, text, options, labels.index(key), str(row.get("group") or name))
 
 
 def _labelled(row: Row) -> tuple[str, tuple[str, ...], list[str]]:
@@ -121,7 +133,8 @@ def _labelled(row: Row) -> tuple[str, tuple[str, ...], list[str]]:
         ) from error
 
 
-def _field(row: Row, name: str) -> str:
+def text_of(row: Row, name: str) -> str:
+    """A field that must be a text. Raises `TaskError` where it is not."""
     if not isinstance(row.get(name), str):
         raise TaskError(f"the field {name!r} is missing or no text")
     return str(row[name])

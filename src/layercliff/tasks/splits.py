@@ -4,40 +4,38 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layercliff.choices import Half
+from layercliff.choices import Half, Sampler
 from layercliff.errors import TaskError
+from layercliff.tasks import shots
 from layercliff.tasks.question import Question, Task
 
 
 def draw(
-    task: Task, seed: int, limit: int | None = None, shots: int = 0
-) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
-    """Shuffle, set worked examples aside, then cut to `limit`.
+    task: Task, seed: int, limit: int | None = None, n_shots: int = 0, sampler: Sampler = "fixed"
+) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
+    """Shuffle, choose worked examples, then cut to `limit`.
 
-    **Returns** the questions to ask and the `shots` worked examples. These come from the task's own pool; where it has
-    none, they are the first of the shuffled questions, and no question of their groups is asked.
+    **Returns** the questions to ask and the `n_shots` worked examples of each (see `layercliff.tasks.shots`). *fixed* examples out of the
+    questions themselves are set aside: no question of their groups is asked.
 
     Raises `TaskError` when nothing is left, or for fewer examples than wanted.
     """
     order = np.random.default_rng([seed, 2]).permutation(len(task.questions))
     questions = [task.questions[i] for i in order]
-    examples: list[Question] = []
-    if shots:
-        if task.shots:
-            pool = [task.shots[i] for i in np.random.default_rng([seed, 3]).permutation(len(task.shots))]
-            examples = pool[:shots]
-        else:
-            examples = questions[:shots]
-            taken = {example.group for example in examples}
-            questions = [question for question in questions if question.group not in taken]
-        if len(examples) < shots:
-            raise TaskError(f"Task {task.name} has {len(examples)} worked examples, fewer than --shots {shots}.")
+    examples: dict[str, tuple[Question, ...]] = {}
+    if n_shots and sampler == "fixed":
+        by_subject = shots.fixed(task, questions, seed, n_shots)
+        taken = set() if task.shots else {shot.group for found in by_subject.values() for shot in found}
+        questions = [question for question in questions if question.group not in taken]
+        examples = {question.id: by_subject[question.subject] for question in questions}
+    elif n_shots:
+        examples = shots.of_harness(task, sampler, n_shots)
     questions = questions if limit is None else questions[: max(limit, 0)]
     if not questions:
         raise TaskError(
-            f"Task {task.name} has no question left (--limit {limit}, {shots} shots, {len(task.questions)} in all): ask at least one."
+            f"Task {task.name} has no question left (--limit {limit}, {n_shots} shots, {len(task.questions)} in all): ask at least one."
         )
-    return tuple(questions), tuple(examples)
+    return tuple(questions), tuple(examples.get(question.id, ()) for question in questions)
 
 
 def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str, Half]:

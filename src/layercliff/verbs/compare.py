@@ -20,7 +20,7 @@ from layercliff.verbs.prune import prune
 from layercliff.verbs.subject import Setting
 
 DEFAULTS = {
-    "tokenizer": None, "format": None, "shots": 0, "limit": None, "seed": 0, "dtype": None, "weights_dtype": None,
+    "tokenizer": None, "format": None, "shots": 0, "sampler": "fixed", "limit": None, "seed": 0, "dtype": None, "weights_dtype": None,
     "normalisation": "char", "chat": False, "skip_bad_rows": False,
 }  # fmt: skip
 """What a run is about, where `compare` is not told otherwise."""

@@ -98,10 +98,10 @@ def _cut(chosen: Chosen, device: str, trust: bool, report: Report) -> Model:
 def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
     """The report half of each task, asked again as it was."""
     subject = pruned.subject
-    task = ",".join(_task_source(t.name, t.source) for t in subject.tasks)
+    task = ",".join(t.asked_for or t.name for t in subject.tasks)
     setting = Setting.of(
-        model, task, tokenizer=None, format=None, shots=subject.shots, limit=subject.limit, seed=subject.seed, dtype=None, weights_dtype=None,
-        normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
+        model, task, tokenizer=None, format=None, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed, dtype=None,
+        weights_dtype=None, normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
     )  # fmt: skip
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
         if there.digest != here.digest:
@@ -109,12 +109,6 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
                 f"The questions of {there.name} ({there.source}) have changed since the path was made: predictions cannot be compared."
             )
     return tuple(part.of("report") for part in replace(setting, subject=subject).ask(model))
-
-
-def _task_source(name: str, source: str) -> str:
-    """The task's name as it was given: a file is named by its path."""
-    path = Path(source)
-    return source if path.suffix in (".jsonl", ".csv") and path.stem == name else name
 
 
 def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[Asked, ...]) -> int:

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from layercliff.choices import DType, Format, OptionMass
+from layercliff.choices import DType, Format, OptionMass, Sampler
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
@@ -65,6 +65,7 @@ def plan(
     *,
     format: Format | None = None,
     shots: int = 0,
+    sampler: Sampler = "fixed",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType = "float32",
@@ -101,17 +102,20 @@ def plan(
     n_layers, vocabulary = len(blocks), text_config(config).vocab_size
     removed = last_step(n_layers, remove, 0.5 if remove is None and to_ratio is None else to_ratio, ())
     for one in registry.load(task, seed, skip_bad_rows):
-        drawn, examples = splits.draw(one, seed, limit, shots)
+        questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
         form = format or one.default_format
-        asked = [prompts.ask(one, question, form, examples, template) for question in drawn]
+        asked = [
+            prompts.ask(one, question, form, examples, template)
+            for question, examples in zip(questions_of, examples_of, strict=True)
+        ]
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
-        questions += len(drawn) - len(encoded.left_out)
+        questions += len(questions_of) - len(encoded.left_out)
         rows += encoded.rows
-        planned += batches.plan(encoded.rows, budget, share=True)
+        planned += batches.plan(encoded.rows, budget, share="branches")
         head_rows += rows_of_head(encoded.rows, form, n_layers, vocabulary, option_mass)
         gone = {index for index, _ in encoded.left_out}
-        halves = splits.halves([question for index, question in enumerate(drawn) if index not in gone], seed)
-        names = [halves.get(question.id) for question in drawn]
+        halves = splits.halves([question for index, question in enumerate(questions_of) if index not in gone], seed)
+        names = [halves.get(question.id) for question in questions_of]
         parts.append(Part(form, encoded.rows, [names[row.question] for row in encoded.rows]))
 
     parameters = sum(p.numel() for p in network.parameters())
@@ -190,15 +194,21 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
 
 
 def _guess(asked: list[Prompt], form: Format) -> Encoded:
-    """Rows of about the right length, for want of the tokenizer."""
+    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its own."""
 
-    def fake(text: str) -> tuple[int, ...]:
-        return (0,) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+    def fake(text: str, *token: int) -> tuple[int, ...]:
+        return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
     if form != "cloze":
-        return Encoded(tuple(Row(i, None, fake(p.text), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ())
+        return Encoded(
+            tuple(Row(i, None, fake(p.contexts[0], i), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
+        )
     return Encoded(
-        tuple(Row(i, o, fake(p.text + c), fake(c)) for i, p in enumerate(asked) for o, c in enumerate(p.continuations)),
+        tuple(
+            Row(i, o, fake(before, i) + fake(after, i, o)[:-1], fake(after, i, o))
+            for i, p in enumerate(asked)
+            for o, (before, after) in enumerate(zip(p.contexts, p.continuations, strict=True))
+        ),
         (),
     )
 

@@ -41,7 +41,7 @@ def along(
     multiplications = 0.0
     for part in parts:
         chosen, measured = part.of("select"), part.of("report")
-        select, other = batches.plan(chosen, at_once, share=True), batches.plan(measured, budget, share=True)
+        select, other = batches.plan(chosen, at_once, "branches"), batches.plan(measured, budget, "branches")
         tokens, others = (sum(batch.padded_tokens for batch in planned) for planned in (select, other))
         for gone in range(removed + 1):
             n = n_layers - gone

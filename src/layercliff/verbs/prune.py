@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
-from layercliff.choices import DType, Format, Normalisation, Score
+from layercliff.choices import DType, Format, Normalisation, Sampler, Score
 from layercliff.errors import ModelError, RunError
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
@@ -50,6 +50,7 @@ def prune(
     tokenizer: PreTrainedTokenizerBase | None = None,
     format: Format | None = None,
     shots: int = 0,
+    sampler: Sampler = "fixed",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType | None = None,
@@ -90,8 +91,8 @@ def prune(
     if race is not None and not 0 < race < 1:
         raise RunError(f"The error allowed to a race, {race}, is not between 0 and 1: give a probability such as 0.05.")
     setting = Setting.of(
-        model, task, tokenizer=tokenizer, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
-        normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
+        model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
+        weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
     )  # fmt: skip
     watching = setting.beside(watch)
     passages = None if text is None else texts.load(text)

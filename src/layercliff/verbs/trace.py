@@ -1,29 +1,25 @@
 """Trace where a model decides: option scores at every depth, and what they say."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
-from layercliff.choices import DType, Format, Normalisation, OptionMass
-from layercliff.config import Subject
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
-from layercliff.readout.asked import Asked
-from layercliff.readout.batches import Batch
-from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader, Reading
 from layercliff.readout.trace import Trace
 from layercliff.report import page
 from layercliff.results import traced as results
 from layercliff.results.traced import Traced
-from layercliff.store import Journal, RunDirectory, key
+from layercliff.store import Journal, RunDirectory
 from layercliff.tasks.question import Task
+from layercliff.verbs.passes import Pass
 from layercliff.verbs.subject import Setting
 
 
@@ -34,6 +30,7 @@ def trace(
     tokenizer: PreTrainedTokenizerBase | None = None,
     format: Format | None = None,
     shots: int = 0,
+    sampler: Sampler = "fixed",
     limit: int | None = None,
     seed: int = 0,
     dtype: DType | None = None,
@@ -54,7 +51,7 @@ def trace(
 
     `model` is a packaged short name, a directory, a ``.gguf`` file, a hub id, or a loaded network (with its `tokenizer`).
     `task` is a name, several joined by commas, a file of questions, or `Task` objects. `format` is ``letter``, ``cloze`` or
-    ``first_token`` (default: each task's own), `shots` the number of worked examples, `limit` cuts each task after a shuffle by
+    ``first_token`` (default: each task's own), `shots` the number of worked examples, which `sampler` chooses, `limit` cuts each task after a shuffle by
     `seed`. `dtype` (default float32, or a loaded network's own) is what blocks compute in, `weights_dtype` what weights are
     stored in. `option_mass` says at which depths the options' share of the whole vocabulary is computed: it multiplies
     the whole head.
@@ -66,8 +63,8 @@ def trace(
     """
     begin = time.perf_counter()
     setting = Setting.of(
-        model, task, tokenizer=tokenizer, format=format, shots=shots, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
-        normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
+        model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
+        weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
     )  # fmt: skip
     with ExitStack() as stack:
         run = journal = None
@@ -83,14 +80,13 @@ def trace(
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
         loaded = setting.load(device, trust_remote_code, report)
-        reading = _Pass(loaded, setting.subject, option_mass, journal, report, note)
-        joined = reading.trace(setting.ask(loaded), loaded.batch_tokens(batch_tokens))
+        reading = Pass(loaded, setting.subject, journal, report, note, option_mass=option_mass)
+        parts = reading.readings(setting.ask(loaded), loaded.batch_tokens(batch_tokens))
+        joined = Trace.joined([part.trace(readings) for part, readings in parts])
         cost = {
             "device": str(loaded.device),
             "option_mass": option_mass,
-            "tokens": reading.tokens,
-            "batches": reading.batches,
-            "block_passes": reading.batches * loaded.n_layers,
+            **reading.cost(),
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
@@ -101,42 +97,3 @@ def trace(
             journal.remove()
             page.write(run)
     return traced
-
-
-class _Pass:
-    """The pass of all tasks' batches through the model, with a journal of finished batches."""
-
-    def __init__(
-        self,
-        model: Model,
-        subject: Subject,
-        option_mass: OptionMass,
-        journal: Journal | None,
-        report: Report,
-        note: Note,
-    ) -> None:
-        self.model, self.subject, self.option_mass = model, subject, option_mass
-        self.journal, self.report, self.note = journal, report, note
-        self.total = self.done = self.tokens = self.batches = 0
-
-    def trace(self, asked: Sequence[Asked], budget: int) -> Trace:
-        """Read every task."""
-        planned = [part.batches(budget, self.model.anatomy.shares) for part in asked]
-        self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
-        return Trace.joined(
-            [part.trace(self._read(part, batches)) for part, batches in zip(asked, planned, strict=True)]
-        )
-
-    def _read(self, part: Asked, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
-        reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, self.option_mass, self.note)
-        for batch in batches:
-            name = key(self.subject.model_dump(), part.form, self.option_mass, reader.lens.name, batch)
-            kept = self.journal.get(name) if self.journal else None
-            reading = Reading(kept["scores"], kept["mass"]) if kept else reader.read(batch)
-            if self.journal and not kept:
-                self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
-            self.done += batch.padded_tokens
-            self.tokens += sum(len(row.tokens) for row in batch.rows)
-            self.batches += 1
-            self.report("reading the model at every depth", self.done, self.total)
-            yield batch, reading

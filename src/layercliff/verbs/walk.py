@@ -73,12 +73,12 @@ class Walk:
         for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
             name = key("report", self.subject, step.kept, ordered(step.blends), part.form, batch)
             if self.journal and (found := self.journal.get(name)):
-                reading = Reading(found["scores"], found["mass"])
+                reading = Reading.of(found)
             else:
                 with wearing(made):
                     reading = reader.read(batch, step.kept)
                 if self.journal:
-                    self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
+                    self.journal.put(name, reading.arrays())
             readings.append((batch, reading))
         return part.trace(readings)
 

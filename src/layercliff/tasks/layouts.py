@@ -1,0 +1,102 @@
+"""Rows of benchmarks, in the layouts Hugging Face has them in, made into questions as lm-evaluation-harness reads them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from layercliff.errors import TaskError
+from layercliff.tasks.question import Question
+from layercliff.tasks.rows import Row, labelled, text_of
+
+BLANK = "_"
+
+
+def hellaswag(row: Row, line: str) -> Question:
+    """HellaSwag (Zellers et al. 2019): the activity, the two parts of its context, four endings. Clips and articles may be cut into several questions."""
+    context = f"{text_of(row, 'ctx_a')} {text_of(row, 'ctx_b').capitalize()}"
+    text = without_brackets(f"{text_of(row, 'activity_label')}: {context}")
+    options = tuple(without_brackets(ending) for ending in _texts(row, "endings"))
+    return Question(line, text, options, _position(row, "label", len(options)), text_of(row, "source_id"))
+
+
+def without_brackets(text: str) -> str:
+    """HellaSwag's clean-up in lm-evaluation-harness: what stands before a removed bracket is not stripped again, nor are three spaces made one."""
+    text = text.strip().replace(" [title]", ". ")
+    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+
+
+def piqa(row: Row, line: str) -> Question:
+    """PIQA (Bisk et al. 2020): a goal, two ways. Several rows may have one goal."""
+    goal = text_of(row, "goal")
+    return Question(line, goal, (text_of(row, "sol1"), text_of(row, "sol2")), _position(row, "label", 2), goal)
+
+
+def winogrande(row: Row, line: str) -> Question:
+    """WinoGrande (Sakaguchi et al. 2020): a sentence with a blank, two names for it."""
+    text = text_of(row, "sentence")
+    _, blank, after = text.partition(BLANK)
+    if not blank or not after.strip():
+        raise TaskError("the field 'sentence' has no blank '_' with text after it")
+    return Question(
+        line, text, (text_of(row, "option1"), text_of(row, "option2")), _position(row, "answer", 2, first=1), line
+    )
+
+
+def twins(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """Put neighbours with the same two options into one group: WinoGrande's sentences were written in pairs that differ in a word, and stand together."""
+    runs = groupby(questions, key=lambda question: frozenset(question.options))
+    return tuple(
+        replace(question, group=run[0].id) for run in (list(members) for _, members in runs) for question in run
+    )
+
+
+def boolq(row: Row, line: str) -> Question:
+    """BoolQ (Clark et al. 2019) as SuperGLUE has it: a passage, a question without its mark, no or yes."""
+    passage = text_of(row, "passage")
+    name = str(row.get("idx", line))
+    return Question(
+        name, f"{passage}\nQuestion: {text_of(row, 'question')}?", ("no", "yes"), _position(row, "label", 2), passage
+    )
+
+
+def openbookqa(row: Row, line: str) -> Question:
+    """OpenBookQA (Mihaylov et al. 2018), in Hugging Face's layout or AI2's: the beginning of a sentence, four ends."""
+    found = labelled({**row, "question": row.get("question_stem", row.get("question"))}, line)
+    return replace(found, group=found.text)
+
+
+def commonsense_qa(row: Row, line: str) -> Question:
+    """CommonsenseQA (Talmor et al. 2019): five options, some of which stand there twice."""
+    found = labelled(row, line)
+    return replace(found, text=found.text.strip())
+
+
+def sciq(row: Row, line: str) -> Question:
+    """SciQ (Welbl et al. 2017): a passage that supports the answer (or none), a question, the right option last."""
+    support = text_of(row, "support").lstrip()
+    options = tuple(text_of(row, name) for name in ("distractor1", "distractor2", "distractor3", "correct_answer"))
+    return Question(line, f"{support}\nQuestion: {text_of(row, 'question')}", options, 3, support or line)
+
+
+def mmlu(row: Row, line: str) -> Question:
+    """MMLU (Hendrycks et al. 2021): a question of a subject, four options."""
+    subject, options = text_of(row, "subject"), _texts(row, "choices")
+    gold = _position(row, "answer", len(options))
+    name = f"{subject}/{line}"
+    return Question(name, text_of(row, "question").strip(), options, gold, name, subject.replace("_", " "))
+
+
+def _texts(row: Row, name: str) -> tuple[str, ...]:
+    found = row.get(name)
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise TaskError(f"the field {name!r} is missing or no list of texts")
+    return tuple(found)
+
+
+def _position(row: Row, name: str, n: int, first: int = 0) -> int:
+    """The right option's place, which may be a number, its digit, or false and true."""
+    value = row.get(name)
+    if not str(int(value) if isinstance(value, bool) else value).isdecimal() or not 0 <= int(value) - first < n:  # type: ignore[arg-type]
+        raise TaskError(f"the field {name!r} is {value!r}, but {first} to {first + n - 1} are possible")
+    return int(value) - first  # type: ignore[arg-type]

