@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import families
@@ -9,6 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from tokenizers import Tokenizer, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 import layercliff
 from layercliff.errors import RunError, TaskError
@@ -146,3 +150,71 @@ def test_the_harnesss_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
         assert sample["arguments"]["gen_args_1"]["arg_1"] == f" {question.options[1]}"
         assert sample["acc"] == found.questions.filter(id=question.id)["acc"][0]
         assert sample["prompt_hash"] == hashlib.sha256(rows["context"][0].encode()).hexdigest()
+
+
+def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens(tiny: Model) -> None:
+    """A tokenizer that merges the end of the context with the beginning of the option: the whole text's tokens from the length of the
+    context's on, by one plain forward pass each."""
+    tokenizer = families.tokenizer()
+    merged = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocabulary = merged["model"]["vocab"]
+    vocabulary[":\u0120"] = max(vocabulary.values()) + 1
+    merged["model"]["merges"].insert(0, [":", "\u0120"])
+    crossing = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(merged)))
+    crossing.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    model = Model(tiny.name, tiny.revision, tiny.network, crossing, tiny.anatomy)
+    question = Question("q", "which", ("blue", "red", "the capital"), 0, "q")
+    task = Task("crossing", (question,), "made up", "none", "cloze", prompt="{question}:")
+    found = layercliff.evaluate(model, task)
+    context = crossing("which:").input_ids
+    for row in found.options.iter_rows(named=True):
+        whole = crossing("which: " + row["continuation"].strip()).input_ids
+        assert whole[: len(context)] != context
+        value, greedy, tokens = log_likelihood(model, "which:", row["continuation"])
+        assert row["log_likelihood"] == pytest.approx(value, abs=2e-4)
+        assert (row["greedy"], row["tokens"]) == (greedy, tokens) == (greedy, len(whole) - len(context))
+
+
+def test_a_checkpoint_and_a_step_of_a_path(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """Step 2 by its name is the checkpoint that keeps its blocks, in memory and written."""
+    tiny.network.save_pretrained(tmp_path / "model")
+    tiny.tokenizer.save_pretrained(tmp_path / "model")
+    path = layercliff.prune(str(tmp_path / "model"), colours, remove=2, assess=False, out=tmp_path / "run")
+    small = families.network("llama")
+    cut(small, path.steps[2].kept)
+    small.save_pretrained(tmp_path / "small")
+    tiny.tokenizer.save_pretrained(tmp_path / "small")
+    step, checkpoint, memory = (
+        layercliff.evaluate(model, colours, tokenizer=tokenizer).options["log_likelihood"].to_list()
+        for model, tokenizer in (
+            (f"{tmp_path / 'run'}@2", None),
+            (str(tmp_path / "small"), None),
+            (small, tiny.tokenizer),
+        )
+    )
+    assert step == pytest.approx(checkpoint, abs=1e-6)
+    assert step == pytest.approx(memory, abs=1e-6)
+
+
+def test_the_command(tiny: Model, tmp_path: Path) -> None:
+    """From questions in a file to a pair of models, and what it refuses."""
+    tiny.network.save_pretrained(tmp_path / "model")
+    tiny.tokenizer.save_pretrained(tmp_path / "model")
+    rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(8)]
+    (tmp_path / "task.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, "-m", "layercliff", "eval", "-m", tmp_path / "model", "--tasks", tmp_path / "task.jsonl"]
+
+    def run(*more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *more], capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+
+    done = run("--limit", "6", "-o", tmp_path / "first")
+    assert done.returncode == 0, done.stderr
+    assert "acc_norm" in done.stdout
+    assert run("--limit", "6", "-o", tmp_path / "second", "--against", tmp_path / "first").returncode == 0
+    done = run("--limit", "5", "-o", tmp_path / "third", "--against", tmp_path / "first")
+    assert done.returncode == 2
+    assert "asked other questions of task (5 here, 6 there)" in done.stderr
+    done = run("-o", tmp_path / "fourth", "--against", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert "holds no finished evaluation" in done.stderr
+    assert not (tmp_path / "fourth").exists()
