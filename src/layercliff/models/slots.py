@@ -65,15 +65,18 @@ def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, Slots | None
         written = _width(writers[kind], "in")
         count = written if kind == "channels" else groups(network)
         if module is writers[kind]:
-            found |= {f"{path}.weight": Slots(kind, _axis(module, "in"), (written,), count), f"{path}.bias": None}
+            parts: tuple[int, ...] = (written,)
+            found |= {f"{path}.weight": Slots(kind, _axis(module, "in"), parts, count), f"{path}.bias": None}
         elif _is_matrix(module) and leaf in READ[kind]:
             parts = _parts(READ[kind][leaf], _width(module, "out"), written)
-            if any(width % count for width in parts):
-                raise _not_understood(block, f"{path} is {_width(module, 'out')} wide, for {count} groups of heads")
             found |= {
                 f"{path}.weight": Slots(kind, _axis(module, "out"), parts, count),
                 f"{path}.bias": Slots(kind, 0, parts, count),
             }
+        else:
+            continue
+        if any(width % count for width in parts):
+            raise _not_understood(block, f"{path} holds {parts} values for {count} slots")
     for name, parameter in block.named_parameters():
         if name not in found and parameter.ndim > 1:
             raise _not_understood(block, f"its weight {name} is not known")
