@@ -53,7 +53,10 @@ class Loop:
             scores = torch.stack([_continuation(self.model, normed[n], row) for n, row in enumerate(batch.rows)])
         else:
             scores = _options(self.model, normed[:, -1], batch.rows)
-        return Reading(scores[None].numpy(), torch.full((1, len(batch.rows)), torch.nan).numpy())
+        shape = (1, len(batch.rows))
+        return Reading(
+            scores[None].numpy(), torch.full(shape, torch.nan).numpy(), torch.zeros(shape, dtype=torch.bool).numpy()
+        )
 
 
 @dataclass(frozen=True)

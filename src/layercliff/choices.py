@@ -27,7 +27,7 @@ Half = Literal["select", "report"]
 
 Score = Literal[
     "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
-    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+",
+    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
 ]  # fmt: skip
 """What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
 

@@ -171,7 +171,7 @@ def _assessed(pruned: Pruned, model: Model, report: Report, note: Note) -> Asses
     """The recommended step beside the dense model, or None, said, where the model's configuration cannot express it."""
     step = pruned.steps[pruned.recommended]
     try:
-        return assessing.assess(model, step.kept, seed=pruned.subject.seed, report=report)
+        return assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)
     except ModelError as error:
         note(f"The recommended step was not assessed: {error}")
         return None
