@@ -101,6 +101,8 @@ def test_a_finished_run_is_read_and_an_interrupted_one_goes_on(
     assert len(runs) == done
     assert read.options.equals(found.options)
     assert read.scores == found.scores
+    layercliff.evaluate(tiny, colours, out=tmp_path / "run", resume=False)
+    assert len(runs) > done
     folder = tmp_path / "run" / "evaluate"
     assert not (folder / "journal.sqlite").exists()
     summary = json.loads((folder / "summary.json").read_text())

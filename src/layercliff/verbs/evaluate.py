@@ -45,6 +45,7 @@ def evaluate(
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
     out: str | Path | None = None,
+    resume: bool = True,
     report: Report = silent,
     note: Note = mute,
 ) -> Evaluated:
@@ -55,7 +56,7 @@ def evaluate(
     scores their letters (default: each task's own, ``cloze`` where that is ``first_token``); every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
     `shots` worked examples stand before a question: ``per_item`` and ``first_n`` are lm-evaluation-harness's.
 
-    With `out`, finished batches survive a crash and finished results are read instead of computed.
+    With `out`, finished batches survive a crash and finished results are read instead of computed; without `resume`, both are removed first.
 
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises `LayercliffError`.
     """
@@ -70,6 +71,8 @@ def evaluate(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
+            if not resume:
+                run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None:
                 note(f"{run.path} holds this evaluation already; it is read, not computed again.")
                 return kept
