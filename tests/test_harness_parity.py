@@ -15,8 +15,10 @@ import families
 import polars as pl
 import pytest
 import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import layercliff
+from layercliff.models import sources
 from layercliff.models.surgery import cut
 from layercliff.results.evaluated import Evaluated
 from layercliff.tasks import registry
@@ -49,9 +51,9 @@ OWN: dict[str, Callable[[Question], dict[str, Any]]] = {"arc_easy": arc, "arc_ch
 TASKS = os.environ.get("LAYERCLIFF_PARITY_TASKS", "arc_easy,arc_challenge,hellaswag,winogrande").split(",")
 
 
-def documents(task: str, evaluated: Evaluated) -> list[dict[str, Any]]:
+def documents(task: str, evaluated: Evaluated, own: bool) -> list[dict[str, Any]]:
     """What the harness reads of a task: its own layout, or our contexts and options."""
-    if task in OWN:
+    if own:
         (loaded,) = registry.load(task)
         questions = {question.id: question for question in loaded.questions}
         return [OWN[task](questions[name]) for name in evaluated.questions.filter(task=task)["id"]]
@@ -70,13 +72,15 @@ def apart(rows: pl.DataFrame) -> bool:
     return rows["context"].n_unique() > rows["question"].n_unique()
 
 
-def harness(evaluated: Evaluated, folder: Path, model: str = "hf", **model_args: str) -> dict[str, Any]:
-    """Run the harness on the same questions, with one of its models or ours."""
+def harness(
+    evaluated: Evaluated, folder: Path, model: str = "hf", own: bool = True, **model_args: str
+) -> dict[str, Any]:
+    """Run the harness on the same questions, with one of its models or ours; with `own`, by its own prompts where we can."""
     tasks = {}
     for name in evaluated.about:
         file = folder / f"{name}.jsonl"
-        file.write_text("\n".join(map(json.dumps, documents(name, evaluated))))
-        tasks[name] = {"documents": str(file), "own": name in OWN, "delimiter": " "}
+        file.write_text("\n".join(map(json.dumps, documents(name, evaluated, own and name in OWN))))
+        tasks[name] = {"documents": str(file), "own": own and name in OWN, "delimiter": " "}
     request = {
         "model": model, "model_args": {**model_args, "dtype": "float32"}, "batch_size": 8, "threads": torch.get_num_threads(), "repeats": 1, "tasks": tasks,
     }  # fmt: skip
@@ -94,6 +98,26 @@ def harness(evaluated: Evaluated, folder: Path, model: str = "hf", **model_args:
     return found
 
 
+def assert_equal(ours: Evaluated, theirs: dict[str, Any], task: str) -> None:
+    """Texts, every option's log-likelihood and greedy flag, and where options share a context every accuracy and its standard error."""
+    samples = sorted(theirs["samples"][task], key=lambda sample: sample["doc_id"])
+    flat = [
+        (*arguments, *response[0])
+        for sample in samples
+        for arguments, response in zip(sample["arguments"], sample["resps"], strict=True)
+    ]
+    options = ours.options_of(task)
+    assert [context for context, *_ in flat] == options["context"].to_list()
+    assert [continuation for _, continuation, *_ in flat] == options["continuation"].to_list()
+    assert [value for _, _, value, _ in flat] == pytest.approx(options["log_likelihood"].to_list(), abs=1e-3, rel=0)
+    assert [greedy for *_, greedy in flat] == options["greedy"].to_list()
+    for metric in () if apart(options) else ("acc", "acc_norm", "acc_bytes"):
+        assert ours.questions.filter(task=task)[metric].to_list() == [sample[metric] for sample in samples]
+        score = ours.scores[task][metric]
+        assert score.value == pytest.approx(theirs["results"][task][f"{metric},none"])
+        assert score.stderr == pytest.approx(theirs["results"][task][f"{metric}_stderr,none"])
+
+
 @pytest.mark.parametrize("gone", list(GONE), ids=lambda gone: gone.replace(" ", "_"))
 def test_every_option_of_every_task(gone: str, tmp_path: Path) -> None:
     model = layercliff.load(MODEL)
@@ -103,23 +127,23 @@ def test_every_option_of_every_task(gone: str, tmp_path: Path) -> None:
     ours = layercliff.evaluate(str(tmp_path / "checkpoint"), ",".join(TASKS), limit=LIMIT)
     theirs = harness(ours, tmp_path, pretrained=str(tmp_path / "checkpoint"))
     for task in TASKS:
-        samples = sorted(theirs["samples"][task], key=lambda sample: sample["doc_id"])
-        flat = [
-            (*arguments, *response[0])
-            for s in samples
-            for arguments, response in zip(s["arguments"], s["resps"], strict=True)
-        ]
-        options = ours.options_of(task)
-        assert [context for context, *_ in flat] == options["context"].to_list()
-        assert [continuation for _, continuation, *_ in flat] == options["continuation"].to_list()
-        assert [ll for _, _, ll, _ in flat] == pytest.approx(options["log_likelihood"].to_list(), abs=1e-3, rel=0)
-        assert [greedy for *_, greedy in flat] == options["greedy"].to_list()
-        for metric in () if apart(options) else ("acc", "acc_norm", "acc_bytes"):
-            mine = ours.questions.filter(task=task)[metric].to_list()
-            assert mine == [s[metric] for s in samples]
-            score = ours.scores[task][metric]
-            assert score.value == pytest.approx(theirs["results"][task][f"{metric},none"])
-            assert score.stderr == pytest.approx(theirs["results"][task][f"{metric}_stderr,none"])
+        assert_equal(ours, theirs, task)
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize("name", ["gemma-3-270m", "smollm2-135m"])
+def test_every_tokenizer(name: str, shots: int, tmp_path: Path) -> None:
+    """A packaged model's tokenizer, which says whether a begin token stands before a text, on a small random network."""
+    tokenizer = AutoTokenizer.from_pretrained(sources.locate(name).location)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    network = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=4096, **shape))
+    network.save_pretrained(tmp_path / "checkpoint")
+    tokenizer.save_pretrained(tmp_path / "checkpoint")
+    ours = layercliff.evaluate(str(tmp_path / "checkpoint"), ",".join(TASKS), shots=shots, limit=min(LIMIT, 10))
+    theirs = harness(ours, tmp_path, own=not shots, pretrained=str(tmp_path / "checkpoint"))
+    for task in TASKS:
+        assert_equal(ours, theirs, task)
 
 
 def test_the_harness_with_a_step_of_a_path(colours: Task, tmp_path: Path) -> None:
