@@ -88,7 +88,7 @@ def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
         (("trace", "-m", "MODEL", "-t", "TASK", "--device", "cuda:9", "-o", "run"), "'cuda:9' is not available"),
         (("trace", "-m", "MODEL", "-t", "TASK", "-o", "TASK"), "is a file"),
         (("figures", "nowhere"), "is no run directory"),
-        (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "99 are needed: use fewer --shots"),
+        (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "where 99 are needed: use fewer --shots"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_sentence(files: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
