@@ -25,7 +25,7 @@ from transformers.utils import logging
 
 from layercliff.models import loading, sources
 from layercliff.models.model import DEFAULT_BATCH_TOKENS, Model
-from layercliff.models.unembedding import Unembedding
+from layercliff.models.unembedding import VOCABULARY_CHUNK, Unembedding
 from layercliff.readout import batches as planning
 from layercliff.readout import encode
 from layercliff.readout.batches import Batch
@@ -36,7 +36,9 @@ from layercliff.tasks.prompts import Prompt
 
 TARGET = 1.05  # the readout may take so many times the plain forward pass
 PEER_SECONDS = 600  # a peer that takes longer is stopped
+ARITHMETIC_TARGET = 1.2  # in cloze, where the whole head is wanted at every depth: times the matrix products alone
 PLAIN, NONE, LAST = "plain forward pass", "readout, option_mass none", "readout, option_mass last"
+ARITHMETIC = "matrix products alone"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def workload(name: str, task_name: str, form: str, limit: int | None, seed: int 
 
 
 def time_readout(model: Model, work: Workload, repeats: int) -> dict[str, list[float]]:
-    """Seconds of the plain forward pass and of the readout with and without option mass, taking turns on each batch."""
+    """Seconds of the plain forward pass and of the readout with and without option mass, taking turns on each batch; in *cloze* also of the
+    plain pass and the head's matrix products at every depth."""
     lens = LogitLens(model.anatomy.unembedding)
     none, last = (Reader(model, lens, work.form, option_mass=mass) for mass in ("none", "last"))
     ids = [batch.levels(model.device)[0].ids for batch in work.batches]
@@ -116,7 +119,24 @@ def time_readout(model: Model, work: Workload, repeats: int) -> dict[str, list[f
         NONE: lambda at: none.read(work.batches[at]),
         LAST: lambda at: last.read(work.batches[at]),
     }
+    if work.form == "cloze":
+        contenders[ARITHMETIC] = lambda at: (plain(at), products(model, work.batches[at]))
     return interleaved(contenders, len(work.batches), repeats)
+
+
+@torch.inference_mode()
+def products(model: Model, batch: Batch) -> None:
+    """Multiply the whole head with as many states as *cloze* reads in a batch, at every depth, and do nothing with the logits."""
+    states = {
+        (sequence, place)
+        for row, (sequence, path) in zip(batch.rows, batch.places, strict=True)
+        for place in path[-len(row.targets) :]
+    }
+    weight = model.anatomy.unembedding.head.weight
+    normed = torch.ones(len(states), weight.shape[1])
+    for _ in range(model.n_layers + 1):
+        for chunk in weight.split(VOCABULARY_CHUNK):
+            normed @ chunk.T
 
 
 def count_readout(model: Model, work: Workload, option_mass: str) -> tuple[int, int]:
@@ -169,6 +189,13 @@ def print_readout(model: Model, work: Workload, repeats: int) -> None:
         print(
             f"  {name:<28}{statistics.median(seconds[name]):>9.3f}  {median:>6.3f}  {spread:<15}{passes:>13}{rows:>15,}"
         )
+    if work.form == "cloze":
+        median = statistics.median(ratios(seconds, NONE, ARITHMETIC))
+        print(f"  {ARITHMETIC:<28}{statistics.median(seconds[ARITHMETIC]):>9.3f}")
+        print(
+            f"  target beside them, at most {ARITHMETIC_TARGET}: {'met' if median <= ARITHMETIC_TARGET else 'missed'} ({median:.3f})"
+        )
+        return
     print(f"  (the whole head at every depth: {whole:,} head rows)")
     median = statistics.median(ratios(seconds, NONE, PLAIN))
     print(f"  target for option_mass none, at most {TARGET}: {'met' if median <= TARGET else 'missed'} ({median:.3f})")
@@ -274,7 +301,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", nargs="+", default=["smollm2-135m"], help="packaged names, directories or hub ids")
     parser.add_argument("--task", default="capitals", help="one task")
-    parser.add_argument("--format", nargs="+", default=["first_token", "letter"], choices=["first_token", "letter"])
+    parser.add_argument(
+        "--format", nargs="+", default=["first_token", "letter"], choices=["first_token", "letter", "cloze"]
+    )
     parser.add_argument("--limit", type=int, default=64, help="questions beside the plain forward pass")
     parser.add_argument("--repeats", type=int, default=5, help="repeats beside the plain forward pass")
     parser.add_argument("--peers-python", help="the Python that the peers are installed for (default: no peers)")
@@ -297,6 +326,8 @@ def main() -> None:
             print_readout(model, workload(name, arguments.task, form, arguments.limit), arguments.repeats)
         del model
         for form in arguments.format if arguments.peers_python else ():
+            if form == "cloze":
+                continue  # no peer reads continuations
             work = workload(name, arguments.task, form, arguments.peer_limit)
             print_peers(work, arguments.peer_repeats, arguments.peers_python)
 

@@ -18,7 +18,13 @@ def room(module: str) -> str | None:
     part = module.split(".")[1]
     if part in GROUND:
         return "ground"
-    return "cli" if part in ("options", "console", "cli_paths") else part if part in ROOMS else None
+    return (
+        "cli"
+        if part in ("options", "console", "cli_paths", "cli_evaluate", "harness")
+        else part
+        if part in ROOMS
+        else None
+    )
 
 
 def imports(path: Path) -> set[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
+    from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Lettering as Lettering
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from layercliff.tasks.question import Task as Task
     from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.compare import compare as compare
+    from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
     from layercliff.verbs.plan import Plan as Plan
@@ -40,6 +42,7 @@ _PUBLIC = {
     "Analysis": "metrics.analysis",
     "Assessment": "results.assessed",
     "assess": "verbs.assess",
+    "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
@@ -55,6 +58,7 @@ _PUBLIC = {
     "Trace": "readout.trace",
     "Traced": "results.traced",
     "compare": "verbs.compare",
+    "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",
     "load": "models.loading",

@@ -5,10 +5,16 @@ from typing import Literal
 Format = Literal["letter", "cloze", "first_token"]
 """How a question is asked: options lettered in the prompt, continuations scored whole, or by their first tokens."""
 
+Scored = Literal["cloze", "letter"]
+"""Formats whose options can be scored as continuations of the prompt: their texts, or their letters after the lettered options."""
+
 DType = Literal["float32", "bfloat16", "float16"]
 
 Normalisation = Literal["char", "token", "byte", "sum"]
 """What a *cloze* log-likelihood is divided by: the option's characters, tokens or UTF-8 bytes, or nothing."""
+
+Order = Literal["shuffled", "file"]
+"""Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file, as lm-evaluation-harness does."""
 
 Sampler = Literal["fixed", "first_n", "per_item"]
 """Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""
@@ -21,7 +27,7 @@ Half = Literal["select", "report"]
 
 Score = Literal[
     "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
-    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+",
+    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
 ]  # fmt: skip
 """What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff import cli_paths
+from layercliff import cli_evaluate, cli_paths
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
@@ -19,9 +19,13 @@ from layercliff.options import (
     FormatOption,
     LimitOption,
     MassOption,
+    MemoryOption,
     ModelOption,
     NormaliseOption,
     OutOption,
+    RatioOption,
+    RemoveOption,
+    ResumeOption,
     SamplerOption,
     SeedOption,
     ShotsOption,
@@ -75,6 +79,7 @@ def trace(
     batch_tokens: BatchOption = None,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
@@ -105,6 +110,7 @@ def trace(
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
             out=out,
+            resume=resume,
             report=report,
             note=note,
         )
@@ -126,11 +132,14 @@ def plan(
     chat: ChatOption = False,
     option_mass: MassOption = "last",
     batch_tokens: BatchOption = None,
+    remove: RemoveOption = None,
+    to_ratio: RatioOption = None,
+    memory_gb: MemoryOption = 4.0,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Say what a trace will take before any weight is loaded: questions, tokens, block passes, memory, time."""
+    """Say what a trace and a path will take before any weight is loaded: questions, tokens, block passes, memory, time."""
     use_cache(cache_dir)
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
@@ -153,13 +162,16 @@ def plan(
         chat=chat,
         option_mass=option_mass,
         batch_tokens=batch_tokens,
+        remove=remove,
+        to_ratio=to_ratio,
+        memory_bytes=int(memory_gb * 2**30),
         trust_remote_code=trust_remote_code,
         skip_bad_rows=skip_bad_rows,
     )
     terminal.show_plan(planned)
 
 
-app.registered_commands += cli_paths.app.registered_commands
+app.registered_commands += cli_evaluate.app.registered_commands + cli_paths.app.registered_commands
 
 
 @app.command()

@@ -25,6 +25,7 @@ from layercliff.options import (
     RaceOption,
     RatioOption,
     RemoveOption,
+    ResumeOption,
     SamplerOption,
     ScoreOption,
     SeedOption,
@@ -77,6 +78,7 @@ def prune(
     memory_gb: MemoryOption = 4.0,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Remove blocks one by one, chosen on one half of the questions and measured on the other, and find the cliff."""
@@ -126,6 +128,7 @@ def compare(
     memory_gb: MemoryOption = 4.0,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Put several criteria on one figure and in one table: same model, same questions, what choosing cost beside what is left."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):
@@ -36,6 +36,7 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
     weights_dtype: DType
     normalisation: Normalisation
     chat: bool
+    order: Order = "shuffled"
 
     def differences(self, other: "Subject") -> list[str]:
         """What differs between two subjects, as ``field is A there and B here`` phrases."""

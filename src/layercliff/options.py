@@ -19,6 +19,7 @@ TaskOption = Annotated[
     str,
     typer.Option(
         "--task",
+        "--tasks",
         "-t",
         help="A task (see `layercliff tasks`), NAME=FILE, a .jsonl or .csv file of questions; several joined by commas.",
     ),
@@ -74,6 +75,9 @@ TextOption = Annotated[
 DrawsOption = Annotated[int, typer.Option(min=1, help="Paths of the criterion random.")]
 WithinOption = Annotated[str, typer.Option(help="Blocks that the criterion random removes first, e.g. 0-11.")]
 MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume/--fresh", help="Go on from what DIR holds of this, or remove that and begin anew.")
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")

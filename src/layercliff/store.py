@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,15 @@ class RunDirectory:
             yield
         finally:
             lock.release()
+
+    def forget(self, name: str) -> None:
+        """Remove a file or folder here, if it is there."""
+        target = self.path / name
+        with cache.disk_errors(target):
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""

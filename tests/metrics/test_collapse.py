@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import binom
+from scipy.optimize import minimize_scalar
+from scipy.stats import binom, norm
 
 from layercliff.metrics import collapse
 from layercliff.metrics.statistics import Resamples
@@ -48,9 +49,23 @@ def test_mcnemar_is_the_exact_binomial() -> None:
     assert collapse.mcnemar(before, before) == 1
 
 
-def test_score_interval_against_a_known_limit() -> None:
-    """43 against 0 discordant of 44 pairs: the two-sided 95 % limit commonly given for the score interval (not checked against the paper)."""
-    assert collapse.tango_upper(43, 0, 44, 0.975) == pytest.approx(0.9960, abs=1e-3)
+@pytest.mark.parametrize(
+    ("lost", "won", "n"), [(43, 0, 44), (9, 4, 49), (3, 12, 200), (0, 0, 60), (5, 5, 30), (0, 7, 90)]
+)
+@pytest.mark.parametrize("level", [0.95, 0.975])
+def test_score_bound_against_the_likelihood_itself(lost: int, won: int, n: int, level: float) -> None:
+    """At the bound, the score statistic is the normal quantile, with the share of won pairs that makes the counts likeliest given that loss."""
+    delta = collapse.tango_upper(lost, won, n, level)
+
+    def surprise(q: float) -> float:
+        counts, shares = np.array([lost, won, n - lost - won]), np.array([q + delta, q, 1 - 2 * q - delta])
+        return -float(np.sum(counts * np.log(np.maximum(shares, 1e-300))))
+
+    q = minimize_scalar(
+        surprise, bounds=(max(0.0, -delta), (1 - delta) / 2), method="bounded", options={"xatol": 1e-12}
+    ).x
+    statistic = (lost - won - n * delta) / np.sqrt(n * (2 * q + delta - delta**2))
+    assert statistic == pytest.approx(-norm.ppf(level), abs=2e-3)
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 300))

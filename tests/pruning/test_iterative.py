@@ -100,8 +100,7 @@ def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task) -> No
         held = sum(
             stream.size
             for sweep in chooser._sweeps.values()
-            for position, streams in sweep._known.items()
-            if position
+            for streams in sweep._known.values()
             for stream in streams.values()
         )
         leads = sum(leads.held for leads in chooser._leads.values())

@@ -1,7 +1,7 @@
 """Batches hold every row once, within the budget, padded on the right."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercliff.readout.batches import Batch, plan
@@ -28,16 +28,26 @@ def test_nothing_gives_nothing() -> None:
     assert plan([], 10) == ()
 
 
-def _written_out(batch: Batch) -> list[list[int]]:
-    """Every row's tokens put together from the levels again."""
-    levels = batch.levels(torch.device("cpu"))
-    found = [[int(t) for t in row] for row in levels[0].ids]
-    for level in levels[1:]:
-        assert level.parent is not None
-        found = [found[p] + row.tolist() for p, row in zip(level.parent.tolist(), level.ids, strict=True)]
+def _seen(batch: Batch) -> list[list[list[int]]]:
+    """Of every token of the last level, the tokens that it sees, in the order of their positions, itself last."""
+    *leads, level = batch.levels(torch.device("cpu"))
+    before = [int(t) for lead in leads for t in lead.ids[0]]
+    found = []
+    for number, ids in enumerate(level.ids.tolist()):
+        width = len(ids)
+        tree = level.tree
+        sees = torch.ones(width, width).tril().bool() if tree is None else tree.sees[number]
+        positions = torch.arange(width) + len(before) if tree is None else tree.positions[number]
+        row = []
+        for place in range(width):
+            others = sorted((int(positions[other]), ids[other]) for other in range(width) if sees[place, other])
+            consecutive = [position for position, _ in others] == list(range(len(before), len(before) + len(others)))
+            row.append([*before, *(token for _, token in others)] if consecutive else [])
+        found.append(row)
     return found
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.lists(st.integers(1, 6), min_size=1, max_size=5)), min_size=1, max_size=40
@@ -55,20 +65,41 @@ def test_sharing_runs_each_beginning_once_and_loses_no_token(
         for o, length in enumerate(options):
             targets = tuple(1000 + 10 * o + j for j in range(length))
             rows.append(Row(q, o, context + targets[:-1], targets))
-    batches = plan(rows, budget, share=True)
+    batches = plan(rows, budget, share="branches")
     assert sorted((r.question, r.option) for b in batches for r in b.rows) == [(r.question, r.option) for r in rows]
-    assert plan(list(reversed(rows)), budget, share=True) == batches
+    assert plan(list(reversed(rows)), budget, share="branches") == batches
     for batch in batches:
         assert batch.padded_tokens == sum(level.ids.numel() for level in batch.levels(torch.device("cpu")))
         assert batch.padded_tokens <= budget or len({row.question for row in batch.rows}) == 1
-        assert batch.padded_tokens <= Batch(batch.rows).padded_tokens
-        for row, written in zip(batch.rows, _written_out(batch), strict=True):
-            assert tuple(written[: len(row.tokens)]) == row.tokens
-            assert set(written[len(row.tokens) :]) <= {0}
-            assert batch.shared <= len(row.tokens) - len(row.targets)
-        for half in batch.halves():
-            assert (
-                all(tuple(w[: len(r.tokens)]) == r.tokens for r, w in zip(half.rows, _written_out(half), strict=True))
-                if half.rows
-                else True
-            )
+        for part in (batch, *(half for half in batch.halves() if half.rows)):
+            seen = _seen(part)
+            for row, (sequence, path) in zip(part.rows, part.places, strict=True):
+                assert len(path) == len(row.tokens) - part.lead
+                assert len(path) >= len(row.targets)
+                for place, end in zip(path, range(part.lead + 1, len(row.tokens) + 1), strict=True):
+                    assert tuple(seen[sequence][place]) == row.tokens[:end]
+        own = {
+            (row.question, row.tokens[:end]) for row in batch.rows for end in range(batch.lead + 1, len(row.tokens) + 1)
+        }
+        assert sum(map(len, batch.sequences)) == len(own)
+
+
+def test_every_token_of_a_question_is_run_once() -> None:
+    """Of four continuations, one begins another, two are single tokens, and all share the prompt."""
+    prompt = (1, 2, 3)
+    continuations = [(4,), (5,), (4, 6), (7, 8, 9)]
+    rows = [Row(0, o, prompt + c[:-1], c) for o, c in enumerate(continuations)]
+    (batch,) = plan(rows, 100, "branches")
+    (sequence,) = batch.sequences
+    assert batch.lead == 2
+    assert sorted(sequence.tokens) == [3, 4, 7, 8]
+    assert sequence.parts
+
+
+def test_letters_are_one_row_in_every_family() -> None:
+    """Continuations of one token after the same prompt: the same tokens are run."""
+    rows = [Row(q, o, (1, 2, 3 + q), (9 + o,)) for q in range(2) for o in range(4)]
+    for share in ("nothing", "lead", "branches"):
+        (batch,) = plan(rows, 100, share)  # type: ignore[arg-type]
+        assert len(batch.sequences) == 2
+        assert batch.levels(torch.device("cpu"))[-1].tree is None

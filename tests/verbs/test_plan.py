@@ -38,6 +38,19 @@ def test_counts_are_those_of_the_trace(saved: Path, task: str, form: str) -> Non
     assert planned.seconds > 0
 
 
+@pytest.mark.parametrize("form", ["letter", "cloze"])
+def test_a_path_is_counted_at_most(saved: Path, task: str, form: str) -> None:
+    """Without room for reuse, the block passes of a path are those planned; with it, fewer."""
+    planned = layercliff.plan(str(saved), task, format=form, remove=3, memory_bytes=20_000).path  # type: ignore[arg-type]
+    found = [
+        layercliff.prune(str(saved), task, format=form, remove=3, memory_bytes=memory, assess=False)  # type: ignore[arg-type]
+        for memory in (20_000, 10**9)
+    ]
+    passes = [path.cost["selection_block_passes"] for path in found]
+    assert passes[1] < passes[0] <= planned.selection_block_passes
+    assert planned.removed == 3
+
+
 def test_no_weight_is_needed(saved: Path, task: str) -> None:
     (saved / "model.safetensors").unlink()
     whole = layercliff.plan(str(saved), task)

@@ -362,3 +362,13 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     )
     assert wrong.returncode == 2
     assert "is not a block's number" in wrong.stderr
+
+
+def test_a_fresh_path_is_computed_anew(tiny: Model, task: Task, tmp_path: Path) -> None:
+    first = layercliff.prune(tiny, task, remove=1, out=tmp_path, assess=False)
+    notes: list[str] = []
+    again = layercliff.prune(tiny, task, remove=1, out=tmp_path, assess=False, resume=False, note=notes.append)
+    assert not notes
+    assert [step.kept for step in again.steps] == [step.kept for step in first.steps]
+    layercliff.prune(tiny, task, remove=1, out=tmp_path, assess=False, note=notes.append)
+    assert "holds this path already" in notes[0]

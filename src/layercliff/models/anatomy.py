@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
@@ -14,10 +14,16 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from layercliff.errors import ModelError
 from layercliff.models import passage
-from layercliff.models.passage import Call, Leads, Level, Passage, hidden_state
+from layercliff.models.passage import Call, Leads, Level, Passage, Tree, hidden_state
 from layercliff.models.precision import computing_in
 from layercliff.models.unembedding import Unembedding
 
+Sharing = Literal["nothing", "lead", "branches"]
+"""What may pass the blocks once: nothing, what all rows of a batch begin with, or that and whatever the rows of a question have in common."""
+
+PROBE_LEAD = 3  # tokens
+PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
+PROBE_BRANCHES = [[0, 1, 2, 3], [0, 1, 4, 5, 6]]
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
@@ -69,31 +75,49 @@ class Anatomy:
         return calls
 
     @cached_property
-    def shares(self) -> bool:
-        """Whether what rows have in common may pass the blocks once, seen by the rest through keys and values: tried on a probe. Models
-        that keep another kind of state (recurrent, convolutional) do without."""
+    def shares(self) -> Sharing:
+        """What rows have in common and may pass the blocks once, tried on a probe: a beginning that the rest sees through keys and values, and
+        continuations as branches of one sequence. Models that keep another kind of state (recurrent, convolutional) or place tokens by other
+        means than position ids do without."""
         takes = signature(self.backbone.forward).parameters
-        if getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
-            return False
-        try:
-            return self._continues()
-        except (AttributeError, IndexError, ValueError, RuntimeError):  # its own code knows no such cache
-            return False
+        if getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes or not self._holds(None):
+            return "nothing"
+        return "branches" if self._holds(_probe_tree(next(self.backbone.parameters()).device)) else "lead"
 
     @torch.inference_mode()
-    def _continues(self) -> bool:
-        """Whether a probe in three levels ends in the states of the probe in one."""
+    def _holds(self, tree: Tree | None) -> bool:
+        """Whether a probe run as a beginning and what follows, or its branches, ends in the states of the probe run whole."""
         device = next(self.backbone.parameters()).device
-        ids = torch.arange(3, 11, device=device)[None] % self.unembedding.vocabulary
-        parent = torch.zeros(1, dtype=torch.long, device=device)
-        with self.computing():
-            *_, (_, whole) = self.enter(ids).depths()
-            levels = self.enter((Level(ids[:, :3]), Level(ids[:, 3:5], parent), Level(ids[:, 5:], parent)))
-            if any(not _takes_cache(call) for calls in levels.calls for call in calls):
-                return False
-            *_, (_, last) = levels.depths()
-        difference = float((last - whole[:, 5:]).abs().max() / whole.abs().max().clamp_min(1e-6))
-        return difference < TOLERANCE[self.dtype]
+        ids = torch.arange(3, 13, device=device)[None] % self.unembedding.vocabulary
+        branches = [PROBE_STEM] if tree is None else PROBE_BRANCHES
+        places = sorted({place for branch in branches for place in branch})
+        try:
+            with self.computing():
+                lead, rest = Level(ids[:, :PROBE_LEAD]), ids[:, PROBE_LEAD:][:, places]
+                levels = self.enter((lead, Level(rest, torch.zeros(1, dtype=torch.long, device=device), tree)))
+                if any(not _takes_cache(call) for calls in levels.calls for call in calls):
+                    return False
+                *_, (_, found) = levels.depths()
+                for branch in branches:
+                    sequence = torch.cat([ids[:, :PROBE_LEAD], ids[:, PROBE_LEAD:][:, branch]], 1)
+                    *_, (_, whole) = self.enter(sequence).depths()
+                    difference = (found[:, branch] - whole[:, PROBE_LEAD:]).abs().max()
+                    if not float(difference / whole.abs().max().clamp_min(1e-6)) < TOLERANCE[self.dtype]:
+                        return False
+        except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):  # its own code knows no such cache
+            return False
+        return True
+
+
+def _probe_tree(device: torch.device) -> Tree:
+    """The tokens of both of `PROBE_BRANCHES` as one row."""
+    sees = torch.eye(7, dtype=torch.bool)
+    positions = torch.zeros(1, 7, dtype=torch.long)
+    for branch in PROBE_BRANCHES:
+        for number, place in enumerate(branch):
+            positions[0, place] = PROBE_LEAD + number
+            sees[place, branch[: number + 1]] = True
+    return Tree(positions.to(device), sees[None].to(device))
 
 
 def _takes_cache(call: Call) -> bool:

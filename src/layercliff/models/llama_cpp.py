@@ -29,6 +29,12 @@ LARGEST = {"gemma2": 46, "gemma3_text": 62}  # so many blocks have another atten
 LITE = (26, 27)  # so many blocks make a DeepSeek-V2 a Lite
 PLUS = 64  # so many blocks make a Command R a Command R+
 
+MERGED = Recipe(
+    "llama.cpp",
+    None,
+    "llama-quantize takes blocks out and merges none: write the checkpoint with `layercliff export --to` and convert that.",
+)
+
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int]) -> Recipe:
     """The command that prunes a GGUF file of the dense model (`base_model`, where that is one)."""

@@ -67,7 +67,7 @@ def load_located(
             f"The checkpoint of {located.name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): it is incomplete."
         )
     if located.kept is not None:
-        cut(network, located.kept)
+        cut(network, located.kept, located.blends)
     return Model.of(network, tokenizer, located.name, located.revision, getattr(torch, dtype))
 
 

@@ -4,7 +4,7 @@ Read in mergekit's source (arcee-ai/mergekit, commit a6e4028 of June 2026): ``sl
 ``merge_method: passthrough`` copy tensors and number the blocks anew (``plan.py``). ``merge.py`` copies the base model's configuration and sets
 the number of blocks, under the key that the architecture's definition in ``_data/architectures`` names, and nothing else; it ends in
 ``save_pretrained`` of that configuration. Architectures without a definition are inferred from the tensors, without such a key
-(``architecture/auto.py``).
+(``architecture/auto.py``). What a slice mixes is kept by the model it is from (``io/tasks.py``, ``GatherTensors``).
 """
 
 import copy
@@ -36,6 +36,12 @@ DEFINED = frozenset(
     }
 )  # fmt: skip
 """Language models with a definition in mergekit that says where the number of blocks stands."""
+
+MERGED = Recipe(
+    "mergekit",
+    None,
+    "mergekit mixes blocks of different models, and takes no two blocks of the same one for a slice: write the checkpoint with `layercliff export --to`.",
+)
 
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype: str) -> Recipe:

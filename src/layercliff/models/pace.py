@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from layercliff.models.blend import NOTHING, Blends
 from layercliff.models.greedy import Greedy, last_logits_only
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
@@ -26,7 +27,9 @@ class Pace:
     pruned: tuple[float, ...]
 
 
-def prompt(model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int) -> Pace:
+def prompt(
+    model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int, blends: Blends = NOTHING
+) -> Pace:
     """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after one that does not count."""
     row = ids[None].to(model.device)
     options = {"use_cache": False} | last_logits_only(model.network)
@@ -35,12 +38,12 @@ def prompt(model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], rep
         with torch.inference_mode():
             model.network(input_ids=row, **options)
 
-    seconds = [_in_turns(model, kept, forward, forward, swapped=bool(n % 2)) for n in range(repeats + 1)]
+    seconds = [_in_turns(model, kept, blends, forward, forward, swapped=bool(n % 2)) for n in range(repeats + 1)]
     return Pace(len(ids), *zip(*seconds[1:], strict=True))
 
 
 def generation(
-    model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int
+    model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int, blends: Blends = NOTHING
 ) -> tuple[Pace, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
     """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the prompt and does not
     count, and `turns` more, timed.
@@ -53,7 +56,7 @@ def generation(
         dense, small = Greedy(model.network, tokens), Greedy(model.network, tokens)
         for turn in range(turns + 1):
             both = _in_turns(
-                model, kept, partial(dense.advance, TURN), partial(small.advance, TURN), swapped=bool(turn % 2)
+                model, kept, blends, partial(dense.advance, TURN), partial(small.advance, TURN), swapped=bool(turn % 2)
             )
             if turn:
                 seconds.append(both)
@@ -62,12 +65,17 @@ def generation(
 
 
 def _in_turns(
-    model: Model, kept: Sequence[int], dense: Callable[[], None], small: Callable[[], None], swapped: bool
+    model: Model,
+    kept: Sequence[int],
+    blends: Blends,
+    dense: Callable[[], None],
+    small: Callable[[], None],
+    swapped: bool,
 ) -> tuple[float, float]:
     """Seconds of `dense` with the dense network and of `small` with the pruned one, in this order or `swapped`."""
     found = {}
     for is_pruned in (True, False) if swapped else (False, True):
-        within: AbstractContextManager[None] = pruned(model.network, kept) if is_pruned else nullcontext()
+        within: AbstractContextManager[None] = pruned(model.network, kept, blends) if is_pruned else nullcontext()
         with within:
             _finish(model.device)
             begin = time.perf_counter()

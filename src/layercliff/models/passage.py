@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import BoundArguments, signature
 from typing import Any
 
-from jaxtyping import Float, Int
-from torch import Tensor, cat, nn, zeros
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, arange, cat, finfo, nn, zeros
+from torch import bool as bool_
 from transformers import DynamicCache
 
 Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
@@ -16,11 +18,20 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
+class Tree:
+    """Tokens that follow one another along branches: how many come before each in its own sequence, and which tokens of its row each one sees."""
+
+    positions: Int[Tensor, "row position"]
+    sees: Bool[Tensor, "row position position"]
+
+
+@dataclass(frozen=True)
 class Level:
-    """Token ids that follow the rows `parent` of the level before (the first level follows nothing)."""
+    """Token ids that follow the rows `parent` of the level before (the first level follows nothing), one after another or as a `tree`."""
 
     ids: Int[Tensor, "row position"]
     parent: Int[Tensor, " row"] | None = None
+    tree: Tree | None = None
 
 
 @dataclass(frozen=True)
@@ -117,17 +128,56 @@ class Passage:
 def enter(
     blocks: nn.ModuleList, levels: Sequence[Level], run: Callable[..., list[Call]], leads: Leads | None = None
 ) -> Passage:
-    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got."""
-    if len(levels) == 1:
-        calls = [run(input_ids=levels[0].ids, use_cache=False)]
-    else:
-        calls, before = [], 0
-        for level in levels:
-            calls.append(
-                run(input_ids=level.ids, use_cache=True, past_key_values=_of_length(before, len(blocks), level.ids))
-            )
-            before += level.ids.shape[1]
+    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got.
+
+    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``.
+    """
+    calls, before = [], 0
+    for level in levels:
+        past = {"past_key_values": _of_length(before, len(blocks), level.ids)} if len(levels) > 1 else {}
+        where = {} if level.tree is None else {"position_ids": level.tree.positions}
+        found = run(input_ids=level.ids, use_cache=len(levels) > 1, **past, **where)
+        calls.append(found if level.tree is None else list(_along(level.tree, before, blocks, found, run)))
+        before += level.ids.shape[1]
     return Passage(blocks, tuple(levels), tuple(map(tuple, calls)), leads or Leads())
+
+
+def _along(
+    tree: Tree, before: int, blocks: nn.ModuleList, calls: Sequence[Call], run: Callable[..., list[Call]]
+) -> Iterator[Call]:
+    """The calls with masks by which tokens see only what comes before them on their own branch, as far as the network lets them see along a
+    sequence that does not branch (windows, chunks, distances)."""
+    length = int(tree.positions.max()) + 1
+    plain = run(input_ids=zeros(1, length, dtype=tree.positions.dtype, device=tree.positions.device), use_cache=False)
+    masks: dict[int, Tensor] = {}
+    for block, (hidden, args, kwargs), straight in zip(blocks, calls, plain, strict=True):
+        own = _bound(block, straight).arguments.get("attention_mask")
+        bound = _bound(block, (hidden, args, kwargs))
+        if "attention_mask" not in bound.signature.parameters:
+            raise ValueError(f"{type(block).__name__} takes no attention_mask")
+        if id(own) not in masks:
+            masks[id(own)] = _mask(tree, before, own)
+        bound.arguments["attention_mask"] = masks[id(own)]
+        yield hidden, bound.args[1:], bound.kwargs
+
+
+def _mask(
+    tree: Tree, before: int, straight: Float[Tensor, "_ _ long long"] | Bool[Tensor, "_ _ long long"] | None
+) -> Float[Tensor, "row _ position key"] | Bool[Tensor, "row _ position key"]:
+    """A tree's mask of the kind of `straight`, the mask of one sequence as long as its longest branch (None: everything before is seen)."""
+    rows, width = tree.positions.shape
+    sees = cat([tree.sees.new_ones(rows, width, before), tree.sees], -1)[:, None]
+    if straight is None:
+        return sees
+    keys = cat([arange(before, device=sees.device).expand(rows, -1), tree.positions], -1)
+    found = straight[0, :, tree.positions[:, :, None], keys[:, None, :]].movedim(0, 1)
+    return found & sees if found.dtype == bool_ else found.masked_fill(~sees, finfo(found.dtype).min)
+
+
+def _bound(block: nn.Module, call: Call) -> BoundArguments:
+    """A block's arguments by their names."""
+    hidden, args, kwargs = call
+    return signature(block.forward).bind(hidden, *args, **kwargs)
 
 
 def hidden_state(output: Any) -> Tensor:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from layercliff.errors import ModelError, nearest
-from layercliff.models import gguf, packaged
+from layercliff.models import blend, gguf, packaged
+from layercliff.models.blend import Blends
 from layercliff.progress import Report, silent
+from layercliff.store import key
 
 Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
 
@@ -29,12 +31,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Located:
-    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights, `kept` the blocks to keep (None: all)."""
+    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights, `kept` the blocks to keep (None: all), those in
+    `blends` merged."""
 
     name: str
     location: str
     revision: str
     kept: tuple[int, ...] | None = None
+    blends: Blends = field(default_factory=dict)
 
 
 def resolve(name: str) -> Source:
@@ -118,8 +122,17 @@ def _step(name: str, report: Report) -> Located:
         raise ModelError(
             f"The model {path['model']} is another one than the path in {run} was made with: {name} cannot be had."
         )
-    kept = tuple(path["steps"][step]["kept"])
-    return Located(name, base.location, f"{base.revision} blocks {','.join(map(str, kept))}", kept)
+    kept, blends = tuple(path["steps"][step]["kept"]), blend.read(paths[0].parent, path["steps"][step])
+    revision = f"{base.revision} blocks {','.join(map(str, kept))}"
+    if blends:
+        revision += f" merged {key(blend.ordered(blends))[:16]}"
+    if base.kept is not None:
+        if blends or base.blends:
+            raise ModelError(
+                f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
+            )
+        kept = tuple(base.kept[index] for index in kept)
+    return Located(name, base.location, revision, kept, blends)
 
 
 def digest(directory: Path) -> str:

@@ -9,7 +9,9 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.errors import ModelError
+from layercliff.models import blending
 from layercliff.models.anatomy import find_blocks, text_config
+from layercliff.models.blend import NOTHING, Blends
 
 INDEX_LISTS = ("mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers")  # hold dense indices
 COUNTS = ("first_k_dense_replace", "max_window_layers")  # how many of the first blocks
@@ -17,17 +19,18 @@ PERIODS = ("moe_layer_freq", "attn_layer_period", "expert_layer_period")  # ever
 SHARED = ("num_kv_shared_layers",)  # the last n blocks use another block's keys and values
 
 
-def cut(network: PreTrainedModel, kept: Sequence[int]) -> None:
-    """Leave `network` with the blocks of the dense indices `kept`, for good.
+def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> None:
+    """Leave `network` with the blocks of the dense indices `kept`, those in `blends` with merged weights, for good.
 
     Its configuration becomes a copy with every per-layer field sliced, and every submodule that knows its block's index is
     renumbered, so that cached generation and ``save_pretrained`` work. Raises `ModelError` where the configuration cannot express the
-    pruning, and changes nothing then.
+    pruning or blocks cannot be merged, and changes nothing then.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
     old = network.config
     config = sliced(old, kept)
+    blending.apply(blending.make(network, blends))
     chosen = [blocks[index] for index in kept]
     setattr(owner, path.rpartition(".")[2], nn.ModuleList(chosen))
     for position, block in enumerate(chosen):
@@ -42,11 +45,11 @@ def cut(network: PreTrainedModel, kept: Sequence[int]) -> None:
 
 
 @contextmanager
-def pruned(network: PreTrainedModel, kept: Sequence[int]) -> Iterator[None]:
+def pruned(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> Iterator[None]:
     """While this lasts, `network` is what `cut` makes of it; afterwards it is the dense network again, whatever happened.
 
-    The list of blocks, every module's configuration object and every block's own index come back as the very same objects; no weight is
-    copied. Raises `ModelError` as `cut` does.
+    The list of blocks, every module's configuration object, every block's own index and every weight come back as the very same objects; no
+    weight is copied. Raises `ModelError` as `cut` does.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
@@ -56,13 +59,14 @@ def pruned(network: PreTrainedModel, kept: Sequence[int]) -> Iterator[None]:
         for name in ("layer_idx", "config")
         if name in module.__dict__
     ]
-    try:
-        cut(network, kept)
-        yield
-    finally:
-        setattr(owner, path.rpartition(".")[2], blocks)
-        for attributes, name, value in before:
-            attributes[name] = value
+    with blending.blended(network, blends):
+        try:
+            cut(network, kept)
+            yield
+        finally:
+            setattr(owner, path.rpartition(".")[2], blocks)
+            for attributes, name, value in before:
+                attributes[name] = value
 
 
 def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:

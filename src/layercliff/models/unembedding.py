@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 VOCABULARY_CHUNK = 2048  # rows of the head multiplied at once: [positions, vocabulary] is never held whole, a chunk of it stays in cache
@@ -74,6 +74,24 @@ class Unembedding:
             logits = self.vocabulary_logits(normed, start, min(start + chunk, self.vocabulary))
             total = torch.logaddexp(total, logits.logsumexp(1))
         return total
+
+    def predictions(
+        self, normed: Float[Tensor, "n e"], targets: Int[Tensor, "n k"]
+    ) -> tuple[Float[Tensor, "n k"], Bool[Tensor, "n k"]]:
+        """Log-probabilities of a few target tokens per state under the whole vocabulary, and whether no other token is likelier: one pass over
+        the vocabulary, a chunk at a time."""
+        chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
+        n = normed.shape[0]
+        best, total = normed.new_full((n, 1), -torch.inf), normed.new_zeros((n, 1))
+        own = normed.new_empty(targets.shape)
+        for start in range(0, self.vocabulary, chunk):
+            logits = self.vocabulary_logits(normed, start, min(start + chunk, self.vocabulary))
+            state, column = ((targets >= start) & (targets < start + chunk)).nonzero(as_tuple=True)
+            own[state, column] = logits[state, targets[state, column] - start]
+            higher = torch.maximum(best, logits.amax(1, keepdim=True))
+            total = total * (best - higher).exp() + logits.sub_(higher).exp_().sum(1, keepdim=True)
+            best = higher
+        return own - best - total.log(), own >= best
 
     def _finish(self, logits: Tensor) -> Tensor:
         if self.softcap is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
@@ -31,3 +32,7 @@ class Brief:
     subject: object = None
     report: Report = silent
     note: Note = mute
+
+    def neighbours(self, kept: Sequence[int]) -> list[tuple[int, int]]:
+        """The blocks of `kept` that follow one another, none of them protected."""
+        return [pair for pair in pairwise(kept) if not set(pair) & set(self.protected)]

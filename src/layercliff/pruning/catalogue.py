@@ -33,4 +33,7 @@ CATALOGUE: Mapping[Score, Entry] = {
     "taylor+": Entry("taylor, the ends protected", KIM),
     "magnitude": Entry("one shot: |weight|", KIM),
     "magnitude+": Entry("magnitude, the ends protected", KIM),
+    "laco": Entry("merges: a run of blocks, from the last ones down, as long as the last states stay alike", "LaCo: Yang et al. 2024, arXiv 2402.11187"),
+    "mka": Entry("merges: the neighbours whose states share most information", "MKA: Liu et al. 2024, arXiv 2406.16330"),
+    "come": Entry("merges: the neighbours that turn the state least, head by head and channel by channel", "CoMe: Wang et al. 2025, arXiv 2510.15304"),
 }  # fmt: skip

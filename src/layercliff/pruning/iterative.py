@@ -26,6 +26,11 @@ STREAMS, LEADS = (
 )  # of the memory for states: the streams of a batch, what all batches begin with; the rest is for reuse
 
 
+def tokens_at_once(batch_tokens: int, memory_bytes: int, width: int, n_layers: int) -> int:
+    """So many tokens pass together that the streams of all candidates, in float32, stay within their part of the memory."""
+    return max(1, min(batch_tokens, int(memory_bytes * STREAMS) // (4 * width * n_layers)))
+
+
 class Iterative:
     """Chooses by what is left after a block is gone, anew at every step (Shi et al. 2026; on text SLEB, Song et al. 2024).
 
@@ -38,8 +43,7 @@ class Iterative:
         self.brief, self.model, self.measures = brief, brief.model, tuple(measures)
         self.passes, self.seconds = 0, 0.0
         width = text_config(self.model.network.config).hidden_size
-        streams = int(brief.memory_bytes * STREAMS) // (4 * width * self.model.n_layers)
-        budget = max(1, min(brief.batch_tokens, streams))
+        budget = tokens_at_once(brief.batch_tokens, brief.memory_bytes, width, self.model.n_layers)
         raced = brief.race is not None
         looks: Sequence[np.ndarray | None] = race.looks(len(self.measures[0]), brief.seed) if raced else [None]
         self._parts = [
@@ -108,7 +112,7 @@ class Iterative:
         if journal and (found := journal.get(name)):
             self._sweeps.pop(batch, None)
             reading, passes, seconds = (
-                Reading(found["scores"], found["mass"]),
+                Reading.of(found),
                 int(found["passes"]),
                 float(found["seconds"]),
             )
@@ -119,7 +123,7 @@ class Iterative:
             self.passes = before
             if journal:
                 cost = {"passes": np.array(passes), "seconds": np.array(seconds)}
-                journal.put(name, {"scores": reading.scores, "mass": reading.mass, **cost})
+                journal.put(name, {**reading.arrays(), **cost})
         self.passes += passes
         self.seconds += seconds
         return reading

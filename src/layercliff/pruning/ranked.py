@@ -7,13 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.pruning import criteria
+from layercliff.pruning import calibration, criteria
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.measure import OnText
 from layercliff.pruning.step import Step
-from layercliff.readout import batches
-from layercliff.readout.batches import Batch
 
 Ranking = Callable[[Brief], tuple[Mapping[int, float], int]]
 """Scores of all blocks, higher goes first, and the block passes they took."""
@@ -88,10 +86,9 @@ def block_influence(brief: Brief) -> tuple[Mapping[int, float], int]:
     the final norm; the least goes first."""
     total = np.zeros(brief.model.n_layers)
     tokens = passes = 0
-    for batch in _calibration(brief):
-        longest = max(len(row.tokens) for row in batch.rows)
-        mask = torch.tensor([[p < len(row.tokens) for p in range(longest)] for row in batch.rows])
-        states = (hidden[mask] for hidden in _depths(brief, batch))
+    for batch in calibration.batches_of(brief):
+        mask = calibration.tokens(batch)
+        states = (hidden[mask] for hidden in calibration.depths(brief, batch))
         before = next(states)
         for block, after in enumerate(states):
             total[block] += float((1 - torch.cosine_similarity(before, after, dim=-1)).double().sum())
@@ -161,27 +158,12 @@ def _angular(brief: Brief) -> tuple[Float[np.ndarray, "depth depth"], int]:
     """Mean angular distances between all depths of the position that decides."""
     n = brief.model.n_layers
     total, rows, passes = np.zeros((n + 1, n + 1)), 0, 0
-    for batch in _calibration(brief):
-        last = torch.tensor([batches.read_from(row) for row in batch.rows])
-        states: list[Tensor] = [hidden[torch.arange(len(last)), last] for hidden in _depths(brief, batch)]
+    for batch in calibration.batches_of(brief):
+        deciding = calibration.deciding(batch)
+        states: list[Tensor] = [hidden[deciding] for hidden in calibration.depths(brief, batch)]
         unit = torch.nn.functional.normalize(torch.stack(states).double(), dim=-1)
         cosine = torch.einsum("lid,mid->lmi", unit, unit).clamp(-1, 1)
         total += (cosine.arccos() / torch.pi).sum(-1).numpy()
-        rows += len(last)
+        rows += len(batch.rows)
         passes += n
     return total / rows, passes
-
-
-def _calibration(brief: Brief) -> Iterator[Batch]:
-    """The prompts selected on, with their right answers where the answer is run (*cloze*)."""
-    for part in brief.asked:
-        rows = [row for row in part.rows if row.option in (None, part.questions[row.question].gold)]
-        yield from batches.plan(rows, brief.batch_tokens)
-
-
-def _depths(brief: Brief, batch: Batch) -> Iterator[Float[Tensor, "row position d"]]:
-    anatomy = brief.model.anatomy
-    passage = anatomy.enter(batch.levels(brief.model.device))
-    with anatomy.computing():
-        for _, hidden in passage.depths():
-            yield hidden.float().cpu()

@@ -8,8 +8,11 @@ from layercliff.choices import Score
 from layercliff.errors import RunError
 from layercliff.pruning import ranked
 from layercliff.pruning.brief import Brief
+from layercliff.pruning.come import CoMe
 from layercliff.pruning.iterative import Iterative
+from layercliff.pruning.laco import LaCo
 from layercliff.pruning.measure import OnTask, OnText
+from layercliff.pruning.mka import MKA
 from layercliff.pruning.ranked import Contiguous, Ranked
 from layercliff.pruning.step import Chooser
 
@@ -59,6 +62,9 @@ MAKERS: Mapping[Score, Callable[[Brief], Chooser]] = {
     "taylor+": _ends(_rank(ranked.taylor)),
     "magnitude": _rank(ranked.magnitude),
     "magnitude+": _ends(_rank(ranked.magnitude)),
+    "laco": LaCo,
+    "mka": MKA,
+    "come": CoMe,
 }
 
 

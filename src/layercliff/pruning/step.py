@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from layercliff.models.blend import Blends
+
 
 @dataclass(frozen=True)
 class Step:
-    """The model that keeps the dense indices `kept` (authoritative: paths need not nest). Step 0 is the dense model.
+    """The model that keeps the dense indices `kept` (authoritative: paths need not nest), those in `blends` with merged weights. Step 0 is
+    the dense model.
 
     `removed`: the blocks that the step before still had; `scores`: what the choice was made from, by dense index, higher goes first;
     `seen`: where a race dropped candidates, how many questions each was scored on.
@@ -17,6 +20,7 @@ class Step:
     removed: tuple[int, ...] = ()
     scores: Mapping[int, float] = field(default_factory=dict)
     seen: Mapping[int, int] = field(default_factory=dict)
+    blends: Blends = field(default_factory=dict)
 
 
 @runtime_checkable

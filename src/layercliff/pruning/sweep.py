@@ -16,12 +16,18 @@ from layercliff.models.passage import Passage, Stream
 WHOLE = -1  # the stream of the model with all kept blocks, among streams named by the block they are without
 
 
+def most_passes(n_kept: int) -> int:
+    """Block passes of a batch when all candidates among `n_kept` blocks are scored and nothing is known yet."""
+    return n_kept * (n_kept - 1) // 2 + n_kept - 1
+
+
 class Sweep:
     """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
 
     def __init__(self, passage: Passage, kept: Sequence[int], budget: int = 0) -> None:
-        """`budget` is how many bytes of states may be kept for the next step; the batch's first state is always kept."""
-        self.passage, self.kept, self.budget = passage, tuple(kept), budget
+        """`budget` is how many bytes of states may be kept for the next step. The batch's first state is always kept and counts."""
+        self.passage, self.kept = passage, tuple(kept)
+        self._room = max(0, budget // passage.embedded.size - 1)  # states beside the first one
         self.passes = 0
         self._known: dict[int, dict[int, Stream]] = {0: {WHOLE: passage.embedded}}  # before the block at a position
 
@@ -69,7 +75,7 @@ class Sweep:
         """Remember streams before a position, if they fit the budget."""
         held = sum(len(known) for at, known in self._known.items() if at not in (0, position))
         known = self._known.get(position, {}) | streams
-        if position and held + len(known) <= self.budget // self.passage.embedded.size:
+        if position and held + len(known) <= self._room:
             self._known[position] = known
 
     def _past(self, run: Callable[[Stream], Stream], stream: Stream) -> Stream:
@@ -78,5 +84,5 @@ class Sweep:
 
     def _spacing(self) -> int:
         """Streams are kept before every s-th position, with the smallest s whose states fit the budget."""
-        n, size = len(self.kept), self.passage.embedded.size
-        return next((s for s in range(1, n) if size * sum(p + 1 for p in range(s, n, s)) <= self.budget), n)
+        n = len(self.kept)
+        return next((s for s in range(1, n) if sum(p + 1 for p in range(s, n, s)) <= self._room), n)

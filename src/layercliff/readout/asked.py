@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from layercliff.choices import Format, Half, Normalisation
 from layercliff.errors import ModelError
+from layercliff.models.anatomy import Sharing
 from layercliff.models.model import Model
 from layercliff.readout import batches, encode
 from layercliff.readout.batches import Batch
@@ -15,6 +16,7 @@ from layercliff.readout.encode import Row
 from layercliff.readout.read import Reading
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.tasks import prompts, splits
+from layercliff.tasks.prompts import Prompt
 from layercliff.tasks.question import Question, Task
 
 PASSAGE_TOKENS = 512  # a longer passage is cut
@@ -31,6 +33,12 @@ class Asked:
     half_of: tuple[Half, ...]
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def reading(self) -> Format:
+        """How the rows are read: continuations as *cloze*, whatever the format."""
+        return self.form if self.rows[0].option is None else "cloze"
 
     @property
     def width(self) -> int:
@@ -45,8 +53,8 @@ class Asked:
     def gold(self) -> Int[np.ndarray, " question"]:
         return np.array([question.gold for question in self.questions])
 
-    def batches(self, budget: int, share: bool) -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens; with `share`, what they have in common is run once."""
+    def batches(self, budget: int, share: Sharing) -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` tokens; `share` says what of that which they have in common is run once."""
         return batches.plan(self.rows, budget, share)
 
     def of(self, half: Half) -> "Asked":
@@ -66,6 +74,7 @@ class Asked:
             questions=tuple(self.questions[index] for index in kept),
             half_of=tuple(self.half_of[index] for index in kept),
             rows=tuple(replace(row, question=place[row.question]) for row in self.rows if row.question in place),
+            prompts=tuple(self.prompts[index] for index in kept),
         )
 
     def scores(
@@ -94,10 +103,16 @@ class Asked:
     def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
         """The trace that readings of all rows make."""
         scores, mass = self.scores(readings)
+        names = (self.task.name,) * len(self.questions)
+        return Trace(
+            scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {self.task.name: self.about}
+        )
+
+    @property
+    def about(self) -> TracedTask:
+        """What is asked, and what is not."""
         task = self.task
-        about = TracedTask(task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped)
-        names = (task.name,) * len(self.questions)
-        return Trace(scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {task.name: about})
+        return TracedTask(task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped)
 
 
 def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
@@ -126,15 +141,17 @@ def ask(
     normalisation: Normalisation = "char",
     chat: bool = False,
     seed: int = 0,
+    whole: bool = False,
 ) -> Asked:
-    """Put questions of a task to a model, after the worked examples of each, if any. Raises `LayercliffError` when none can be asked, or see `encode`."""
+    """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every format are scored as
+    continuations. Raises `LayercliffError` when none can be asked, or see `encode`."""
     template = encode.chat_template(model.tokenizer) if chat else None
     questions = prompts.shown(task, questions, form)
     asked = [
         prompts.ask(task, question, form, prompts.shown(task, shots, form), template)
         for question, shots in zip(questions, examples or ((),) * len(questions), strict=True)
     ]
-    encoded = encode.encode(asked, form, model.tokenizer, model.max_positions)
+    encoded = encode.encode(asked, "cloze" if whole else form, model.tokenizer, model.max_positions)
     gone = dict(encoded.left_out)
     kept = [index for index in range(len(questions)) if index not in gone]
     if not kept:
@@ -153,4 +170,5 @@ def ask(
         tuple(halves[question.id] for question in left),
         tuple(replace(row, question=place[row.question]) for row in encoded.rows),
         tuple(f"{questions[index].id}: {reason}" for index, reason in gone.items()),
+        tuple(asked[index] for index in kept),
     )

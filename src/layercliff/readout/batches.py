@@ -1,12 +1,14 @@
 """Rows in batches: similar lengths together, longest first, never more tokens than the budget; what rows have in common is run once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from functools import cached_property
 
 import torch
 
+from layercliff.models.anatomy import Sharing
 from layercliff.models.passage import Level
+from layercliff.readout.branches import Branches
 from layercliff.readout.encode import Row
 
 ENOUGH = (
@@ -15,84 +17,95 @@ ENOUGH = (
 SEEN = 8  # times the budget: so many tokens at most are seen through keys and values, which have to be copied
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Rows that pass through the model together; all are read for one task.
 
-    The first `lead` tokens are the same in all rows, the first `stem` (0: none) in all rows of a question; those are run once.
+    The first `lead` tokens are the same in all rows and are run once. With `branching`, the rows of a question are run as one sequence that
+    branches where they part; otherwise only those with the same tokens are.
     """
 
     rows: tuple[Row, ...]
     lead: int = 0
-    stem: int = 0
+    branching: bool = False
 
-    @property
-    def shared(self) -> int:
-        """How many tokens of each row are not its own."""
-        return max(self.lead, self.stem)
+    @cached_property
+    def sequences(self) -> tuple[Branches, ...]:
+        """What is run after the lead: one sequence per question, or per row."""
+        units: dict[Hashable, list[Row]] = {}
+        for row in self.rows:
+            units.setdefault(_unit(row, self.branching), []).append(row)
+        return tuple(Branches.of([row.tokens[self.lead :] for row in unit]) for unit in units.values())
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Of each row, its sequence and the places of its tokens after the lead in that sequence."""
+        units: dict[Hashable, int] = {}
+        found = []
+        for row in self.rows:
+            unit = units.setdefault(_unit(row, self.branching), len(units))
+            found.append((unit, self.sequences[unit].path(row.tokens[self.lead :])))
+        return tuple(found)
 
     @property
     def padded_tokens(self) -> int:
         """Tokens that pass through the blocks."""
-        questions, longest = len({row.question for row in self.rows}), max(len(row.tokens) for row in self.rows)
-        return _cost(len(self.rows), questions, longest, self.lead, self.stem)
+        return self.lead + len(self.sequences) * max(len(sequence) for sequence in self.sequences)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         middle = len(self.rows) // 2
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
     def levels(self, device: torch.device) -> tuple[Level, ...]:
-        """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is needed,
-        and positions count from the first token in every family."""
-        found: list[Level] = []
-        if self.lead:
-            found.append(Level(torch.tensor([self.rows[0].tokens[: self.lead]], device=device)))
-        parent = [0] * len(self.rows)
-        if self.stem:
-            stems = {row.question: row.tokens[self.lead : self.stem] for row in self.rows}
-            above = torch.zeros(len(stems), dtype=torch.long, device=device) if found else None
-            found.append(Level(torch.tensor(list(stems.values()), device=device), above))
-            place = {question: index for index, question in enumerate(stems)}
-            parent = [place[row.question] for row in self.rows]
-        own = [row.tokens[self.shared :] for row in self.rows]
-        longest = max(map(len, own))
-        ids = torch.tensor([tokens + (0,) * (longest - len(tokens)) for tokens in own], device=device)
-        found.append(Level(ids, torch.tensor(parent, device=device) if found else None))
-        return tuple(found)
+        """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is needed where nothing
+        branches, and positions count from the first token in every family."""
+        longest = max(len(sequence) for sequence in self.sequences)
+        ids = torch.tensor([s.tokens + (0,) * (longest - len(s)) for s in self.sequences], device=device)
+        tree = None
+        if any(sequence.parts for sequence in self.sequences):
+            tree = Branches.tree(self.sequences, self.lead, device)
+        if not self.lead:
+            return (Level(ids, tree=tree),)
+        lead = torch.tensor([self.rows[0].tokens[: self.lead]], device=device)
+        return Level(lead), Level(ids, torch.zeros(len(ids), dtype=torch.long, device=device), tree)
 
 
-def plan(rows: Sequence[Row], budget: int, share: bool = False) -> tuple[Batch, ...]:
+def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing") -> tuple[Batch, ...]:
     """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same batches.
 
-    With `share`, what all rows begin with and what the rows of a question begin with is run once in a batch.
+    `share` says what of that which rows have in common is run once in a batch: what all of them begin with, and what those of a question do.
     """
-    lead = _common(rows) if share and len(rows) > 1 else 0
+    lead = _common(rows) if share != "nothing" and len(rows) > 1 else 0
+    branching = share == "branches"
     batches: list[Batch] = []
     pending: list[Row] = []
-    questions = longest = seen = cost = 0
-    kind = (0, 0)
-    for shape, unit in sorted(_units(rows, share, lead), key=lambda found: (found[0], found[1][0].question)):
-        length, tokens = max(len(row.tokens) for row in unit), sum(len(row.tokens) for row in unit)
-        grown = _cost(len(pending) + len(unit), questions + 1, max(longest, length), lead, -shape[0])
-        fits = grown <= budget and seen + tokens <= SEEN * budget
-        if pending and (not fits or (shape != kind and cost >= ENOUGH * budget)):
-            batches.append(Batch(tuple(pending), lead, -kind[0]))
-            pending, questions, longest, seen = [], 0, 0, 0
+    sequences = longest = last = 0
+    for length, unit in sorted(_units(rows, lead, branching), key=lambda found: (-found[0], _order(found[1][0]))):
+        fits = lead + (sequences + 1) * max(longest, length) <= budget and (sequences + 1) * lead <= SEEN * budget
+        enough = length != last and sequences * longest >= ENOUGH * budget
+        if pending and (enough or not fits):
+            batches.append(Batch(tuple(pending), lead, branching))
+            pending, sequences, longest = [], 0, 0
         pending += unit
-        questions, longest, seen = questions + 1, max(longest, length), seen + tokens
-        kind, cost = shape, _cost(len(pending), questions, longest, lead, -shape[0])
-    return (*batches, Batch(tuple(pending), lead, -kind[0])) if pending else ()
+        sequences, longest, last = sequences + 1, max(longest, length), length
+    return (*batches, Batch(tuple(pending), lead, branching)) if pending else ()
 
 
-def _units(rows: Sequence[Row], share: bool, lead: int) -> Iterator[tuple[tuple[int, int], list[Row]]]:
-    """Rows that stay together, with minus the tokens they share and minus the longest one's tokens."""
-    ordered = sorted(rows, key=lambda row: (row.question, row.option or 0))
-    for _, group in groupby(ordered, key=lambda row: row.question):
-        unit = list(group)
-        if share and len(unit) > 1 and (stem := _common(unit)) > lead:
-            yield (-stem, -max(len(row.tokens) for row in unit)), unit
-        else:
-            yield from (((0, -len(row.tokens)), [row]) for row in unit)
+def _units(rows: Sequence[Row], lead: int, branching: bool) -> Iterator[tuple[int, list[Row]]]:
+    """Rows that are run as one sequence, with its length."""
+    units: dict[Hashable, list[Row]] = {}
+    for row in sorted(rows, key=_order):
+        units.setdefault(_unit(row, branching), []).append(row)
+    for unit in units.values():
+        yield len(Branches.of([row.tokens[lead:] for row in unit])), unit
+
+
+def _unit(row: Row, branching: bool) -> Hashable:
+    return row.question if branching else (row.question, row.tokens)
+
+
+def _order(row: Row) -> tuple[int, int]:
+    return row.question, row.option or 0
 
 
 def _common(rows: Sequence[Row]) -> int:
@@ -105,7 +118,3 @@ def _common(rows: Sequence[Row]) -> int:
 def read_from(row: Row) -> int:
     """The first position that is read."""
     return len(row.tokens) - (1 if row.option is None else len(row.targets))
-
-
-def _cost(rows: int, questions: int, longest: int, lead: int, stem: int) -> int:
-    return lead + max(0, stem - lead) * questions + rows * (longest - max(lead, stem))

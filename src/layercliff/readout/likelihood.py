@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from layercliff.errors import TaskError
+from layercliff.models.blend import NOTHING, Blends
+from layercliff.models.blending import Made, make, wearing
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
 from layercliff.progress import Report, silent
@@ -36,21 +38,23 @@ def rows(
 
 @torch.inference_mode()
 def log_likelihoods(
-    model: Model, kept: Sequence[int], rows: Sequence[Row], report: Report = silent
+    model: Model, kept: Sequence[int], rows: Sequence[Row], blends: Blends = NOTHING, report: Report = silent
 ) -> Float[np.ndarray, "2 row"]:
-    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the blocks `kept`.
+    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the blocks `kept`,
+    those in `blends` merged.
 
-    Blocks before the first removed one are passed once for both. Only positions that predict a target reach the head, a chunk of the
+    Blocks before the first removed or merged one are passed once for both. Only positions that predict a target reach the head, a chunk of the
     vocabulary at a time. Raises `ModelError` for states that are not finite.
     """
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
     found = np.zeros((2, len(rows)))
+    made = make(model.network, blends)
     batches = plan(rows, model.batch_tokens())
     for done, batch in enumerate(batches):
         report("reading held-out text", done, len(batches))
         passage = model.anatomy.enter(batch.levels(model.device))
         with model.anatomy.computing():
-            states = _last_states(passage, model.n_layers, kept)
+            states = _last_states(passage, model.n_layers, kept, made, blends)
             reading = reader.read_states(batch, ((model.n_layers, state) for state in states))
         for index, row in enumerate(batch.rows):
             found[:, row.question] = reading.scores[:, index, 0]
@@ -58,14 +62,17 @@ def log_likelihoods(
     return found
 
 
-def _last_states(passage: Passage, n_layers: int, kept: Sequence[int]) -> Iterator[Float[Tensor, "row position d"]]:
+def _last_states(
+    passage: Passage, n_layers: int, kept: Sequence[int], made: Made, blends: Blends
+) -> Iterator[Float[Tensor, "row position d"]]:
     """The last depth of the dense model, then of the pruned one."""
-    common = next((place for place, index in enumerate(kept) if place != index), len(kept))
+    common = next((place for place, index in enumerate(kept) if place != index or index in blends), len(kept))
     stream = passage.embedded
-    for index in range(common):
-        stream = passage.block(index, stream)
-    for rest in (range(common, n_layers), kept[common:]):
+    for run in passage.through(range(common)):
+        stream = run(stream)
+    for rest, weights in ((range(common, n_layers), {}), (kept[common:], made)):
         branch = stream
-        for index in rest:
-            branch = passage.block(index, branch)
+        with wearing(weights):
+            for run in passage.through(rest):
+                branch = run(branch)
         yield branch.levels[-1]

@@ -1,19 +1,25 @@
 """One pass of a batch through the model, read at every depth."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
+from layercliff.models.passage import Leads
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
+
+LEAD_BYTES = (
+    2**30
+)  # of states, keys and values of what all batches of a task begin with; kept from one batch to the next
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,27 @@ class Reading:
 
     `scores`: *letter*, *first_token*: the options' logits, ``[depth, row, option]``, padded with nan; *cloze*: the summed
     log-probability of the row's continuation, ``[depth, row, 1]``. `mass`: probability the whole vocabulary's softmax gives
-    to the options together, ``[depth, row]``, nan where it was not asked for.
+    to the options together, ``[depth, row]``, nan where it was not asked for. `greedy`: *cloze*: whether no token is likelier
+    than the continuation's, at any of its positions; otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
     mass: Float[np.ndarray, "depth row"]
+    greedy: Bool[np.ndarray, "depth row"]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For the journal."""
+        return {"scores": self.scores, "mass": self.mass, "greedy": self.greedy}
+
+    @staticmethod
+    def of(arrays: Mapping[str, np.ndarray]) -> "Reading":
+        """`arrays`, and back."""
+        return Reading(arrays["scores"], arrays["mass"], arrays["greedy"])
 
 
 class Reader:
-    """Reads batches of one format through a lens. Out of memory, it halves the batch and goes on, telling `note` once."""
+    """Reads batches of one format through a lens, at every depth or only at the last. Out of memory, it halves the batch and goes on,
+    telling `note` once."""
 
     def __init__(
         self,
@@ -39,8 +57,13 @@ class Reader:
         form: Format,
         option_mass: OptionMass = "last",
         note: Note = mute,
+        *,
+        last_only: bool = False,
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
+        self.last_only = last_only
+        self._leads = Leads(LEAD_BYTES)
+        self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
@@ -70,9 +93,14 @@ class Reader:
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
-        passage = self.model.anatomy.enter(batch.levels(self.model.device))
+        lead = batch.rows[0].tokens[: batch.lead]
+        if lead != self._lead:
+            self._leads.clear()
+            self._lead = lead
+        passage = self.model.anatomy.enter(batch.levels(self.model.device), self._leads)
         with self.model.anatomy.computing():
-            return self.read_states(batch, passage.depths(kept))
+            states = passage.depths(kept)
+            return self.read_states(batch, deque(states, maxlen=1) if self.last_only else states)
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
@@ -98,8 +126,8 @@ class _ChoiceVisit:
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader = reader
         device = reader.model.device
-        self.rows = torch.arange(len(batch.rows), device=device)
-        self.last = torch.tensor([len(row.tokens) - 1 - batch.shared for row in batch.rows], device=device)
+        last = [(sequence, path[-1]) for sequence, path in batch.places]
+        self.sequences, self.positions = torch.tensor(last, device=device).T
         most = max(len(row.targets) for row in batch.rows)
         self.tokens = torch.tensor(
             [row.targets + (0,) * (most - len(row.targets)) for row in batch.rows], device=device
@@ -112,7 +140,7 @@ class _ChoiceVisit:
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
-        self.readable.append(lens.readable(depth, hidden[self.rows, self.last]))
+        self.readable.append(lens.readable(depth, hidden[self.sequences, self.positions]))
 
     def reading(self) -> Reading:
         """Multiply the options' rows of the head with all depths at once."""
@@ -123,7 +151,8 @@ class _ChoiceVisit:
         if depths:  # all of them at once: the head is read once
             normaliser = unembedding.log_normaliser(torch.cat([self.readable[depth] for depth in depths]))
             mass[depths] = (scores[depths].logsumexp(2) - normaliser.view(len(depths), -1)).exp()
-        return Reading(scores.masked_fill(self.absent, torch.nan).cpu().numpy(), mass.cpu().numpy())
+        found = scores.masked_fill(self.absent, torch.nan).cpu().numpy()
+        return Reading(found, mass.cpu().numpy(), np.zeros(mass.shape, bool))
 
 
 class _ContinuationVisit:
@@ -132,30 +161,37 @@ class _ContinuationVisit:
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader, self.n_rows = reader, len(batch.rows)
         device = reader.model.device
-        lengths = [len(row.targets) for row in batch.rows]
-        self.rows = torch.repeat_interleave(torch.arange(self.n_rows), torch.tensor(lengths)).to(device)
-        self.positions = torch.tensor(
-            [
-                p - batch.shared
-                for row in batch.rows
-                for p in range(len(row.tokens) - len(row.targets), len(row.tokens))
-            ],
-            device=device,
-        )
-        self.targets = torch.tensor([target for row in batch.rows for target in row.targets], device=device)
+        states: dict[
+            tuple[int, int], int
+        ] = {}  # a position that several continuations are read at reaches the head once
+        wanted: list[list[int]] = []
+        read: list[tuple[int, int, int]] = []
+        for number, (row, (sequence, path)) in enumerate(zip(batch.rows, batch.places, strict=True)):
+            for place, target in zip(path[-len(row.targets) :], row.targets, strict=True):
+                state = states.setdefault((sequence, place), len(states))
+                wanted += [[]] if state == len(wanted) else []
+                read.append((number, state, len(wanted[state])))
+                wanted[state].append(target)
+        most = max(map(len, wanted))
+        self.targets = torch.tensor([tokens + [0] * (most - len(tokens)) for tokens in wanted], device=device)
+        self.sequences, self.positions = torch.tensor(list(states), device=device).T
+        self.row_of, *read_at = torch.tensor(read, device=device).T
+        self.read_at = tuple(read_at)
         self.sums: list[Tensor] = []
+        self.misses: list[Tensor] = []
 
     def __call__(self, depth: int, hidden: Float[Tensor, "row position d"]) -> None:
         lens = self.reader.lens
-        readable = lens.readable(depth, hidden[self.rows, self.positions])
-        log_probability = lens.unembedding.tokens(readable, self.targets[:, None])[
-            :, 0
-        ] - lens.unembedding.log_normaliser(readable)
-        self.sums.append(torch.zeros(self.n_rows, device=readable.device).index_add_(0, self.rows, log_probability))
+        readable = lens.readable(depth, hidden[self.sequences, self.positions])
+        log_probability, greedy = lens.unembedding.predictions(readable, self.targets)
+        nothing = torch.zeros(self.n_rows, device=readable.device)
+        self.sums.append(nothing.index_add(0, self.row_of, log_probability[self.read_at]))
+        self.misses.append(nothing.index_add(0, self.row_of, (~greedy[self.read_at]).float()))
 
     def reading(self) -> Reading:
         scores = torch.stack(self.sums)[..., None].cpu().numpy()
-        return Reading(scores, np.full(scores.shape[:2], np.nan, np.float32))
+        greedy = torch.stack(self.misses).cpu().numpy() == 0
+        return Reading(scores, np.full(greedy.shape, np.nan, np.float32), greedy)
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -173,4 +209,5 @@ def joined(first: Reading, second: Reading) -> Reading:
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)
         for r in (first, second)
     ]
-    return Reading(np.concatenate(padded, 1), np.concatenate([first.mass, second.mass], 1))
+    both = (np.concatenate([getattr(r, name) for r in (first, second)], 1) for name in ("mass", "greedy"))
+    return Reading(np.concatenate(padded, 1), *both)

@@ -29,6 +29,11 @@ class TracedTask:
         """For files."""
         return asdict(self)
 
+    @staticmethod
+    def from_dict(entry: Mapping[str, Any]) -> "TracedTask":
+        """`as_dict`, and back."""
+        return TracedTask(**{**entry, "left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
+
 
 @dataclass(frozen=True)
 class Trace:

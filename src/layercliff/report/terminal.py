@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis
+    from layercliff.results.evaluated import Evaluated
     from layercliff.results.pruned import Pruned
     from layercliff.results.traced import Traced
     from layercliff.verbs.export import Exported
@@ -191,6 +192,11 @@ def show_plan(plan: "Plan") -> None:
             "time",
             f"about {_duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
         ),
+        (
+            f"a path, {plan.path.removed} removed",
+            f"at most {plan.path.selection_block_passes:,} block passes to choose and {plan.path.report_block_passes:,} to measure, "
+            f"{plan.path.multiplications / 1e12:,.2f} T multiplications, {_duration(plan.path_seconds)}",
+        ),
     ]
     table(("", ""), rows)
 
@@ -199,3 +205,43 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
+    """A row per task: each accuracy with its standard error and interval."""
+    from layercliff.metrics.accuracy import METRICS
+
+    rows = []
+    for name, scores in evaluated.scores.items():
+        shown = [f"{s.value:.4f} ± {s.stderr:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
+        rows.append((name, str(evaluated.options.filter(task=name)["question"].n_unique()), *shown))
+    table(("task", "n", *METRICS), rows, title=f"{evaluated.subject.model} · {evaluated.subject.dtype}")
+    for name, about in evaluated.about.items():
+        if gone := len(about.left_out) + len(about.skipped):
+            Console().print(f"Note: {gone} questions of {name} were left out (see summary.json).", markup=False)
+    cost = evaluated.cost
+    Console().print(
+        f"± standard error, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def show_against(evaluated: "Evaluated", other: "Evaluated") -> None:
+    """A row per task and metric: what this model gains or loses on the same questions."""
+    rows = [
+        (
+            name,
+            metric,
+            f"{p.difference:+.4f} [{p.low:+.4f}, {p.high:+.4f}]",
+            str(p.won),
+            str(p.lost),
+            f"{p.p:.2g} ({p.test})",
+        )
+        for name, metrics in evaluated.against(other).items()
+        for metric, p in metrics.items()
+    ]
+    Console().print()
+    headings = ("task", "metric", "difference [95 %]", "only this one right", "only the other", "p")
+    table(headings, rows, title=f"{evaluated.subject.model} minus {other.subject.model}")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import LEVEL
+from layercliff.models.blend import ordered
+from layercliff.pruning.step import Step
 from layercliff.results import pruned as results
 from layercliff.results.assessed import Assessment
 from layercliff.results.pruned import Pruned
@@ -110,6 +112,14 @@ def race(pruned: Pruned) -> str | None:
     return f"Candidates were raced: with a probability of at most {pruned.race:g} over the whole path, another block was chosen somewhere than all questions would have chosen."
 
 
+def merged(step: Step) -> str:
+    """Which blocks are made of which, in a sentence with a space before it, or nothing."""
+    if not step.blends:
+        return ""
+    parts = [f"{block} of {', '.join(map(str, sorted(blend.sources)))}" for block, blend in ordered(step.blends)]
+    return f" Merged: {'; '.join(parts)}."
+
+
 def recommendation(pruned: Pruned) -> str:
     """Which blocks to take out, and how far that is shown, in a few sentences."""
     step = pruned.recommended
@@ -124,14 +134,15 @@ def recommendation(pruned: Pruned) -> str:
         )
         return f"No block can go: none is estimated to cost less than {margin}{loss}. {warning}"
     found = pruned.harmless[step - 1]
+    made = merged(pruned.steps[step])
     blocks = ", ".join(map(str, sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))))
     low, high = pruned.loss_interval(step)
     cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
     if found.shown:
-        return f"Take out blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}). {warning}"
+        return f"Take out blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}).{made} {warning}"
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
-    return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do. {warning}"
+    return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} {warning}"
 
 
 def assessment(found: Assessment) -> Iterator[str]:

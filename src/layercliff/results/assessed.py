@@ -7,6 +7,7 @@ from typing import Any
 
 from layercliff.metrics.perplexity import Estimate, Perplexity
 from layercliff.metrics.speed import Speed
+from layercliff.results.plain import plain
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Assessment:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON: lists for tuples, null for what is not finite (a perplexity beyond all numbers)."""
-        found: dict[str, Any] = _plain(asdict(self))
+        found: dict[str, Any] = plain(asdict(self))
         return found
 
     @staticmethod
@@ -68,11 +69,3 @@ class Assessment:
                 "completions": tuple(Completion(**completion) for completion in content["completions"]),
             }
         )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

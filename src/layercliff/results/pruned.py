@@ -18,6 +18,7 @@ from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.models import blend
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
 from layercliff.results import path_tables, traced
@@ -159,6 +160,10 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
             table.write_parquet(partial)
     run.write_json(f"{folder}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
     run.write_json(f"{folder}/cost.json", dict(pruned.cost))
+    merged = {name: a for k, step in enumerate(pruned.steps) for name, a in blend.to_file(step.blends, k)[1].items()}
+    if merged:
+        with cache.whole_file(run.path / folder / blend.ARRAYS) as partial:
+            save_file(merged, partial)
     run.write_json(f"{folder}/path.json", path(pruned))
 
 
@@ -179,6 +184,7 @@ def path(pruned: Pruned) -> dict[str, Any]:
                 "kept": list(step.kept),
                 "removed": list(step.removed),
                 "scores": {str(block): score for block, score in step.scores.items()},
+                "blends": blend.to_file(step.blends, k)[0],
                 "seen": {str(block): n for block, n in step.seen.items()},
                 "report": {name: traced.figures(analysis) for name, analysis in pruned.analyses[k].items()},
                 "paired": pruned.paired(k) if k else None,
@@ -245,6 +251,7 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
             tuple(s["removed"]),
             {int(b): v for b, v in s["scores"].items()},
             {int(b): n for b, n in s["seen"].items()},
+            blend.read(run.path / folder, s),
         )
         for s in content["steps"]
     )

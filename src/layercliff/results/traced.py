@@ -120,12 +120,8 @@ def rebuilt(
         for r in table.iter_rows(named=True)
     )
     mass = np.full(scores.shape[:2], np.nan, np.float32) if option_mass is None else option_mass
-    about = {name: _traced_task(entry) for name, entry in tasks.items()}
+    about = {name: TracedTask.from_dict(entry) for name, entry in tasks.items()}
     return Trace(scores, mask, gold, mass, questions, tuple(table["task"]), tuple(table["half"]), about)
-
-
-def _traced_task(entry: dict[str, Any]) -> TracedTask:
-    return TracedTask(**{**entry, "left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
 
 
 def summary(traced: Traced) -> dict[str, Any]:

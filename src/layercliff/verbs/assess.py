@@ -15,6 +15,7 @@ from layercliff.metrics.perplexity import perplexity
 from layercliff.metrics.repetition import repetition
 from layercliff.metrics.speed import Speed, speed
 from layercliff.models import pace
+from layercliff.models.blend import NOTHING, Blends
 from layercliff.models.model import Model
 from layercliff.models.pace import TURN, Pace
 from layercliff.models.surgery import pruned
@@ -34,9 +35,15 @@ READ_BYTES = {
 
 
 def assess(
-    model: Model, kept: Sequence[int], text: Sequence[str] = prose.PARAGRAPHS, seed: int = 0, *, report: Report = silent
+    model: Model,
+    kept: Sequence[int],
+    text: Sequence[str] = prose.PARAGRAPHS,
+    seed: int = 0,
+    *,
+    blends: Blends = NOTHING,
+    report: Report = silent,
 ) -> Assessment:
-    """Compare the model that keeps only the dense blocks `kept` with `model` itself, on its device.
+    """Compare the model that keeps only the dense blocks `kept`, those in `blends` merged, with `model` itself, on its device.
 
     Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
     with `seed`. Speeds are measured in turns, after a warm-up. `model` is as before afterwards.
@@ -51,18 +58,18 @@ def assess(
             f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: name some of 0-{model.n_layers - 1}, each once, in their order."
         )
     dense_size = _size(model.network)
-    with pruned(model.network, kept):
+    with pruned(model.network, kept, blends):
         pruned_size = _size(model.network)
     rows = likelihood.rows(text, model.tokenizer, LENGTH, SCORED, model.max_positions)
-    scores = likelihood.log_likelihoods(model, kept, rows, report)
+    scores = likelihood.log_likelihoods(model, kept, rows, blends, report)
     report("timing prompts", 0, 1)
-    prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS)
+    prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS, blends)
     report("timing prompts", 1, 1)
     report("writing completions", 0, 1)
     most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
     openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
     ids: list[list[int]] = model.tokenizer(list(openings), return_attention_mask=False).input_ids
-    generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1)
+    generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
     texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)
     report("writing completions", 1, 1)
     return Assessment(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from layercliff.choices import At, Score
 from layercliff.errors import RunError
+from layercliff.models.blend import Blends
 from layercliff.results import pruned as results
 from layercliff.results import traced
 from layercliff.results.pruned import Pruned
@@ -22,6 +23,11 @@ class Chosen:
     def kept(self) -> tuple[int, ...]:
         """The dense indices of the blocks that are left."""
         return self.pruned.steps[self.step].kept
+
+    @property
+    def blends(self) -> Blends:
+        """Which of them are merged, and how."""
+        return self.pruned.steps[self.step].blends
 
 
 def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chosen:

@@ -11,7 +11,7 @@ from layercliff import machine
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError, RunError
 from layercliff.metrics import decision
-from layercliff.models import checkpoint, loading, sources
+from layercliff.models import blend, checkpoint, loading, sources
 from layercliff.models.checkpoint import Proof
 from layercliff.models.model import Model
 from layercliff.models.recipe import Recipes
@@ -25,7 +25,7 @@ from layercliff.results import pruned as results
 from layercliff.results import traced
 from layercliff.results.pruned import Pruned
 from layercliff.verbs import recipe
-from layercliff.verbs.chosen import choose
+from layercliff.verbs.chosen import Chosen, choose
 from layercliff.verbs.subject import Setting
 
 PREDICTIONS = 32  # report questions whose answers must be the path's
@@ -67,7 +67,7 @@ def export(
     pruned, chosen, kept = found.pruned, found.step, found.kept
     written = recipe.of(found, trust_remote_code, report) if recipes else None
     report("loading the dense model", 0, 1)
-    model = _cut(pruned, kept, device, trust_remote_code, report)
+    model = _cut(found, device, trust_remote_code, report)
     report("loading the dense model", 1, 1)
     asked = _report_questions(pruned, model)
     compared = _compare_predictions(pruned, chosen, model, asked)
@@ -82,16 +82,16 @@ def export(
     return Exported(Path(to), chosen, kept, proof, compared)
 
 
-def _cut(pruned: Pruned, kept: tuple[int, ...], device: str, trust: bool, report: Report) -> Model:
-    """The dense model, checked to be the path's, with only the blocks `kept`."""
-    subject = pruned.subject
+def _cut(chosen: Chosen, device: str, trust: bool, report: Report) -> Model:
+    """The dense model, checked to be the path's, with only the blocks of a step."""
+    subject = chosen.pruned.subject
     located = sources.locate(subject.model, report)
     if located.revision != subject.revision:
         raise ModelError(
             f"The model {subject.model} is another one than the path was made with ({located.revision} instead of {subject.revision})."
         )
     dense = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)
-    cut(dense.network, kept)
+    cut(dense.network, chosen.kept, chosen.blends)
     return Model.of(dense.network, dense.tokenizer, subject.model, subject.revision, dense.anatomy.dtype)
 
 
@@ -142,6 +142,7 @@ def _record(pruned: Pruned, step: int) -> dict[str, Any]:
         "n_layers_dense": pruned.n_layers,
         "source_layer": list(kept),
         "removed": removed,
+        "merged": blend.summary(pruned.steps[step].blends),
         "score": pruned.score,
         "step": step,
         "report": traced.figures(pruned.main(step)),
@@ -167,7 +168,7 @@ tags: [layer-pruning, layercliff]
 
 # {pruned.subject.model} without {len(gone)} of its {pruned.n_layers} blocks
 
-Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Kept, in order: {", ".join(map(str, kept))}. Base revision {pruned.subject.revision}; its licence applies.
+Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Kept, in order: {", ".join(map(str, kept))}.{words.merged(pruned.steps[step])} Base revision {pruned.subject.revision}; its licence applies.
 
 | model | accuracy | decision margin |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""What a trace will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
+"""What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
 
 import time
 from dataclasses import dataclass
@@ -21,17 +21,20 @@ from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
 from layercliff.models.surgery import sliced
+from layercliff.pruning.iterative import tokens_at_once
 from layercliff.readout import batches, encode
 from layercliff.readout.encode import Encoded, Row
 from layercliff.tasks import prompts, registry, splits
 from layercliff.tasks.prompts import Prompt
+from layercliff.verbs.plan_path import Part, PathPlan, along, rows_of_head
+from layercliff.verbs.walk import last_step
 
 CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a trace. `tokens_estimated` says that tokens were guessed from characters, the tokenizer not being here;
+    """The cost of a trace, and of a path beside it. `tokens_estimated` says that tokens were guessed from characters, the tokenizer not being here;
     `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out downloads."""
 
     model: str
@@ -52,6 +55,8 @@ class Plan:
     device: str
     gflops: float
     seconds: float
+    path: PathPlan
+    path_seconds: float
 
 
 def plan(
@@ -69,10 +74,14 @@ def plan(
     chat: bool = False,
     option_mass: OptionMass = "last",
     batch_tokens: int | None = None,
+    remove: int | None = None,
+    to_ratio: float | None = None,
+    memory_bytes: int = 2**32,
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
 ) -> Plan:
-    """Count what `layercliff.trace` with the same arguments would do; no weight is read, so that a model far too large for this
+    """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative criterion of questions
+    (default: half of the blocks); no weight is read, so that a model far too large for this
     machine can be planned for from its configuration.
 
     Raises `LayercliffError` like `layercliff.trace`.
@@ -89,6 +98,9 @@ def plan(
     rows: list[Row] = []
     planned: list[batches.Batch] = []
     head_rows = 0
+    parts: list[Part] = []
+    n_layers, vocabulary = len(blocks), text_config(config).vocab_size
+    removed = last_step(n_layers, remove, 0.5 if remove is None and to_ratio is None else to_ratio, ())
     for one in registry.load(task, seed, skip_bad_rows):
         questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
         form = format or one.default_format
@@ -99,21 +111,28 @@ def plan(
         encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
         questions += len(questions_of) - len(encoded.left_out)
         rows += encoded.rows
-        planned += batches.plan(encoded.rows, budget, share=True)
-        head_rows += _head_rows(encoded, form, len(blocks), text_config(config).vocab_size, option_mass)
+        planned += batches.plan(encoded.rows, budget, share="branches")
+        head_rows += rows_of_head(encoded.rows, form, n_layers, vocabulary, option_mass)
+        gone = {index for index, _ in encoded.left_out}
+        halves = splits.halves([question for index, question in enumerate(questions_of) if index not in gone], seed)
+        names = [halves.get(question.id) for question in questions_of]
+        parts.append(Part(form, encoded.rows, [names[row.question] for row in encoded.rows]))
 
     parameters = sum(p.numel() for p in network.parameters())
     in_blocks = sum(p.numel() for p in blocks.parameters())
     padded = sum(batch.padded_tokens for batch in planned)
     width = text_config(config).hidden_size
-    multiplications = float(padded) * _active(in_blocks, config) + float(head_rows) * width
+    active = _active(in_blocks, config)
+    multiplications = float(padded) * active + float(head_rows) * width
     computed, stored = getattr(torch, dtype), getattr(torch, weights_dtype or dtype)
     rate = matrix_rate(place, computed)
+    at_once = tokens_at_once(budget, memory_bytes, width, n_layers)
+    path = along(parts, n_layers, removed, at_once, budget, active / n_layers, width, vocabulary)
     widest = max((batch.padded_tokens for batch in planned), default=0)
     return Plan(
         model=model,
         parameters=parameters,
-        n_layers=len(blocks),
+        n_layers=n_layers,
         download_bytes=download,
         questions=questions,
         rows=len(rows),
@@ -121,7 +140,7 @@ def plan(
         padded_tokens=padded,
         tokens_estimated=tokenizer is None,
         n_batches=len(planned),
-        block_passes=len(planned) * len(blocks),
+        block_passes=len(planned) * n_layers,
         head_rows=head_rows,
         multiplications=multiplications,
         weights_bytes=parameters * stored.itemsize
@@ -130,6 +149,8 @@ def plan(
         device=str(place),
         gflops=rate / 1e9,
         seconds=2 * multiplications / rate,
+        path=path,
+        path_seconds=2 * path.multiplications / rate,
     )
 
 
@@ -173,31 +194,23 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
 
 
 def _guess(asked: list[Prompt], form: Format) -> Encoded:
-    """Rows of about the right length, for want of the tokenizer."""
+    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its own."""
 
-    def fake(text: str) -> tuple[int, ...]:
-        return (0,) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+    def fake(text: str, *token: int) -> tuple[int, ...]:
+        return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
     if form != "cloze":
         return Encoded(
-            tuple(Row(i, None, fake(p.contexts[0]), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
+            tuple(Row(i, None, fake(p.contexts[0], i), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
         )
     return Encoded(
         tuple(
-            Row(i, o, fake(before + after), fake(after))
+            Row(i, o, fake(before, i) + fake(after, i, o)[:-1], fake(after, i, o))
             for i, p in enumerate(asked)
             for o, (before, after) in enumerate(zip(p.contexts, p.continuations, strict=True))
         ),
         (),
     )
-
-
-def _head_rows(encoded: Encoded, form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass) -> int:
-    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a continuation."""
-    if form == "cloze":
-        return (n_layers + 1) * sum(len(row.targets) for row in encoded.rows) * (vocabulary + 1)
-    whole = {"none": 0, "last": 1, "all": n_layers + 1}[option_mass]
-    return sum((n_layers + 1) * len(row.targets) + whole * vocabulary for row in encoded.rows)
 
 
 def _active(parameters: int, config: PretrainedConfig) -> float:

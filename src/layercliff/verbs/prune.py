@@ -63,6 +63,7 @@ def prune(
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
     out: str | Path | None = None,
+    resume: bool = True,
     report: Report = silent,
     note: Note = mute,
 ) -> Pruned:
@@ -80,7 +81,7 @@ def prune(
     recommended step beside the dense model's. The other arguments are those of `layercliff.trace`.
 
     With `out`, results lie in ``DIR/prune/<score>/``; an interrupted path goes on where it stopped, a finished one is read, and a
-    longer one begins with the steps of a shorter one.
+    longer one begins with the steps of a shorter one. Without `resume`, what the directory holds of this path is removed first.
 
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
@@ -106,6 +107,8 @@ def prune(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
+            for name in () if resume else (score, "journal.sqlite"):
+                run.forget(f"{results.FOLDER}/{name}")
             if (kept := results.read(run, score)) is not None and kept.cost.get("wanted") == wanted:
                 note(f"{run.path} holds this path already; it is read, not computed again.")
                 page.write(run)
@@ -168,7 +171,7 @@ def _assessed(pruned: Pruned, model: Model, report: Report, note: Note) -> Asses
     """The recommended step beside the dense model, or None, said, where the model's configuration cannot express it."""
     step = pruned.steps[pruned.recommended]
     try:
-        return assessing.assess(model, step.kept, seed=pruned.subject.seed, report=report)
+        return assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)
     except ModelError as error:
         note(f"The recommended step was not assessed: {error}")
         return None

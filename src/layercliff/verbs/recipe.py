@@ -42,7 +42,8 @@ def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
     config = _configuration(located, trust_remote_code)
     kept = chosen.kept if located.kept is None else tuple(located.kept[index] for index in chosen.kept)
     dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
-    return recipes(config, _base(subject.model, located), kept, dtype)
+    merged = bool(chosen.blends or located.blends)
+    return recipes(config, _base(subject.model, located), kept, dtype, merged)
 
 
 def _configuration(located: Located, trust_remote_code: bool) -> PretrainedConfig:

@@ -1,13 +1,13 @@
 """What verbs have in common: a model and tasks, resolved into the subject of a run before anything is loaded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
@@ -29,6 +29,7 @@ class Setting:
     source: Located | Model
     tasks: tuple[Task, ...]
     drawn: tuple[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]], ...]
+    whole: bool = False
 
     @staticmethod
     def of(
@@ -47,19 +48,25 @@ class Setting:
         chat: bool,
         skip_bad_rows: bool,
         report: Report,
+        order: Order = "shuffled",
+        whole: bool = False,
     ) -> "Setting":
-        """Resolve tasks, then bring the model onto this machine. Raises `LayercliffError`."""
+        """Resolve tasks, then bring the model onto this machine. With `whole`, options of every format are scored as continuations, and tasks
+        whose own format reads first tokens are asked as *cloze*. Raises `LayercliffError`."""
         tasks = _tasks(task, seed, skip_bad_rows)
-        drawn = tuple(splits.draw(one, seed, limit, shots, sampler) for one in tasks)
+        draw = splits.draw if order == "shuffled" else _first
+        drawn = tuple(draw(one, seed, limit, shots, sampler) for one in tasks)
         source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
         stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
+        if whole:
+            tasks = tuple(replace(t, default_format="cloze") if t.default_format == "first_token" else t for t in tasks)
         subjects = _subjects(tasks, drawn, format)
         subject = Subject(
             model=source.name, revision=source.revision, tasks=subjects, shots=shots, sampler=sampler, limit=limit, seed=seed,
-            dtype=computed, weights_dtype=stored, normalisation=normalisation, chat=chat,
+            dtype=computed, weights_dtype=stored, normalisation=normalisation, chat=chat, order=order,
         )  # fmt: skip
-        return Setting(subject, source, tasks, drawn)
+        return Setting(subject, source, tasks, drawn, whole)
 
     def beside(self, task: str | Task | Sequence[Task]) -> "Setting":
         """The same model and settings with other tasks, in their own formats, which stand beside the run's. Raises `TaskError` for one of the run's own."""
@@ -87,10 +94,23 @@ class Setting:
         """Every task's questions as they are put to `model`."""
         return tuple(
             asked.ask(
-                model, task, about.format, questions, examples, normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed
+                model, task, about.format, questions, examples,
+                normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
         )  # fmt: skip
+
+
+def _first(
+    task: Task, seed: int, limit: int | None, shots: int, sampler: Sampler
+) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
+    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first. Raises `TaskError` as it does."""
+    if limit is not None and limit < 1:
+        raise TaskError(f"--limit {limit} leaves no question of {task.name}: ask at least one.")
+    questions, examples = splits.draw(task, seed, None, shots, sampler)
+    place = {question.id: position for position, question in enumerate(task.questions)}
+    order = sorted(range(len(questions)), key=lambda index: place[questions[index].id])[:limit]
+    return tuple(questions[index] for index in order), tuple(examples[index] for index in order)
 
 
 def _subjects(

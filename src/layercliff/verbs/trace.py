@@ -1,7 +1,7 @@
 """Trace where a model decides: option scores at every depth, and what they say."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,21 +9,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
 from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler
-from layercliff.config import Subject
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
-from layercliff.readout.asked import Asked
-from layercliff.readout.batches import Batch
-from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader, Reading
 from layercliff.readout.trace import Trace
 from layercliff.report import page
 from layercliff.results import traced as results
 from layercliff.results.traced import Traced
-from layercliff.store import Journal, RunDirectory, key
+from layercliff.store import Journal, RunDirectory
 from layercliff.tasks.question import Task
+from layercliff.verbs.passes import Pass
 from layercliff.verbs.subject import Setting
 
 
@@ -47,6 +43,7 @@ def trace(
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
     out: str | Path | None = None,
+    resume: bool = True,
     report: Report = silent,
     note: Note = mute,
 ) -> Traced:
@@ -59,7 +56,8 @@ def trace(
     stored in. `option_mass` says at which depths the options' share of the whole vocabulary is computed: it multiplies
     the whole head.
 
-    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is read.
+    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is read; without `resume`,
+    both are removed first.
 
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
@@ -74,20 +72,21 @@ def trace(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
+            if not resume:
+                run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None and kept.cost["option_mass"] == option_mass:
                 note(f"{run.path} holds this trace already; it is read, not computed again.")
                 page.write(run)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
         loaded = setting.load(device, trust_remote_code, report)
-        reading = _Pass(loaded, setting.subject, option_mass, journal, report, note)
-        joined = reading.trace(setting.ask(loaded), loaded.batch_tokens(batch_tokens))
+        reading = Pass(loaded, setting.subject, journal, report, note, option_mass=option_mass)
+        parts = reading.readings(setting.ask(loaded), loaded.batch_tokens(batch_tokens))
+        joined = Trace.joined([part.trace(readings) for part, readings in parts])
         cost = {
             "device": str(loaded.device),
             "option_mass": option_mass,
-            "tokens": reading.tokens,
-            "batches": reading.batches,
-            "block_passes": reading.batches * loaded.n_layers,
+            **reading.cost(),
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
@@ -98,42 +97,3 @@ def trace(
             journal.remove()
             page.write(run)
     return traced
-
-
-class _Pass:
-    """The pass of all tasks' batches through the model, with a journal of finished batches."""
-
-    def __init__(
-        self,
-        model: Model,
-        subject: Subject,
-        option_mass: OptionMass,
-        journal: Journal | None,
-        report: Report,
-        note: Note,
-    ) -> None:
-        self.model, self.subject, self.option_mass = model, subject, option_mass
-        self.journal, self.report, self.note = journal, report, note
-        self.total = self.done = self.tokens = self.batches = 0
-
-    def trace(self, asked: Sequence[Asked], budget: int) -> Trace:
-        """Read every task."""
-        planned = [part.batches(budget, self.model.anatomy.shares) for part in asked]
-        self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
-        return Trace.joined(
-            [part.trace(self._read(part, batches)) for part, batches in zip(asked, planned, strict=True)]
-        )
-
-    def _read(self, part: Asked, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
-        reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, self.option_mass, self.note)
-        for batch in batches:
-            name = key(self.subject.model_dump(), part.form, self.option_mass, reader.lens.name, batch)
-            kept = self.journal.get(name) if self.journal else None
-            reading = Reading(kept["scores"], kept["mass"]) if kept else reader.read(batch)
-            if self.journal and not kept:
-                self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
-            self.done += batch.padded_tokens
-            self.tokens += sum(len(row.tokens) for row in batch.rows)
-            self.batches += 1
-            self.report("reading the model at every depth", self.done, self.total)
-            yield batch, reading

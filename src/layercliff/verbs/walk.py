@@ -8,6 +8,8 @@ import numpy as np
 from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
+from layercliff.models.blend import ordered
+from layercliff.models.blending import make, wearing
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning.step import Chooser, Step
@@ -67,14 +69,16 @@ class Walk:
     def _read(self, part: Asked, step: Step) -> Trace:
         reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, "none", self.note)
         readings = []
+        made = make(self.model.network, step.blends)
         for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
-            name = key("report", self.subject, step.kept, part.form, batch)
+            name = key("report", self.subject, step.kept, ordered(step.blends), part.form, batch)
             if self.journal and (found := self.journal.get(name)):
-                reading = Reading(found["scores"], found["mass"])
+                reading = Reading.of(found)
             else:
-                reading = reader.read(batch, step.kept)
+                with wearing(made):
+                    reading = reader.read(batch, step.kept)
                 if self.journal:
-                    self.journal.put(name, {"scores": reading.scores, "mass": reading.mass})
+                    self.journal.put(name, reading.arrays())
             readings.append((batch, reading))
         return part.trace(readings)
 

@@ -1,0 +1,136 @@
+"""A model for lm-evaluation-harness itself: anything layercliff can name, step K of a path as ``DIR@K`` included.
+
+``python -m layercliff.harness --model layercliff --model_args pretrained=runs/demo@5 --tasks arc_easy`` runs the harness's own command line
+with this model known to it. lm_eval is needed for this module alone.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from lm_eval import utils
+from lm_eval.__main__ import cli_evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.api.registry import register_model
+from lm_eval.models.utils import resolve_max_length
+
+from layercliff.errors import ModelError
+from layercliff.models import loading
+from layercliff.readout import batches
+from layercliff.readout.encode import Row
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader
+
+Request = tuple[tuple[str, str] | None, list[int], list[int]]
+"""The strings, the context's token ids, the continuation's."""
+
+
+@register_model("layercliff")
+class LayercliffLM(TemplateLM):  # type: ignore[misc]
+    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate text."""
+
+    def __init__(
+        self,
+        pretrained: str,
+        dtype: str = "float32",
+        weights_dtype: str | None = None,
+        device: str | None = None,
+        batch_size: int | str | None = None,
+        batch_tokens: int | None = None,
+        trust_remote_code: bool = False,
+        **_: Any,
+    ) -> None:
+        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; the harness's `batch_size` is not used."""
+        super().__init__()
+        self.model = loading.load(pretrained, dtype, weights_dtype, device or "auto", trust_remote_code)
+        self.tokenizer = self.model.tokenizer
+        self.batch_tokens = self.model.batch_tokens(batch_tokens)
+        self.max_length = resolve_max_length(self.model.network.config, self.tokenizer)
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token that ends a text."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands for an empty context: the begin token, else the end token."""
+        begin = self.tokenizer.bos_token_id
+        return self.eot_token_id if begin is None else int(begin)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """For the harness's own caches."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Render messages by the model's own template."""
+        return str(
+            self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        """Tokens with those that the tokenizer itself puts around a text, unless the text begins with the begin token already."""
+        if add_special_tokens is None:
+            add_special_tokens = not string.startswith(str(self.tokenizer.decode(self.prefix_token_id)))
+        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[Request], disable_tqdm: bool = False, **_: Any
+    ) -> list[tuple[float, bool]]:
+        """The summed log-likelihood of each continuation and whether it is the greedy one; contexts too long lose their beginning."""
+        contexts: dict[tuple[int, ...], int] = {}
+        rows = []
+        for number, (_strings, context, continuation) in enumerate(requests):
+            whole = tuple((context + continuation)[-(self.max_length + 1) :])
+            question = contexts.setdefault(whole[: -len(continuation)], len(contexts))
+            rows.append(Row(question, number, whole[:-1], whole[-len(continuation) :]))
+        reader = Reader(
+            self.model,
+            LogitLens(self.model.anatomy.unembedding),
+            "cloze",
+            "none",
+            logging.getLogger(__name__).warning,
+            last_only=True,
+        )
+        found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
+        for batch in batches.plan(rows, self.batch_tokens, self.model.anatomy.shares):
+            reading = reader.read(batch)
+            for place, row in enumerate(batch.rows):
+                assert row.option is not None
+                found[row.option] = (float(reading.scores[-1, place, 0]), bool(reading.greedy[-1, place]))
+        for request, answer in zip(requests, found, strict=True):
+            if request[0] is not None:
+                self.cache_hook.add_partial("loglikelihood", request[0], answer)
+        return found
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """The log-likelihood of whole texts, in disjoint windows as long as the model reads."""
+        windows: list[tuple[int, Request]] = [
+            (number, (None, *utils.make_disjoint_window(window)))
+            for number, request in enumerate(requests)
+            for window in utils.get_rolling_token_windows(
+                self.tok_encode(request.args[0]), self.prefix_token_id, self.max_length, 1
+            )
+        ]
+        totals = [0.0] * len(requests)
+        answers = self._loglikelihood_tokens([window for _, window in windows])
+        for (number, _), (value, _greedy) in zip(windows, answers, strict=True):
+            totals[number] += value
+        return totals
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Refused. Raises `ModelError`."""
+        raise ModelError(
+            "layercliff's model for lm-evaluation-harness scores continuations and does not generate: export the step with `layercliff export` and give the checkpoint to the harness's own model hf."
+        )
+
+
+if __name__ == "__main__":
+    cli_evaluate()

@@ -1,0 +1,88 @@
+"""Accuracy by summed log-likelihoods, as benchmarks report it, and two models compared on the same questions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from layercliff.metrics.collapse import mcnemar
+from layercliff.metrics.statistics import Resamples, percentile_interval
+
+METRICS = {"acc": None, "acc_norm": "characters", "acc_bytes": "bytes", "acc_tokens": "tokens"}
+"""What a sum is divided by before options are compared, per metric; the first three are lm-evaluation-harness's."""
+
+Options = Float[np.ndarray, "question option"]
+PerQuestion = Float[np.ndarray, " question"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness gives it (nan for one
+    question); `low` and `high` are the ends of the 95 % interval of a bootstrap over groups of questions."""
+
+    value: float
+    stderr: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models on the same questions: `difference` is this one's share of right answers minus the other's, with the 95 % interval of a
+    bootstrap over groups; `won` and `lost` count questions that only this one, or only the other, gets right. `p` is two-sided for equal
+    accuracy, by `test`: the exact McNemar test where questions are independent, the bootstrap over groups where they are not."""
+
+    n: int
+    difference: float
+    low: float
+    high: float
+    won: int
+    lost: int
+    p: float
+    test: str
+
+
+def right(sums: Options, sizes: Options | None, gold: Int[np.ndarray, " question"]) -> PerQuestion:
+    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0; of options that tie, the first counts, as it does
+    for lm-evaluation-harness. Absent options are nan."""
+    values = sums if sizes is None else sums / sizes
+    found: PerQuestion = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
+    return found
+
+
+def scores(correct: Mapping[str, PerQuestion], groups: Sequence[str], seed: int) -> dict[str, Score]:
+    """The share of right answers by each metric with its uncertainty, all on the same resamples."""
+    low, high = percentile_interval(Resamples.draw(groups, seed=seed).means(np.stack(list(correct.values()))))
+    return {
+        name: Score(float(values.mean()), _stderr(values), float(low[index]), float(high[index]))
+        for index, (name, values) in enumerate(correct.items())
+    }
+
+
+def _stderr(values: PerQuestion) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: int) -> Paired:
+    """Compare two models' right answers to the same questions."""
+    samples = Resamples.draw(groups, seed=seed).means(np.stack([here, there]))
+    differences = samples[:, 0] - samples[:, 1]
+    low, high = percentile_interval(differences)
+    independent = len(set(groups)) == len(groups)
+    return Paired(
+        n=len(here),
+        difference=float(here.mean() - there.mean()),
+        low=float(low),
+        high=float(high),
+        won=int((here > there).sum()),
+        lost=int((here < there).sum()),
+        p=mcnemar(there, here) if independent else _two_sided(differences),
+        test="exact McNemar" if independent else "bootstrap over groups",
+    )
+
+
+def _two_sided(differences: Float[np.ndarray, " resample"]) -> float:
+    """Twice the smaller share of resamples on either side of 0, each with one more counted, so that it is never 0 (Davison and Hinkley 1997, 4.2)."""
+    tail = min((differences <= 0).sum(), (differences >= 0).sum())
+    return float(min(1.0, 2 * (tail + 1) / (len(differences) + 1)))

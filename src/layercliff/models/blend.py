@@ -1,0 +1,144 @@
+"""What a merged block is made of: dense blocks, mixed weight by weight, or each giving some of its heads and channels.
+
+Merging merged blocks gives such a mixture again, so that every model on a path of merges is said in terms of the dense one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+Weights = Mapping[int, float]
+"""Coefficients by dense index."""
+
+Origin = tuple[int, int]
+"""A dense block, and which of its heads or channels."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Every weight is the sum of the dense blocks' weights, each times its coefficient."""
+
+    weights: Weights
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """The dense blocks that it is made of."""
+        return frozenset(self.weights)
+
+
+@dataclass(frozen=True)
+class Channelwise:
+    """Every group of heads that shares keys and values, and every channel of the MLP, is one of a dense block's.
+
+    What belongs to no head or channel is mixed: `inside` for what attention and MLP have beside (biases of their outputs, norms of queries
+    and keys), `outside` for what the block has beside these two (its norms).
+    """
+
+    heads: tuple[Origin, ...]
+    channels: tuple[Origin, ...]
+    inside: Weights
+    outside: Weights
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """The dense blocks that it is made of."""
+        return frozenset(block for block, _ in (*self.heads, *self.channels)) | set(self.inside) | set(self.outside)
+
+
+Blend = Linear | Channelwise
+Blends = Mapping[int, Blend]
+"""Merged blocks by the dense index of the block whose place they take. A block that is not in it is the dense one."""
+
+ARRAYS = "blends.safetensors"
+NOTHING: Blends = MappingProxyType({})
+"""No block is merged."""
+
+
+def linear(blends: Blends, block: int) -> Linear:
+    """The mixture at the place of a kept block, of a path whose mixtures are linear."""
+    found = blends.get(block, Linear({block: 1.0}))
+    assert isinstance(found, Linear)
+    return found
+
+
+def mixed(parts: Iterable[tuple[float, Weights]]) -> Weights:
+    """The sum of mixtures, each times its coefficient, in the order of the dense blocks; what cancels is left out.
+
+    >>> mixed([(0.5, {3: 1.0}), (0.5, {3: 0.5, 4: 0.5})])
+    {3: 0.75, 4: 0.25}
+    """
+    found: dict[int, float] = {}
+    for coefficient, weights in parts:
+        for block, weight in weights.items():
+            found[block] = found.get(block, 0.0) + coefficient * weight
+    return {block: found[block] for block in sorted(found) if found[block] != 0}
+
+
+def ordered(blends: Blends) -> tuple[tuple[int, Blend], ...]:
+    """What tells mixtures apart, in the same order whenever they are the same; its text serves as a key."""
+    return tuple(sorted(blends.items()))
+
+
+def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """As JSON for ``path.json``, and the heads and channels as arrays ``[slot, (block, index)]`` for `ARRAYS` beside it, named
+    ``<step>.<block>.heads`` and ``<step>.<block>.channels``."""
+    said: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for block, blend in blends.items():
+        if isinstance(blend, Linear):
+            said[str(block)] = {"weights": _said(blend.weights)}
+        else:
+            said[str(block)] = {"inside": _said(blend.inside), "outside": _said(blend.outside)}
+            arrays[f"{step}.{block}.heads"] = np.array(blend.heads, np.int32).reshape(-1, 2)
+            arrays[f"{step}.{block}.channels"] = np.array(blend.channels, np.int32).reshape(-1, 2)
+    return said, arrays
+
+
+def read(folder: Path, step: Mapping[str, Any]) -> Blends:
+    """The merged blocks of a step in the ``path.json`` of `folder`; paths of older versions have none."""
+    from safetensors.numpy import load_file
+
+    said = step.get("blends", {})
+    arrays = load_file(folder / ARRAYS) if any("weights" not in content for content in said.values()) else {}
+    found: dict[int, Blend] = {}
+    for block, content in said.items():
+        if "weights" in content:
+            found[int(block)] = Linear(_weights(content["weights"]))
+        else:
+            heads, channels = (_origins(arrays[f"{step['step']}.{block}.{kind}"]) for kind in ("heads", "channels"))
+            found[int(block)] = Channelwise(heads, channels, _weights(content["inside"]), _weights(content["outside"]))
+    return found
+
+
+def _said(weights: Weights) -> dict[str, float]:
+    return {str(block): weight for block, weight in weights.items()}
+
+
+def _weights(said: Mapping[str, float]) -> Weights:
+    return {int(block): weight for block, weight in said.items()}
+
+
+def _origins(array: np.ndarray) -> tuple[Origin, ...]:
+    return tuple((int(block), int(index)) for block, index in array)
+
+
+def summary(blends: Blends) -> dict[str, Any]:
+    """What each merged block is made of, in short: coefficients, or how many heads and channels come from which dense block."""
+    return {
+        str(block): {"weights": _said(blend.weights)}
+        if isinstance(blend, Linear)
+        else {
+            "heads": _counts(blend.heads), "channels": _counts(blend.channels),
+            "inside": _said(blend.inside), "outside": _said(blend.outside),
+        }
+        for block, blend in blends.items()
+    }  # fmt: skip
+
+
+def _counts(origins: Sequence[Origin]) -> dict[str, int]:
+    blocks = [block for block, _ in origins]
+    return {str(block): blocks.count(block) for block in sorted(set(blocks))}

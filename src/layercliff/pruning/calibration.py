@@ -1,0 +1,44 @@
+"""What criteria look at that read states: the prompts selected on, at every depth."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from layercliff.pruning.brief import Brief
+from layercliff.readout import batches
+from layercliff.readout.batches import Batch
+from layercliff.readout.encode import Row
+
+
+def rows_of(brief: Brief) -> Iterator[Sequence[Row]]:
+    """Task by task, the prompts selected on, with their right answers where the answer is run (*cloze*)."""
+    for part in brief.asked:
+        yield [row for row in part.rows if row.option in (None, part.questions[row.question].gold)]
+
+
+def batches_of(brief: Brief) -> Iterator[Batch]:
+    """The same in batches."""
+    for rows in rows_of(brief):
+        yield from batches.plan(rows, brief.batch_tokens)
+
+
+def tokens(batch: Batch) -> Bool[Tensor, "row position"]:
+    """Where a batch holds tokens, not padding."""
+    longest = max(len(row.tokens) for row in batch.rows)
+    return torch.tensor([[p < len(row.tokens) for p in range(longest)] for row in batch.rows])
+
+
+def deciding(batch: Batch) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
+    """Rows and positions of the tokens that decide."""
+    return torch.arange(len(batch.rows)), torch.tensor([batches.read_from(row) for row in batch.rows])
+
+
+def depths(brief: Brief, batch: Batch, kept: Sequence[int] | None = None) -> Iterator[Float[Tensor, "row position d"]]:
+    """The residual stream at every depth of the model that keeps the blocks `kept` (default: all), in float32 on the CPU."""
+    anatomy = brief.model.anatomy
+    passage = anatomy.enter(batch.levels(brief.model.device))
+    with anatomy.computing():
+        for _, hidden in passage.depths(kept):
+            yield hidden.float().cpu()

@@ -1,0 +1,66 @@
+"""MKA: neighbours whose states share most information become one (Liu et al. 2024, arXiv 2406.16330)."""
+
+import time
+
+import numpy as np
+import torch
+
+from layercliff.errors import RunError
+from layercliff.metrics import manifold
+from layercliff.models.blend import Linear, linear, mixed
+from layercliff.pruning import calibration
+from layercliff.pruning.brief import Brief
+from layercliff.pruning.step import Step
+
+FEWEST = 8  # questions: the geometry of fewer says nothing
+
+
+class MKA:
+    """Merges the two neighbours l, m with the greatest similarity S_lm into S_lm theta_l + (1 - S_lm) theta_m. S_lm is the information that the diffusion
+    maps of the two blocks' outputs share, normalised (`layercliff.metrics.manifold`).
+
+    The published code merges the last two blocks again and again. Ours: an output is the deciding token's state; similarities are those of neighbours in the dense model, a merged block's on either side those of its
+    first and last block. Of equal ones the later go.
+    """
+
+    def __init__(self, brief: Brief) -> None:
+        self.brief = brief
+        self.passes, self.seconds = 0, 0.0
+        self._similarity: dict[int, float] = {}  # of a block with the one before it
+
+    def choose(self, before: Step) -> Step | None:
+        """The step in which the most similar neighbours have become one."""
+        if not self._similarity:
+            begin = time.perf_counter()
+            self._similarity = self._similarities()
+            self.seconds += time.perf_counter() - begin
+        pairs = self.brief.neighbours(before.kept)
+        if not pairs:
+            return None
+        scores = {second: self._similarity[second] for _, second in pairs}
+        first, gone = max(pairs, key=lambda pair: (scores[pair[1]], pair[1]))
+        share = scores[gone]
+        parts = [(share, linear(before.blends, first).weights), (1 - share, linear(before.blends, gone).weights)]
+        blends = {block: blend for block, blend in before.blends.items() if block != gone}
+        return Step(
+            tuple(b for b in before.kept if b != gone), (gone,), scores, blends={**blends, first: Linear(mixed(parts))}
+        )
+
+    @torch.inference_mode()
+    def _similarities(self) -> dict[int, float]:
+        """Of every block but the first, with the one before it."""
+        n_layers = self.brief.model.n_layers
+        outputs: list[list[np.ndarray]] = [[] for _ in range(n_layers)]
+        for batch in calibration.batches_of(self.brief):
+            states = calibration.depths(self.brief, batch)
+            next(states)
+            for output, hidden in zip(outputs, states, strict=True):
+                output.append(hidden[calibration.deciding(batch)].numpy())
+            self.passes += n_layers
+        questions = sum(map(len, outputs[0]))
+        if questions < FEWEST:
+            raise RunError(
+                f"MKA compares the geometry of at least {FEWEST} questions, and {questions} are selected on: ask more."
+            )
+        kernels = [manifold.closeness(manifold.diffusion_map(np.concatenate(output))) for output in outputs]
+        return {m: manifold.shared_information(kernels[m - 1], kernels[m]) for m in range(1, n_layers)}

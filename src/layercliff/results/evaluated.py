@@ -1,0 +1,155 @@
+"""An evaluation in a run directory: ``evaluate/`` with a table per option, a table per question and a summary."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+from layercliff.metrics import accuracy
+from layercliff.metrics.accuracy import METRICS, Paired, Score
+from layercliff.readout.trace import TracedTask
+from layercliff.results.plain import plain
+from layercliff.store import RunDirectory
+
+FOLDER = "evaluate"
+SUMMARY = f"{FOLDER}/summary.json"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Benchmarks of one model: what was asked, and each option's log-likelihood.
+
+    `options` has one row per option, in the order asked: ``task``, ``question`` (from 0 within the task), ``id``, ``group``, ``option``, ``gold``
+    (whether it is right), ``context`` and ``continuation`` (what was run), ``log_likelihood`` (nats, summed over the continuation's tokens),
+    ``greedy`` (whether the model itself would have gone on so), and the continuation's ``tokens``, ``characters`` and ``bytes`` without the space
+    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took.
+    """
+
+    subject: Subject
+    options: pl.DataFrame
+    about: Mapping[str, TracedTask]
+    cost: Mapping[str, Any]
+
+    @cached_property
+    def questions(self) -> pl.DataFrame:
+        """One row per question: ``task``, ``id``, ``group``, ``gold`` (the right option's place), and 1.0 or 0.0 by each metric."""
+        return pl.concat([self._questions(name) for name in self.about])
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, Score]]:
+        """Each task's ``acc``, ``acc_norm`` (by characters), ``acc_bytes`` and ``acc_tokens``."""
+        return {
+            name: accuracy.scores({m: of[m].to_numpy() for m in METRICS}, of["group"].to_list(), self.subject.seed)
+            for name in self.about
+            if len(of := self.questions.filter(task=name))
+        }
+
+    def options_of(self, task: str) -> pl.DataFrame:
+        """The rows of one task."""
+        return self.options.filter(task=task)
+
+    def _questions(self, name: str) -> pl.DataFrame:
+        table = self.options_of(name)
+        first = table.filter(pl.col("option") == 0)
+        gold = table.filter("gold")["option"].to_numpy()
+        sums = _wide(table, "log_likelihood")
+        sizes = {metric: _wide(table, column) if column else None for metric, column in METRICS.items()}
+        correct = {metric: accuracy.right(sums, size, gold) for metric, size in sizes.items()}
+        columns = [pl.Series("gold", gold), *(pl.Series(metric, values) for metric, values in correct.items())]
+        return first.select("task", "id", "group").with_columns(columns)
+
+    def against(self, other: "Evaluated") -> dict[str, dict[str, Paired]]:
+        """This model minus another one on the same questions, by task and metric.
+
+        Raises `RunError` when the two were not asked the same.
+        """
+        there = {task.name: task for task in other.subject.tasks}
+        for task in self.subject.tasks:
+            if task.name not in there:
+                raise RunError(f"The other evaluation has no {task.name}: evaluate both models on the same tasks.")
+            here_ids, there_ids = (e.questions.filter(task=task.name)["id"].to_list() for e in (self, other))
+            if (
+                there[task.name].digest != task.digest
+                or there[task.name].format != task.format
+                or here_ids != there_ids
+            ):
+                raise RunError(
+                    f"The two evaluations asked other questions of {task.name} ({len(here_ids)} here, {len(there_ids)} there): use the same tasks, --format, --shots, --limit and --seed."
+                )
+        found = {}
+        for name in self.about:
+            mine, its = (e.questions.filter(task=name) for e in (self, other))
+            groups = mine["group"].to_list()
+            found[name] = {
+                m: accuracy.paired(mine[m].to_numpy(), its[m].to_numpy(), groups, self.subject.seed) for m in METRICS
+            }
+        return found
+
+
+def _wide(table: pl.DataFrame, column: str) -> Float[np.ndarray, "question option"]:
+    """A column of a task's options as an array, nan where a question has fewer."""
+    question, option = table["question"].to_numpy(), table["option"].to_numpy()
+    found = np.full((question.max() + 1, option.max() + 1), np.nan)
+    found[question, option] = table[column].to_numpy()
+    return found
+
+
+def write(run: RunDirectory, evaluated: Evaluated) -> None:
+    """Write everything; the summary comes last and says that the rest is complete."""
+    for name in ("options", "questions"):
+        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
+            getattr(evaluated, name).write_parquet(partial)
+    run.write_json(SUMMARY, summary(evaluated))
+
+
+def summary(evaluated: Evaluated) -> dict[str, Any]:
+    """The content of ``summary.json``."""
+    subject = evaluated.subject
+    tasks = {
+        name: {
+            "n_questions": len(of := evaluated.questions.filter(task=name)),
+            "n_groups": of["group"].n_unique(),
+            **{metric: plain(asdict(found)) for metric, found in metrics.items()},
+        }
+        for name, metrics in evaluated.scores.items()
+    }
+    return {
+        "model": subject.model,
+        "revision": subject.revision,
+        "tasks": tasks,
+        "shots": subject.shots,
+        "limit": subject.limit,
+        "dtype": subject.dtype,
+        "seed": subject.seed,
+        "asked": {name: about.as_dict() for name, about in evaluated.about.items()},
+        "cost": dict(evaluated.cost),
+    }
+
+
+def read(run: RunDirectory) -> Evaluated | None:
+    """The evaluation in a run directory, or None where there is no finished one. Its metrics are computed anew from the log-likelihoods."""
+    subject, content = run.subject(), run.read_json(SUMMARY)
+    if subject is None or content is None:
+        return None
+    try:
+        options = pl.read_parquet(run.path / FOLDER / "options.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{run.path / FOLDER} is incomplete ({error}): remove it and evaluate again.") from error
+    about = {name: TracedTask.from_dict(entry) for name, entry in content["asked"].items()}
+    return Evaluated(subject, options, about, content["cost"])
+
+
+def open_evaluation(path: Path) -> Evaluated:
+    """The finished evaluation in a directory. Raises `RunError` where there is none."""
+    found = read(RunDirectory(path))
+    if found is None:
+        raise RunError(f"{path} holds no finished evaluation: make one with `layercliff eval --out {path}`.")
+    return found

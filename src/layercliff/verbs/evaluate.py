@@ -1,0 +1,127 @@
+"""Evaluate a model on benchmarks, as lm-evaluation-harness does, from one pass that shares what options and questions have in common."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff import machine
+from layercliff.choices import DType, Sampler, Scored
+from layercliff.models.model import Model
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.readout.asked import Asked
+from layercliff.readout.batches import Batch
+from layercliff.readout.read import Reading
+from layercliff.results import evaluated as results
+from layercliff.results import harness_files
+from layercliff.results.evaluated import Evaluated
+from layercliff.store import Journal, RunDirectory
+from layercliff.tasks import prompts
+from layercliff.tasks.question import Task
+from layercliff.verbs.passes import Pass
+from layercliff.verbs.subject import Setting
+
+
+def evaluate(
+    model: str | Model | PreTrainedModel,
+    tasks: str | Task | Sequence[Task],
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    format: Scored | None = None,
+    shots: int = 0,
+    sampler: Sampler = "per_item",
+    limit: int | None = None,
+    seed: int = 0,
+    dtype: DType | None = None,
+    weights_dtype: DType | None = None,
+    device: str = "auto",
+    chat: bool = False,
+    batch_tokens: int | None = None,
+    trust_remote_code: bool = False,
+    skip_bad_rows: bool = False,
+    out: str | Path | None = None,
+    resume: bool = True,
+    report: Report = silent,
+    note: Note = mute,
+) -> Evaluated:
+    """Accuracy on benchmarks by the options' log-likelihoods: the sum, and the sum by characters, bytes and tokens.
+
+    `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, as lm-evaluation-harness
+    does, and not those after a shuffle. `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and
+    scores their letters (default: each task's own, ``cloze`` where that is ``first_token``); every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
+    `shots` worked examples stand before a question: ``per_item`` and ``first_n`` are lm-evaluation-harness's.
+
+    With `out`, finished batches survive a crash and finished results are read instead of computed; without `resume`, both are removed first.
+
+    **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises `LayercliffError`.
+    """
+    begin = time.perf_counter()
+    setting = Setting.of(
+        model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
+        normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file", whole=True,
+    )  # fmt: skip
+    with ExitStack() as stack:
+        run = journal = None
+        if out is not None:
+            run = RunDirectory(Path(out))
+            stack.enter_context(run.lock())
+            run.claim(setting.subject)
+            if not resume:
+                run.forget(results.FOLDER)
+            if (kept := results.read(run)) is not None:
+                note(f"{run.path} holds this evaluation already; it is read, not computed again.")
+                return kept
+            journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
+        loaded = setting.load(device, trust_remote_code, report)
+        asked = setting.ask(loaded)
+        reading = Pass(loaded, setting.subject, journal, report, note, last_only=True)
+        tables = [_options(*read) for read in reading.readings(asked, loaded.batch_tokens(batch_tokens))]
+        cost = {
+            "device": str(loaded.device),
+            "questions": {task.name: len(task.questions) for task in setting.tasks},
+            **reading.cost(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - begin, 2),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "versions": machine.versions(),
+        }
+        about = {part.task.name: part.about for part in asked}
+        evaluated = Evaluated(setting.subject, pl.concat(tables), about, cost)
+        if run is not None and journal is not None:
+            harness_files.write(run, evaluated)
+            results.write(run, evaluated)
+            journal.remove()
+    return evaluated
+
+
+def _options(part: Asked, readings: Iterable[tuple[Batch, Reading]]) -> pl.DataFrame:
+    """A task's options with their log-likelihoods, in the order asked."""
+    rows: list[dict[str, Any]] = []
+    for batch, reading in readings:
+        for number, row in enumerate(batch.rows):
+            assert row.option is not None
+            question, prompt = part.questions[row.question], part.prompts[row.question]
+            text = prompts.scored(part.task, question, part.form)[row.option]
+            rows.append(
+                {
+                    "task": part.task.name,
+                    "question": row.question,
+                    "id": question.id,
+                    "group": question.group,
+                    "option": row.option,
+                    "gold": row.option == question.gold,
+                    "context": prompt.contexts[row.option],
+                    "continuation": prompt.continuations[row.option],
+                    "log_likelihood": float(reading.scores[-1, number, 0]),
+                    "greedy": bool(reading.greedy[-1, number]),
+                    "tokens": len(row.targets),
+                    "characters": len(text),
+                    "bytes": len(text.encode()),
+                }
+            )
+    return pl.DataFrame(rows).sort("question", "option")

@@ -1,0 +1,64 @@
+"""What a path will take, at most."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layercliff.choices import Format, Half, OptionMass
+from layercliff.pruning.sweep import most_passes
+from layercliff.readout import batches
+from layercliff.readout.encode import Row
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of a task, each with the half that its question is in."""
+
+    form: Format
+    rows: Sequence[Row]
+    halves: Sequence[Half | None]
+
+    def of(self, half: Half) -> list[Row]:
+        """The rows of one half."""
+        return [row for row, name in zip(self.rows, self.halves, strict=True) if name == half]
+
+
+@dataclass(frozen=True)
+class PathPlan:
+    """`removed` blocks go one after another. Block passes of batches that choosing takes if nothing is reused between steps (a path with memory for it
+    takes a fraction), and those of measuring every step; multiplications of both."""
+
+    removed: int
+    selection_block_passes: int
+    report_block_passes: int
+    multiplications: float
+
+
+def along(
+    parts: Sequence[Part], n_layers: int, removed: int, at_once: int, budget: int, per_block: float, width: int, vocabulary: int
+) -> PathPlan:  # fmt: skip
+    """Count a path of `removed` steps: selection runs `at_once` tokens together, measuring `budget`; a token costs `per_block` multiplications in a block."""
+    selection = report = 0
+    multiplications = 0.0
+    for part in parts:
+        chosen, measured = part.of("select"), part.of("report")
+        select, other = batches.plan(chosen, at_once, "branches"), batches.plan(measured, budget, "branches")
+        tokens, others = (sum(batch.padded_tokens for batch in planned) for planned in (select, other))
+        for gone in range(removed + 1):
+            n = n_layers - gone
+            report += n * len(other)
+            multiplications += n * others * per_block + width * rows_of_head(measured, part.form, n, vocabulary, "none")
+            if gone < removed:
+                selection += most_passes(n) * len(select)
+                candidates = rows_of_head(
+                    chosen, part.form, n - 1, vocabulary, "none"
+                )  # as many as depths of n - 1 blocks
+                multiplications += most_passes(n) * tokens * per_block + width * candidates
+    return PathPlan(removed, selection, report, multiplications)
+
+
+def rows_of_head(rows: Sequence[Row], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass) -> int:
+    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a continuation."""
+    if form == "cloze":
+        return (n_layers + 1) * sum(len(row.targets) for row in rows) * (vocabulary + 1)
+    whole = {"none": 0, "last": 1, "all": n_layers + 1}[option_mass]
+    return sum((n_layers + 1) * len(row.targets) + whole * vocabulary for row in rows)
