@@ -7,7 +7,7 @@ import pytest
 
 import layercliff
 
-ROOMS = ["ground", "models", "tasks", "readout", "metrics", "pruning", "results", "report", "verbs", "cli"]
+ROOMS = ["ground", "models", "tasks", "readout", "metrics", "pruning", "probes", "results", "report", "verbs", "cli"]
 GROUND = {"errors", "choices", "cache", "packages", "progress", "machine", "config", "store"}
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
@@ -18,7 +18,7 @@ def room(module: str) -> str | None:
     part = module.split(".")[1]
     if part in GROUND:
         return "ground"
-    return "cli" if part in ("options", "console", "cli_paths") else part if part in ROOMS else None
+    return "cli" if part in ("options", "console", "cli_paths", "cli_analyses") else part if part in ROOMS else None
 
 
 def imports(path: Path) -> set[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
+    from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.noise import noise as noise
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
     from layercliff.verbs.prune import prune as prune
@@ -43,6 +45,7 @@ _PUBLIC = {
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "verbs.plan",
+    "Probed": "results.probed",
     "Pruned": "results.pruned",
     "Question": "tasks.question",
     "Recipe": "models.recipe",
@@ -56,6 +59,7 @@ _PUBLIC = {
     "export": "verbs.export",
     "figures": "verbs.figures",
     "load": "models.loading",
+    "noise": "verbs.noise",
     "plan": "verbs.plan",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from layercliff.choices import DType, Format, Normalisation, OptionMass, Score
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Positions, Score
 
 ModelOption = Annotated[
     str,
@@ -72,6 +72,9 @@ WithinOption = Annotated[str, typer.Option(help="Blocks that the criterion rando
 MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume/--fresh", help="Go on from what DIR holds of this, or remove that and begin anew.")
+]
+PositionsOption = Annotated[
+    Positions, typer.Option(help="Positions that are changed: all of a prompt, or those that are read (decision).")
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")]
 CacheOption = Annotated[

@@ -1,6 +1,6 @@
 """One pass of a batch through the model, read at every depth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,13 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
+from layercliff.models.passage import Passage
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
+
+States = Callable[[Passage, Batch], Iterable[tuple[int, Float[Tensor, "row position d"]]]]
+"""What is done to a batch before its first block: the states to read, each with the depth it is read as."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,15 @@ class Reader:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.budget: int | None = None
 
-    def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth.
+    def read(self, batch: Batch, kept: Sequence[int] | None = None, states: States | None = None) -> Reading:
+        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read what `states` makes of it.
 
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return joined(*(self.read(half, kept) for half in batch.halves()))
+            return joined(*(self.read(half, kept, states) for half in batch.halves()))
         try:
-            return self._read_whole(batch, kept)
+            return self._read_whole(batch, kept, states)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -66,13 +70,13 @@ class Reader:
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
-        return self.read(batch, kept)
+        return self.read(batch, kept, states)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | None, states: States | None) -> Reading:
         passage = self.model.anatomy.enter(batch.levels(self.model.device))
         with self.model.anatomy.computing():
-            return self.read_states(batch, passage.depths(kept))
+            return self.read_states(batch, passage.depths(kept) if states is None else states(passage, batch))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""

@@ -1,0 +1,98 @@
+"""The commands that disturb a model or look into it: noise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layercliff.console import progress, show_licence, use_cache
+from layercliff.errors import LayercliffError
+from layercliff.options import (
+    BatchOption,
+    CacheOption,
+    ChatOption,
+    DeviceOption,
+    DtypeOption,
+    FormatOption,
+    LimitOption,
+    ModelOption,
+    NormaliseOption,
+    OutOption,
+    PositionsOption,
+    ResumeOption,
+    SeedOption,
+    ShotsOption,
+    SkipOption,
+    TaskOption,
+    TrustOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from layercliff.store import RunDirectory
+
+app = typer.Typer()
+
+
+@app.command()
+def noise(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    eps: Annotated[
+        str, typer.Option(help="Sizes of noise, in standard deviations of a token's state, joined by commas.")
+    ] = "0.02,0.1,0.5",
+    draws: Annotated[int, typer.Option(min=1, help="How often noise is drawn.")] = 3,
+    positions: PositionsOption = "all",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put noise on the stream at one depth at a time: where is the decision fragile?"""
+    given = dict(locals()) | {"eps": _sizes(eps)}
+    _run("noise", given)
+
+
+def _run(verb: str, given: dict[str, Any]) -> None:
+    """Run a verb with what was given on the command line, and print its sentence."""
+    use_cache(given.pop("cache_dir"))
+    from layercliff.models.sources import resolve
+
+    resolve(given["model"])  # a wrong name is said at once, before the model library is imported
+    with progress() as (report, note):
+        import layercliff
+
+        show_licence(given["model"], note)
+        run: Callable[..., Any] = getattr(layercliff, verb)
+        run(**given, report=report, note=note)
+    from layercliff.report import analyses
+    from layercliff.results.traced import open_run
+
+    out: Path = given["out"]
+    directory: RunDirectory = open_run(out)
+    for section in analyses.sections(directory):
+        if section.name == verb:
+            typer.echo(section.sentence)
+    typer.echo(f"Page: {out / 'report.html'}")
+
+
+def _sizes(text: str) -> tuple[float, ...]:
+    """``0.02,0.1`` as numbers."""
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise LayercliffError(
+            f"The sizes of noise {text!r} are not numbers joined by commas: give e.g. 0.02,0.5."
+        ) from error

@@ -1,0 +1,27 @@
+"""The analyses that a run directory holds, as headings, sentences and figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from layercliff.report import noise_figures
+from layercliff.report.chart import Figure
+from layercliff.results import noised
+from layercliff.store import RunDirectory
+
+
+@dataclass(frozen=True)
+class Section:
+    """An analysis on the page: `name` is its verb."""
+
+    name: str
+    heading: str
+    sentence: str
+    figures: tuple[Figure, ...]
+
+
+def sections(run: RunDirectory) -> Iterator[Section]:
+    """Every finished analysis."""
+    if (noise := noised.read(run)) is not None:
+        yield Section(
+            "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))
+        )
