@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.ablate import ablate as ablate
     from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.export import export as export
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Analysis": "metrics.analysis",
     "Assessment": "results.assessed",
+    "ablate": "verbs.ablate",
     "assess": "verbs.assess",
     "LayercliffError": "errors",
     "Model": "models.model",

@@ -1,4 +1,4 @@
-"""The commands that disturb a model or look into it: noise."""
+"""The commands that disturb a model or look into it: noise, ablate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +63,30 @@ def noise(
     """Put noise on the stream at one depth at a time: where is the decision fragile?"""
     given = dict(locals()) | {"eps": _sizes(eps)}
     _run("noise", given)
+
+
+@app.command()
+def ablate(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Take out every block and every adjacent pair, by skipping it and by its mean: what is each worth?"""
+    _run("ablate", dict(locals()))
 
 
 def _run(verb: str, given: dict[str, Any]) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import noise_figures
+from layercliff.report import ablate_figures, noise_figures
 from layercliff.report.chart import Figure
-from layercliff.results import noised
+from layercliff.results import ablated, noised
 from layercliff.store import RunDirectory
 
 
@@ -24,4 +24,8 @@ def sections(run: RunDirectory) -> Iterator[Section]:
     if (noise := noised.read(run)) is not None:
         yield Section(
             "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))
+        )
+    if (gone := ablated.read(run)) is not None:
+        yield Section(
+            "ablate", "Blocks and pairs taken out", ablate_figures.sentence(gone), tuple(ablate_figures.figures(gone))
         )

@@ -19,12 +19,23 @@ def depth_axis(n_layers: int, title: str = "depth (blocks passed)", field: str =
     )
 
 
-def transition_mark(depth: int | None, n_layers: int) -> list[Chart]:
-    """A dashed line at T with its label; nothing for an undecided model."""
+def block_axis(n_layers: int, title: str, field: str = "place:Q") -> alt.X:
+    """Block 0..L-1."""
+    step = 1 if n_layers <= 36 else 4
+    return alt.X(
+        field,
+        title=title,
+        scale=alt.Scale(domain=[-0.5, n_layers - 0.5], nice=False),
+        axis=alt.Axis(values=list(range(0, n_layers, step)), grid=False, format="d"),
+    )
+
+
+def transition_mark(depth: int | None, n_layers: int, shift: float = 0.0) -> list[Chart]:
+    """A dashed line at T with its label; nothing for an undecided model. `shift` is where depth 0 lies on the axis: before block 0 at -1/2."""
     if depth is None:
         return []
     left = depth > n_layers * 0.6
-    mark = pl.DataFrame({"T": [depth], "label": [f"T = {depth}"]})
+    mark = pl.DataFrame({"T": [depth + shift], "label": [f"T = {depth}"]})
     rule = alt.Chart(mark).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(x="T:Q")
     text = (
         alt.Chart(mark)
