@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
+    from layercliff.results.similar import Similar as Similar
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
     from layercliff.verbs.noise import noise as noise
+    from layercliff.verbs.patch import patch as patch
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
     from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.recipe import recipe as recipe
+    from layercliff.verbs.similarity import similarity as similarity
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
@@ -53,6 +56,7 @@ _PUBLIC = {
     "Recipe": "models.recipe",
     "Recipes": "models.recipe",
     "RunError": "errors",
+    "Similar": "results.similar",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
@@ -62,9 +66,11 @@ _PUBLIC = {
     "figures": "verbs.figures",
     "load": "models.loading",
     "noise": "verbs.noise",
+    "patch": "verbs.patch",
     "plan": "verbs.plan",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",
+    "similarity": "verbs.similarity",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

@@ -1,4 +1,4 @@
-"""The commands that disturb a model or look into it: noise, ablate."""
+"""The commands that disturb a model or look into it: noise, ablate, similarity, patch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +19,13 @@ from layercliff.options import (
     ModelOption,
     NormaliseOption,
     OutOption,
+    PathOption,
     PositionsOption,
     ResumeOption,
     SeedOption,
     ShotsOption,
     SkipOption,
+    StepsOption,
     TaskOption,
     TrustOption,
     WeightsOption,
@@ -87,6 +89,62 @@ def ablate(
 ) -> None:
     """Take out every block and every adjacent pair, by skipping it and by its mean: what is each worth?"""
     _run("ablate", dict(locals()))
+
+
+@app.command()
+def similarity(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    step: StepsOption = None,
+    score: PathOption = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of each question that stand for all.")] = 4,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Compare states and decisions of the dense model with those of steps of the directory's path: debiased CKA of all depths."""
+    given = dict(locals())
+    _run("similarity", given | {"steps": given.pop("step") or ()})
+
+
+@app.command()
+def patch(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    step: StepsOption = None,
+    score: PathOption = None,
+    positions: PositionsOption = "all",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put the dense model's state into steps of the directory's path, and the reverse: from which depth on does the decision return?"""
+    given = dict(locals())
+    _run("patch", given | {"steps": given.pop("step") or ()})
 
 
 def _run(verb: str, given: dict[str, Any]) -> None:

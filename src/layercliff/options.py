@@ -69,6 +69,15 @@ TextOption = Annotated[
 ]
 DrawsOption = Annotated[int, typer.Option(min=1, help="Paths of the criterion random.")]
 WithinOption = Annotated[str, typer.Option(help="Blocks that the criterion random removes first, e.g. 0-11.")]
+StepsOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--step",
+        min=0,
+        help="A step of the directory's path; several allowed. Default: the recommended and the collapsed one.",
+    ),
+]
+PathOption = Annotated[Score | None, typer.Option("--score", help="The path, where the directory holds several.")]
 MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume/--fresh", help="Go on from what DIR holds of this, or remove that and begin anew.")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import ablate_figures, noise_figures
+from layercliff.report import ablate_figures, noise_figures, patch_figures, similarity_figures
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, noised
+from layercliff.results import ablated, noised, patched, similar
 from layercliff.store import RunDirectory
 
 
@@ -28,4 +28,18 @@ def sections(run: RunDirectory) -> Iterator[Section]:
     if (gone := ablated.read(run)) is not None:
         yield Section(
             "ablate", "Blocks and pairs taken out", ablate_figures.sentence(gone), tuple(ablate_figures.figures(gone))
+        )
+    if (alike := similar.read(run)) is not None:
+        yield Section(
+            "similarity",
+            "Similarity of dense and pruned models",
+            similarity_figures.sentence(alike),
+            tuple(similarity_figures.figures(alike)),
+        )
+    if (exchanged := patched.read(run)) is not None:
+        yield Section(
+            "patch",
+            "States exchanged with pruned models",
+            patch_figures.sentence(exchanged),
+            tuple(patch_figures.figures(exchanged)),
         )

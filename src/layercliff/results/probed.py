@@ -42,6 +42,12 @@ class Probed:
         """Decision Margin and correctness of every run and question."""
         return decisions(self.scores, self.trace.mask, self.trace.gold)
 
+    @cached_property
+    def undisturbed(self) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
+        """Decision Margin and correctness of the undisturbed model's last depth."""
+        margin, correct = decisions(self.trace.scores[-1:], self.trace.mask, self.trace.gold)
+        return margin[0], correct[0]
+
     @property
     def name(self) -> str:
         """The task, or ``joint``."""
@@ -57,10 +63,10 @@ class Probed:
 
     def effects(self, keep: Bool[np.ndarray, " question"], margin: PerRun, correct: PerRun) -> Effects:
         """The effects of runs on the questions of `keep`, against the undisturbed model's last depth."""
-        base = decisions(self.trace.scores[-1:], self.trace.mask, self.trace.gold)
+        base = self.undisturbed
         groups = [group for group, wanted in zip(self.trace.groups, keep, strict=True) if wanted]
         resamples = Resamples.draw(groups, RESAMPLES, self.subject.seed)
-        return effects(margin[:, keep], correct[:, keep], base[0][0, keep], base[1][0, keep], resamples)
+        return effects(margin[:, keep], correct[:, keep], base[0][keep], base[1][keep], resamples)
 
     def caption(self, n: str) -> str:
         """Model, task, split, n in words, format, dtype and seed in a line."""

@@ -128,12 +128,12 @@ class Probing(Generic[Kept]):
         found = analyse(trace, RESAMPLES, self.setting.subject.seed)
         return (found.get("joint") or next(iter(found.values()))).transition.depth
 
-    def cost(self, passes: int) -> dict[str, Any]:
-        """What it took; `passes` are the block passes of a batch."""
+    def cost(self, passes: float) -> dict[str, Any]:
+        """What it took; `passes` are the block passes of a batch, on average."""
         return {
             "device": str(self.model.device),
             "batches": self.batches,
-            "block_passes": self.batches * passes,
+            "block_passes": round(self.batches * passes),
             "seconds": round(time.perf_counter() - self.begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
