@@ -12,7 +12,7 @@ from layercliff.report.depth_chart import depth_axis, lines, numbers, transition
 from layercliff.results import patched
 from layercliff.results.probed import Probed
 
-COLOURS = {"dense state into the pruned model": BLUE, "pruned state into the dense model": HEAVY}
+COLOURS = {"dense into pruned": BLUE, "pruned into dense": HEAVY}
 NAMES = dict(zip(patched.INTO, COLOURS, strict=True))
 
 
@@ -39,20 +39,23 @@ def sentence(found: Probed) -> str:
     parts = []
     for step, kept in found.about["steps"].items():
         rows = table.filter(pl.col("step") == int(step)).sort("pruned").to_dicts()
-        half = (_alone(rows, "gain") + _alone(rows, "change")) / 2
-        back = next(
-            (r["dense"] for i, r in enumerate(rows) if all(later["margin"] >= half for later in rows[i:])), None
-        )
-        removed = found.trace.n_layers - len(kept)
-        where = (
-            "no depth brings it back to stay"
-            if back is None
-            else f"from depth {back} on the dense state brings back half of what it lost"
-        )
+        dense, pruned = _alone(rows, "change"), _alone(rows, "gain")
         parts.append(
-            f"with {removed} blocks removed the margin is {_alone(rows, 'gain'):+.2f} (dense {_alone(rows, 'change'):+.2f}), and {where}"
+            f"with {found.trace.n_layers - len(kept)} blocks removed the margin is {pruned:+.2f} (dense {dense:+.2f}){_return(rows, dense, pruned)}"
         )
-    return f"Patched: {'; '.join(parts)}."
+    return f"States exchanged: {'; '.join(parts)}."
+
+
+def _return(rows: list[dict[str, Any]], dense: float, pruned: float) -> str:
+    """From which depth on half of what was lost is back, in words; nothing where nothing was lost."""
+    if pruned >= dense:
+        return ""
+    half = (dense + pruned) / 2
+    stays = (row["dense"] for i, row in enumerate(rows) if all(later["margin"] >= half for later in rows[i:]))
+    depth = next(stays, None)
+    if depth is None:
+        return ", and the dense state brings half of the loss back at no depth to stay"
+    return f", and from depth {depth} on the dense state brings half of the loss back"
 
 
 def _alone(rows: list[dict[str, Any]], against: str, value: str = "margin") -> float:

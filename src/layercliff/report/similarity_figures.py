@@ -11,7 +11,7 @@ from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, PURPLE, Chart, Figu
 from layercliff.report.depth_chart import depth_axis, lines, numbers
 from layercliff.results.similar import ABOUT, Similar
 
-SHORT = {"tokens": "all tokens", "decision": "deciding token", "options": "decision", "random": "random rows"}
+SHORT = {"tokens": "all tokens", "decision": "deciding token", "options": "decisions", "random": "random rows"}
 COLOURS = dict(zip(SHORT.values(), (BLUE, GREEN, HEAVY, PURPLE), strict=True))
 HEIGHT = 300
 
@@ -29,7 +29,7 @@ def figures(found: Similar) -> Iterator[Figure]:
                 yield Figure(name, f"Similarity of {SHORT[what]}{scaled}", text, _map(some, found), height=HEIGHT)
         for step in found.about["steps"]:
             some = table.filter((pl.col("step") == int(step)) & ~pl.col("standardised"))
-            text = f"The same at matching blocks after {_removed(found, step)} removals, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {found.caption(task, 'options')}."
+            text = f"Debiased linear CKA of the dense and the pruned model at matching blocks after {_removed(found, step)} removals, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
             yield Figure(
                 f"similarity-{task}-step-{step}",
                 f"Similarity at matching depths, step {step}",
@@ -64,6 +64,11 @@ def _removed(found: Similar, step: str) -> str:
 def _shuffled(found: Similar, task: str, step: str) -> str:
     rows = found.summary.filter((pl.col("task") == task) & (pl.col("step") == int(step)) & ~pl.col("standardised"))
     return ", ".join(f"{row['third_shuffled'] or 0:+.3f} ({SHORT[row['what']]})" for row in rows.to_dicts())
+
+
+def _sizes(table: pl.DataFrame) -> str:
+    rows = table.unique("what", keep="first", maintain_order=True).to_dicts()
+    return ", ".join(f"{SHORT[row['what']]}: n = {row['n']}, d = {row['d']}" for row in rows)
 
 
 def _empty(table: pl.DataFrame) -> str:
