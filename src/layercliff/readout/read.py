@@ -47,15 +47,15 @@ class Reader:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.budget: int | None = None
 
-    def read(self, batch: Batch, kept: Sequence[int] | None = None, states: States | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read what `states` makes of it.
+    def read(self, batch: Batch, kept: Sequence[int] | States | None = None) -> Reading:
+        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept` makes of it.
 
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return joined(*(self.read(half, kept, states) for half in batch.halves()))
+            return joined(*(self.read(half, kept) for half in batch.halves()))
         try:
-            return self._read_whole(batch, kept, states)
+            return self._read_whole(batch, kept)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -70,13 +70,13 @@ class Reader:
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
-        return self.read(batch, kept, states)
+        return self.read(batch, kept)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch, kept: Sequence[int] | None, states: States | None) -> Reading:
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | States | None) -> Reading:
         passage = self.model.anatomy.enter(batch.levels(self.model.device))
         with self.model.anatomy.computing():
-            return self.read_states(batch, passage.depths(kept) if states is None else states(passage, batch))
+            return self.read_states(batch, kept(passage, batch) if callable(kept) else passage.depths(kept))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""

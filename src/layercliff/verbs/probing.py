@@ -111,7 +111,7 @@ class Probing(Generic[Kept]):
                     reading = Reading(**known)
                     done += batch.padded_tokens * n_states
                 else:
-                    reading = reader.read(batch, states=told)
+                    reading = reader.read(batch, told)
                     if self.journal:
                         self.journal.put(name, vars(reading))
                 self.batches += 1

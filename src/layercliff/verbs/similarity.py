@@ -112,7 +112,7 @@ def _see(
         )
         known = this.journal.get(journal_key) if this.journal else None
         if known is None:
-            first, second = reader.read(batch, states=gather), reader.read(shuffled, kept)
+            first, second = reader.read(batch, gather), reader.read(shuffled, kept)
             known = {f"a_{n}": array for n, array in vars(first).items()}
             known |= {f"b_{n}": array for n, array in vars(second).items()}
             known |= {f"q_{question}": gather.states(question) for question in here}
