@@ -128,7 +128,7 @@ class Probing(Generic[Kept]):
         found = analyse(trace, RESAMPLES, self.setting.subject.seed)
         return (found.get("joint") or next(iter(found.values()))).transition.depth
 
-    def cost(self, passes: float) -> dict[str, Any]:
+    def cost(self, passes: int | float) -> dict[str, Any]:
         """What it took; `passes` are the block passes of a batch, on average."""
         return {
             "device": str(self.model.device),
