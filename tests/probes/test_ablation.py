@@ -11,6 +11,7 @@ from layercliff.models.model import Model
 from layercliff.models.passage import Level, Stream
 from layercliff.probes import ablation, forks
 from layercliff.probes.forks import unchanged
+from layercliff.probes.removals import removals
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch
@@ -23,7 +24,7 @@ OPTIONS = tuple(Row(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumerate(((
 
 
 def test_every_block_and_every_adjacent_pair_in_both_manners() -> None:
-    found = ablation.removals(4)
+    found = removals(4)
     assert [r.blocks for r in found] == [(0,), (1,), (2,), (3,), (0, 1), (1, 2), (2, 3)] * 2
     assert [r.how for r in found] == ["skip"] * 7 + ["mean"] * 7
 
@@ -36,7 +37,7 @@ def test_skipping_gives_the_sweeps_bits(batch: Batch) -> None:
     states = [state for _, state in forks.states(passage, batch, L, some)]
     _, places = forks.order(L, some)
     expected = Sweep(passage, range(L)).candidates()
-    for removal, place in zip(ablation.removals(L), places, strict=True):
+    for removal, place in zip(removals(L), places, strict=True):
         *_, (_, whole) = passage.depths([b for b in range(L) if b not in removal.blocks])
         assert torch.equal(states[place], whole)  # a mean of zero skips as well
         if removal.size == 1:
@@ -85,7 +86,7 @@ def test_a_mean_stands_in_for_the_block() -> None:
     some = ablation.forks(L, means)
     states = [state for _, state in forks.states(passage, Batch(ROWS), L, some)]
     _, places = forks.order(L, some)
-    for removal, place in zip(ablation.removals(L), places, strict=True):
+    for removal, place in zip(removals(L), places, strict=True):
         if removal.how == "mean":
             torch.testing.assert_close(states[place], depths[-1], rtol=1e-3, atol=1e-4)
         else:

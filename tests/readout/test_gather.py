@@ -22,7 +22,7 @@ def test_states_of_prompts_one_by_one(tiny: Model, colours: Task, form: str, kep
     gather = Gather(kept, where)
     reader = Reader(tiny, LogitLens(tiny.anatomy.unembedding), part.form, "none")
     for batch in plan(part.rows, 60):
-        reading = reader.read(batch, states=gather)
+        reading = reader.read(batch, gather)
         np.testing.assert_array_equal(reading.scores, reader.read(batch, kept).scores)
     for question in (0, 5, 11):
         tokens = next(row.tokens for row in part.rows if row.question == question)

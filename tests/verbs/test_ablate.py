@@ -12,7 +12,7 @@ from layercliff.errors import TaskError
 from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.probes.ablation import removals
+from layercliff.probes.removals import removals
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS

@@ -1,9 +1,7 @@
 """Blocks and adjacent pairs taken out: skipped, or replaced by what they add on average."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,33 +10,13 @@ from torch import Tensor
 from layercliff.models.model import Model
 from layercliff.models.passage import Stream
 from layercliff.probes.forks import Fork, unchanged
+from layercliff.probes.removals import removals
 from layercliff.readout import batches
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 
-How = Literal["skip", "mean"]
-
 Updates = Float[Tensor, "block 2 d"]
 """What each block adds to the stream on average: at the first position, and at the others."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """`size` blocks from `first` on, out of the way in one of two manners."""
-
-    how: How
-    first: int
-    size: int
-
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        return tuple(range(self.first, self.first + self.size))
-
-
-def removals(n_layers: int) -> list[Removal]:
-    """Every block and every adjacent pair, skipped, then all of these replaced by their mean."""
-    manners: tuple[How, ...] = ("skip", "mean")
-    return [Removal(how, first, size) for how in manners for size in (1, 2) for first in range(n_layers - size + 1)]
 
 
 def forks(n_layers: int, means: Updates) -> list[Fork]:

@@ -69,16 +69,16 @@ class Reader:
         self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
 
-    def read(self, batch: Batch, kept: Sequence[int] | None = None, states: States | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read what `states` makes of it. What the batches begin
-        with is then run with each of them: streams that were changed cannot be told apart by the blocks they passed.
+    def read(self, batch: Batch, kept: Sequence[int] | States | None = None) -> Reading:
+        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept` makes of it. What the batches
+        begin with is then run with each of them: streams that were changed cannot be told apart by the blocks they passed.
 
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return joined(*(self.read(half, kept, states) for half in batch.halves()))
+            return joined(*(self.read(half, kept) for half in batch.halves()))
         try:
-            return self._read_whole(batch, kept, states)
+            return self._read_whole(batch, kept)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -93,17 +93,17 @@ class Reader:
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
-        return self.read(batch, kept, states)
+        return self.read(batch, kept)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch, kept: Sequence[int] | None, states: States | None) -> Reading:
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | States | None) -> Reading:
         lead = batch.rows[0].tokens[: batch.lead]
         if lead != self._lead:
             self._leads.clear()
             self._lead = lead
-        passage = self.model.anatomy.enter(batch.levels(self.model.device), self._leads if states is None else None)
+        passage = self.model.anatomy.enter(batch.levels(self.model.device), None if callable(kept) else self._leads)
         with self.model.anatomy.computing():
-            found = passage.depths(kept) if states is None else states(passage, batch)
+            found = kept(passage, batch) if callable(kept) else passage.depths(kept)
             return self.read_states(batch, deque(found, maxlen=1) if self.last_only else found)
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from layercliff.probes.ablation import removals
+from layercliff.probes.removals import removals
 from layercliff.results import probed
 from layercliff.results.probed import Probed
 from layercliff.store import RunDirectory

@@ -27,7 +27,7 @@ def ablate(
     offset that matters, not its content. The mean is over the tokens of the ``select`` half of the questions, the first position by itself; what is
     left is measured on the ``report`` half. The arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/ablate/``.
 
-    **Returns** a `Probed`, whose runs are ordered as `layercliff.probes.ablation.removals`. Raises `LayercliffError`, in one sentence.
+    **Returns** a `Probed`, whose runs are ordered as `layercliff.probes.removals.removals`. Raises `LayercliffError`, in one sentence.
     """
     wanted: dict[str, Any] = {}
     with probing(model, task, results.FOLDER, wanted, results.read, options, lambda _: wanted) as this:

@@ -112,7 +112,7 @@ class Probing(Generic[Kept]):
                     reading = Reading.of(known)
                     done += batch.padded_tokens * n_states
                 else:
-                    reading = reader.read(batch, states=told)
+                    reading = reader.read(batch, told)
                     if self.journal:
                         self.journal.put(name, reading.arrays())
                 self.batches += 1

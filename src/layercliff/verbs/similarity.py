@@ -118,7 +118,7 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
         known = this.journal.get(journal_key) if this.journal else None
         if known is None:
             with wearing(made):
-                first, second = reader.read(batch, states=gather), reader.read(shuffled, step.kept)
+                first, second = reader.read(batch, gather), reader.read(shuffled, step.kept)
             known = {f"a_{n}": array for n, array in first.arrays().items()}
             known |= {f"b_{n}": array for n, array in second.arrays().items()}
             known |= {f"q_{question}": gather.states(question) for question in here}
