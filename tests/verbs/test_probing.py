@@ -36,8 +36,8 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
     directory = tmp_path_factory.mktemp("probed") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
-        for score in ("margin", "laco"):
-            layercliff.prune(tiny, task, shots=1, score=score, remove=2, assess=False, out=directory)
+        for score in ("tail", "laco"):
+            layercliff.prune(tiny, task, shots=1, score=score, remove=2, assess=False, out=directory / score)
     return directory
 
 
@@ -47,27 +47,27 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
         ("noise", {"draws": 1}),
         ("noise", {"draws": 1, "positions": "decision"}),
         ("ablate", {}),
-        ("patch", {"steps": (2,)}),
-        ("patch", {"steps": (2,), "positions": "decision"}),
+        ("patch", {"steps": (2,), "score": "tail"}),
+        ("patch", {"steps": (2,), "score": "tail", "positions": "decision"}),
     ],
 )
 def test_what_rows_share_changes_nothing(
     tiny: Model, task: Task, run: Path, monkeypatch: pytest.MonkeyPatch, verb: str, more: dict[str, Any]
 ) -> None:
     found = []
-    for sharing in ("nothing", "lead", "branches"):
+    out = run / "tail" if verb == "patch" else None
+    for sharing in ("nothing", "branches"):
         monkeypatch.setitem(vars(tiny.anatomy), "shares", sharing)
-        probed = getattr(layercliff, verb)(tiny, task, shots=1, batch_tokens=200, out=run, resume=False, **more)
+        probed = getattr(layercliff, verb)(tiny, task, shots=1, batch_tokens=200, out=out, resume=False, **more)
         found.append((probed.trace.scores, probed.scores))
         assert probed.cost["batches"] > 1
-    for trace, scores in found[1:]:
-        np.testing.assert_allclose(trace, found[0][0], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(scores, found[0][1], rtol=1e-3, atol=1e-4)
+    for whole, shared in zip(*found, strict=True):
+        np.testing.assert_allclose(shared, whole, rtol=1e-3, atol=1e-4)
 
 
 def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
-    layercliff.similarity(tiny, task, shots=1, steps=(2,), score="laco", out=run)
-    step = layercliff.prune(tiny, task, shots=1, score="laco", remove=2, assess=False, out=run).steps[2]
+    layercliff.similarity(tiny, task, shots=1, steps=(2,), score="laco", out=run / "laco")
+    step = layercliff.prune(tiny, task, shots=1, score="laco", remove=2, assess=False, out=run / "laco").steps[2]
     assert step.blends
     (part,) = Setting.of(tiny, task, report=silent, **(ABOUT | {"shots": 1})).ask(tiny)
     rows = [row for row in part.rows if row.option == 0]
@@ -83,7 +83,7 @@ def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> No
     dense = decision(tuple(range(5)))
     with blended(tiny.network, step.blends):
         merged = decision(step.kept)
-    table = pl.read_parquet(run / "similarity" / "similarity.parquet").filter(
+    table = pl.read_parquet(run / "laco" / "similarity" / "similarity.parquet").filter(
         (pl.col("what") == "decision") & (pl.col("dense") == 5) & (pl.col("pruned") == 3) & ~pl.col("standardised")
     )
     assert table["cka"].item() == pytest.approx(linear_cka(dense, merged), abs=1e-4)
@@ -92,4 +92,4 @@ def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> No
 
 def test_patching_refuses_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
     with pytest.raises(RunError, match="merged blocks"):
-        layercliff.patch(tiny, task, shots=1, steps=(2,), score="laco", out=run)
+        layercliff.patch(tiny, task, shots=1, steps=(2,), score="laco", out=run / "laco")
