@@ -22,25 +22,32 @@ if TYPE_CHECKING:
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.evaluated import Evaluated as Evaluated
+    from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
+    from layercliff.results.similar import Similar as Similar
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
+    from layercliff.verbs.ablate import ablate as ablate
     from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.noise import noise as noise
+    from layercliff.verbs.patch import patch as patch
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
     from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.recipe import recipe as recipe
+    from layercliff.verbs.similarity import similarity as similarity
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
     "Analysis": "metrics.analysis",
     "Assessment": "results.assessed",
+    "ablate": "verbs.ablate",
     "assess": "verbs.assess",
     "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
@@ -48,11 +55,13 @@ _PUBLIC = {
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "verbs.plan",
+    "Probed": "results.probed",
     "Pruned": "results.pruned",
     "Question": "tasks.question",
     "Recipe": "models.recipe",
     "Recipes": "models.recipe",
     "RunError": "errors",
+    "Similar": "results.similar",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
@@ -62,9 +71,12 @@ _PUBLIC = {
     "export": "verbs.export",
     "figures": "verbs.figures",
     "load": "models.loading",
+    "noise": "verbs.noise",
+    "patch": "verbs.patch",
     "plan": "verbs.plan",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",
+    "similarity": "verbs.similarity",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

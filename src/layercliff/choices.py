@@ -33,3 +33,6 @@ Score = Literal[
 
 At = Literal["recommended", "before-cliff"]
 """Steps of a path that have a name: the recommended one, and the last before the collapse."""
+
+Positions = Literal["all", "decision"]
+"""Where a probe changes the stream: at every position of a prompt, or only at those that are read."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler, Score
+from layercliff.choices import DType, Format, Normalisation, OptionMass, Positions, Sampler, Score
 
 ModelOption = Annotated[
     str,
@@ -74,9 +74,21 @@ TextOption = Annotated[
 ]
 DrawsOption = Annotated[int, typer.Option(min=1, help="Paths of the criterion random.")]
 WithinOption = Annotated[str, typer.Option(help="Blocks that the criterion random removes first, e.g. 0-11.")]
+StepsOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--step",
+        min=0,
+        help="A step of the directory's path; several allowed. Default: the recommended and the collapsed one.",
+    ),
+]
+PathOption = Annotated[Score | None, typer.Option("--score", help="The path, where the directory holds several.")]
 MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume/--fresh", help="Go on from what DIR holds of this, or remove that and begin anew.")
+]
+PositionsOption = Annotated[
+    Positions, typer.Option(help="Positions that are changed: all of a prompt, or those that are read (decision).")
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory; made if it is not there.")]
 CacheOption = Annotated[

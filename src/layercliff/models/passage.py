@@ -118,6 +118,12 @@ class Passage:
             stream = run(stream)
             yield depth, stream.levels[-1]
 
+    def past(self, kept: Sequence[int], stream: Stream) -> Stream:
+        """Pass a stream through the blocks of the dense indices `kept`."""
+        for run in self.through(kept):
+            stream = run(stream)
+        return stream
+
     def through(self, kept: Sequence[int]) -> Iterator[Callable[[Stream], Stream]]:
         """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one way by which blocks
         are run, so that weights may come from elsewhere."""

@@ -47,6 +47,15 @@ class Batch:
             found.append((unit, self.sequences[unit].path(row.tokens[self.lead :])))
         return tuple(found)
 
+    @cached_property
+    def begins(self) -> tuple[tuple[int, int], ...]:
+        """Where first tokens stand in the first level: sequence and place."""
+        if self.lead:
+            return ((0, 0),)
+        return tuple(
+            (n, p) for n, s in enumerate(self.sequences) for p, before in enumerate(s.positions()) if not before
+        )
+
     @property
     def padded_tokens(self) -> int:
         """Tokens that pass through the blocks."""

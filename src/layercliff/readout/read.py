@@ -1,7 +1,7 @@
 """One pass of a batch through the model, read at every depth."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
-from layercliff.models.passage import Leads
+from layercliff.models.passage import Leads, Passage
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
@@ -20,6 +20,9 @@ from layercliff.readout.lens import Lens
 LEAD_BYTES = (
     2**30
 )  # of states, keys and values of what all batches of a task begin with; kept from one batch to the next
+
+States = Callable[[Passage, Batch], Iterable[tuple[int, Float[Tensor, "row position d"]]]]
+"""What is done to a batch before its first block: the states to read, each with the depth it is read as."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,16 @@ class Reader:
         self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
 
-    def read(self, batch: Batch, kept: Sequence[int] | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth.
+    def read(self, batch: Batch, kept: Sequence[int] | None = None, states: States | None = None) -> Reading:
+        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read what `states` makes of it. What the batches begin
+        with is then run with each of them: streams that were changed cannot be told apart by the blocks they passed.
 
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return joined(*(self.read(half, kept) for half in batch.halves()))
+            return joined(*(self.read(half, kept, states) for half in batch.halves()))
         try:
-            return self._read_whole(batch, kept)
+            return self._read_whole(batch, kept, states)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -89,18 +93,18 @@ class Reader:
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
-        return self.read(batch, kept)
+        return self.read(batch, kept, states)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch, kept: Sequence[int] | None) -> Reading:
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | None, states: States | None) -> Reading:
         lead = batch.rows[0].tokens[: batch.lead]
         if lead != self._lead:
             self._leads.clear()
             self._lead = lead
-        passage = self.model.anatomy.enter(batch.levels(self.model.device), self._leads)
+        passage = self.model.anatomy.enter(batch.levels(self.model.device), self._leads if states is None else None)
         with self.model.anatomy.computing():
-            states = passage.depths(kept)
-            return self.read_states(batch, deque(states, maxlen=1) if self.last_only else states)
+            found = passage.depths(kept) if states is None else states(passage, batch)
+            return self.read_states(batch, deque(found, maxlen=1) if self.last_only else found)
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""

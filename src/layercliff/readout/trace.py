@@ -1,7 +1,7 @@
 """The result of a trace: option scores of every question at every depth."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -77,6 +77,10 @@ class Trace:
             _where(self.half_of, keep),
             {task: self.tasks[task]},
         )
+
+    def at(self, rows: Int[np.ndarray, " row"]) -> "Trace":
+        """Only some rows of scores, in their order."""
+        return replace(self, scores=self.scores[rows], option_mass=self.option_mass[rows])
 
     @staticmethod
     def joined(parts: "list[Trace]") -> "Trace":

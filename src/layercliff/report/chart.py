@@ -12,6 +12,7 @@ from layercliff import cache
 
 WIDTH, HEIGHT = 640, 250
 BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"
+HEAVY = "#d9480f"
 PALETTE = ["#2f6db3", "#e69f00", "#1b9e77", "#cc79a7", "#56b4e9", "#d55e00", "#8456a8", "#a6a23c", "#b9c0c9"]
 FORMATS = ("png", "svg", "pdf")
 

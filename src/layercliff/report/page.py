@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from layercliff import cache
-from layercliff.report import compare_figures, path_figures, trace_figures, words
+from layercliff.report import analyses, compare_figures, path_figures, trace_figures, words
 from layercliff.report.chart import Figure
 from layercliff.results import compared
 from layercliff.results import traced as results
@@ -31,6 +31,10 @@ def write(run: RunDirectory) -> None:
         "trace": _trace_section(traced) if traced else None,
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
+        "analyses": [
+            vars(section) | {"figures": [_shown(figure) for figure in section.figures]}
+            for section in analyses.sections(run)
+        ],
         "library": Markup(_library()),
     }
     run.write_text(PAGE, template.render(content))

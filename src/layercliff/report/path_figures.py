@@ -7,12 +7,10 @@ import numpy as np
 import polars as pl
 
 from layercliff.report import words
-from layercliff.report.chart import BLUE, GREEN, ORANGE, Chart, Figure, level
+from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, Chart, Figure, level
 from layercliff.results import path_tables
 from layercliff.results.pruned import Pruned
 from layercliff.results.stability import Stability
-
-HEAVY = "#d9480f"
 
 
 def figures(pruned: Pruned) -> Iterator[Figure]:

@@ -45,10 +45,14 @@ class Traced:
 
     def caption(self, name: str) -> str:
         """Model, task, split, n, format, dtype and seed in a line, for what a figure shows."""
-        analysis, subject = self.analyses[name], self.subject
-        tasks = subject.tasks if name == "joint" else [task for task in subject.tasks if task.name == name]
-        asked = " + ".join(f"{t.name} ({t.split}, {t.format}{_detail(t.format, subject)})" for t in tasks)
-        return f"{subject.model} · {asked} · n = {analysis.n_questions} · {_precision(subject)} · seed {subject.seed}"
+        return described(self.subject, name, f"n = {self.analyses[name].n_questions}")
+
+
+def described(subject: Subject, name: str, n: str) -> str:
+    """A subject in a line, of the task `name` (or ``joint``), with `n` in words."""
+    tasks = subject.tasks if name == "joint" else [task for task in subject.tasks if task.name == name]
+    asked = " + ".join(f"{t.name} ({t.split}, {t.format}{_detail(t.format, subject)})" for t in tasks)
+    return f"{subject.model} · {asked} · {n} · {_precision(subject)} · seed {subject.seed}"
 
 
 def _detail(form: str, subject: Subject) -> str:

@@ -1,11 +1,14 @@
 """A step of a path, as it is named by whoever wants it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from layercliff.choices import At, Score
 from layercliff.errors import RunError
 from layercliff.models.blend import Blends
+from layercliff.pruning.step import Step
+from layercliff.report.path_figures import shown_steps
 from layercliff.results import pruned as results
 from layercliff.results import traced
 from layercliff.results.pruned import Pruned
@@ -49,6 +52,16 @@ def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chose
     if not 0 <= chosen < len(pruned.steps):
         raise RunError(f"The path in {run} has steps 0-{len(pruned.steps) - 1}: there is no step {chosen}.")
     return Chosen(pruned, chosen)
+
+
+def steps_of(run: str | Path | None, steps: Sequence[int], score: Score | None) -> tuple[Pruned, dict[int, Step]]:
+    """A path in a run directory and some of its steps (default: a light one, the recommended, and a heavy one, the
+    collapsed). Raises `RunError` as `choose` does."""
+    if run is None:
+        raise RunError("The steps of a path are wanted: name a run directory that holds one with out.")
+    path = choose(run, 0, score).pruned
+    wanted = steps or tuple(dict.fromkeys(shown_steps(path)))
+    return path, {step: path.steps[choose(run, step, path.score).step] for step in wanted}
 
 
 def _path(directory: RunDirectory, score: Score | None) -> Pruned:

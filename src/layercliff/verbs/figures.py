@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from layercliff.errors import RunError, nearest
-from layercliff.report import chart, compare_figures, page, path_figures, trace_figures
+from layercliff.report import analyses, chart, compare_figures, page, path_figures, trace_figures
 from layercliff.report.chart import Figure
 from layercliff.results import compared, traced
 
@@ -24,6 +24,7 @@ def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> 
     drawn += compare_figures.figures(paths)
     for path in paths:
         drawn += path_figures.figures(path)
+    drawn += [figure for section in analyses.sections(run) for figure in section.figures]
     if not drawn:
         raise RunError(
             f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."

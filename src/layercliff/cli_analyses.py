@@ -1,0 +1,185 @@
+"""The commands that disturb a model or look into it: noise, ablate, similarity, patch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layercliff.console import progress, show_licence, use_cache
+from layercliff.errors import LayercliffError
+from layercliff.options import (
+    BatchOption,
+    CacheOption,
+    ChatOption,
+    DeviceOption,
+    DtypeOption,
+    FormatOption,
+    LimitOption,
+    ModelOption,
+    NormaliseOption,
+    OutOption,
+    PathOption,
+    PositionsOption,
+    ResumeOption,
+    SamplerOption,
+    SeedOption,
+    ShotsOption,
+    SkipOption,
+    StepsOption,
+    TaskOption,
+    TrustOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from layercliff.store import RunDirectory
+
+app = typer.Typer()
+
+
+@app.command()
+def noise(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    eps: Annotated[
+        str, typer.Option(help="Sizes of noise, in standard deviations of a token's state, joined by commas.")
+    ] = "0.02,0.1,0.5",
+    draws: Annotated[int, typer.Option(min=1, help="How often noise is drawn.")] = 3,
+    positions: PositionsOption = "all",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put noise on the stream at one depth at a time: where is the decision fragile?"""
+    given = dict(locals()) | {"eps": _sizes(eps)}
+    _run("noise", given)
+
+
+@app.command()
+def ablate(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Take out every block and every adjacent pair, by skipping it and by its mean: what is each worth?"""
+    _run("ablate", dict(locals()))
+
+
+@app.command()
+def similarity(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    step: StepsOption = None,
+    score: PathOption = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of each question that stand for all.")] = 4,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Compare states and decisions of the dense model with those of steps of the directory's path: debiased CKA of all depths."""
+    given = dict(locals())
+    _run("similarity", given | {"steps": given.pop("step") or ()})
+
+
+@app.command()
+def patch(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    step: StepsOption = None,
+    score: PathOption = None,
+    positions: PositionsOption = "all",
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put the dense model's state into steps of the directory's path, and the reverse: from which depth on does the decision return?"""
+    given = dict(locals())
+    _run("patch", given | {"steps": given.pop("step") or ()})
+
+
+def _run(verb: str, given: dict[str, Any]) -> None:
+    """Run a verb with what was given on the command line, and print its sentence."""
+    use_cache(given.pop("cache_dir"))
+    from layercliff.models.sources import resolve
+
+    resolve(given["model"])  # a wrong name is said at once, before the model library is imported
+    with progress() as (report, note):
+        import layercliff
+
+        show_licence(given["model"], note)
+        run: Callable[..., Any] = getattr(layercliff, verb)
+        run(**given, report=report, note=note)
+    from layercliff.report import analyses
+    from layercliff.results.traced import open_run
+
+    out: Path = given["out"]
+    directory: RunDirectory = open_run(out)
+    for section in analyses.sections(directory):
+        if section.name == verb:
+            typer.echo(section.sentence)
+    typer.echo(f"Page: {out / 'report.html'}")
+
+
+def _sizes(text: str) -> tuple[float, ...]:
+    """``0.02,0.1`` as numbers."""
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise LayercliffError(
+            f"The sizes of noise {text!r} are not numbers joined by commas: give e.g. 0.02,0.5."
+        ) from error

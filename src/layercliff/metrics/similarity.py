@@ -1,0 +1,141 @@
+"""How alike two sets of states are: linear CKA (Kornblith et al. 2019) with the unbiased HSIC of Song et al. 2012, in float64.
+
+The usual, biased estimator gives about d / (n + d) for pure noise; the unbiased one gives about 0. Its sums run over pairs of different samples, so
+that a sample must not stand there twice: intervals come from subsamples drawn without replacement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from layercliff.errors import LayercliffError
+from layercliff.metrics.statistics import percentile_interval
+
+Features = Float[np.ndarray, "n _"]
+"""Samples by features; sets that are compared have the same samples and any number of features."""
+
+FEWEST = 4  # samples: below, the unbiased HSIC is not defined
+BATCH = 512  # samples whose Gram matrices are held together
+SUBSAMPLES = 200
+SHUFFLES = 20
+SAME = 1e-6  # of a feature's size: a smaller spread is rounding
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups, whose spread is that of the
+    estimate itself (Politis, Romano and Wolf 1999: sampling m of n without replacement leaves the variance s2 (1/m - 1/n)); `shuffled` are those of the second set with
+    its samples in another order."""
+
+    point: Float[np.ndarray, "k k"]
+    samples: Float[np.ndarray, "subsample k k"]
+    shuffled: Float[np.ndarray, "shuffle k k"]
+
+    def interval(self) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "k k"]]:
+        """Pointwise 95 % intervals."""
+        return percentile_interval(self.samples)
+
+
+def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
+    """Which features are the same in all samples."""
+    return np.asarray(np.ptp(features, axis=0) <= SAME * np.abs(features).max(0))
+
+
+def prepared(features: Features, name: str, standardised: bool = False) -> Features:
+    """Features centred, and scaled to a standard deviation of 1 if `standardised`, in float64.
+
+    Raises `LayercliffError`, naming `name`, for fewer than 4 samples and for features that do not vary: all of them, or any where each is to
+    be scaled.
+    """
+    if len(features) < FEWEST:
+        raise LayercliffError(f"{name} has {len(features)} samples: the unbiased HSIC needs {FEWEST} at least.")
+    flat = constant(features)
+    if flat.all() or (standardised and flat.any()):
+        which = "every feature" if flat.all() else f"feature {int(flat.argmax())} (of {int(flat.sum())} such)"
+        raise LayercliffError(
+            f"{name} is constant in {which} over all {len(features)} samples: there is nothing to compare."
+        )
+    wide = features.astype(np.float64)
+    wide = wide - wide.mean(0)
+    out: np.ndarray = wide / wide.std(0) if standardised else wide
+    return out
+
+
+def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
+    """Gram matrices with a zero diagonal, centred such that the mean product of two of them is the unbiased HSIC (Szekely and Rizzo 2014,
+    definition 2; equal to Song et al. 2012, eq. 5)."""
+    n = grams.shape[1]
+    out = grams.copy()
+    index = np.arange(n)
+    out[:, index, index] = 0
+    rows = out.sum(2) / (n - 2)
+    out += (rows.sum(1) / (n - 1))[:, None, None] - rows[:, :, None] - rows[:, None, :]
+    out[:, index, index] = 0
+    return out
+
+
+def hsic(first: Float[np.ndarray, "k n n"], second: Float[np.ndarray, "m n n"]) -> Float[np.ndarray, "k m"]:
+    """The unbiased HSIC of every pair of two lists of matrices of `u_centred`."""
+    n = first.shape[1]
+    out: np.ndarray = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T / (n * (n - 3))
+    return out
+
+
+def linear_cka(first: Features, second: Features, name: str = "the states", standardised: bool = False) -> float:
+    """Debiased linear CKA of two sets of features of the same samples: 1 for the same up to rotation, shift and scale, about 0 for
+    independent ones. Raises `LayercliffError` (see `prepared`)."""
+    wide = [prepared(f, name, standardised) for f in (first, second)]
+    a, b = (u_centred((f @ f.T)[None]) for f in wide)
+    return float(hsic(a, b)[0, 0] / np.sqrt(hsic(a, a)[0, 0] * hsic(b, b)[0, 0]))
+
+
+def similarities(
+    features: Sequence[Features],
+    groups: Sequence[str],
+    seed: int = 0,
+    subsamples: int = SUBSAMPLES,
+    shuffles: int = SHUFFLES,
+) -> Similarities:
+    """CKA of every pair of sets of `prepared` features of the same samples, which may be of different widths.
+
+    Many samples are split into batches of whole groups; HSIC is averaged over them before anything is divided (Nguyen et al. 2021, eq. 3). A subsample holds half of the
+    groups of every batch.
+    """
+    rng = np.random.default_rng([seed, 12])
+    k = len(features)
+    point = np.zeros((k, k))
+    samples, cross = np.zeros((subsamples, k, k)), np.zeros((shuffles, k, k))
+    for batch in _batches(groups, rng):
+        grams = np.stack([f[batch] @ f[batch].T for f in features])
+        whole = u_centred(grams)
+        point += hsic(whole, whole)
+        for number in range(shuffles):
+            order = rng.permutation(len(batch))
+            cross[number] += hsic(whole, whole[:, order][:, :, order])
+        labels = np.unique([groups[i] for i in batch], return_inverse=True)[1]
+        for number in range(subsamples):
+            chosen = rng.permutation(labels.max() + 1)[: (labels.max() + 1) // 2]
+            some = np.flatnonzero(np.isin(labels, chosen))
+            if len(some) < FEWEST:
+                samples[number] = np.nan
+                continue
+            part = u_centred(grams[:, some[:, None], some])
+            samples[number] += hsic(part, part)
+    return Similarities(_ratio(point, point), _ratio(samples, samples), _ratio(cross, point))
+
+
+def _ratio(
+    products: Float[np.ndarray, "*rest k k"], own: Float[np.ndarray, "*some k k"]
+) -> Float[np.ndarray, "*rest k k"]:
+    size = np.sqrt(np.diagonal(own, axis1=-2, axis2=-1))
+    return np.asarray(products / (size[..., :, None] * size[..., None, :]))
+
+
+def _batches(groups: Sequence[str], rng: np.random.Generator) -> list[Int[np.ndarray, " sample"]]:
+    """Samples in as few batches of whole groups as keep to about `BATCH`, in an order of their own."""
+    labels = np.unique(np.asarray(groups), return_inverse=True)[1]
+    n_batches = -(-len(labels) // BATCH)
+    share = np.array_split(rng.permutation(labels.max() + 1), n_batches)
+    return [np.flatnonzero(np.isin(labels, part)) for part in share]

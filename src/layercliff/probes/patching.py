@@ -1,0 +1,71 @@
+"""States exchanged between a dense and a pruned model at matching blocks: from which depth on does the decision return?"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from layercliff.choices import Positions
+from layercliff.models.passage import Passage, Stream
+from layercliff.readout.batches import Batch, read_from
+
+
+def states(
+    passage: Passage, batch: Batch, n_layers: int, kept: Sequence[int], positions: Positions
+) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+    """Both models go on side by side. After no block and after each block of `kept`: the pruned model's state; the last state of the pruned model that goes on from
+    the dense one's state there; the last state of the dense model that goes on from the pruned one's. Before them come the dense states of
+    depths that the pruned model has no match for, after them those of what is left (see `order`).
+
+    With ``decision`` only the positions that are read are exchanged; batches must then share nothing.
+    """
+    dense = pruned = passage.embedded
+    for depth, block in enumerate((-1, *kept)):
+        if block >= 0:
+            for run in passage.through(range(len(dense.passed), block + 1)):
+                dense = run(dense)
+                yield len(dense.passed), dense.levels[-1]
+            pruned = passage.block(block, pruned)
+        else:
+            yield 0, dense.levels[-1]
+        yield depth, pruned.levels[-1]
+        yield len(kept), passage.past(kept[depth:], _patched(pruned, dense, batch, positions)).levels[-1]
+        rest = range(block + 1, n_layers)
+        yield n_layers, passage.past(rest, _patched(dense, pruned, batch, positions)).levels[-1]
+    for run in passage.through(range(len(dense.passed), n_layers)):
+        dense = run(dense)
+        yield len(dense.passed), dense.levels[-1]
+
+
+def order(n_layers: int, kept: Sequence[int]) -> tuple[Int[np.ndarray, " depth"], Int[np.ndarray, "3 match"]]:
+    """Where the dense depths come among `states`, and where, for each matching depth, the pruned model's state, the end of the pruned model with the dense
+    state, and of the dense one with the pruned state."""
+    dense, matches = [], []
+    place = 0
+    matching = {block + 1 for block in (-1, *kept)}
+    for depth in range(n_layers + 1):
+        dense.append(place)
+        place += 1
+        if depth in matching:
+            matches.append([place, place + 1, place + 2])
+            place += 3
+    return np.array(dense), np.array(matches).T
+
+
+def passes(n_layers: int, kept: Sequence[int]) -> int:
+    """Block passes of a batch."""
+    onwards = sum(len(kept) - depth + n_layers - block - 1 for depth, block in enumerate((-1, *kept)))
+    return n_layers + len(kept) + onwards
+
+
+def _patched(into: Stream, source: Stream, batch: Batch, positions: Positions) -> Stream:
+    """`into`, with states of `source` at `positions`."""
+    if positions == "all":
+        return Stream(into.passed, source.levels)
+    (own,), (other,) = into.levels, source.levels
+    read = torch.zeros(own.shape[:2], dtype=torch.bool)
+    for row, (sequence, _) in zip(batch.rows, batch.places, strict=True):
+        read[sequence, read_from(row) : len(row.tokens)] = True
+    return Stream(into.passed, (torch.where(read.to(own.device)[..., None], other, own),))

@@ -1,0 +1,139 @@
+"""The figures of similarity: heat maps of all pairs of depths, and lines of matching ones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from layercliff.report import words
+from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, PURPLE, Chart, Figure
+from layercliff.report.depth_chart import depth_axis, lines, numbers
+from layercliff.results.similar import ABOUT, Similar
+
+SHORT = {"tokens": "all tokens", "decision": "deciding token", "options": "decisions", "random": "random rows"}
+COLOURS = dict(zip(SHORT.values(), (BLUE, GREEN, HEAVY, PURPLE), strict=True))
+HEIGHT = 300
+
+
+def figures(found: Similar) -> Iterator[Figure]:
+    """Of each task: a heat map per map, plain and on standardised features, and the matching depths of every step."""
+    for task in dict.fromkeys(found.table["task"]):
+        table = found.table.filter(pl.col("task") == task)
+        for standardised in (False, True):
+            scaled = " on standardised features" if standardised else ""
+            for what, about in ABOUT.items():
+                some = table.filter((pl.col("what") == what) & (pl.col("standardised") == standardised))
+                name = f"similarity-{task}-{what}{'-standardised' if standardised else ''}"
+                text = f"Debiased linear CKA{scaled} of {about} between all depths of the dense and of pruned models; a cell with a dot is at a matching block. {_empty(some)}{found.caption(task, what)}."
+                yield Figure(name, f"Similarity of {SHORT[what]}{scaled}", text, _map(some, found), height=HEIGHT)
+        for step in found.about["steps"]:
+            some = table.filter((pl.col("step") == int(step)) & ~pl.col("standardised"))
+            text = f"Debiased linear CKA of the dense and the pruned model at matching blocks after {_removed(found, step)} removals, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
+            yield Figure(
+                f"similarity-{task}-step-{step}",
+                f"Similarity at matching depths, step {step}",
+                text,
+                _matching(some, found, step),
+            )
+
+
+def sentence(found: Similar) -> str:
+    """States against decisions at the last depths of each step."""
+    table = found.summary.filter((pl.col("task") == found.summary["task"][0]) & ~pl.col("standardised"))
+    parts = []
+    for step in found.about["steps"]:
+        rows = {row["what"]: row for row in table.filter(pl.col("step") == int(step)).to_dicts()}
+        values = ", ".join(f"{SHORT[what]} {_value(row, 'last')}" for what, row in rows.items())
+        parts.append(f"after {_removed(found, step)} removals {values}")
+    return f"Debiased CKA of the last depths, dense against pruned: {'; '.join(parts)}."
+
+
+def _value(row: dict[str, Any], name: str) -> str:
+    ends = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+    point, low, high = (float("nan") if end is None else end for end in ends)
+    return f"{point:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _removed(found: Similar, step: str) -> str:
+    n_layers = found.table["dense"].max()
+    assert isinstance(n_layers, int)
+    return str(n_layers - len(found.about["steps"][step]))
+
+
+def _shuffled(found: Similar, task: str, step: str) -> str:
+    rows = found.summary.filter((pl.col("task") == task) & (pl.col("step") == int(step)) & ~pl.col("standardised"))
+    return ", ".join(f"{row['third_shuffled'] or 0:+.3f} ({SHORT[row['what']]})" for row in rows.to_dicts())
+
+
+def _sizes(table: pl.DataFrame) -> str:
+    rows = table.unique("what", keep="first", maintain_order=True).to_dicts()
+    return ", ".join(f"{SHORT[row['what']]}: n = {row['n']}, d = {row['d']}" for row in rows)
+
+
+def _empty(table: pl.DataFrame) -> str:
+    return "Grey: a state that is the same for all samples. " if table["cka"].null_count() else ""
+
+
+def _matched(found: Similar) -> pl.Expr:
+    """Whether a row pairs the depths of the same block."""
+    keys = [(int(step), 0, 0) for step in found.about["steps"]]
+    keys += [
+        (int(s), block + 1, depth) for s, kept in found.about["steps"].items() for depth, block in enumerate(kept, 1)
+    ]
+    return pl.struct("step", "dense", "pruned").is_in([{"step": s, "dense": a, "pruned": b} for s, a, b in keys])
+
+
+def _map(table: pl.DataFrame, found: Similar) -> Chart:
+    shown = table.with_columns(
+        column=pl.format("{}·{}", pl.col("step"), pl.col("pruned")), matching=_matched(found),
+    )  # fmt: skip
+    columns = list(dict.fromkeys(shown.sort("step", "pruned", maintain_order=True)["column"]))
+    steps = [step for step in found.about["steps"] if f"{step}·0" in columns]
+    domain = [
+        c
+        for number, step in enumerate(steps)
+        for c in ([f"gap{number}·"] if number else []) + [c for c in columns if c.split("·")[0] == step]
+    ]
+    x = alt.X(
+        "column:N", sort=domain, title=f"depth of the pruned model: {', then '.join(f'{_removed(found, s)} blocks removed' for s in steps)}",
+        scale=alt.Scale(domain=domain, paddingInner=0.02), axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, ticks=False),
+    )  # fmt: skip
+    y = alt.Y("dense:O", title="depth of the dense model", sort="descending", scale=alt.Scale(paddingInner=0.02))
+    hover = [
+        "step:Q",
+        "dense:Q",
+        "pruned:Q",
+        "n:Q",
+        "d:Q",
+        *numbers(["cka", "low", "high", "shuffled", "shuffled_size"]),
+    ]
+    colour = alt.condition(
+        "isValid(datum.cka)", alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)), alt.value("#ccd2d9")
+    )  # fmt: skip
+    cells = alt.Chart(shown).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)
+    dots = (
+        alt.Chart(shown.filter("matching"))
+        .mark_point(filled=True, size=14, color="white", opacity=0.9)
+        .encode(x=x, y=y, tooltip=hover)
+    )
+    return alt.layer(cells, dots)
+
+
+def _matching(table: pl.DataFrame, found: Similar, step: str) -> Chart:
+    shown = table.filter(_matched(found)).with_columns(
+        what=pl.col("what").replace_strict(SHORT), cka_low=pl.col("low"), cka_high=pl.col("high")
+    )
+    n_layers = table["dense"].max()
+    assert isinstance(n_layers, int)
+    hover: list[str | alt.Tooltip] = [
+        "what:N",
+        "dense:Q",
+        "pruned:Q",
+        "n:Q",
+        "d:Q",
+        *numbers(["cka", "low", "high", "shuffled", "shuffled_size"]),
+    ]
+    zero = alt.Chart(pl.DataFrame({"y": [0.0]})).mark_rule(color=INK, strokeDash=[5, 4]).encode(y="y:Q")
+    x = depth_axis(n_layers, "depth in the dense model (blocks that are left)", "dense:Q")
+    return alt.layer(zero, *lines(shown.drop_nulls("cka"), x, "cka", "debiased CKA", "what", COLOURS, hover))

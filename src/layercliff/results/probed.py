@@ -1,0 +1,124 @@
+"""What a probe did to a model's decisions, in a run directory: the scores of every run, the questions, a table, and a summary that comes last."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.metrics.effects import Effects, PerRun, decisions, effects
+from layercliff.metrics.statistics import RESAMPLES, Resamples
+from layercliff.readout.trace import Trace
+from layercliff.results import traced
+from layercliff.store import RunDirectory
+
+
+@dataclass(frozen=True)
+class Probed:
+    """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what the runs are follows from
+    `about`, the settings of the analysis. `transition` is the depth T that figures mark, None for an undecided model."""
+
+    subject: Subject
+    trace: Trace
+    scores: Float[np.ndarray, "run question option"]
+    about: Mapping[str, Any]
+    transition: int | None
+    cost: Mapping[str, Any]
+
+    @cached_property
+    def analyses(self) -> Mapping[str, Analysis]:
+        """The undisturbed model's, by task, and ``joint``."""
+        return analyse(self.trace, RESAMPLES, self.subject.seed)
+
+    @cached_property
+    def decisions(self) -> tuple[PerRun, PerRun]:
+        """Decision Margin and correctness of every run and question."""
+        return decisions(self.scores, self.trace.mask, self.trace.gold)
+
+    @cached_property
+    def undisturbed(self) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
+        """Decision Margin and correctness of the undisturbed model's last depth."""
+        margin, correct = decisions(self.trace.scores[-1:], self.trace.mask, self.trace.gold)
+        return margin[0], correct[0]
+
+    @property
+    def name(self) -> str:
+        """The task, or ``joint``."""
+        return next(iter(self.trace.tasks)) if len(self.trace.tasks) == 1 else "joint"
+
+    def parts(self) -> Iterator[tuple[str, Bool[np.ndarray, " question"]]]:
+        """Each task, and all together under ``joint``, with its questions."""
+        names = np.array(self.trace.task_of)
+        for name in self.trace.tasks:
+            yield name, names == name
+        if len(self.trace.tasks) > 1:
+            yield "joint", np.ones(len(names), bool)
+
+    def effects(self, keep: Bool[np.ndarray, " question"], margin: PerRun, correct: PerRun) -> Effects:
+        """The effects of runs on the questions of `keep`, against the undisturbed model's last depth."""
+        base = self.undisturbed
+        groups = [group for group, wanted in zip(self.trace.groups, keep, strict=True) if wanted]
+        resamples = Resamples.draw(groups, RESAMPLES, self.subject.seed)
+        return effects(margin[:, keep], correct[:, keep], base[0][keep], base[1][keep], resamples)
+
+    def caption(self, n: str) -> str:
+        """Model, task, split, n in words, format, dtype and seed in a line."""
+        return traced.described(self.subject, self.name, n)
+
+
+def columns(found: Effects) -> dict[str, np.ndarray]:
+    """Effects as columns of a table, a row per run."""
+    curves = {
+        "margin": found.margin, "accuracy": found.accuracy, "margin_change": found.margin_change, "accuracy_change": found.accuracy_change,
+    }  # fmt: skip
+    ends = {"": "point", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": getattr(curve, side) for name, curve in curves.items() for end, side in ends.items()}
+
+
+def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -> None:
+    """Write everything; the summary comes last and says that the rest is complete."""
+    from safetensors.numpy import save_file
+
+    trace = probed.trace
+    arrays = {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold}
+    with cache.whole_file(run.path / folder / "scores.safetensors") as partial:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    for name, content in (("questions", traced.questions_table(trace)), (folder, table)):
+        with cache.whole_file(run.path / folder / f"{name}.parquet") as partial:
+            content.write_parquet(partial)
+    run.write_json(
+        f"{folder}/summary.json",
+        {
+            "model": probed.subject.model,
+            "revision": probed.subject.revision,
+            "about": dict(probed.about),
+            "n_questions": len(trace.questions),
+            "transition_depth": probed.transition,
+            "traced_tasks": {name: task.as_dict() for name, task in trace.tasks.items()},
+            "cost": dict(probed.cost),
+        },
+    )
+
+
+def read(run: RunDirectory, folder: str) -> Probed | None:
+    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores."""
+    from safetensors.numpy import load_file
+
+    subject, content = run.subject(), run.read_json(f"{folder}/summary.json")
+    if subject is None or content is None:
+        return None
+    place = run.path / folder
+    try:
+        arrays = load_file(place / "scores.safetensors")
+        table = pl.read_parquet(place / "questions.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{place} is incomplete ({error}): remove it and run `layercliff {folder}` again.") from error
+    trace = traced.rebuilt(arrays["dense"], arrays["mask"], arrays["gold"], None, table, content["traced_tasks"])
+    return Probed(subject, trace, arrays["runs"], content["about"], content["transition_depth"], content["cost"])

@@ -1,0 +1,67 @@
+"""How alike the depths of the dense and of pruned models are, in a run directory: ``similarity/``, with a row per map and pair of depths."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+from layercliff.results import traced
+from layercliff.store import RunDirectory
+
+FOLDER = "similarity"
+SUMMARY = f"{FOLDER}/summary.json"
+
+What = Literal["tokens", "decision", "options", "random"]
+
+ABOUT: dict[What, str] = {
+    "tokens": "states of all tokens",
+    "decision": "states of the token that decides",
+    "options": "decision representations (each question's option scores, centred per question)",
+    "random": "the same with random rows of the vocabulary in place of the options",
+}
+"""What is compared. The last is a control of the third."""
+
+
+@dataclass(frozen=True)
+class Similar:
+    """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
+    with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
+    that of the same block in the dense one (`third`), and the last depths against each other (`last`)."""
+
+    subject: Subject
+    table: pl.DataFrame
+    summary: pl.DataFrame
+    about: Mapping[str, Any]
+    cost: Mapping[str, Any]
+
+    def caption(self, task: str, what: str) -> str:
+        """Model, task, split, n, d, format, dtype, seed and path in a line."""
+        some = self.table.filter((pl.col("task") == task) & (pl.col("what") == what)).row(0, named=True)
+        n = f"n = {some['n']} {'tokens' if what == 'tokens' else 'questions'}, d = {some['d']}"
+        return f"{traced.described(self.subject, task, n)}, path by {self.about['score']}"
+
+
+def write(run: RunDirectory, found: Similar) -> None:
+    """Write tables and summary; the summary comes last and says that the rest is complete."""
+    for name, table in (("similarity", found.table), ("summary", found.summary)):
+        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
+            table.write_parquet(partial)
+    content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
+    run.write_json(SUMMARY, content | {"summary": found.summary.to_dicts(), "cost": dict(found.cost)})
+
+
+def read(run: RunDirectory) -> Similar | None:
+    """A finished analysis, or None."""
+    subject, content = run.subject(), run.read_json(SUMMARY)
+    if subject is None or content is None:
+        return None
+    folder = run.path / FOLDER
+    try:
+        tables = [pl.read_parquet(folder / f"{name}.parquet") for name in ("similarity", "summary")]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{folder} is incomplete ({error}): remove it and run `layercliff similarity` again.") from error
+    return Similar(subject, tables[0], tables[1], content["about"], content["cost"])

@@ -1,0 +1,178 @@
+"""What analyses have in common: a run directory's subject, lock and journal, the batches read once, what it cost."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypedDict, TypeVar
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff import machine
+from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.metrics.analysis import analyse
+from layercliff.metrics.statistics import RESAMPLES
+from layercliff.models.model import Model
+from layercliff.models.passage import Passage
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.readout.asked import Asked
+from layercliff.readout.batches import Batch
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader, Reading, States
+from layercliff.readout.trace import Trace
+from layercliff.results import traced
+from layercliff.store import Journal, RunDirectory, key
+from layercliff.tasks.question import Task
+from layercliff.verbs.subject import Setting
+
+ABOUT: dict[str, Any] = {
+    "tokenizer": None, "format": None, "shots": 0, "sampler": "fixed", "limit": None, "seed": 0, "dtype": None, "weights_dtype": None, "normalisation": "char",
+    "chat": False, "skip_bad_rows": False,
+}  # fmt: skip
+"""What a run is about, where an analysis is not told otherwise."""
+
+Kept = TypeVar("Kept")
+
+
+class Options(TypedDict, total=False):
+    """The arguments that analyses share; they are those of `layercliff.trace`."""
+
+    tokenizer: PreTrainedTokenizerBase | None
+    format: Format | None
+    shots: int
+    sampler: Sampler
+    limit: int | None
+    seed: int
+    dtype: DType | None
+    weights_dtype: DType | None
+    device: str
+    normalisation: Normalisation
+    chat: bool
+    batch_tokens: int | None
+    trust_remote_code: bool
+    skip_bad_rows: bool
+    out: str | Path | None
+    resume: bool
+    report: Report
+    note: Note
+
+
+class Probing(Generic[Kept]):
+    """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
+
+    def __init__(
+        self, setting: Setting, run: RunDirectory | None, journal: Journal | None, kept: Kept | None, wanted: Mapping[str, Any], options: Options
+    ) -> None:  # fmt: skip
+        self.setting, self.run, self.journal, self.kept, self.wanted = setting, run, journal, kept, wanted
+        self._options = options
+        self.report, self.note = options.get("report", silent), options.get("note", mute)
+        self.begin = time.perf_counter()
+        self.batches = 0
+
+    @cached_property
+    def model(self) -> Model:
+        """Loaded when it is first needed."""
+        options = self._options
+        return self.setting.load(options.get("device", "auto"), options.get("trust_remote_code", False), self.report)
+
+    @cached_property
+    def asked(self) -> tuple[Asked, ...]:
+        """Every task as it is put to the model."""
+        return self.setting.ask(self.model)
+
+    def batched(self, parts: Sequence[Asked], *, whole: bool) -> list[tuple[Asked, tuple[Batch, ...]]]:
+        """Every task's rows in batches; `whole`: each is a sequence of its own, whatever rows have in common."""
+        budget = self.model.batch_tokens(self._options.get("batch_tokens"))
+        shares = "nothing" if whole else self.model.anatomy.shares
+        return [(part, part.batches(budget, shares)) for part in parts]
+
+    def traces(
+        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str
+    ) -> Trace:  # fmt: skip
+        """Read `n_states` states of every batch; the trace of all tasks has a row for each. What is finished is kept in the journal."""
+        total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
+        done = 0
+        found = []
+        for part, batches in planned:
+            reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.reading, "none", self.note)
+            readings = []
+            for batch in batches:
+
+                def told(passage: Passage, batch: Batch, part: Asked = part) -> Iterator[tuple[int, Tensor]]:
+                    nonlocal done
+                    for state in states(part)(passage, batch):
+                        yield state
+                        done += batch.padded_tokens
+                        self.report(what, min(done, total), total)
+
+                name = key(what, self.setting.subject.model_dump(), self.wanted, part.form, batch)
+                if self.journal and (known := self.journal.get(name)):
+                    reading = Reading.of(known)
+                    done += batch.padded_tokens * n_states
+                else:
+                    reading = reader.read(batch, states=told)
+                    if self.journal:
+                        self.journal.put(name, reading.arrays())
+                self.batches += 1
+                readings.append((batch, reading))
+            found.append(part.trace(readings))
+        self.report(what, total, total)
+        return Trace.joined(found)
+
+    def transition(self, trace: Trace) -> int | None:
+        """T of the run directory's trace; of `trace` where it has none."""
+        kept = traced.read(self.run) if self.run else None
+        if kept is not None:
+            return kept.transition_depth
+        found = analyse(trace, RESAMPLES, self.setting.subject.seed)
+        return (found.get("joint") or next(iter(found.values()))).transition.depth
+
+    def cost(self, passes: int | float) -> dict[str, Any]:
+        """What it took; `passes` are the block passes of a batch, on average."""
+        return {
+            "device": str(self.model.device),
+            "batches": self.batches,
+            "block_passes": round(self.batches * passes),
+            "seconds": round(time.perf_counter() - self.begin, 2),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "versions": machine.versions(),
+        }
+
+
+@contextmanager
+def probing(
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    folder: str,
+    wanted: Mapping[str, Any],
+    read: Callable[[RunDirectory], Kept | None],
+    options: Options,
+    about: Callable[[Kept], Mapping[str, Any]],
+) -> Iterator[Probing[Kept]]:
+    """Resolve the subject, lock and claim the run directory, and open a journal in its `folder`, removed when the analysis is written.
+
+    `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`.
+    """
+    setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | _own(options)))
+    if options.get("out") is None:
+        yield Probing(setting, None, None, None, wanted, options)
+        return
+    run = RunDirectory(Path(str(options["out"])))
+    with run.lock():
+        run.claim(setting.subject)
+        if not options.get("resume", True):
+            run.forget(folder)
+        kept = read(run)
+        if kept is not None and about(kept) == wanted:
+            options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
+            yield Probing(setting, run, None, kept, wanted, options)
+            return
+        with Journal(run.path / folder / "journal.sqlite") as journal:
+            yield Probing(setting, run, journal, None, wanted, options)
+            journal.remove()
+
+
+def _own(options: Options) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in ABOUT}

@@ -1,0 +1,118 @@
+"""CKA against its definition as a sum over four different samples, and what it must be by itself."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from layercliff.errors import LayercliffError
+from layercliff.metrics import similarity
+from layercliff.metrics.similarity import linear_cka, prepared, similarities
+
+RNG = np.random.default_rng(0)
+
+
+def slow_hsic(x: np.ndarray, y: np.ndarray) -> float:
+    """The mean of K_ij (L_ij + L_qr - 2 L_iq) over all different i, j, q, r (Song et al. 2012, eq. 4)."""
+    k, m = x @ x.T, y @ y.T
+    terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(len(x)), 4)]
+    return float(np.mean(terms))
+
+
+def song(x: np.ndarray, y: np.ndarray) -> float:
+    """Song et al. 2012, eq. 5."""
+    n, one = len(x), np.ones(len(x))
+    k, m = (f @ f.T * (1 - np.eye(n)) for f in (x, y))
+    middle = (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+    return float((np.trace(k @ m) + middle - 2 / (n - 2) * one @ k @ m @ one) / (n * (n - 3)))
+
+
+@pytest.mark.parametrize("n", [4, 5, 9])
+def test_against_the_definition(n: int) -> None:
+    x = RNG.normal(size=(n, 3)) + 2
+    y = np.concatenate([x[:, :2] * 3, RNG.normal(size=(n, 4))], 1)
+    expected = slow_hsic(x, y) / np.sqrt(slow_hsic(x, x) * slow_hsic(y, y))
+    assert linear_cka(x, y) == pytest.approx(expected, abs=1e-6)
+
+
+def test_against_the_closed_form_on_many_samples() -> None:
+    x = RNG.normal(size=(200, 30)) * 50 + 1000
+    y = x @ RNG.normal(size=(30, 20)) + 100 * RNG.normal(size=(200, 20))
+    centred = [f - f.mean(0) for f in (x, y)]
+    expected = song(*centred) / np.sqrt(song(centred[0], centred[0]) * song(centred[1], centred[1]))
+    assert linear_cka(x, y) == pytest.approx(expected, abs=1e-6)
+
+
+def test_independent_noise_is_about_0_where_the_biased_form_is_not() -> None:
+    found = [linear_cka(RNG.normal(size=(256, 896)), RNG.normal(size=(256, 896))) for _ in range(10)]
+    assert abs(np.mean(found)) < 0.005
+    assert np.max(np.abs(found)) < 0.03
+
+
+def test_the_same_rotated_shifted_and_scaled_is_1() -> None:
+    x = RNG.normal(size=(100, 20)) * RNG.lognormal(size=20)
+    rotation, _ = np.linalg.qr(RNG.normal(size=(20, 20)))
+    for y in (x, x @ rotation, 7 * x + 300, (x + 1e4) @ rotation):
+        assert linear_cka(x, y) == pytest.approx(1, abs=1e-6)
+
+
+def test_standardised_features_weigh_the_same() -> None:
+    shared, own = RNG.normal(size=(300, 8)), [RNG.normal(size=(300, 1)) * 1e4 for _ in range(2)]
+    x, y = (np.concatenate([shared, massive], 1) for massive in own)
+    assert abs(linear_cka(x, y)) < 0.02  # one massive feature is all there is
+    assert linear_cka(x, y, standardised=True) > 0.6
+
+
+def test_refusals_say_what() -> None:
+    with pytest.raises(LayercliffError, match="depth 3 has 3 samples"):
+        linear_cka(np.eye(3), np.eye(3), "depth 3")
+    with pytest.raises(LayercliffError, match="depth 0 is constant in every feature over all 5 samples"):
+        prepared(np.ones((5, 2)) * np.array([3.0, 0.1]), "depth 0")
+    some = np.concatenate([RNG.normal(size=(5, 2)), np.ones((5, 1))], 1)
+    prepared(some, "depth 1")
+    with pytest.raises(LayercliffError, match=r"depth 1 is constant in feature 2 \(of 1 such\)"):
+        prepared(some, "depth 1", standardised=True)
+
+
+def test_every_pair_of_many() -> None:
+    sets = [RNG.normal(size=(60, width)) for width in (4, 7)]
+    sets.append(sets[0] @ RNG.normal(size=(4, 5)))
+    found = similarities([prepared(s, "s") for s in sets], [str(i // 2) for i in range(60)], subsamples=50)
+    for i in range(3):
+        for j in range(3):
+            assert found.point[i, j] == pytest.approx(linear_cka(sets[i], sets[j]), abs=1e-9)
+    low, high = found.interval()
+    assert low[0, 2] < found.point[0, 2] < high[0, 2]
+    assert (high[0, 1] - low[0, 1]) > 0.01
+    np.testing.assert_allclose(np.diagonal(low), 1)
+    assert np.abs(found.shuffled[:, 0, 2]).mean() < 0.1 < found.point[0, 2]
+
+
+def test_batches_average_hsic_before_dividing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "BATCH", 20)
+    x = prepared(RNG.normal(size=(50, 6)), "x")
+    y = prepared(x @ RNG.normal(size=(6, 3)) + RNG.normal(size=(50, 3)), "y")
+    groups = [str(i // 5) for i in range(50)]
+    found = similarities([x, y], groups, seed=4, subsamples=2, shuffles=1)
+    parts = similarity._batches(groups, np.random.default_rng([4, 12]))
+    assert sorted(np.concatenate(parts)) == list(range(50))
+    assert len(parts) == 3
+    assert not {groups[i] for i in parts[0]} & {groups[i] for i in parts[1]}
+    means = [np.mean([song(a[p], b[p]) for p in parts]) for a, b in ((x, y), (x, x), (y, y))]
+    assert found.point[0, 1] == pytest.approx(means[0] / np.sqrt(means[1] * means[2]), abs=1e-9)
+
+
+def test_spread_of_half_samples_is_that_of_the_estimate() -> None:
+    def draw(rng: np.random.Generator) -> list[np.ndarray]:
+        x = rng.normal(size=(120, 5))
+        return [x, x + 1.5 * rng.normal(size=(120, 5))]
+
+    points, spreads = [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        sets = [prepared(s, "s") for s in draw(rng)]
+        found = similarities(sets, [str(i) for i in range(120)], subsamples=40 if seed < 20 else 0, shuffles=0)
+        points.append(found.point[0, 1])
+        if seed < 20:
+            spreads.append(found.samples[:, 0, 1].std())
+    assert np.mean(spreads) == pytest.approx(np.std(points), rel=0.25)

@@ -1,0 +1,61 @@
+"""The commands of the analyses, from the terminal."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import families
+import pytest
+
+COMMAND = [sys.executable, "-m", "layercliff"]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    directory = tmp_path_factory.mktemp("files")
+    families.network("llama").save_pretrained(directory / "model")
+    families.tokenizer().save_pretrained(directory / "model")
+    rows = [{"question": f"{i} or {i * i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
+    (directory / "task.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return ("-m", directory / "model", "-t", directory / "task.jsonl", "-f", "letter", "-o", directory / "run")
+
+
+def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
+    missing = run("patch", *about)
+    assert missing.returncode == 2
+    assert "is no run directory" in missing.stderr
+    for verb, more in (
+        ("prune", ("--remove", 2, "--no-assess")),
+        ("noise", ("--draws", 1, "--eps", "0.1,0.3")),
+        ("ablate", ()),
+        ("similarity", ("--step", 1, "--step", 2)),
+        ("patch", ("--step", 2)),
+    ):
+        done = run(verb, *about, *more)
+        assert done.returncode == 0, done.stderr
+        assert "report.html" in done.stdout
+    page = (Path(str(about[-1])) / "report.html").read_text()
+    for verb in ("noise", "ablate", "similarity", "patch"):
+        assert f'id="analysis-{verb}"' in page
+    again = run("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
+    assert "not computed again" in again.stderr
+    assert again.stdout.startswith("Noise of size 0.1 costs most at depth")
+    figures = run("figures", about[-1], "--format", "svg")
+    assert figures.returncode == 0
+    assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(("noise", "--eps", "much"), "'much' are not numbers"), (("noise", "--eps", "-1"), "not numbers from 0")],
+)
+def test_refusals_are_one_sentence(about: tuple[object, ...], arguments: tuple[object, ...], sentence: str) -> None:
+    done = run(arguments[0], *about, *arguments[1:])
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,140 @@
+"""The noise verb on tiny models: the obvious loop, batches, resume, files, refusals."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import families
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.models.model import Model
+from layercliff.models.passage import Stream
+from layercliff.probes.noise import Noise
+from layercliff.readout.batches import Batch
+from layercliff.tasks.question import Task
+
+L = families.N_LAYERS
+
+
+def runs(found: layercliff.Probed) -> np.ndarray:
+    eps, draws = len(found.about["eps"]), found.about["draws"]
+    return found.scores.reshape(eps, draws, L + 1, len(found.trace.questions), -1)
+
+
+@pytest.mark.parametrize("form", ["letter", "first_token", "cloze"])
+@pytest.mark.parametrize("positions", ["all", "decision"])
+def test_no_noise_changes_nothing_to_the_last_bit(tiny: Model, colours: Task, form: str, positions: str) -> None:
+    found = layercliff.noise(tiny, colours, format=form, eps=(0.0, 0.3), draws=1, positions=positions)  # type: ignore[arg-type]
+    for depth in range(L + 1):
+        np.testing.assert_array_equal(runs(found)[0, 0, depth], found.trace.scores[-1])
+    assert np.nanmax(np.abs(runs(found)[1, 0] - found.trace.scores[-1])) > 0.01
+
+
+def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task) -> None:
+    """The slow way: one prompt at a time through the network's own forward, noise added by a hook before a block."""
+    found = layercliff.noise(tiny, colours, eps=(0.4,), draws=2, seed=3)
+    from layercliff.readout.asked import ask
+
+    asked = ask(tiny, colours, "first_token", found.trace.questions)
+    for number in (0, 4, 7):
+        row = asked.rows[number]
+        ids = tuple(f"colours\0{q.id}" for q in asked.questions)
+        noise = Noise(ids, (0.4,), 2, "all", 3)
+        for depth in (0, 2, 4):
+
+            def hook(_: object, args: tuple[torch.Tensor, ...], depth: int = depth) -> tuple[torch.Tensor, ...]:
+                state = noise.disturbed(Stream((), (args[0],)), Batch((row,)), depth, 1, 0.4).levels[0]  # noqa: B023
+                return (state, *args[1:])
+
+            handle = tiny.anatomy.blocks[depth].register_forward_pre_hook(hook)
+            with torch.inference_mode():
+                logits = tiny.network(input_ids=torch.tensor([row.tokens]), use_cache=False).logits[0, -1]
+            handle.remove()
+            expected = logits[list(row.targets)].numpy()
+            np.testing.assert_allclose(
+                runs(found)[0, 1, depth, row.question, : len(expected)], expected, rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+def test_results_do_not_depend_on_batches(tiny: Model, colours: Task, form: str) -> None:
+    whole = layercliff.noise(tiny, colours, format=form, draws=1)  # type: ignore[arg-type]
+    single = layercliff.noise(tiny, colours, format=form, draws=1, batch_tokens=1)  # type: ignore[arg-type]
+    np.testing.assert_allclose(whole.scores, single.scores, rtol=1e-3, atol=1e-4)
+    assert single.cost["batches"] > whole.cost["batches"]
+
+
+def test_passes_are_counted(tiny: Model, colours: Task) -> None:
+    found = layercliff.noise(tiny, colours, draws=2, eps=(0.1, 0.2))
+    assert found.cost["block_passes"] == found.cost["batches"] * (L + 4 * L * (L + 1) // 2)
+
+
+def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    said: list[str] = []
+    note: Callable[[str], None] = said.append
+    found = layercliff.noise(tiny, colours, draws=2, out=tmp_path / "run")
+    again = layercliff.noise(tiny, colours, draws=2, out=tmp_path / "run", note=note)
+    assert "not computed again" in said[0]
+    np.testing.assert_array_equal(again.scores, found.scores)
+    table = pl.read_parquet(tmp_path / "run" / "noise" / "noise.parquet")
+    assert table.height == 3 * (L + 1)
+    assert set(table["depth"]) == set(range(L + 1))
+    row = table.filter((pl.col("eps") == 0.5) & (pl.col("depth") == 1)).to_dicts()[0]
+    margin, _ = found.decisions
+    drawn = margin.reshape(3, 2, L + 1, -1)[2, :, 1]
+    assert row["margin"] == pytest.approx(drawn.mean())
+    base = row["margin"] - row["margin_change"]
+    assert row["margin_draw_least"] == pytest.approx(drawn.mean(1).min() - base)
+    assert row["margin_draw_greatest"] == pytest.approx(drawn.mean(1).max() - base)
+    assert 'id="analysis-noise"' in (tmp_path / "run" / "report.html").read_text()
+    assert {path.stem for path in layercliff.figures(tmp_path / "run", ("svg",))} == {"noise-margin", "noise-accuracy"}
+    other = layercliff.noise(tiny, colours, draws=1, out=tmp_path / "run")  # other settings take its place
+    assert other.about["draws"] == 1
+    assert not (tmp_path / "run" / "noise" / "journal.sqlite").exists()
+
+
+def test_an_interrupted_analysis_goes_on(
+    tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = layercliff.noise(tiny, colours, draws=1, batch_tokens=20)
+    disturbed, left = Noise.disturbed, [100]
+
+    def interrupted(self: Noise, *arguments: object, **named: object) -> Stream:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return disturbed(self, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Noise, "disturbed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        layercliff.noise(tiny, colours, draws=1, batch_tokens=20, out=tmp_path / "run")
+    left[0] = whole.cost["batches"] * 3 * (L + 1) - 80  # not enough for all of it again
+    found = layercliff.noise(tiny, colours, draws=1, batch_tokens=20, out=tmp_path / "run")
+    np.testing.assert_array_equal(found.scores, whole.scores)
+
+
+def test_the_transition_is_the_traces(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    traced = layercliff.trace(tiny, colours, out=tmp_path / "run")
+    found = layercliff.noise(tiny, colours, draws=1, out=tmp_path / "run")
+    assert found.transition == traced.transition_depth
+    np.testing.assert_allclose(found.trace.scores, traced.trace.scores, rtol=1e-4, atol=1e-5)
+
+
+def test_several_tasks(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    shades = Task("shades", colours.questions[:5], "s", "l", "letter")
+    layercliff.noise(tiny, [colours, shades], draws=1, out=tmp_path / "run")
+    table = pl.read_parquet(tmp_path / "run" / "noise" / "noise.parquet")
+    assert set(table["task"]) == {"colours", "shades", "joint"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [({"eps": (-0.1,)}, "-0.1"), ({"eps": ()}, "none"), ({"draws": 0}, "at least once")],
+)
+def test_refusals(tiny: Model, colours: Task, arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RunError, match=sentence):
+        layercliff.noise(tiny, colours, **arguments)  # type: ignore[arg-type]

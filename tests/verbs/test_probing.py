@@ -1,0 +1,95 @@
+"""What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these, or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.metrics.similarity import linear_cka
+from layercliff.models.blending import blended
+from layercliff.models.model import Model
+from layercliff.progress import silent
+from layercliff.tasks.question import Question, Task
+from layercliff.verbs.probing import ABOUT
+from layercliff.verbs.subject import Setting
+
+WORDS = ["blue red", "blue", "green two", "green three blue", "one", "two"]
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    """Options that begin alike, or that are one token and so have the same prompt."""
+    questions = tuple(
+        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 6] for j in range(3)), i % 3, f"g{i}")
+        for i in range(20)
+    )
+    return Task("words", questions, "made up", "none", "cloze")
+
+
+@pytest.fixture(scope="module")
+def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("probed") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
+        for score in ("margin", "laco"):
+            layercliff.prune(tiny, task, shots=1, score=score, remove=2, assess=False, out=directory)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("noise", {"draws": 1}),
+        ("noise", {"draws": 1, "positions": "decision"}),
+        ("ablate", {}),
+        ("patch", {"steps": (2,)}),
+        ("patch", {"steps": (2,), "positions": "decision"}),
+    ],
+)
+def test_what_rows_share_changes_nothing(
+    tiny: Model, task: Task, run: Path, monkeypatch: pytest.MonkeyPatch, verb: str, more: dict[str, Any]
+) -> None:
+    found = []
+    for sharing in ("nothing", "lead", "branches"):
+        monkeypatch.setitem(vars(tiny.anatomy), "shares", sharing)
+        probed = getattr(layercliff, verb)(tiny, task, shots=1, batch_tokens=200, out=run, resume=False, **more)
+        found.append((probed.trace.scores, probed.scores))
+        assert probed.cost["batches"] > 1
+    for trace, scores in found[1:]:
+        np.testing.assert_allclose(trace, found[0][0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(scores, found[0][1], rtol=1e-3, atol=1e-4)
+
+
+def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
+    layercliff.similarity(tiny, task, shots=1, steps=(2,), score="laco", out=run)
+    step = layercliff.prune(tiny, task, shots=1, score="laco", remove=2, assess=False, out=run).steps[2]
+    assert step.blends
+    (part,) = Setting.of(tiny, task, report=silent, **(ABOUT | {"shots": 1})).ask(tiny)
+    rows = [row for row in part.rows if row.option == 0]
+
+    def decision(kept: tuple[int, ...]) -> np.ndarray:
+        found = []
+        with torch.inference_mode():
+            for row in rows:
+                *_, (_, state) = tiny.anatomy.enter(torch.tensor([row.tokens])).depths(kept)
+                found.append(state[0, len(row.tokens) - len(row.targets)].numpy())
+        return np.stack(found)
+
+    dense = decision(tuple(range(5)))
+    with blended(tiny.network, step.blends):
+        merged = decision(step.kept)
+    table = pl.read_parquet(run / "similarity" / "similarity.parquet").filter(
+        (pl.col("what") == "decision") & (pl.col("dense") == 5) & (pl.col("pruned") == 3) & ~pl.col("standardised")
+    )
+    assert table["cka"].item() == pytest.approx(linear_cka(dense, merged), abs=1e-4)
+    assert abs(linear_cka(dense, merged) - linear_cka(dense, decision(step.kept))) > 1e-3
+
+
+def test_patching_refuses_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
+    with pytest.raises(RunError, match="merged blocks"):
+        layercliff.patch(tiny, task, shots=1, steps=(2,), score="laco", out=run)

@@ -1,0 +1,126 @@
+"""The similarity verb on tiny models: against CKA of states taken one by one, controls, files, refusals."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.metrics.similarity import linear_cka
+from layercliff.models.model import Model
+from layercliff.tasks.question import Question, Task
+
+WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    questions = tuple(
+        Question(
+            f"q{i}",
+            f"{WORDS[i % 7]} {WORDS[i % 5]} or {i}?",
+            tuple(WORDS[(i + j) % 8] for j in range(3)),
+            i % 3,
+            f"g{i}",
+        )
+        for i in range(40)
+    )
+    return Task("words", questions, "made up", "none", "first_token")
+
+
+@pytest.fixture(scope="module")
+def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("similar") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
+        layercliff.prune(tiny, task, remove=3, assess=False, out=directory)
+        layercliff.similarity(tiny, task, steps=(1, 3), out=directory)
+    return directory
+
+
+def cell(run: Path, **wanted: object) -> dict[str, float]:
+    table = pl.read_parquet(run / "similarity" / "similarity.parquet")
+    return table.row(by_predicate=pl.all_horizontal(*(pl.col(k) == v for k, v in wanted.items())), named=True)
+
+
+@torch.inference_mode()
+def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path) -> None:
+    from layercliff.readout.asked import ask
+
+    questions = layercliff.trace(tiny, task).trace.questions
+    rows = ask(tiny, task, "first_token", questions).rows
+    kept = layercliff.similarity(tiny, task, steps=(1, 3), out=run).about["steps"]["3"]
+    states: list[list[np.ndarray]] = [[], []]
+    for row in rows:
+        passage = tiny.anatomy.enter(torch.tensor([row.tokens]))
+        for found, blocks in zip(states, (None, kept), strict=True):
+            found.append(np.stack([h[0, -1].numpy() for _, h in passage.depths(blocks)]))
+    dense, pruned = (np.stack(found, 1) for found in states)
+    for standardised in (False, True):
+        expected = linear_cka(dense[4], pruned[2], standardised=standardised)
+        found = cell(run, what="decision", step=3, dense=4, pruned=2, standardised=standardised)
+        assert found["cka"] == pytest.approx(expected, abs=1e-4)
+        assert (found["n"], found["d"]) == (40, 32)
+    unembed = tiny.anatomy.unembedding
+    logits = [
+        np.stack([unembed.tokens(unembed.normed(torch.from_numpy(s[None])), torch.tensor([row.targets]))[0].numpy() for s, row in zip(stack, rows, strict=True)])
+        for stack in (dense[4], pruned[2])
+    ]  # fmt: skip
+    expected = linear_cka(*(scores - scores.mean(1, keepdims=True) for scores in logits))
+    found = cell(run, what="options", step=3, dense=4, pruned=2, standardised=False)
+    assert found["cka"] == pytest.approx(expected, abs=1e-4)
+    assert found["d"] == 3
+
+
+def test_a_model_is_like_itself_and_shuffled_pairs_are_not(run: Path) -> None:
+    """Before the first removed block both models are one."""
+    table = pl.read_parquet(run / "similarity" / "similarity.parquet").filter(pl.col("step") == 1)
+    removed = pl.read_parquet(run / "prune" / "margin" / "candidates.parquet").filter(
+        (pl.col("step") == 1) & pl.col("removed")
+    )
+    first = int(removed["block"][0])
+    same = table.filter((pl.col("dense") == pl.col("pruned")) & (pl.col("dense") <= first)).drop_nulls("cka")
+    assert len(same)
+    np.testing.assert_allclose(same["cka"], 1, atol=1e-4)
+    assert np.abs(same.filter(pl.col("what") == "decision")["shuffled"]).mean() < 0.15
+
+
+def test_states_that_do_not_vary_are_left_empty(run: Path) -> None:
+    """Before the first block the deciding token, a question mark, is the same in every question."""
+    for depth in range(6):
+        assert cell(run, what="decision", step=1, dense=0, pruned=min(depth, 4), standardised=False)["cka"] is None
+    assert cell(run, what="options", step=1, dense=0, pruned=0, standardised=False)["cka"] is not None
+
+
+def test_table_summary_and_figures(run: Path, tiny: Model, task: Task) -> None:
+    found = layercliff.similarity(tiny, task, steps=(1, 3), out=run)
+    assert len(found.table) == 4 * 2 * (6 * 5 + 6 * 3)
+    row = found.summary.row(
+        by_predicate=(pl.col("what") == "tokens") & ~pl.col("standardised") & (pl.col("step") == 3), named=True
+    )
+    assert row["last"] == pytest.approx(cell(run, what="tokens", step=3, dense=5, pruned=2, standardised=False)["cka"])
+    assert row["last_low"] <= row["last"] <= row["last_high"]
+    names = {path.stem for path in layercliff.figures(run, ("svg",)) if path.stem.startswith("similarity")}
+    maps = {
+        f"similarity-words-{what}{end}"
+        for what in ("tokens", "decision", "options", "random")
+        for end in ("", "-standardised")
+    }
+    assert names == maps | {"similarity-words-step-1", "similarity-words-step-3"}
+    page = (run / "report.html").read_text()
+    assert "n = 40 questions, d = 3" in page
+    assert "n = 160 tokens, d = 32" in page
+
+
+def test_refusals(tiny: Model, task: Task, tmp_path: Path, run: Path) -> None:
+    with pytest.raises(RunError, match="name a run directory"):
+        layercliff.similarity(tiny, task)
+    with pytest.raises(RunError, match="is no run directory"):
+        layercliff.similarity(tiny, task, out=tmp_path / "none")
+    with pytest.raises(RunError, match="there is no step 9"):
+        layercliff.similarity(tiny, task, steps=(9,), out=run)
+    with pytest.raises(RunError, match="at least one token"):
+        layercliff.similarity(tiny, task, tokens=0, out=run)
