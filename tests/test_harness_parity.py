@@ -1,7 +1,8 @@
 """Item by item with lm-evaluation-harness itself.
 
 Set LAYERCLIFF_LM_EVAL_PYTHON to a Python that has lm_eval (0.4.13) and what layercliff depends on, in this environment's versions; without it
-these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each task are compared.
+these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each task are compared, LAYERCLIFF_PARITY_TASKS which tasks,
+LAYERCLIFF_PARITY_MODELS which of the models.
 """
 
 import json
@@ -28,8 +29,9 @@ PYTHON = os.environ.get("LAYERCLIFF_LM_EVAL_PYTHON", "")
 LIMIT = int(os.environ.get("LAYERCLIFF_PARITY_LIMIT", "40"))
 SOURCE = Path(layercliff.__file__).parent.parent
 PEER = Path(__file__).parent.parent / "benchmarks" / "peer_harness.py"
-MODEL = "smollm2-135m"
-GONE = {"dense": (), "three blocks fewer": (10, 17, 19)}
+GONE = {"smollm2-135m": (10, 17, 19), "gemma-3-270m": (8, 16, 17)}
+"""Three blocks of each model that can go."""
+MODELS = os.environ.get("LAYERCLIFF_PARITY_MODELS", ",".join(GONE)).split(",")
 
 pytestmark = [
     pytest.mark.slow,
@@ -118,10 +120,11 @@ def assert_equal(ours: Evaluated, theirs: dict[str, Any], task: str) -> None:
         assert score.stderr == pytest.approx(theirs["results"][task][f"{metric}_stderr,none"])
 
 
-@pytest.mark.parametrize("gone", list(GONE), ids=lambda gone: gone.replace(" ", "_"))
-def test_every_option_of_every_task(gone: str, tmp_path: Path) -> None:
-    model = layercliff.load(MODEL)
-    cut(model.network, [block for block in range(model.n_layers) if block not in GONE[gone]])
+@pytest.mark.parametrize("whole", [True, False], ids=["dense", "three_blocks_fewer"])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_option_of_every_task(name: str, whole: bool, tmp_path: Path) -> None:
+    model = layercliff.load(name)
+    cut(model.network, [block for block in range(model.n_layers) if whole or block not in GONE[name]])
     model.network.save_pretrained(tmp_path / "checkpoint")
     model.tokenizer.save_pretrained(tmp_path / "checkpoint")
     ours = layercliff.evaluate(str(tmp_path / "checkpoint"), ",".join(TASKS), limit=LIMIT)
