@@ -107,12 +107,38 @@ def test_groups_use_the_bootstrap() -> None:
     assert grouped.upper > alone.upper
 
 
-def test_questions_needed_would_do() -> None:
-    """With as many questions as stated, the bound meets the margin."""
-    n = collapse.questions_needed(0.02, 0.1, 0.05)
-    assert n is not None
-    assert collapse.tango_upper(round(0.06 * n), round(0.04 * n), n) == pytest.approx(0.05, abs=0.006)
-    assert collapse.questions_needed(0.06, 0.1, 0.05) is None
+@pytest.mark.parametrize(("lost", "won", "n"), [(6, 4, 100), (0, 0, 30), (1, 2, 30), (0, 9, 80)])
+def test_questions_needed_would_do(lost: int, won: int, n: int) -> None:
+    """With as many questions as stated, answered in the same proportions, the bound lies below the margin, and with a tenth fewer it does not."""
+    correct = np.ones((2, n))
+    correct[1, :lost] = 0
+    correct[0, lost : lost + won] = 0
+    (step,) = collapse.harmless(correct, Resamples.draw(list(map(str, range(n))), 50), True, 0.05)
+    assert step.questions_needed is not None
+    assert (step.questions_needed > n) != step.shown
+    for times, below in ((1.0, True), (0.9, False)):
+        k = times * step.questions_needed / n
+        assert (collapse.tango_upper(lost * k, won * k, n * k) < 0.05 + 1e-6) == below
+
+
+def test_no_number_of_questions_shows_what_is_not_so() -> None:
+    correct = np.ones((3, 100))
+    correct[1, :1], correct[2, :8] = 0, 0
+    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(100))), 50), True, 0.05)
+    assert first.questions_needed is not None
+    assert second.questions_needed is None
+
+
+def test_a_step_needs_what_those_before_it_need() -> None:
+    """Thirty questions cannot show the first step, so that the second needs more as well although its own bound is low enough."""
+    correct = np.ones((3, 30))
+    correct[1, :1] = 0
+    correct[[0, 1], 10:18] = 0
+    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(30))), 50), True, 0.05)
+    assert second.upper < 0.05
+    assert not second.shown
+    assert second.questions_needed == first.questions_needed
+    assert first.questions_needed is not None and first.questions_needed > 30
 
 
 def test_recommendation_by_the_estimate_where_nothing_is_shown() -> None:

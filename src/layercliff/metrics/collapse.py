@@ -1,6 +1,8 @@
 """Where a path of pruned models falls off: the collapse point, paired losses, and how much pruning is shown to be harmless."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +13,7 @@ from layercliff.metrics.decision import stays_from
 from layercliff.metrics.statistics import LEVEL, Resamples, percentile_interval
 
 Accuracy = Float[np.ndarray, "*rest step"]
+MOST_TIMES = 1000.0  # as many questions are looked at, at most, to say how many would do
 HALF = 0.5  # of the dense model's above-chance accuracy
 
 
@@ -55,7 +58,7 @@ def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " q
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
-def tango_upper(lost: int, won: int, n: int, level: float = LEVEL) -> float:
+def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
     """Upper end of the one-sided score interval (Tango 1998) for the loss (lost - won) / n of paired proportions."""
     z = norm.ppf(level)
 
@@ -72,18 +75,20 @@ def tango_upper(lost: int, won: int, n: int, level: float = LEVEL) -> float:
     return float(brentq(lambda delta: statistic(delta) + z, (lost - won) / n, edge))
 
 
-def questions_needed(loss: float, discordant: float, margin: float, level: float = LEVEL) -> int | None:
-    """About how many questions would show a loss below `margin` at `level`, were the observed loss and share of discordant pairs the
-    true ones; None where the observed loss is not below it."""
-    if loss >= margin:
+def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
+    """About how many questions would bring a bound below `margin`, where ``bound(k)`` is the one that k times the `n` questions with the same
+    answers give; None where the bound of a thousand times as many would not be."""
+    if bound(MOST_TIMES) >= margin:
         return None
-    spread = max(discordant - loss * loss, 1e-6)
-    return int(np.ceil(spread * (norm.ppf(level) / (margin - loss)) ** 2))
+    return (
+        int(np.ceil(n * float(brentq(lambda k: bound(k) - margin, 1 / n, MOST_TIMES)))) if bound(1 / n) > margin else 1
+    )
 
 
 @dataclass(frozen=True)
 class Harmless:
-    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin."""
+    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin; about how many questions would
+    show it, for this step and all before it (None: no number that can be told)."""
 
     loss: float
     upper: float
@@ -102,6 +107,8 @@ def harmless(
     family-wise error stays at 1 - `level`. The upper bound is the score interval for independent questions whose answers are right or
     wrong, the group bootstrap's otherwise."""
     found: list[Harmless] = []
+    needed: list[int | None] = []
+    n = correct.shape[1]
     whole = bool(np.isin(correct, (0.0, 1.0)).all())
     samples = resamples.means(correct)
     going = True
@@ -109,13 +116,25 @@ def harmless(
         difference = correct[0] - correct[step]
         loss = float(difference.mean())
         if independent and whole:
-            upper = tango_upper(int((difference > 0).sum()), int((difference < 0).sum()), correct.shape[1], level)
+            lost, won = int((difference > 0).sum()), int((difference < 0).sum())
+            bound = partial(_score_bound, lost, won, n, level)
         else:
-            upper = float(np.quantile(samples[:, 0] - samples[:, step], level))
+            bound = partial(_scaled_bound, loss, float(np.quantile(samples[:, 0] - samples[:, step], level)))
+        upper = bound(1.0)
         going = going and upper < margin
-        needed = questions_needed(loss, float((difference**2).mean()), margin, level)
-        found.append(Harmless(loss, upper, going, needed))
+        needed.append(questions_needed(bound, n, margin))
+        all_known = [number for number in needed if number is not None]
+        found.append(Harmless(loss, upper, going, max(all_known) if len(all_known) == len(needed) else None))
     return found
+
+
+def _score_bound(lost: int, won: int, n: int, level: float, times: float) -> float:
+    return tango_upper(lost * times, won * times, n * times, level)
+
+
+def _scaled_bound(loss: float, upper: float, times: float) -> float:
+    """The distance to the estimate shrinks with the root of the questions."""
+    return loss + (upper - loss) / float(np.sqrt(times))
 
 
 def recommended(steps: list[Harmless], margin: float) -> int:
