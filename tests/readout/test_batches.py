@@ -1,10 +1,13 @@
 """Batches hold every row once, within the budget, padded on the right."""
 
+from itertools import pairwise, product
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest import approx
 
-from layercliff.readout.batches import Batch, plan
+from layercliff.readout.batches import LAUNCH, Batch, plan
 from layercliff.readout.encode import Row
 
 
@@ -20,8 +23,27 @@ def test_every_row_once_within_the_budget(lengths: list[int], budget: int) -> No
 
 
 def test_padding_is_on_the_right() -> None:
-    (batch,) = plan([Row(0, None, (7, 8), (1,)), Row(1, None, (5, 6, 7), (1,))], 100)
+    (batch,) = plan([Row(0, None, (7, 8), (1,)), Row(1, None, (5, 6, 7), (1,))], 1000)
     assert batch.levels(torch.device("cpu"))[0].ids.tolist() == [[5, 6, 7], [7, 8, 0]]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=9), st.integers(30, 3000))
+def test_no_other_cuts_cost_less(lengths: list[int], budget: int) -> None:
+    """All ways to cut the sequences, longest first, into batches within the budget."""
+    ordered = sorted(lengths, reverse=True)
+
+    def cost(sizes: list[tuple[int, int]]) -> float:
+        """Of batches of (sequences, longest)."""
+        return sum(count * longest for count, longest in sizes) + LAUNCH * budget * len(sizes)
+
+    least = float("inf")
+    for cuts in product([False, True], repeat=len(ordered) - 1):
+        ends = [n for n, cut in enumerate(cuts, 1) if cut] + [len(ordered)]
+        sizes = [(end - begin, ordered[begin]) for begin, end in pairwise([0, *ends])]
+        if all(count * longest <= budget or count == 1 for count, longest in sizes):
+            least = min(least, cost(sizes))
+    batches = plan([Row(i, None, tuple(range(n)), (1, 2)) for i, n in enumerate(lengths)], budget)
+    assert cost([(len(b.rows), len(b.rows[0].tokens)) for b in batches]) == approx(least)
 
 
 def test_nothing_gives_nothing() -> None:

@@ -1,8 +1,10 @@
 """Rows in batches: similar lengths together, longest first, never more tokens than the budget; what rows have in common is run once."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 
@@ -11,9 +13,9 @@ from layercliff.models.passage import Level
 from layercliff.readout.branches import Branches
 from layercliff.readout.encode import Row
 
-ENOUGH = (
-    1 / 8
-)  # of the budget: a batch of so many tokens multiplies matrices at full rate; rather than pad it further, begin another
+LAUNCH = (
+    1 / 128
+)  # of the budget: a batch more costs about what so many tokens do, so that less padding than that is no reason for one
 SEEN = 8  # times the budget: so many tokens at most are seen through keys and values, which have to be copied
 
 
@@ -86,18 +88,36 @@ def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing") -> tuple[
     """
     lead = _common(rows) if share != "nothing" and len(rows) > 1 else 0
     branching = share == "branches"
-    batches: list[Batch] = []
-    pending: list[Row] = []
-    sequences = longest = last = 0
-    for length, unit in sorted(_units(rows, lead, branching), key=lambda found: (-found[0], _order(found[1][0]))):
-        fits = lead + (sequences + 1) * max(longest, length) <= budget and (sequences + 1) * lead <= SEEN * budget
-        enough = length != last and sequences * longest >= ENOUGH * budget
-        if pending and (enough or not fits):
-            batches.append(Batch(tuple(pending), lead, branching))
-            pending, sequences, longest = [], 0, 0
-        pending += unit
-        sequences, longest, last = sequences + 1, max(longest, length), length
-    return (*batches, Batch(tuple(pending), lead, branching)) if pending else ()
+    found = sorted(_units(rows, lead, branching), key=lambda unit: (-unit[0], _order(unit[1][0])))
+    ends = _ends([length for length, _ in found], lead, budget)
+    units = [unit for _, unit in found]
+    return tuple(
+        Batch(tuple(row for unit in units[begin:end] for row in unit), lead, branching)
+        for begin, end in pairwise((0, *ends))
+    )
+
+
+def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
+    """Where batches of sequences that grow shorter end, so that the tokens run and the batches begun cost least: a shortest path from the first
+    sequence to the last, by cuts where the length changes or no more sequences fit."""
+    changes = [n for n in range(1, len(lengths)) if lengths[n] != lengths[n - 1]] + [len(lengths)]
+    cheapest: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # up to a cut: the cost, and the cut before
+    for begin in range(len(lengths)):
+        if begin not in cheapest:
+            continue
+        spent, longest = cheapest[begin][0], lengths[begin]
+        most = min((budget - lead) // longest, SEEN * budget // lead if lead else budget)
+        full = min(begin + max(1, most), len(lengths))
+        for end in (*changes[bisect_right(changes, begin) : bisect_left(changes, full)], full):
+            cost = spent + (end - begin) * longest + LAUNCH * budget
+            if end not in cheapest or cost < cheapest[end][0]:
+                cheapest[end] = (cost, begin)
+    found = []
+    end = len(lengths)
+    while end:
+        found.append(end)
+        end = cheapest[end][1]
+    return found[::-1]
 
 
 def _units(rows: Sequence[Row], lead: int, branching: bool) -> Iterator[tuple[int, list[Row]]]:
