@@ -150,3 +150,9 @@ def test_recommendation_by_the_estimate_where_nothing_is_shown() -> None:
     assert not any(step.shown for step in found)
     assert found[0].upper == pytest.approx(1.645**2 / (20 + 1.645**2), abs=1e-3)
     assert collapse.recommended(found, 0.05) == 1
+
+
+def test_what_is_not_above_chance_cannot_fall() -> None:
+    assert np.isinf(collapse.collapse_steps(np.array([0.24, 0.2, 0.1, 0.0]), 0.25))
+    assert np.isinf(collapse.collapse_steps(np.array([0.25, 0.2, 0.1, 0.0]), 0.25))
+    assert collapse.collapse_steps(np.array([0.45, 0.2, 0.1, 0.0]), 0.25) == 1

@@ -199,11 +199,9 @@ class _ContinuationVisit:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """CUDA raises its own class; on the CPU torch raises a RuntimeError whose text names the allocator."""
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "can't allocate memory" in str(error)
-        or "not enough memory" in str(error)
+    """CUDA raises its own class; on the CPU and on MPS torch raises a RuntimeError with a text of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "not enough memory", "MPS backend out of memory")
     )
 
 

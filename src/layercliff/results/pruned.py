@@ -140,10 +140,12 @@ class Pruned:
 
 
 def write(run: RunDirectory, pruned: Pruned) -> None:
-    """Write everything; ``path.json`` comes last and says that the rest is complete. What a run costs lies beside it in ``cost.json``."""
+    """Write everything; ``path.json`` comes last and says that the rest is complete, and goes first where another path lay there. What a run costs lies
+    beside it in ``cost.json``."""
     from safetensors.numpy import save_file
 
     folder = f"{FOLDER}/{pruned.score}"
+    run.forget(f"{folder}/path.json")
     tables = path_tables.every(pruned)
     for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
         if not traces:
@@ -186,9 +188,11 @@ def path(pruned: Pruned) -> dict[str, Any]:
                 "scores": {str(block): score for block, score in step.scores.items()},
                 "blends": blend.to_file(step.blends, k)[0],
                 "seen": {str(block): n for block, n in step.seen.items()},
-                "report": {name: traced.figures(analysis) for name, analysis in pruned.analyses[k].items()},
+                "report": {name: traced.figures(analysis, step.kept) for name, analysis in pruned.analyses[k].items()},
                 "paired": pruned.paired(k) if k else None,
-                "watched": {name: traced.figures(analysis) for name, analysis in pruned.watched_analyses[k].items()}
+                "watched": {
+                    name: traced.figures(analysis, step.kept) for name, analysis in pruned.watched_analyses[k].items()
+                }
                 if pruned.watched
                 else {},
             }
