@@ -158,7 +158,7 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
     decided = transition.depth is not None
     blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
 
-    def _depth(value: float | None) -> int | None:
+    def dense(value: float | int | None) -> int | None:
         if value is None or not np.isfinite(value):
             return None
         return blocks[int(value) - 1] + 1 if value else 0
@@ -174,12 +174,12 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "decision_margin": float(analysis.margin.point[-1]),
         "decision_margin_low": float(analysis.margin.low[-1]),
         "decision_margin_high": float(analysis.margin.high[-1]),
-        "transition_depth": _depth(transition.depth),
-        "transition_depth_low": _depth(transition.low),
-        "transition_depth_high": _depth(transition.high),
+        "transition_depth": dense(transition.depth),
+        "transition_depth_low": dense(transition.low),
+        "transition_depth_high": dense(transition.high),
         "transition_undecided_share": transition.undecided_share,
-        "silent_phase": [0, _depth(transition.depth)] if decided else None,
-        "decisive_phase": [_depth(transition.depth), blocks[-1] + 1] if decided else None,
+        "silent_phase": [0, dense(transition.depth)] if decided else None,
+        "decisive_phase": [dense(transition.depth), blocks[-1] + 1] if decided else None,
         "jump_block": blocks[jump.block],
         "jump_block_low": blocks[jump.block_low],
         "jump_block_high": blocks[jump.block_high],
