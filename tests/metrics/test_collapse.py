@@ -16,8 +16,8 @@ from layercliff.metrics.statistics import Resamples
 
 @given(arrays(np.float64, st.integers(1, 9), elements=st.sampled_from([0.2, 0.3, 0.45, 0.5, 0.7])))
 def test_first_step_from_which_it_stays_below_half(accuracy: Any) -> None:
-    line = 0.5 * (accuracy[0] - 0.25)
-    steps = [k for k in range(len(accuracy)) if all(later - 0.25 < line for later in accuracy[k:])]
+    line = 0.5 * max(0, accuracy[0] - 0.25)  # what is not above chance cannot fall
+    steps = [k for k in range(len(accuracy)) if line and all(later - 0.25 < line for later in accuracy[k:])]
     assert collapse.collapse_steps(accuracy, 0.25) == (min(steps) if steps else np.inf)
 
 
