@@ -14,7 +14,7 @@ Normalisation = Literal["char", "token", "byte", "sum"]
 """What a *cloze* log-likelihood is divided by: the option's characters, tokens or UTF-8 bytes, or nothing."""
 
 Order = Literal["shuffled", "file"]
-"""Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file, as lm-evaluation-harness does."""
+"""Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file (of each of its subjects), as lm-evaluation-harness does."""
 
 Sampler = Literal["fixed", "first_n", "per_item"]
 """Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""

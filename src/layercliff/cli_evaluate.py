@@ -41,7 +41,9 @@ def evaluate(
     ] = None,
     shots: ShotsOption = 0,
     sampler: SamplerOption = "per_item",
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many questions of each task.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask the first so many questions of each task, of each subject for mmlu.")
+    ] = None,
     seed: SeedOption = 0,
     dtype: DtypeOption = "float32",
     weights_dtype: WeightsOption = None,
@@ -81,6 +83,7 @@ def evaluate(
             resume=resume,
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
+            against=other,
             out=out,
             report=report,
             note=note,

@@ -208,12 +208,12 @@ def _duration(seconds: float) -> str:
 
 
 def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
-    """A row per task: each accuracy with its standard error and interval."""
+    """A row per task: each accuracy with its clustered standard error and interval."""
     from layercliff.metrics.accuracy import METRICS
 
     rows = []
     for name, scores in evaluated.scores.items():
-        shown = [f"{s.value:.4f} ± {s.stderr:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
+        shown = [f"{s.value:.4f} ± {s.stderr_clustered:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
         rows.append((name, str(evaluated.options.filter(task=name)["question"].n_unique()), *shown))
     table(("task", "n", *METRICS), rows, title=f"{evaluated.subject.model} · {evaluated.subject.dtype}")
     for name, about in evaluated.about.items():
@@ -221,7 +221,7 @@ def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
             Console().print(f"Note: {gone} questions of {name} were left out (see summary.json).", markup=False)
     cost = evaluated.cost
     Console().print(
-        f"± standard error, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
+        f"± standard error over groups, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
         markup=False,
         highlight=False,
         soft_wrap=True,

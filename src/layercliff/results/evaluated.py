@@ -1,6 +1,6 @@
 """An evaluation in a run directory: ``evaluate/`` with a table per option, a table per question and a summary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from layercliff.store import RunDirectory
 
 FOLDER = "evaluate"
 SUMMARY = f"{FOLDER}/summary.json"
+AGAINST = f"{FOLDER}/against.json"
 
 
 @dataclass(frozen=True)
@@ -66,24 +67,29 @@ class Evaluated:
         columns = [pl.Series("gold", gold), *(pl.Series(metric, values) for metric, values in correct.items())]
         return first.select("task", "id", "group").with_columns(columns)
 
+    @cached_property
+    def ids(self) -> dict[str, list[str]]:
+        """The ids of each task's questions, in the order asked."""
+        return {name: self.questions.filter(task=name)["id"].to_list() for name in self.about}
+
+    def must_match(self, subject: Subject, ids: Mapping[str, Sequence[str]]) -> None:
+        """Raise `RunError` unless this evaluation asked the questions `ids` of the tasks of `subject`, in its way."""
+        there = {task.name: task for task in self.subject.tasks}
+        for task in subject.tasks:
+            if task.name not in there:
+                raise RunError(f"The other evaluation has no {task.name}: evaluate both models on the same tasks.")
+            same = (there[task.name].digest, there[task.name].format) == (task.digest, task.format)
+            if not same or self.ids[task.name] != list(ids[task.name]):
+                raise RunError(
+                    f"The two evaluations asked other questions of {task.name} ({len(ids[task.name])} here, {len(self.ids[task.name])} there): use the same tasks, --format, --shots, --limit and --seed."
+                )
+
     def against(self, other: "Evaluated") -> dict[str, dict[str, Paired]]:
         """This model minus another one on the same questions, by task and metric.
 
         Raises `RunError` when the two were not asked the same.
         """
-        there = {task.name: task for task in other.subject.tasks}
-        for task in self.subject.tasks:
-            if task.name not in there:
-                raise RunError(f"The other evaluation has no {task.name}: evaluate both models on the same tasks.")
-            here_ids, there_ids = (e.questions.filter(task=task.name)["id"].to_list() for e in (self, other))
-            if (
-                there[task.name].digest != task.digest
-                or there[task.name].format != task.format
-                or here_ids != there_ids
-            ):
-                raise RunError(
-                    f"The two evaluations asked other questions of {task.name} ({len(here_ids)} here, {len(there_ids)} there): use the same tasks, --format, --shots, --limit and --seed."
-                )
+        other.must_match(self.subject, self.ids)
         found = {}
         for name in self.about:
             mine, its = (e.questions.filter(task=name) for e in (self, other))
@@ -108,6 +114,15 @@ def write(run: RunDirectory, evaluated: Evaluated) -> None:
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             getattr(evaluated, name).write_parquet(partial)
     run.write_json(SUMMARY, summary(evaluated))
+
+
+def write_against(run: RunDirectory, evaluated: Evaluated, other: Evaluated) -> None:
+    """Write ``against.json``: the other model, and the two compared by task and metric."""
+    pairs = {
+        task: {metric: asdict(pair) for metric, pair in found.items()}
+        for task, found in evaluated.against(other).items()
+    }
+    run.write_json(AGAINST, {"model": other.subject.model, "revision": other.subject.revision, "tasks": pairs})
 
 
 def summary(evaluated: Evaluated) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def evaluate(
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
     skip_bad_rows: bool = False,
+    against: Evaluated | None = None,
     out: str | Path | None = None,
     resume: bool = True,
     report: Report = silent,
@@ -51,10 +52,12 @@ def evaluate(
 ) -> Evaluated:
     """Accuracy on benchmarks by the options' log-likelihoods: the sum, and the sum by characters, bytes and tokens.
 
-    `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, as lm-evaluation-harness
-    does, and not those after a shuffle. `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and
+    `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, of each subject where a
+    task has subjects (MMLU), as lm-evaluation-harness does, and not those after a shuffle. `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and
     scores their letters (default: each task's own, ``cloze`` where that is ``first_token``); every option is scored over all of its tokens under the whole vocabulary, at the last depth only. `sampler` says which
     `shots` worked examples stand before a question: ``per_item`` and ``first_n`` are lm-evaluation-harness's.
+
+    `against` is another model's evaluation: that it asked the same is checked before anything is run, and with `out` the comparison is kept.
 
     With `out`, finished batches survive a crash and finished results are read instead of computed; without `resume`, both are removed first.
 
@@ -65,6 +68,9 @@ def evaluate(
         model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
         normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file", whole=True,
     )  # fmt: skip
+    if against is not None:
+        ids = [[question.id for question in questions] for questions, _ in setting.drawn]
+        against.must_match(setting.subject, {task.name: of for task, of in zip(setting.tasks, ids, strict=True)})
     with ExitStack() as stack:
         run = journal = None
         if out is not None:
@@ -75,6 +81,8 @@ def evaluate(
                 run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None:
                 note(f"{run.path} holds this evaluation already; it is read, not computed again.")
+                if against is not None:
+                    results.write_against(run, kept, against)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
         loaded = setting.load(device, trust_remote_code, report)
@@ -96,6 +104,8 @@ def evaluate(
             harness_files.write(run, evaluated)
             results.write(run, evaluated)
             journal.remove()
+            if against is not None:
+                results.write_against(run, evaluated, against)
     return evaluated
 
 
