@@ -1,5 +1,6 @@
 """The words that settings are chosen from, defined once for the library, the command line and the files."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 Format = Literal["letter", "cloze", "first_token"]
@@ -7,6 +8,9 @@ Format = Literal["letter", "cloze", "first_token"]
 
 Scored = Literal["cloze", "letter"]
 """Formats whose options can be scored as continuations of the prompt: their texts, or their letters after the lettered options."""
+
+Depths = Sequence[int] | Literal["all"]
+"""Depths to read beside the last one."""
 
 DType = Literal["float32", "bfloat16", "float16"]
 

@@ -111,7 +111,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             "cloze",
             "none",
             logging.getLogger(__name__).warning,
-            last_only=True,
+            depths=(self.model.n_layers,),
         )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
         for batch in batches.plan(rows, self.batch_tokens, self.model.anatomy.shares):

@@ -258,3 +258,29 @@ def test_the_command(tiny: Model, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "holds no finished evaluation" in done.stderr
     assert not (tmp_path / "fourth").exists()
+
+
+def test_depths_are_read_beside_the_last(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """Each as the model cut off behind it, read through its own norm and head."""
+    alone = layercliff.evaluate(tiny, colours)
+    found = layercliff.evaluate(tiny, colours, depths=[0, 3], out=tmp_path / "run")
+    assert found.depths == [0, 3, 5]
+    assert alone.depths == [5]
+    for depth in (3, 5):
+        network = families.network("llama")
+        cut(network, range(depth))
+        slow = layercliff.evaluate(network, colours, tokenizer=families.tokenizer())
+        there = found.at(depth)
+        assert there.options.drop("log_likelihood").equals(slow.options.drop("log_likelihood"))
+        np.testing.assert_allclose(there.options["log_likelihood"], slow.options["log_likelihood"], rtol=1e-5)
+    assert found.options.equals(found.at(5).options)
+    assert found.scores == alone.scores
+    summary = json.loads((tmp_path / "run" / "evaluate" / "summary.json").read_text())
+    assert summary["depths"]["3"]["colours"]["acc"]["value"] == found.at(3).scores["colours"]["acc"].value
+    said: list[str] = []
+    again = layercliff.evaluate(tiny, colours, depths=[3], out=tmp_path / "run", note=said.append)
+    assert any("already" in sentence for sentence in said)
+    assert again.layerwise.equals(found.layerwise)
+    assert layercliff.evaluate(tiny, colours, depths="all", out=tmp_path / "run").depths == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(RunError, match="There is no depth 9: the model has depths 0"):
+        layercliff.evaluate(tiny, colours, depths=[9])

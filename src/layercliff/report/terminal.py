@@ -216,6 +216,14 @@ def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
         shown = [f"{s.value:.4f} ± {s.stderr_clustered:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
         rows.append((name, str(evaluated.options.filter(task=name)["question"].n_unique()), *shown))
     table(("task", "n", *METRICS), rows, title=f"{evaluated.subject.model} · {evaluated.subject.dtype}")
+    if len(evaluated.depths) > 1:
+        layers = {depth: evaluated.at(depth).scores for depth in evaluated.depths}
+        by_depth = [
+            (name, str(depth), *(f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in layers[depth][name].values()))
+            for name in evaluated.scores
+            for depth in evaluated.depths
+        ]
+        table(("task", "depth", *METRICS), by_depth, title="through the logit lens")
     for name, about in evaluated.about.items():
         if gone := len(about.left_out) + len(about.skipped):
             Console().print(f"Note: {gone} questions of {name} were left out (see summary.json).", markup=False)

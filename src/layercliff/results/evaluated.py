@@ -1,7 +1,7 @@
 """An evaluation in a run directory: ``evaluate/`` with a table per option, a table per question and a summary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from layercliff.store import RunDirectory
 FOLDER = "evaluate"
 SUMMARY = f"{FOLDER}/summary.json"
 AGAINST = f"{FOLDER}/against.json"
+LAYERWISE = ("depth", "task", "question", "option", "log_likelihood", "greedy")
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Evaluated:
     `options` has one row per option, in the order asked: ``task``, ``question`` (from 0 within the task), ``id``, ``group``, ``option``, ``gold``
     (whether it is right), ``context`` and ``continuation`` (what was run), ``log_likelihood`` (nats, summed over the continuation's tokens),
     ``greedy`` (whether the model itself would have gone on so), and the continuation's ``tokens``, ``characters`` and ``bytes`` without the space
-    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took.
+    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took. `layerwise` holds, by
+    depth, the log-likelihoods that the logit lens reads at the depths asked for, the last one among them.
     """
 
     subject: Subject
     options: pl.DataFrame
     about: Mapping[str, TracedTask]
     cost: Mapping[str, Any]
+    layerwise: pl.DataFrame
 
     @cached_property
     def questions(self) -> pl.DataFrame:
@@ -52,6 +55,18 @@ class Evaluated:
             for name in self.about
             if len(of := self.questions.filter(task=name))
         }
+
+    @property
+    def depths(self) -> list[int]:
+        """The depths that were read."""
+        return self.layerwise["depth"].unique().sort().to_list()
+
+    def at(self, depth: int) -> "Evaluated":
+        """As if `depth`, one of those that were read, were the last."""
+        there = self.layerwise.filter(depth=depth).drop("depth")
+        keys = ["task", "question", "option"]
+        options = self.options.drop("log_likelihood", "greedy").join(there, on=keys, maintain_order="left")
+        return replace(self, options=options.select(self.options.columns))
 
     def options_of(self, task: str) -> pl.DataFrame:
         """The rows of one task."""
@@ -110,7 +125,7 @@ def _wide(table: pl.DataFrame, column: str) -> Float[np.ndarray, "question optio
 
 def write(run: RunDirectory, evaluated: Evaluated) -> None:
     """Write everything; the summary comes last and says that the rest is complete."""
-    for name in ("options", "questions"):
+    for name in ("options", "questions", "layerwise"):
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             getattr(evaluated, name).write_parquet(partial)
     run.write_json(SUMMARY, summary(evaluated))
@@ -144,6 +159,14 @@ def summary(evaluated: Evaluated) -> dict[str, Any]:
         "limit": subject.limit,
         "dtype": subject.dtype,
         "seed": subject.seed,
+        "depths": {
+            str(depth): {
+                t: plain({m: asdict(s) for m, s in of.items()}) for t, of in evaluated.at(depth).scores.items()
+            }
+            for depth in evaluated.depths
+        }
+        if len(evaluated.depths) > 1
+        else {},
         "asked": {name: about.as_dict() for name, about in evaluated.about.items()},
         "cost": dict(evaluated.cost),
     }
@@ -155,11 +178,13 @@ def read(run: RunDirectory) -> Evaluated | None:
     if subject is None or content is None:
         return None
     try:
-        options = pl.read_parquet(run.path / FOLDER / "options.parquet")
+        options, layerwise = (
+            pl.read_parquet(run.path / FOLDER / f"{name}.parquet") for name in ("options", "layerwise")
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{run.path / FOLDER} is incomplete ({error}): remove it and evaluate again.") from error
     about = {name: TracedTask.from_dict(entry) for name, entry in content["asked"].items()}
-    return Evaluated(subject, options, about, content["cost"])
+    return Evaluated(subject, options, about, content["cost"], layerwise)
 
 
 def open_evaluation(path: Path) -> Evaluated:
