@@ -93,7 +93,7 @@ def stability(pruned: Pruned) -> str | None:
     found = pruned.stability
     if found is None:
         return None
-    low, middle, high = ("beyond the path" if end == float("inf") else f"{end:.0f}" for end in found.collapse_range)
+    low, middle, high = ("beyond the path" if end == float("inf") else f"{end:g}" for end in found.collapse_range)
     what = "random orders" if pruned.score == "random" else "draws of the halves"
     step = min(max(1, pruned.recommended), found.loss.shape[1] - 1)
     losses = 100 * found.loss[:, step]
