@@ -16,8 +16,8 @@ def test_block_influence_of_a_narrow_model_is_computed_wide(colours: Task) -> No
     model = toy()
     with torch.no_grad():
         for block in model.model.layers:  # type: ignore[union-attr]
-            block.self_attn.o_proj.weight.mul_(0.05)
-            block.mlp.down_proj.weight.mul_(0.05)
+            block.self_attn.o_proj.weight.mul_(0.01)
+            block.mlp.down_proj.weight.mul_(0.01)
     given = brief(silenced(model, 3).to(torch.bfloat16), colours)
     assert given.model.dtype == "bfloat16"
     found, _ = ranked.block_influence(given)
