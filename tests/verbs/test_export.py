@@ -15,7 +15,7 @@ from test_prune import WORDS, saved, written
 from typer.testing import CliRunner
 
 import layercliff
-from layercliff import cli
+from layercliff import cli_paths
 from layercliff.errors import ModelError
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
@@ -195,7 +195,7 @@ def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str
             "--out",
             str(tmp_path / "again"),
         ]
-    done = CliRunner().invoke(cli.app, [*words[1:], "--device", "cpu"])
+    done = CliRunner().invoke(cli_paths.app, [*words[1:], "--device", "cpu"])
     assert done.exit_code == 0, done.output
     kept.append(results.read(RunDirectory(tmp_path / "again"), options.get("score", "margin")))
     assert kept[1] is not None

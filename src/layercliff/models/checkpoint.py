@@ -42,7 +42,7 @@ class Reloaded:
     """A checkpoint after a fresh process reloaded it: the proof, and its answer to each query (see `layercliff.models.proof.behaviour`)."""
 
     proof: Proof
-    answers: tuple[Float[Tensor, "2 target"], ...]
+    answers: tuple[Float[Tensor, "2 _"], ...]
 
 
 def export(

@@ -29,7 +29,7 @@ def queries(asked: Sequence[Asked]) -> list[Query]:
 
 
 def compare(
-    asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 target"]], path: Trace, rounding: float
+    asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 _"]], path: Trace, rounding: float
 ) -> tuple[int, int]:
     """Hold the `answers` to `queries` against the last depth of `path`, the trace of a step. Returns how many questions were compared, and in how many of
     them it was rounding that decided.

@@ -39,7 +39,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     words = ["layercliff", "prune"]
     for name, value in said.items():
         default = signature(prune).parameters[name].default
-        if value is not None and value not in (default, []):
+        if value is not None and value not in (default, [], ""):
             words += _option(name.replace("_", "-"), value)
     return shlex.join([*words, "--out", out])
 
