@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from layercliff import cache
@@ -61,19 +60,9 @@ class RunDirectory:
         """Keep other processes from writing here meanwhile. Raises `RunError` when one already does."""
         if self.path.is_file():
             raise RunError(f"{self.path} is a file: --out takes a directory.")
-        with cache.disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                raise RunError(
-                    f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out."
-                ) from error
-        try:
+        busy = f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out."
+        with cache.alone(self.path / ".lock", busy):
             yield
-        finally:
-            lock.release()
 
     def forget(self, name: str) -> None:
         """Remove a file or folder here, if it is there."""

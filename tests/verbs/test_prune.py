@@ -470,7 +470,7 @@ def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
     monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
     with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
         checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

@@ -156,8 +156,9 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
 
 
 def show_export(exported: "Exported") -> None:
-    """What was written, and what was proven of it."""
-    proof = exported.proof
+    """What was written, whether it is shown to do no harm, and what was proven of it."""
+    from layercliff.report import words
+
     console = Console()
     console.print(
         f"Exported step {exported.step} to {exported.directory}: {len(exported.kept)} blocks.",
@@ -166,11 +167,11 @@ def show_export(exported: "Exported") -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(
-        f"Reloaded in a fresh process: no missing or unexpected tensors; logits of {proof.sequences} sequences differ by {proof.largest_logit_difference:g}; "
-        f"cached generation equals uncached; answers to {exported.predictions_compared} report questions are the path's.",
-        markup=False, highlight=False,
-    )  # fmt: skip
+    for sentence in (
+        exported.shown,
+        words.proof(exported.proof, exported.predictions_compared, exported.predictions_tied),
+    ):
+        console.print(sentence, markup=False, highlight=False)
 
 
 def show_plan(plan: "Plan") -> None:
