@@ -32,8 +32,8 @@ def documents(
 
 def _record(chosen: Chosen, located: Located, n_layers: int) -> dict[str, Any]:
     """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
-    `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. ``report`` counts the
-    pruned model's own depths."""
+    `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
+    the dense model's after the same block."""
     pruned, step = chosen.pruned, chosen.step
     base, begin = located.base or located, located.dense(pruned.steps[0].kept)
     return {
@@ -48,8 +48,8 @@ def _record(chosen: Chosen, located: Located, n_layers: int) -> dict[str, Any]:
         "merged_before": blend.summary(located.blends),
         "score": pruned.score,
         "step": step,
-        "report": traced.figures(pruned.main(step)),
-        "report_dense": traced.figures(pruned.main(0)),
+        "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
+        "report_dense": traced.figures(pruned.main(0), begin),
         "harmless": asdict(pruned.harmless[step - 1]) if step else None,
         "versions": machine.versions(),
     }
