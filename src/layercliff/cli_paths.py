@@ -38,6 +38,7 @@ from layercliff.options import (
     WatchOption,
     WeightsOption,
     WithinOption,
+    numbers,
 )
 
 app = typer.Typer()
