@@ -153,7 +153,7 @@ def _divergence(found: Sequence[Answering]) -> Chart:
             for name, (curve, places) in curves.items()
         ]
     )  # fmt: skip
-    hover = [
+    hover: list[str | alt.Tooltip] = [
         "curve:N",
         "depth:Q",
         "written by:N",

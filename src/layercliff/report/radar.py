@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import altair as alt
 import polars as pl
@@ -108,7 +108,12 @@ def _text(
         for label, turn in zip(labels, turns, strict=True)
     ]
     around = pl.DataFrame(ends, schema=["x", "y", "text", "side"], orient="row")
-    for align, where in (("left", "> 0.1"), ("right", "< -0.1"), ("center", ">= -0.1 && datum.side <= 0.1")):
+    aligned: dict[Literal["left", "right", "center"], str] = {
+        "left": "> 0.1",
+        "right": "< -0.1",
+        "center": ">= -0.1 && datum.side <= 0.1",
+    }
+    for align, where in aligned.items():
         base = alt.Chart(around).transform_filter(f"datum.side {where}").encode(**places, text="text:N")
         yield base.mark_text(align=align, fontSize=10, limit=160)
     sizes = [(middle + 0.04, ring - 0.06, f"{ring * outer:.0%}") for middle in middles for ring in (0.5, 1.0)]
