@@ -29,7 +29,7 @@ def figures(found: Controlled) -> Iterator[Figure]:
     for task in dict.fromkeys(found.curves["task"]):
         curves = found.curves.filter(pl.col("task") == task)
         for value, title in (("margin", "decision margin"), ("accuracy", "layer accuracy")):
-            text = f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over questions; T is the model's. {_made(found, task)} {found.caption(task)}."
+            text = f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over questions (thin bars: the range over draws); T is the model's. {_made(found, task)} {found.caption(task)}."
             yield Figure(
                 f"controls-{task}-{value}", f"Controls: {title}", text, _curves(found, curves, task, value, title)
             )
@@ -123,18 +123,20 @@ def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, titl
     shown = curves.with_columns(curve=pl.col("control").replace_strict(NAMES))
     colours = {name: COLOURS[name] for name in dict.fromkeys(shown["curve"])}
     n_layers = int(shown["depth"].to_numpy().max())
-    hover: list[str | alt.Tooltip] = [
-        "curve:N",
-        "depth:Q",
-        *numbers([value, f"{value}_low", f"{value}_high", "chance"]),
-    ]
-    domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
+    names = [value, *(f"{value}_{end}" for end in ("low", "high", "draw_least", "draw_greatest")), "chance"]
+    hover: list[str | alt.Tooltip] = ["curve:N", "depth:Q", *numbers(names)]
+    x, domain = depth_axis(n_layers), (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
+    drawn = alt.Chart(shown.filter(pl.col(f"{value}_draw_least") < pl.col(f"{value}_draw_greatest")))
+    spread = drawn.mark_rule(opacity=0.7).encode(
+        x=x, color="curve:N", y=f"{value}_draw_least:Q", y2=f"{value}_draw_greatest:Q"
+    )
     chance = float(shown.filter(pl.col("control") == MODEL)["chance"][0])
     at = level(0.0, "") if value == "margin" else level(chance, f"chance {chance:.2f}")
     return alt.layer(
         at,
         *transition_mark(found.transition(MODEL, task), n_layers),
-        *lines(shown, depth_axis(n_layers), value, title, "curve", colours, hover, domain),
+        *lines(shown, x, value, title, "curve", colours, hover, domain),
+        spread,
     )
 
 
