@@ -82,7 +82,7 @@ def _outcome(
     point, accuracy = mean.mean(1), right.mean(1)
     margins, accuracies = margin.mean(2), correct.mean(2)
     single = [
-        phases.transition_depths(*draw, float(level)) for *draw, level in zip(margins, accuracies, chances, strict=True)
+        phases.transition_depths(m, a, float(level)) for m, a, level in zip(margins, accuracies, chances, strict=True)
     ]
     return Outcome(
         n_questions=margin.shape[2],
