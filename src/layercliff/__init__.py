@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
+    from layercliff.results.controlled import Controlled as Controlled
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.ablate import ablate as ablate
     from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.compare import compare as compare
+    from layercliff.verbs.controls import controls as controls
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
@@ -49,6 +51,7 @@ _PUBLIC = {
     "Assessment": "results.assessed",
     "ablate": "verbs.ablate",
     "assess": "verbs.assess",
+    "Controlled": "results.controlled",
     "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
@@ -67,6 +70,7 @@ _PUBLIC = {
     "Trace": "readout.trace",
     "Traced": "results.traced",
     "compare": "verbs.compare",
+    "controls": "verbs.controls",
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",
