@@ -36,3 +36,6 @@ At = Literal["recommended", "before-cliff"]
 
 Positions = Literal["all", "decision"]
 """Where a probe changes the stream: at every position of a prompt, or only at those that are read."""
+
+Lenses = Literal["tuned", "probe"]
+"""Readings of a state beside the logit lens: through a map trained for its depth, and by a direction fitted to the questions."""

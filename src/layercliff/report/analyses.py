@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import ablate_figures, noise_figures, patch_figures, similarity_figures
+from layercliff.report import ablate_figures, lens_figures, noise_figures, patch_figures, similarity_figures
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, noised, patched, similar
+from layercliff.results import ablated, lensed, noised, patched, similar
 from layercliff.store import RunDirectory
 
 
@@ -21,6 +21,8 @@ class Section:
 
 def sections(run: RunDirectory) -> Iterator[Section]:
     """Every finished analysis."""
+    if (read := lensed.read(run)) is not None:
+        yield Section("lens", "Lenses", lens_figures.sentence(read), tuple(lens_figures.figures(read)))
     if (noise := noised.read(run)) is not None:
         yield Section(
             "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))

@@ -19,7 +19,7 @@ from layercliff.models.passage import Passage
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
-from layercliff.readout.lens import LogitLens
+from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
 from layercliff.results import traced
@@ -89,14 +89,17 @@ class Probing(Generic[Kept]):
         return [(part, part.batches(budget, shares)) for part in parts]
 
     def traces(
-        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str
+        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,
+        lens: Lens | None = None,
     ) -> Trace:  # fmt: skip
-        """Read `n_states` states of every batch; the trace of all tasks has a row for each. What is finished is kept in the journal."""
+        """Read `n_states` states of every batch, through the logit lens or another; the trace of all tasks has a row for each. What is finished is kept in
+        the journal."""
+        lens = lens or LogitLens(self.model.anatomy.unembedding)
         total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
         done = 0
         found = []
         for part, batches in planned:
-            reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.reading, "none", self.note)
+            reader = Reader(self.model, lens, part.reading, "none", self.note)
             readings = []
             for batch in batches:
 
