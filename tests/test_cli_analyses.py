@@ -35,6 +35,7 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
         ("controls", ("--control", "all")),
         ("noise", ("--draws", 1, "--eps", "0.1,0.3")),
         ("ablate", ()),
+        ("lens", ("--lens", "tuned,probe", "--text", "prose", "--tokens", 300, "--steps", 1)),
         ("similarity", ("--step", 1, "--step", 2)),
         ("patch", ("--step", 2)),
     ):
@@ -42,7 +43,7 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
         assert done.returncode == 0, done.stderr
         assert "report.html" in done.stdout
     page = (Path(str(about[-1])) / "report.html").read_text()
-    for verb in ("controls", "noise", "ablate", "similarity", "patch"):
+    for verb in ("controls", "lens", "noise", "ablate", "similarity", "patch"):
         assert f'id="analysis-{verb}"' in page
     again = run("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
     assert "not computed again" in again.stderr
@@ -58,6 +59,7 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
         (("noise", "--eps", "much"), "'much' are not numbers"),
         (("noise", "--eps", "-1"), "not numbers from 0"),
         (("controls", "--control", "shuffled-golds"), "no control 'shuffled-golds'"),
+        (("lens", "--lens", "tunned"), "no lens 'tunned': did you mean tuned?"),
     ],
 )
 def test_refusals_are_one_sentence(about: tuple[object, ...], arguments: tuple[object, ...], sentence: str) -> None:

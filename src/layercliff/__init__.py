@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.lens import lens as lens
     from layercliff.verbs.noise import noise as noise
     from layercliff.verbs.patch import patch as patch
     from layercliff.verbs.plan import Plan as Plan
@@ -74,6 +75,7 @@ _PUBLIC = {
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",
+    "lens": "verbs.lens",
     "load": "models.loading",
     "noise": "verbs.noise",
     "patch": "verbs.patch",

@@ -43,3 +43,6 @@ Positions = Literal["all", "decision"]
 
 Control = Literal["random-weights", "shuffled-gold", "wrong-gold", "shuffled-options", "constant", "plain-text"]
 """What a trace is compared with: tasks without a decision to make, and the same task put in another way."""
+
+Lenses = Literal["tuned", "probe"]
+"""Readings of a state beside the logit lens: through a map trained for its depth, and by a direction fitted to the questions."""

@@ -1,4 +1,4 @@
-"""The commands that disturb a model or look into it: controls, noise, ablate, similarity, patch."""
+"""The commands that disturb a model or look into it: controls, lens, noise, ablate, similarity, patch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +69,48 @@ def controls(
     """Put controls beside a trace: random weights, other golds, another order of options, a constant answer, plain text."""
     given = dict(locals())
     run_analysis("controls", given | {"which": control_names(given.pop("control"))})
+
+
+@app.command()
+def lens(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    lenses: Annotated[
+        str, typer.Option("--lens", help="Lenses beside the logit lens, joined by commas: tuned, probe.")
+    ] = "tuned,probe",
+    text: Annotated[
+        str,
+        typer.Option(
+            help="Text the tuned lens is trained on: boolq (passages from Wikipedia), prose, FILE.txt, .jsonl, .parquet or hub:OWNER/NAME/PATH.parquet."
+        ),
+    ] = "boolq",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of it.")] = 8192,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of descent per depth, after least squares.")] = 60,
+    trained: Annotated[
+        Path | None,
+        typer.Option(help="A tuned lens of another run, DIR/lens/tuned.safetensors, instead of training one."),
+    ] = None,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Read every depth through other lenses as well: is it silent, or does it speak in another basis?"""
+    given = dict(locals())
+    names = [name.strip() for name in given.pop("lenses").split(",") if name.strip()]
+    run_analysis("lens", given | {"lenses": names})
 
 
 @app.command()

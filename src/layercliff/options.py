@@ -70,7 +70,7 @@ RaceOption = Annotated[
 TextOption = Annotated[
     str | None,
     typer.Option(
-        help="Text for criteria that read text: FILE.txt, .jsonl, .parquet or hub:OWNER/NAME/PATH.parquet. Default: the tasks' questions with answers."
+        help="Text for criteria that read text: FILE.txt, .jsonl, .parquet, hub:OWNER/NAME/PATH.parquet, prose or boolq. Default: the tasks' questions with answers."
     ),
 ]
 DrawsOption = Annotated[int, typer.Option(min=1, help="Paths of the criterion random.")]

@@ -42,6 +42,16 @@ def test_normaliser_in_chunks(biased: Unembedding, monkeypatch: pytest.MonkeyPat
     torch.testing.assert_close(biased.log_normaliser(normed), everything(biased, normed).logsumexp(1))
 
 
+def test_probabilities_and_divergences_in_chunks(biased: Unembedding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unembedding, "VOCABULARY_CHUNK", 7)
+    own, others = biased.normed(torch.randn(6, 16)), torch.stack([biased.normed(torch.randn(6, 16)) for _ in range(3)])
+    known = everything(biased, own).log_softmax(-1)
+    torch.testing.assert_close(biased.mean_probabilities(own), known.exp().mean(0))
+    expected = (known.exp() * (known - everything(biased, others).log_softmax(-1))).sum(-1)
+    torch.testing.assert_close(biased.divergences(own, others), expected)
+    torch.testing.assert_close(biased.divergences(own, own[None]), torch.zeros(1, 6))
+
+
 class PackedHead(nn.Module):
     """A head whose weight is packed: only the module can multiply it."""
 

@@ -7,7 +7,7 @@ import torch
 from layercliff.models.model import Model
 from layercliff.readout.asked import ask
 from layercliff.readout.batches import plan
-from layercliff.readout.gather import Gather, places
+from layercliff.readout.gather import Gather, gathered, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.tasks.question import Task
@@ -49,3 +49,16 @@ def test_places_are_the_prompts_own(tiny: Model, colours: Task, form: str) -> No
     assert where != places(part, 3, 1)
     few = part.subset([3, 8, 9])
     assert [places(few, 3, 0)[i] for i in range(3)] == [where[i] for i in (3, 8, 9)]  # a question's own draw
+
+
+def test_gathered_states_come_row_after_row(tiny: Model, colours: Task) -> None:
+    rows = ask(tiny, colours, "cloze", colours.questions).rows[:9]
+    wanted = [range(number % 3, len(row.tokens)) for number, row in enumerate(rows)]
+    found = gathered(tiny, rows, wanted, 40)
+    begin = 0
+    for row, where in zip(rows, wanted, strict=True):
+        with torch.inference_mode():
+            states = [hidden[0, list(where)] for _, hidden in tiny.anatomy.enter(torch.tensor([row.tokens])).depths()]
+        here = found[:, begin : (begin := begin + len(where))]
+        np.testing.assert_allclose(here, torch.stack(states).numpy(), rtol=1e-4, atol=1e-5)
+    assert begin == found.shape[1]

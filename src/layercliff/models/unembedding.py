@@ -1,6 +1,7 @@
 """From a residual stream to logits, as the model itself does it after its last block, in float32."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -68,30 +69,55 @@ class Unembedding:
 
     def log_normaliser(self, normed: Float[Tensor, "n e"]) -> Float[Tensor, " n"]:
         """log of the sum of exp(logit) over the whole vocabulary, a chunk of the vocabulary at a time."""
-        chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
         total = torch.full((normed.shape[0],), -torch.inf, device=normed.device)
-        for start in range(0, self.vocabulary, chunk):
-            logits = self.vocabulary_logits(normed, start, min(start + chunk, self.vocabulary))
-            total = torch.logaddexp(total, logits.logsumexp(1))
+        for start, stop in self._chunks():
+            total = torch.logaddexp(total, self.vocabulary_logits(normed, start, stop).logsumexp(1))
         return total
+
+    def mean_probabilities(self, normed: Float[Tensor, "n e"]) -> Float[Tensor, " vocabulary"]:
+        """The probability of every token of the vocabulary, its mean over states."""
+        normaliser = self.log_normaliser(normed)[:, None]
+        return torch.cat(
+            [(self.vocabulary_logits(normed, *ends) - normaliser).exp().mean(0) for ends in self._chunks()]
+        )
+
+    def divergences(
+        self, own: Float[Tensor, "n e"], others: Float[Tensor, "several n e"]
+    ) -> Float[Tensor, "several n"]:
+        """KL divergence (nats) over the whole vocabulary of the distributions of `others` from those of `own`, state by state, a chunk of the
+        vocabulary at a time."""
+        normaliser = self.log_normaliser(own)[:, None]
+        total = torch.full(others.shape[:2], -torch.inf, device=own.device)
+        apart = torch.zeros(others.shape[:2], device=own.device)
+        for start, stop in self._chunks():
+            known = self.vocabulary_logits(own, start, stop) - normaliser
+            logits = self.vocabulary_logits(others.flatten(0, 1), start, stop).view(*total.shape, -1)
+            total = torch.logaddexp(total, logits.logsumexp(-1))
+            apart += (known.exp() * (known - logits)).sum(-1)
+        return apart + total
 
     def predictions(
         self, normed: Float[Tensor, "n e"], targets: Int[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k"], Bool[Tensor, "n k"]]:
         """Log-probabilities of a few target tokens per state under the whole vocabulary, and whether no other token is likelier: one pass over
         the vocabulary, a chunk at a time."""
-        chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
         n = normed.shape[0]
         best, total = normed.new_full((n, 1), -torch.inf), normed.new_zeros((n, 1))
         own = normed.new_empty(targets.shape)
-        for start in range(0, self.vocabulary, chunk):
-            logits = self.vocabulary_logits(normed, start, min(start + chunk, self.vocabulary))
-            state, column = ((targets >= start) & (targets < start + chunk)).nonzero(as_tuple=True)
+        for start, stop in self._chunks():
+            logits = self.vocabulary_logits(normed, start, stop)
+            state, column = ((targets >= start) & (targets < stop)).nonzero(as_tuple=True)
             own[state, column] = logits[state, targets[state, column] - start]
             higher = torch.maximum(best, logits.amax(1, keepdim=True))
             total = total * (best - higher).exp() + logits.sub_(higher).exp_().sum(1, keepdim=True)
             best = higher
         return own - best - total.log(), own >= best
+
+    def _chunks(self) -> Iterator[tuple[int, int]]:
+        """The vocabulary in parts that are multiplied at once: first token, and the one after the last. A packed head is multiplied whole."""
+        chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
+        for start in range(0, self.vocabulary, chunk):
+            yield start, min(start + chunk, self.vocabulary)
 
     def _finish(self, logits: Tensor) -> Tensor:
         if self.softcap is not None:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from layercliff.models.model import Model
 from layercliff.models.passage import Passage
+from layercliff.progress import Report, silent
 from layercliff.readout.asked import Asked
-from layercliff.readout.batches import Batch, read_from
+from layercliff.readout.batches import Batch, plan, read_from
+from layercliff.readout.encode import Row
 from layercliff.store import key
 
 
@@ -38,6 +42,31 @@ class Gather:
     def states(self, question: int) -> Float[np.ndarray, "depth place d"]:
         """What was noted of a question."""
         return np.stack(self.found[question])
+
+
+@torch.inference_mode()
+def gathered(
+    model: Model, rows: Sequence[Row], places: Sequence[Sequence[int]], batch_tokens: int, report: Report = silent
+) -> Float[np.ndarray, "depth n d"]:
+    """The model's states at every depth at ``places[j]`` of row j, row after row. Nothing reaches the head."""
+    numbered = [Row(number, 0, row.tokens, row.targets) for number, row in enumerate(rows)]
+    gather = Gather(range(model.n_layers), dict(enumerate(places)))
+    ends = np.cumsum([0, *map(len, places)])
+    out = np.empty((0, 0, 0), np.float32)
+    batches = plan(numbered, batch_tokens)
+    for done, batch in enumerate(batches):
+        report("gathering states", done, len(batches))
+        with model.anatomy.computing():
+            for _ in gather(model.anatomy.enter(batch.levels(model.device)), batch):
+                pass
+        for number in gather.found:
+            states = gather.states(number)
+            if not out.size:
+                out = np.empty((len(states), ends[-1], states.shape[-1]), np.float32)
+            out[:, ends[number] : ends[number + 1]] = states
+        gather.found.clear()
+    report("gathering states", len(batches), len(batches))
+    return out
 
 
 def places(part: Asked, tokens: int, seed: int) -> dict[int, list[int]]:

@@ -30,3 +30,22 @@ class LogitLens:
     def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
         """Norm a state; `depth` makes no difference to this lens."""
         return self.unembedding.normed(hidden)
+
+
+class TunedLens:
+    """The tuned lens (Belrose et al. 2023): the state of depth l < L is brought by an affine map of its own, ``h + A_l h + b_l``, to what the last
+    depth would hold, and then read as the last is. The last depth has no map: it is the model itself, to the bit."""
+
+    name = "tuned"
+
+    def __init__(
+        self, unembedding: Unembedding, weights: Float[Tensor, "depth d d"], biases: Float[Tensor, "depth d"]
+    ) -> None:
+        self.unembedding, self.weights, self.biases = unembedding, weights, biases
+
+    def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+        """Translate a state by the map of its depth, if it has one, and norm it."""
+        if depth < len(self.weights):
+            hidden = hidden.float()
+            hidden = hidden + hidden @ self.weights[depth].T + self.biases[depth]
+        return self.unembedding.normed(hidden)

@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import ablate_figures, control_figures, noise_figures, patch_figures, similarity_figures
+from layercliff.report import (
+    ablate_figures,
+    control_figures,
+    lens_figures,
+    noise_figures,
+    patch_figures,
+    similarity_figures,
+)
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, controlled, noised, patched, similar
+from layercliff.results import ablated, controlled, lensed, noised, patched, similar
 from layercliff.store import RunDirectory
 
 
@@ -30,6 +37,8 @@ def sections(run: RunDirectory) -> Iterator[Section]:
             tuple(control_figures.figures(beside)),
             control_figures.table(beside),
         )
+    if (read := lensed.read(run)) is not None:
+        yield Section("lens", "Lenses", lens_figures.sentence(read), tuple(lens_figures.figures(read)))
     if (noise := noised.read(run)) is not None:
         yield Section(
             "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))

@@ -43,10 +43,15 @@ class Probed:
         return decisions(self.scores, self.trace.mask, self.trace.gold)
 
     @cached_property
+    def undisturbed_depths(self) -> tuple[PerRun, PerRun]:
+        """Decision Margin and correctness of the undisturbed model at every depth."""
+        return decisions(self.trace.scores, self.trace.mask, self.trace.gold)
+
+    @cached_property
     def undisturbed(self) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
         """Decision Margin and correctness of the undisturbed model's last depth."""
-        margin, correct = decisions(self.trace.scores[-1:], self.trace.mask, self.trace.gold)
-        return margin[0], correct[0]
+        margin, correct = self.undisturbed_depths
+        return margin[-1], correct[-1]
 
     @property
     def name(self) -> str:

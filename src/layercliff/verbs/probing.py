@@ -19,7 +19,7 @@ from layercliff.models.passage import Passage
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
-from layercliff.readout.lens import LogitLens
+from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
 from layercliff.results import traced
@@ -94,15 +94,17 @@ class Probing(Generic[Kept]):
     def traces(
         self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,
         model: Model | None = None,
+        lens: Lens | None = None,
     ) -> Trace:  # fmt: skip
-        """Read `n_states` states of every batch from a `model` (default: the run's); the trace of all tasks has a row for each. What is finished is kept in the
-        journal, under `what` it is."""
+        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another; the trace of all tasks has a row for each.
+        What is finished is kept in the journal, under `what` it is."""
         model = model or self.model
+        lens = lens or LogitLens(model.anatomy.unembedding)
         total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
         done = 0
         found = []
         for part, batches in planned:
-            reader = Reader(model, LogitLens(model.anatomy.unembedding), part.reading, "none", self.note)
+            reader = Reader(model, lens, part.reading, "none", self.note)
             readings = []
             for batch in batches:
 

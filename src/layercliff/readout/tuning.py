@@ -1,0 +1,228 @@
+"""Training of a tuned lens on running text (after Belrose et al. 2023), a depth at a time: least squares from its states to those of the last depth, then
+descent on the divergence of what the lens reads from the model's own distribution."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from layercliff import machine
+from layercliff.errors import TaskError
+from layercliff.models.model import Model
+from layercliff.models.unembedding import Unembedding
+from layercliff.progress import Report, silent
+from layercliff.readout.asked import passages
+from layercliff.readout.encode import Row
+from layercliff.readout.gather import gathered
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.tuned import Provenance, Trained
+from layercliff.store import Journal, key
+from layercliff.tasks import text as texts
+
+RIDGES = (1e-4, 1e-2, 1e-1, 1.0, 10.0)
+"""Penalties on the map between standardised features; the one that does best on passages set aside is taken."""
+
+LIKELY, OTHERS = (
+    2048,
+    2048,
+)  # tokens that a step of descent looks at: the likeliest in the text, and a fresh draw of the others
+BATCH = 128  # positions of a step
+RATE = 3e-4  # of Adam, falling to 0; in units of the last depth's root mean square
+LOOK = 20  # steps from one look at the passages set aside to the next
+HELD_OUT = 128  # positions at which the loss of the finished lens is measured
+STREAM = 15  # of random numbers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """States of a depth: those that are fitted, those that choose, and those that a finished lens is measured on, of different passages."""
+
+    fitted: Float[Tensor, "n d"]
+    choosing: Float[Tensor, "m d"]
+    held_out: Float[Tensor, "k d"]
+
+
+def train(
+    model: Model,
+    source: str,
+    text: Sequence[str],
+    *,
+    positions: int,
+    steps: int,
+    seed: int,
+    batch_tokens: int,
+    journal: Journal | None = None,
+    report: Report = silent,
+) -> Trained:
+    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`. First tokens are left out: many models keep an attention
+    sink there. Of ten passages one chooses the penalty and when to stop, and one measures what came out. States of all positions and depths are held
+    in memory; finished depths are kept in `journal`. Raises `TaskError` for too little text."""
+    rows = _rows(model, text, positions, seed)
+    about = ("tuned lens", model.revision, model.dtype, texts.digest(text), positions, steps, seed)
+    states = gathered(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
+    part = np.repeat(np.arange(len(rows)) % 10, [len(row.tokens) - 1 for row in rows])
+
+    def at(depth: int) -> Parts:
+        found = torch.from_numpy(states[depth]).to(model.device)
+        return Parts(*(found[torch.from_numpy(where)] for where in (part > 1, part == 0, part == 1)))
+
+    last = at(model.n_layers)
+    unembedding = model.anatomy.unembedding
+    unembedding = replace(unembedding, final_norm=copy.deepcopy(unembedding.final_norm))  # one that takes gradients
+    likely = _likely(unembedding, last.fitted)
+    maps = []
+    for depth in range(model.n_layers):
+        report("tuned lens", depth, model.n_layers)
+        found = journal.get(key(*about, depth)) if journal else None
+        if found is None:
+            rng = np.random.default_rng([seed, STREAM, depth])
+            weight, bias, ridge = translator(unembedding, at(depth), last, likely, steps, rng)
+            found = {"weight": weight.cpu().numpy(), "bias": bias.cpu().numpy(), "ridge": np.array(ridge)}
+            if journal:
+                journal.put(key(*about, depth), found)
+        maps.append(found)
+    report("tuned lens", model.n_layers, model.n_layers)
+    held_out = min(HELD_OUT, len(last.held_out))
+    trained = Trained(
+        np.stack([found["weight"] for found in maps]),
+        np.stack([found["bias"] for found in maps]),
+        Provenance(
+            model.name, model.revision, model.dtype, source, texts.digest(text), len(part), held_out, steps, seed,
+            tuple(float(found["ridge"]) for found in maps), (), (), machine.versions(),
+        ),
+    )  # fmt: skip
+    losses = _losses(model, trained, [at(depth).held_out[:held_out] for depth in range(model.n_layers + 1)])
+    return replace(trained, provenance=replace(trained.provenance, logit=losses[0], tuned=losses[1]))
+
+
+def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[Row]:
+    """Passages in an order drawn by `seed`, until they have so many positions after their first."""
+    order = np.random.default_rng([seed, STREAM]).permutation(len(text))
+    found: list[Row] = []
+    for begin in range(0, len(order), 256):
+        some = passages(model, [text[index] for index in order[begin : begin + 256]])
+        for row in (row for row in some if len(row.tokens) > 1):
+            found.append(row)
+            positions -= len(row.tokens) - 1
+            if positions <= 0 and len(found) > 2:
+                return found
+    if len(found) < 3:
+        raise TaskError(
+            f"The text has {len(found)} passages of three tokens or more: a tuned lens needs one to fit, one to choose and one to measure, and far more to be good."
+        )
+    return found
+
+
+@torch.no_grad()
+def _likely(unembedding: Unembedding, last: Float[Tensor, "n d"]) -> Int[Tensor, " vocabulary"]:
+    """All tokens, those that have most of the model's probability in the text first."""
+    return unembedding.mean_probabilities(unembedding.normed(last[:: max(1, len(last) // 128)])).argsort(
+        descending=True
+    )
+
+
+@torch.inference_mode()
+def _losses(
+    model: Model, trained: Trained, states: Sequence[Float[Tensor, "n d"]]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean KL divergence from the model's own distribution of what the logit lens, and the trained one, read at each depth before the last."""
+    unembedding = model.anatomy.unembedding
+    lenses = (LogitLens(unembedding), trained.lens(model))
+    read = [lens.readable(depth, state) for lens in lenses for depth, state in enumerate(states[:-1])]
+    found = unembedding.divergences(unembedding.normed(states[-1]), torch.stack(read)).mean(1).tolist()
+    return tuple(found[: len(states) - 1]), tuple(found[len(states) - 1 :])
+
+
+def translator(
+    unembedding: Unembedding,
+    states: Parts,
+    last: Parts,
+    likely: Int[Tensor, " vocabulary"],
+    steps: int,
+    rng: np.random.Generator,
+) -> tuple[Float[Tensor, "d d"], Float[Tensor, " d"], float]:
+    """The map ``h + A h + b`` of one depth: A, b, and the penalty that was chosen.
+
+    Least squares weigh a position by one over the squared norm of its last state, so that each counts by its relative error, and shrink A towards 0, which is
+    the logit lens. `steps` of Adam then lower the KL divergence from the model's own distribution, over the `LIKELY` first tokens and a fresh draw of the
+    others, weighted by how many each stands for (sampled softmax, Jean et al. 2015); the best look at the choosing states is kept.
+    """
+    mean, spread, matrix, shift, ridge = least_squares(states, last)
+    mean, spread, matrix, shift = (t.float() for t in (mean, spread, matrix, shift))
+    unit = last.fitted.square().mean().sqrt()
+    matrix, shift = (matrix / unit).requires_grad_(), (shift / unit).requires_grad_()
+
+    def divergence(before: Float[Tensor, "n d"], after: Float[Tensor, "n d"], rng: np.random.Generator) -> Tensor:
+        tokens, weight = _drawn(likely, rng)
+        read = unembedding.normed(before + unit * ((before - mean) / spread @ matrix + shift))
+        own, found = (
+            (unembedding.tokens(normed, tokens.expand(len(normed), -1)) + weight).log_softmax(-1)
+            for normed in (unembedding.normed(after), read)
+        )
+        return (own.exp() * (own - found)).sum(-1).mean()
+
+    def look() -> float:
+        with torch.no_grad():
+            some = slice(0, 4 * BATCH)
+            return float(divergence(states.choosing[some], last.choosing[some], np.random.default_rng(STREAM)))
+
+    best = (look(), matrix.detach().clone(), shift.detach().clone())
+    optimiser = torch.optim.Adam([matrix, shift])
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = RATE * (1 - step / steps)
+        batch = torch.from_numpy(rng.integers(0, len(states.fitted), BATCH)).to(unit.device)
+        loss = divergence(states.fitted[batch], last.fitted[batch], rng)
+        matrix.grad, shift.grad = torch.autograd.grad(loss, (matrix, shift))
+        optimiser.step()
+        if (step + 1) % LOOK == 0 or step + 1 == steps:
+            best = min(best, (look(), matrix.detach().clone(), shift.detach().clone()), key=lambda found: found[0])
+    _, matrix, shift = best
+    weight = (unit * matrix / spread[:, None]).T
+    return weight, unit * shift - weight @ mean, ridge
+
+
+def least_squares(
+    states: Parts, last: Parts
+) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
+    """Mean and spread of the features, the matrix (feature by output) and shift that make ``last - state`` of standardised features, and the penalty
+    that does best on the choosing states. In float64."""
+    before, after, aside, aside_after = (
+        t.double() if t.device.type != "mps" else t
+        for t in (states.fitted, last.fitted, states.choosing, last.choosing)
+    )
+    weight = 1 / after.square().sum(1, keepdim=True)
+    weight = weight / weight.sum()
+    mean = (weight * before).sum(0)
+    spread = (weight * (before - mean).square()).sum(0).sqrt()
+    spread = spread.clamp_min(1e-6 * float(spread.max()) or 1.0)
+    features, shift = (before - mean) / spread, (weight * (after - before)).sum(0)
+    gram = features.T @ (weight * features)
+    cross = features.T @ (weight * (after - before - shift))
+
+    def tried() -> Iterator[tuple[float, float, Tensor]]:
+        for ridge in RIDGES:
+            matrix = torch.linalg.solve(
+                gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device), cross
+            )
+            missed = aside_after - aside - shift - (aside - mean) / spread @ matrix
+            yield float((missed.square().sum(1) / aside_after.square().sum(1)).mean()), ridge, matrix
+
+    _, ridge, matrix = min(tried(), key=lambda found: found[0])
+    return mean, spread, matrix, shift, ridge
+
+
+def _drawn(
+    likely: Int[Tensor, " vocabulary"], rng: np.random.Generator
+) -> tuple[Int[Tensor, " token"], Float[Tensor, " token"]]:
+    """Tokens that stand for the vocabulary, and the logarithm of how many each stands for."""
+    others = len(likely) - LIKELY
+    if others <= OTHERS:
+        return likely, torch.zeros(len(likely), device=likely.device)
+    drawn = torch.from_numpy(LIKELY + rng.choice(others, OTHERS, replace=False, shuffle=False)).to(likely.device)
+    weight = torch.zeros(LIKELY + OTHERS, device=likely.device)
+    weight[LIKELY:] = np.log(others / OTHERS)
+    return torch.cat([likely[:LIKELY], likely[drawn]]), weight
