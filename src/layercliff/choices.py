@@ -36,3 +36,9 @@ At = Literal["recommended", "before-cliff"]
 
 Positions = Literal["all", "decision"]
 """Where a probe changes the stream: at every position of a prompt, or only at those that are read."""
+
+Training = Literal["lora", "full"]
+"""What a recovery trains: small matrices beside every linear layer of the blocks, merged afterwards (Hu et al. 2021), or every weight."""
+
+Material = Literal["unasked", "select"]
+"""What a recovery is trained on: questions that are asked nowhere else, or the half that the path was chosen on."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import ablate_figures, noise_figures, patch_figures, similarity_figures
+from layercliff.report import ablate_figures, noise_figures, patch_figures, recover_figures, similarity_figures
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, noised, patched, similar
+from layercliff.results import ablated, noised, patched, recovered, similar
 from layercliff.store import RunDirectory
 
 
@@ -42,4 +42,11 @@ def sections(run: RunDirectory) -> Iterator[Section]:
             "States exchanged with pruned models",
             patch_figures.sentence(exchanged),
             tuple(patch_figures.figures(exchanged)),
+        )
+    if (trained := recovered.read(run)) is not None:
+        yield Section(
+            "recover",
+            "Pruned models after training",
+            recover_figures.sentence(trained),
+            tuple(recover_figures.figures(trained)),
         )

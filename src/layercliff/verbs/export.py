@@ -20,6 +20,7 @@ from layercliff.progress import Report, silent
 from layercliff.readout.asked import Asked
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
+from layercliff.readout.trace import Trace
 from layercliff.report import words
 from layercliff.results import pruned as results
 from layercliff.results import traced
@@ -27,6 +28,7 @@ from layercliff.results.pruned import Pruned
 from layercliff.verbs import recipe
 from layercliff.verbs.chosen import Chosen, choose
 from layercliff.verbs.subject import Setting
+from layercliff.verbs.worn import Worn, wearing, worn_by
 
 PREDICTIONS = 32  # report questions whose answers must be the path's
 
@@ -48,6 +50,7 @@ def export(
     *,
     step: int | At | None = None,
     score: Score | None = None,
+    trained: int | None = None,
     recipes: bool = False,
     device: str = "auto",
     trust_remote_code: bool = False,
@@ -58,24 +61,29 @@ def export(
     The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
     configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it with no
     missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit), the same text with and without a cache, and the
-    path's own answers on up to 32 report questions. With `recipes`, the model card says how other tools make the same model (see
-    `layercliff.recipe`).
+    path's own answers on up to 32 report questions. With `trained`, the step wears the weights that `layercliff.recover` trained by that seed, and its answers are
+    those traced there. With `recipes`, the model card says how other tools make the same model (see `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
     found = choose(run, step, score)
     pruned, chosen, kept = found.pruned, found.step, found.kept
+    if recipes and trained is not None:
+        raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
     written = recipe.of(found, trust_remote_code, report) if recipes else None
+    worn = None if trained is None else worn_by(Path(run), found, trained)
     report("loading the dense model", 0, 1)
     model = _cut(found, device, trust_remote_code, report)
+    if worn is not None:
+        model = wearing(model, worn.folder)
     report("loading the dense model", 1, 1)
     asked = _report_questions(pruned, model)
-    compared = _compare_predictions(pruned, chosen, model, asked)
+    compared = _compare_predictions(pruned.traces[chosen] if worn is None else worn.trace, model, asked)
     report("exporting and reloading", 0, 1)
     sequences = [row.tokens for row in asked[0].rows[:4]]
     documents = {
-        "README.md": _card(pruned, chosen) + (_recipes(written) if written else ""),
-        "layercliff.json": json.dumps(_record(pruned, chosen), indent=1) + "\n",
+        "README.md": _card(pruned, chosen, worn) + (_recipes(written) if written else ""),
+        "layercliff.json": json.dumps(_record(pruned, chosen, worn), indent=1) + "\n",
     }
     proof = checkpoint.export(model, Path(to), sequences, documents)
     report("exporting and reloading", 1, 1)
@@ -111,8 +119,8 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
     return tuple(part.of("report") for part in replace(setting, subject=subject).ask(model))
 
 
-def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[Asked, ...]) -> int:
-    """Read the cut model as an ordinary one on report questions: its answers must be those the path wrote down."""
+def _compare_predictions(trace: Trace, model: Model, asked: tuple[Asked, ...]) -> int:
+    """Read the cut model as an ordinary one on report questions: its answers must be those of `trace`."""
     compared = 0
     for part in asked:
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
@@ -121,18 +129,18 @@ def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[A
             (batch, reader.read(batch)) for batch in few.batches(model.batch_tokens(), model.anatomy.shares)
         )
         n, width = few.mask.shape
-        path = pruned.traces[step].of(part.task.name).scores[:, :n, :width]
+        path = trace.of(part.task.name).scores[:, :n, :width]
         here, there = (decision.votes(s[-1:], few.mask)[0] for s in (scores, path))
         for index, question in enumerate(few.questions):
             if not np.array_equal(here[index], there[index]):
                 raise ModelError(
-                    f"The pruned model answers question {question.id} otherwise than on the path: nothing was exported."
+                    f"The pruned model answers question {question.id} otherwise than in the run: nothing was exported."
                 )
         compared += n
     return compared
 
 
-def _record(pruned: Pruned, step: int) -> dict[str, Any]:
+def _record(pruned: Pruned, step: int, worn: Worn | None) -> dict[str, Any]:
     """``layercliff.json``: all indices are those of the dense model."""
     kept = pruned.steps[step].kept
     removed = [list(s.removed) for s in pruned.steps[1 : step + 1]]
@@ -148,17 +156,20 @@ def _record(pruned: Pruned, step: int) -> dict[str, Any]:
         "report": traced.figures(pruned.main(step)),
         "report_dense": traced.figures(pruned.main(0)),
         "harmless": asdict(pruned.harmless[step - 1]) if step else None,
+        "training": None if worn is None else {**worn.about, "report": traced.figures(worn.analysis)},
         "versions": machine.versions(),
     }
 
 
-def _card(pruned: Pruned, step: int) -> str:
+def _card(pruned: Pruned, step: int, worn: Worn | None) -> str:
     """The model card: what was taken out, and what is known of the rest."""
     kept = pruned.steps[step].kept
     gone = sorted(set(pruned.steps[0].kept) - set(kept))
+    models = {"dense": pruned.main(0), "pruned": pruned.main(step)}
+    models |= {} if worn is None else {"pruned and trained": worn.analysis}
     rows = "".join(
-        f"| {name} | {words.interval(pruned.main(k), 'accuracy')} | {words.interval(pruned.main(k), 'margin')} |\n"
-        for name, k in (("dense", 0), ("pruned", step))
+        f"| {name} | {words.interval(found, 'accuracy')} | {words.interval(found, 'margin')} |\n"
+        for name, found in models.items()
     )
     task = ",".join(t.name for t in pruned.subject.tasks)
     return f"""---
@@ -175,12 +186,12 @@ Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Ke
 {rows}
 {pruned.caption()}.
 
-{_shown(pruned, step)} Likelihood on multiple choice does not vouch for generation.
+{_shown(pruned, step)}{"" if worn is None else f" Trained: {worn.said}."} Likelihood on multiple choice does not vouch for generation.
 
 Made with layercliff {machine.versions()["layercliff"]}:
 
     layercliff prune --model {pruned.subject.model} --task {task} --score {pruned.score} --seed {pruned.subject.seed} --out RUN
-    layercliff export --run RUN --step {step} --to CHECKPOINT
+    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT
 """
 
 
