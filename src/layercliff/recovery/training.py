@@ -73,8 +73,9 @@ def train(
             """A checkpoint of a training is nobody's model."""
 
     class Progress(TrainerCallback):
-        def on_step_end(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
             report(what, state.global_step, how.updates)
+            control.should_save &= state.global_step < how.updates  # a training that is resumed at its end would go on
 
     settings = trl.SFTConfig(
         output_dir=str(folder), max_steps=max(1, how.updates), per_device_train_batch_size=how.batch, learning_rate=how.rate, weight_decay=0.0,

@@ -39,6 +39,8 @@ Place = Literal["dense", "below", "at", "beyond", "uncollapsed"]
 """Where a step lies on its path: before the cliff, at it, after it; ``uncollapsed`` on a path without one."""
 
 Kept = Bool[np.ndarray, " question"]
+Course = list[tuple[int, float]]
+"""The course of a training: updates made, and the mean loss since the entry before, in nats per token."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,14 @@ class Curves:
 @dataclass(frozen=True)
 class Recovered:
     """`untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed. `about` are the settings, `material` says per
-    task what was trained on, `losses` the course of each training, by step and seed, as (updates, mean loss)."""
+    task what was trained on, `losses` the course of each training, by step and seed."""
 
     subject: Subject
     untrained: Mapping[int, Trace]
     trained: Mapping[int, tuple[Trace, ...]]
     about: Mapping[str, Any]
     material: Mapping[str, Any]
-    losses: Mapping[int, Sequence[Sequence[tuple[int, float]]]]
+    losses: Mapping[int, Sequence[Course]]
     cost: Mapping[str, Any]
 
     @property
@@ -288,7 +290,7 @@ def read(run: RunDirectory) -> Recovered | None:
         {step: tuple(trace(f"trained_{step}_{seed}") for seed in range(about["seeds"])) for step in steps},
         about,
         content["material"],
-        {int(step): values for step, values in content["losses"].items()},
+        {int(step): [course(values) for values in runs] for step, runs in content["losses"].items()},
         content["cost"],
     )
 
@@ -296,3 +298,8 @@ def read(run: RunDirectory) -> Recovered | None:
 def folder_of(step: int, seed: int) -> str:
     """Where a trained step's weights lie in a run directory."""
     return f"{MODELS}/step-{step}-seed-{seed}"
+
+
+def course(entries: Sequence[Sequence[float]]) -> Course:
+    """The course of a training, from JSON."""
+    return [(int(updates), float(loss)) for updates, loss in entries]

@@ -162,8 +162,8 @@ class _Recovery:
         )  # fmt: skip
         return put, chosen
 
-    def trained(self, step: int, of: Step, untrained: Trace, seed: int) -> tuple[Trace, list[tuple[int, float]]]:
-        """The trace of a step after training, and the course of the training as (updates, mean loss)."""
+    def trained(self, step: int, of: Step, untrained: Trace, seed: int) -> tuple[Trace, results.Course]:
+        """The trace of a step after training, and the course of the training."""
         folder, what = results.folder_of(step, seed), f"training step {step}, seed {seed}"
         identity = results.identity(
             self.how.as_dict(), of.kept, _merged(of), {name: about["digest"] for name, about in self.material.items()}, self.this.setting.subject, seed
@@ -179,7 +179,7 @@ class _Recovery:
             kept = {"scores": self._read(wearing(self._pruned(of), self.run.path / folder)).scores}
             self.this.journal.put(name, kept)
         nothing = np.full(kept["scores"].shape[:2], np.nan, np.float32)
-        return replace(untrained, scores=kept["scores"], option_mass=nothing), record["losses"]
+        return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record["losses"])
 
     def _pruned(self, of: Step) -> Model:
         """A step's model beside the dense one, with weights of its own in the dtype that it computes in."""
