@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def train(
     trl = library("trl")
     every = max(1, how.updates // (CHECKPOINTS * LOGGED))
 
-    class Trainer(trl.SFTTrainer):  # type: ignore[misc, name-defined]
+    class Trainer(trl.SFTTrainer):  # type: ignore[misc]
         """The loss is computed at the answers' tokens alone, by the model's own head."""
 
         def compute_loss(self, _model: Any, inputs: dict[str, Tensor], *_: Any, **__: Any) -> Tensor:
@@ -73,24 +74,26 @@ def train(
             """A checkpoint of a training is nobody's model."""
 
     class Progress(TrainerCallback):
-        def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             report(what, state.global_step, how.updates)
             control.should_save &= state.global_step < how.updates  # a training that is resumed at its end would go on
 
-    settings = trl.SFTConfig(
-        output_dir=str(folder), max_steps=max(1, how.updates), per_device_train_batch_size=how.batch, learning_rate=how.rate, weight_decay=0.0,
-        lr_scheduler_type="linear", warmup_steps=round(WARMUP * how.updates), seed=seed, logging_steps=every, save_steps=every * LOGGED, save_total_limit=2,
-        bf16=False, gradient_checkpointing=False, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, report_to="none", disable_tqdm=True,
-        use_cpu=model.device.type == "cpu", dataloader_pin_memory=False,
-    )  # fmt: skip
-    rows = [{"input_ids": list(example.tokens), "labels": list(example.labels)} for example in examples]
-    trainer = Trainer(
-        model=model.network, args=settings, train_dataset=library("datasets").Dataset.from_list(rows), processing_class=model.tokenizer,
-        data_collator=library("trl.trainer.sft_trainer").DataCollatorForLanguageModeling(pad_token_id=0), peft_config=_adapter(how), callbacks=[Progress()],
-    )  # fmt: skip
-    trainer.remove_callback(PrinterCallback)
-    if how.updates:
-        trainer.train(resume_from_checkpoint=_last(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what the libraries will have renamed
+        settings = trl.SFTConfig(
+            output_dir=str(folder), max_steps=max(1, how.updates), per_device_train_batch_size=how.batch, learning_rate=how.rate, weight_decay=0.0,
+            lr_scheduler_type="linear", warmup_steps=round(WARMUP * how.updates), seed=seed, logging_steps=every, save_steps=every * LOGGED, save_total_limit=2,
+            bf16=False, gradient_checkpointing=False, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, report_to="none", disable_tqdm=True,
+            use_cpu=model.device.type == "cpu", dataloader_pin_memory=False,
+        )  # fmt: skip
+        rows = [{"input_ids": list(example.tokens), "labels": list(example.labels)} for example in examples]
+        trainer = Trainer(
+            model=model.network, args=settings, train_dataset=library("datasets").Dataset.from_list(rows), processing_class=model.tokenizer,
+            data_collator=library("trl.trainer.sft_trainer").DataCollatorForLanguageModeling(pad_token_id=0), peft_config=_adapter(how), callbacks=[Progress()],
+        )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
+        if how.updates:
+            trainer.train(resume_from_checkpoint=_last(folder))
     losses = [(entry["step"], float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
     trainer.model.eval()
     return trainer.model, losses

@@ -144,7 +144,7 @@ class Recovered:
             [np.concatenate(values).mean(0) for values in zip(*_last(self.trained[s], keep), strict=True)]
             for s in (step, 0)
         )
-        found = {}
+        found: dict[str, float] = {}
         for label, value, old, control in zip(("margin", "accuracy"), after, before, dense, strict=True):
             for what, change in (("gain", value - old), ("from_dense", value - control)):
                 ends = curve(np.array([change.mean()]), resamples.means(change[None]))

@@ -137,7 +137,7 @@ class _Recovery:
         self.report_half = [part.of("report") for part in this.asked]
         parts = {part.task.name: self._material(index, part, material) for index, part in enumerate(this.asked)}
         self.examples = examples([part for part, _ in parts.values()])
-        self.material = {
+        self.material: dict[str, dict[str, Any]] = {
             name: {"from": chosen, "n": len(part.questions), "digest": key(part.questions)[:16]}
             for name, (part, chosen) in parts.items()
         }
@@ -186,7 +186,7 @@ class _Recovery:
         dense = self.this.model
         network = copy.deepcopy(dense.network)
         cut(network, of.kept, of.blends)
-        network = network.to(dense.anatomy.dtype).requires_grad_(True)
+        network.to(dtype=dense.anatomy.dtype).requires_grad_(True)  # type: ignore[call-arg]
         return Model.of(network, dense.tokenizer, dense.name, dense.revision, dense.anatomy.dtype)
 
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:
