@@ -184,9 +184,9 @@ class _Recovery:
     def _pruned(self, of: Step) -> Model:
         """A step's model beside the dense one, with weights of its own in the dtype that it computes in."""
         dense = self.this.model
-        network = copy.deepcopy(dense.network)
+        network: Any = copy.deepcopy(dense.network)
         cut(network, of.kept, of.blends)
-        network.to(dtype=dense.anatomy.dtype).requires_grad_(True)  # type: ignore[call-arg]
+        network = network.to(dense.anatomy.dtype).requires_grad_(True)
         return Model.of(network, dense.tokenizer, dense.name, dense.revision, dense.anatomy.dtype)
 
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:

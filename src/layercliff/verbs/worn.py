@@ -55,6 +55,6 @@ def worn_by(run: Path, chosen: Chosen, seed: int) -> Worn:
 
 def wearing(pruned: Model, folder: Path) -> Model:
     """A pruned model with the trained weights in `folder`, in the dtype that it computes in; its network becomes the new one's."""
-    pruned.network.to(dtype=pruned.anatomy.dtype)  # type: ignore[call-arg]
-    network = weights.wear(pruned.network, folder)
+    network: Any = pruned.network
+    network = weights.wear(network.to(pruned.anatomy.dtype), folder)
     return Model.of(network, pruned.tokenizer, pruned.name, pruned.revision, pruned.anatomy.dtype)
