@@ -17,6 +17,7 @@ from transformers import PrinterCallback, TrainerCallback
 from layercliff import choices
 from layercliff.errors import RunError
 from layercliff.models.model import Model
+from layercliff.models.precision import computing_in
 from layercliff.progress import Report
 from layercliff.recovery.examples import IGNORED, Example
 from layercliff.recovery.weights import library
@@ -113,7 +114,8 @@ def loss(
     found = functional.cross_entropy(logits, labels[:, 1:][read])
     if not distill:
         return found
-    with torch.no_grad(), teacher.anatomy.computing():
+    widened = (*teacher.anatomy.around_blocks, *teacher.anatomy.blocks)
+    with torch.no_grad(), computing_in(teacher.anatomy.dtype, widened):
         target = answers(teacher, ids, read).log_softmax(-1)
     apart = functional.kl_div(logits.log_softmax(-1), target, log_target=True, reduction="batchmean")
     return (1 - distill) * found + distill * apart
@@ -125,7 +127,7 @@ def answers(
     """The logits that predict the tokens after `read` positions. Padding is on the right, and causal attention keeps it from the tokens before it."""
     states = model.anatomy.backbone(input_ids=ids, use_cache=False).last_hidden_state
     unembedding = model.anatomy.unembedding
-    return unembedding.vocabulary_logits(states[:, :-1][read], 0, unembedding.vocabulary)
+    return unembedding.vocabulary_logits(states[:, :-1][read].float(), 0, unembedding.vocabulary)
 
 
 def _adapter(how: Training) -> Any:

@@ -37,6 +37,7 @@ from layercliff.verbs.probing import Options, Probing, probing
 from layercliff.verbs.worn import wearing
 
 ENOUGH = 100  # questions asked nowhere else, to be trained on without being told to
+WRITTEN = 7  # times the weights: two checkpoints with the optimiser's two moments, and the end
 BEYOND = 2  # steps after the collapse that are trained by default, where the path is that long
 
 
@@ -192,14 +193,18 @@ class _Recovery:
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:
         begin = time.perf_counter()
         checkpoints = self.run.path / results.CHECKPOINTS / key(identity)[:16]
+        model = self._pruned(of)
+        if self.how.method == "full":
+            size = sum(p.numel() * p.element_size() for p in model.network.parameters())
+            cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints")
         trained, losses = training.train(
-            self._pruned(of), self.examples, self.how, seed, checkpoints, self.this.model, what, self.this.report
+            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self.this.report
         )
 
         def write(place: Path) -> None:
             weights.save(trained, place)
             content = {"identity": identity, "losses": losses, "seconds": round(time.perf_counter() - begin, 2)}
-            (place / Path(results.RECORD)).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            (place / results.RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
         cache.make_directory(self.run.path / folder, write)
         self.run.forget(f"{results.CHECKPOINTS}/{checkpoints.name}")
