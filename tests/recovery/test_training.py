@@ -62,8 +62,8 @@ def test_the_loss_is_that_of_answers_read_one_by_one(colours: Task, family: str)
     nll, apart = float(torch.stack(losses).mean()), float(torch.stack(divergences).mean())
     for weight in (0.0, 0.3, 1.0):
         found = training.loss(model, *batch(some), teacher, weight)
-        assert float(found) == pytest.approx((1 - weight) * nll + weight * apart, rel=1e-4)
-    assert float(training.loss(model, *batch(some), model, 1.0)) == pytest.approx(0, abs=1e-5)
+        assert found.item() == pytest.approx((1 - weight) * nll + weight * apart, rel=1e-4)
+    assert training.loss(model, *batch(some), model, 1.0).item() == pytest.approx(0, abs=1e-5)
 
 
 def trained(task: Task, how: Training, seed: int, folder: Path) -> Model:
@@ -99,9 +99,9 @@ def test_seeds_decide_everything_and_no_update_changes_nothing(colours: Task, tm
 def test_training_lowers_the_loss(colours: Task, tmp_path: Path) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     some = asked_whole(model, colours, "cloze")
-    before = float(training.loss(model, *batch(some), model, 0.0))
+    before = training.loss(model, *batch(some), model, 0.0).item()
     training.train(model, some, Training("lora", 20, 4, 1e-2, 4, 0.0), 0, tmp_path, model, "", silent)
-    assert float(training.loss(model, *batch(some), model, 0.0)) < 0.9 * before
+    assert training.loss(model, *batch(some), model, 0.0).item() < 0.9 * before
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from layercliff.recovery import training, weights
 from layercliff.results.recovered import Recovered
 
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
-SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 12, "rate": 1e-2, "rank": 4, "material": "unasked"}
+SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 8, "rate": 1e-2, "rank": 4, "material": "unasked"}
 LIMIT = 24
 
 
@@ -168,10 +168,10 @@ def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recov
     assert names == {"recover-margin", "recover-accuracy", "recover-last-margin", "recover-last-accuracy"}
     assert "Pruned models after training" in (directory / "report.html").read_text()
     arguments = ["recover", "-m", about[0], "-t", about[1], "-f", "first_token", "--limit", str(LIMIT), "-o", str(directory)]  # fmt: skip
-    arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "12", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
+    arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "8", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
     done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0, done.output
-    assert "Accuracy after training (LoRA of rank 4, 10 updates of 12 at rate 0.01" in done.output
+    assert "Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01" in done.output
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
 from layercliff.progress import Report
 from layercliff.recovery.examples import IGNORED, Example
-from layercliff.recovery.weights import library
+from layercliff.recovery.weights import library, quietly
 
 RATES: Mapping[choices.Training, float] = {"lora": 5e-4, "full": 5e-5}
 WARMUP = 0.1  # share of the updates over which the rate rises; then it falls to 0 along a line
@@ -79,8 +78,7 @@ def train(
             report(what, state.global_step, how.updates)
             control.should_save &= state.global_step < how.updates  # a training that is resumed at its end would go on
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # what the libraries will have renamed
+    with quietly():
         settings = trl.SFTConfig(
             output_dir=str(folder), max_steps=max(1, how.updates), per_device_train_batch_size=how.batch, learning_rate=how.rate, weight_decay=0.0,
             lr_scheduler_type="linear", warmup_steps=round(WARMUP * how.updates), seed=seed, logging_steps=every, save_steps=every * LOGGED, save_total_limit=2,

@@ -1,6 +1,9 @@
 """Trained weights on disk: an adapter or a whole network, and a network that wears them."""
 
 import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,19 @@ def library(name: str) -> Any:
         ) from error
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """While this lasts, the libraries do not tell the user what they will have renamed in each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def save(trained: Any, folder: Path) -> None:
     """Write the adapter of `trained`, or all weights of a network without one, into `folder`."""
     if hasattr(trained, "peft_config"):
-        trained.save_pretrained(folder, save_embedding_layers=False)
+        with quietly():
+            trained.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # a form to be filled in
     else:
         save_model(trained, str(folder / WHOLE))
@@ -38,5 +50,6 @@ def wear(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
         load_model(network, folder / WHOLE)
         return network
     peft = library("peft")
-    merged: PreTrainedModel = peft.PeftModel.from_pretrained(network, folder).merge_and_unload()
+    with quietly():
+        merged: PreTrainedModel = peft.PeftModel.from_pretrained(network, folder).merge_and_unload()
     return merged

@@ -300,6 +300,6 @@ def folder_of(step: int, seed: int) -> str:
     return f"{MODELS}/step-{step}-seed-{seed}"
 
 
-def course(entries: Sequence[Sequence[float]]) -> Course:
+def course(entries: Sequence[Sequence[Any]]) -> Course:
     """The course of a training, from JSON."""
     return [(int(updates), float(loss)) for updates, loss in entries]
