@@ -1,6 +1,7 @@
 """The recover verb on tiny models: resume, control, files, export, refusals."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,8 @@ import polars as pl
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
-from typer.testing import CliRunner
 
 import layercliff
-from layercliff import cli
 from layercliff.errors import LayercliffError, RunError
 from layercliff.metrics import decision
 from layercliff.models.surgery import cut
@@ -41,6 +40,16 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(directory / "model"), str(directory / "words.jsonl")
 
 
+@pytest.fixture(autouse=True)
+def shared_cache(about: tuple[str, str], own_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYERCLIFF_CACHE", cache(about))
+
+
+def cache(about: tuple[str, str]) -> str:
+    """What draws pages is bundled once for all tests."""
+    return str(Path(about[0]).parent / "cache")
+
+
 @pytest.fixture(scope="module")
 def pruned(about: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Makes run directories with a path."""
@@ -48,7 +57,7 @@ def pruned(about: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     def make() -> Path:
         directory = tmp_path_factory.mktemp("recovered") / "run"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
+            patch.setenv("LAYERCLIFF_CACHE", cache(about))
             layercliff.prune(*about, format="first_token", remove=3, assess=False, limit=LIMIT, out=directory)
         return directory
 
@@ -57,7 +66,7 @@ def pruned(about: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def recover(about: tuple[str, str], out: Path, **more: Any) -> Recovered:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAYERCLIFF_CACHE", str(out.parent / "cache"))
+        patch.setenv("LAYERCLIFF_CACHE", cache(about))
         return layercliff.recover(*about, format="first_token", limit=LIMIT, out=out, **{**SETTINGS, **more})
 
 
@@ -123,24 +132,22 @@ def test_an_interrupted_training_ends_with_the_same_numbers(
     out = pruned()
 
     def stop(what: str, done: int, _: int) -> None:
-        if what == "training step 1, seed 1" and done == 9:
+        if what == "training step 1, seed 0" and done == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        recover(about, out, seeds=2, report=stop)
+        recover(about, out, report=stop)
     seen: dict[str, list[int]] = {}
 
     def watch(what: str, done: int, _: int) -> None:
         seen.setdefault(what, []).append(done)
 
-    found = recover(about, out, seeds=2, report=watch)
-    assert seen["training step 1, seed 1"] == [9, 10]  # from the checkpoint at 8, in the third epoch
-    assert not {"training step 0, seed 0", "training step 1, seed 0"} & set(seen)
-    whole = run[1]
-    assert found.losses == whole.losses
-    for step in whole.steps:
-        for mine, theirs in zip(found.trained[step], whole.trained[step], strict=True):
-            np.testing.assert_array_equal(mine.scores, theirs.scores)
+    found = recover(about, out, report=watch)
+    assert seen["training step 1, seed 0"] == [9, 10]  # from the checkpoint at 8, in the third epoch
+    assert "training step 0, seed 0" not in seen
+    for step, (first, _) in run[1].trained.items():
+        np.testing.assert_array_equal(found.trained[step][0].scores, first.scores)
+        assert found.losses[step][0] == run[1].losses[step][0]
     assert not list((out / "recover" / "training").glob("*"))
 
 
@@ -169,16 +176,15 @@ def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recov
     assert "Pruned models after training" in (directory / "report.html").read_text()
     arguments = ["recover", "-m", about[0], "-t", about[1], "-f", "first_token", "--limit", str(LIMIT), "-o", str(directory)]  # fmt: skip
     arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "8", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
-    done = CliRunner().invoke(cli.app, arguments)
-    assert done.exit_code == 0, done.output
-    assert "Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01" in done.output
+    done = subprocess.run([sys.executable, "-m", "layercliff", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not computed again" in done.stderr
+    assert done.stdout.startswith("Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01")
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_trained_step_is_exported_and_proven(
-    about: tuple[str, str], run: tuple[Path, Recovered], tmp_path: Path, seed: int
-) -> None:
+def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_path: Path) -> None:
     directory, found = run
+    seed = 1
     exported = layercliff.export(directory, tmp_path / "checkpoint", step=3, trained=seed)
     assert exported.proof.largest_logit_difference == 0
     assert exported.predictions_compared == len(found.untrained[0].questions)
