@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -36,6 +37,7 @@ from layercliff.verbs.passes import Pass
 from layercliff.verbs.probing import Options, Probing, probing
 from layercliff.verbs.worn import wearing
 
+LIBRARIES = ("peft", "trl")
 ENOUGH = 100  # questions asked nowhere else, to be trained on without being told to
 WRITTEN = 7  # times the weights: two checkpoints with the optimiser's two moments, and the end
 BEYOND = 2  # steps after the collapse that are trained by default, where the path is that long
@@ -87,7 +89,7 @@ def recover(
         if this.kept is not None:
             page.write(this.run)
             return this.kept
-        for name in ("peft", "trl"):
+        for name in LIBRARIES:
             weights.library(name)
         if how.method == "full" and this.setting.subject.dtype != "float32":
             raise RunError(
@@ -104,7 +106,7 @@ def recover(
             wanted,
             found.material,
             {step: [course for _, course in runs] for step, runs in trained.items()},
-            this.cost(this.model.n_layers) | {"training_seconds": round(found.seconds, 2)},
+            found.cost(),
         )
         results.write(this.run, recovered)
         page.write(this.run)
@@ -174,6 +176,7 @@ class _Recovery:
             self.run.forget(folder)
             self._train(of, seed, folder, identity, what)
             record = self.run.read_json(f"{folder}/{results.RECORD}")
+        self.seconds += record["seconds"]
         assert self.this.journal is not None
         name = key("trained", self.this.setting.subject.model_dump(), identity)
         if (kept := self.this.journal.get(name)) is None:
@@ -181,6 +184,12 @@ class _Recovery:
             self.this.journal.put(name, kept)
         nothing = np.full(kept["scores"].shape[:2], np.nan, np.float32)
         return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record["losses"])
+
+    def cost(self) -> dict[str, Any]:
+        """What it took; training counts whenever it was done."""
+        cost = self.this.cost(self.this.model.n_layers)
+        versions = {name: version(name) for name in LIBRARIES}
+        return {**cost, "versions": cost["versions"] | versions, "training_seconds": round(self.seconds, 2)}
 
     def _pruned(self, of: Step) -> Model:
         """A step's model beside the dense one, with weights of its own in the dtype that it computes in."""
@@ -208,7 +217,6 @@ class _Recovery:
 
         cache.make_directory(self.run.path / folder, write)
         self.run.forget(f"{results.CHECKPOINTS}/{checkpoints.name}")
-        self.seconds += time.perf_counter() - begin
 
     def _read(self, model: Model) -> Trace:
         reading = Pass(model, self.this.setting.subject, None, self.this.report, self.this.note)
