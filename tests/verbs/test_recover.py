@@ -204,12 +204,12 @@ def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_
     assert f"--trained {seed}" in card
 
 
-def test_full_training_with_distillation(about: tuple[str, str], pruned: Callable[[], Path], tmp_path: Path) -> None:
+def test_full_training_with_distillation(about: tuple[str, str], pruned: Callable[[], Path]) -> None:
     out = pruned()
     found = recover(about, out, steps=(2,), method="full", distill=0.5, updates=3)
-    assert not np.array_equal(found.trained[2][0].scores, found.untrained[2].scores)
-    exported = layercliff.export(out, tmp_path / "checkpoint", step=2, trained=0)
-    assert exported.proof.largest_logit_difference == 0
+    for step in (0, 2):
+        assert not np.array_equal(found.trained[step][0].scores, found.untrained[step].scores)
+        assert (out / "recover" / "models" / f"step-{step}-seed-0" / "model.safetensors").exists()
 
 
 def test_refusals(
