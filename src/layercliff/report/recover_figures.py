@@ -22,7 +22,7 @@ def figures(found: Recovered) -> Iterator[Figure]:
     curves = recovered.table(found).filter(pl.col("task") == found.name)
     last = recovered.ends(found).filter(pl.col("task") == found.name)
     for value, title in VALUES:
-        text = f"The {title} after each block that is left, by its place in the dense model, after training (drawn through, with {words.PERCENT} intervals over questions) and as pruned (dashed); the dense model with the same training is the control. {_about(found)}."
+        text = f"The {title} after each block that is left, by its place in the dense model, after training (drawn through, with {words.PERCENT} intervals over questions) and as pruned (dashed){_bars(found)}; the dense model with the same training is the control. {_about(found)}."
         yield Figure(f"recover-{value}", f"After training: {title}", text, _curves(found, curves, value, title))
     for value, title in VALUES:
         text = f"The {title} at the last depth against the number of blocks removed, as pruned and after training, with {words.PERCENT} intervals over questions; {_cliff(found)}. {_about(found)}."
@@ -39,20 +39,24 @@ def sentence(found: Recovered) -> str:
         + (", undecided" if row["transition_after"] is None else f", decided from its depth {row['transition_after']}")
         for row in rows
     ]
-    return f"Accuracy after training ({_how(found)}): {'; '.join(parts)}; chance {rows[0]['chance']:.2f}."
+    return f"Accuracy after training ({words.training(found)}{_seeds(found)}): {'; '.join(parts)}; chance {rows[0]['chance']:.2f}."
 
 
 def _name(found: Recovered, step: int) -> str:
     return "dense" if step == 0 else f"{found.gone(step)} removed{PLACES.get(found.place(step), '')}"
 
 
-def _how(found: Recovered) -> str:
+def _seeds(found: Recovered) -> str:
     seeds = found.about["seeds"]
-    return words.training(found) + ("" if seeds == 1 else f", mean of {seeds} seeds")
+    return "" if seeds == 1 else f", mean of {seeds} seeds"
+
+
+def _bars(found: Recovered) -> str:
+    return "" if found.about["seeds"] == 1 else "; thin bars: the range over seeds"
 
 
 def _about(found: Recovered) -> str:
-    return f"Trained: {_how(found)}. {found.caption()}"
+    return f"Trained: {words.training(found)}{_seeds(found)}. {found.caption()}"
 
 
 def _cliff(found: Recovered) -> str:
@@ -74,8 +78,14 @@ def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Ch
         .mark_line(strokeDash=[4, 3], strokeWidth=1.5, opacity=0.8)
         .encode(x=x, y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(domain=list(domain))), color="model:N")
     )
-    after = lines(shown.filter(pl.col("trained")), x, value, title, "model", colours, hover, domain)
-    return alt.layer(_floor(found, value), before, *after)
+    trained = shown.filter(pl.col("trained"))
+    spread = (
+        alt.Chart(trained)
+        .mark_rule(opacity=0.7)
+        .encode(x=x, color="model:N", y=f"{value}_seed_least:Q", y2=f"{value}_seed_greatest:Q")
+    )
+    after = lines(trained, x, value, title, "model", colours, hover, domain)
+    return alt.layer(_floor(found, value), before, *after, *([spread] if found.about["seeds"] > 1 else []))
 
 
 def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Chart:
