@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
+    from layercliff.results.recovered import Recovered as Recovered
     from layercliff.results.similar import Similar as Similar
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Lettering as Lettering
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.plan import plan as plan
     from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.recipe import recipe as recipe
+    from layercliff.verbs.recover import recover as recover
     from layercliff.verbs.similarity import similarity as similarity
     from layercliff.verbs.trace import trace as trace
 
@@ -64,6 +66,7 @@ _PUBLIC = {
     "Question": "tasks.question",
     "Recipe": "models.recipe",
     "Recipes": "models.recipe",
+    "Recovered": "results.recovered",
     "RunError": "errors",
     "Similar": "results.similar",
     "Task": "tasks.question",
@@ -82,6 +85,7 @@ _PUBLIC = {
     "plan": "verbs.plan",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",
+    "recover": "verbs.recover",
     "similarity": "verbs.similarity",
     "trace": "verbs.trace",
 }

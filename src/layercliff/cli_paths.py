@@ -167,6 +167,9 @@ def export(
     recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
     before_cliff: Annotated[bool, typer.Option("--before-cliff", help="The last step before the cliff.")] = False,
     score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
+    trained: Annotated[
+        int | None, typer.Option(min=0, help="With the weights that `layercliff recover` trained by this seed.")
+    ] = None,
     recipe: Annotated[
         bool, typer.Option("--recipe", help="Say how mergekit and llama.cpp make it; loads no weights.")
     ] = False,
@@ -194,7 +197,7 @@ def export(
         from layercliff.verbs.export import export as write
 
         exported = write(
-            run, to, step=wanted, score=score, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
+            run, to, step=wanted, score=score, trained=trained, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
         )  # fmt: skip
     terminal.show_export(exported)
 

@@ -61,3 +61,38 @@ def test_examples_come_from_the_pool_where_there_is_one() -> None:
 def test_no_question_left(limit: int) -> None:
     with pytest.raises(TaskError, match="no question left"):
         splits.draw(task([1, 2, 3]), 0, limit)
+
+
+@given(st.lists(st.integers(0, 9), min_size=12, max_size=60), st.integers(0, 5), st.integers(1, 10), st.integers(0, 2))
+def test_what_is_left_for_training_shares_no_group_with_what_is_asked(
+    groups: list[int], seed: int, limit: int, shots: int
+) -> None:
+    numbered = Task(
+        "t", tuple(Question(f"q{i}", f"{i}?", ("a", "b"), 0, str(g)) for i, g in enumerate(groups)), "s", "l", "cloze"
+    )
+    try:
+        asked, examples = splits.draw(numbered, seed, limit, shots)
+    except TaskError:
+        return
+    left, shown = splits.unasked(numbered, seed, limit, shots)
+    taken = {q.group for q in asked} | {q.group for found in examples for q in found}
+    assert {q.id for q in left} == {q.id for q in numbered.questions if q.group not in taken}
+    assert all(found == examples[0] for found in shown)
+    assert len(shown) == len(left)
+
+
+def test_a_pool_is_left_for_training_but_not_its_examples_nor_asked_questions() -> None:
+    asked = tuple(Question(str(i), f"{i}?", ("a", "b"), 0, f"g{i}") for i in range(4))
+    pool = (
+        Question("0", "another?", ("a", "b"), 0, "0"),  # of the same number as an asked one
+        Question("1", "2?", ("a", "b"), 0, "1"),  # says what an asked one says
+        Question("2", "related?", ("a", "b"), 0, "g3"),  # of an asked one's group
+        Question("3", "third?", ("a", "b"), 0, "3"),
+    )
+    task = Task("t", asked, "s", "l", "cloze", shots=pool)
+    assert [q.id for q in splits.unasked(task, 0)[0]] == ["pool 0", "pool 3"]
+    (example,) = splits.draw(task, 0, None, 1)[1][0]
+    left, shown = splits.unasked(task, 0, None, 1)
+    assert {q.id for q in left} == {"pool 0", "pool 3"} - {f"pool {example.id}"}
+    assert set(shown) == {(example,)}
+    assert [q.id for q in splits.unasked(task, 0, None, 1, "first_n")[0]] == []

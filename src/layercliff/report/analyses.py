@@ -9,10 +9,11 @@ from layercliff.report import (
     lens_figures,
     noise_figures,
     patch_figures,
+    recover_figures,
     similarity_figures,
 )
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, controlled, lensed, noised, patched, similar
+from layercliff.results import ablated, controlled, lensed, noised, patched, recovered, similar
 from layercliff.store import RunDirectory
 
 
@@ -60,4 +61,11 @@ def sections(run: RunDirectory) -> Iterator[Section]:
             "States exchanged with pruned models",
             patch_figures.sentence(exchanged),
             tuple(patch_figures.figures(exchanged)),
+        )
+    if (trained := recovered.read(run)) is not None:
+        yield Section(
+            "recover",
+            "Pruned models after training",
+            recover_figures.sentence(trained),
+            tuple(recover_figures.figures(trained)),
         )

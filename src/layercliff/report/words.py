@@ -12,6 +12,7 @@ from layercliff.models.blend import Blends, ordered
 from layercliff.results import pruned as results
 from layercliff.results.assessed import Assessment
 from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import SAID, Recovered
 from layercliff.results.traced import Traced
 
 if TYPE_CHECKING:
@@ -186,6 +187,15 @@ def assessment(found: Assessment) -> Iterator[str]:
         f"Perplexity of held-out prose ({text.paragraphs} paragraphs): {estimate(text.dense)} becomes {estimate(text.pruned)}, "
         f"{estimate(text.ratio)} times as high; repeated 3-grams in completions: {found.repetition_dense:.0%}, then {found.repetition_pruned:.0%}."
     )
+
+
+def training(found: Recovered) -> str:
+    """How pruned models were trained, and on what, in words."""
+    about = found.about
+    kind = f"LoRA of rank {about['rank']}" if about["method"] == "lora" else "all weights"
+    on = " and ".join(f"{m['n']} {SAID[m['from']]}" for m in found.material.values())
+    distilled = f", {about['distill']:.0%} of the loss the divergence from the dense model" if about["distill"] else ""
+    return f"{kind}, {about['updates']} updates of {about['batch']} at rate {about['rate']:g}, on {on}{distilled}"
 
 
 def estimate(found: Estimate) -> str:

@@ -1,6 +1,7 @@
 """Which questions of a task are asked, in which order, and which half they belong to. Everything follows from the seed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,22 +21,51 @@ def draw(
 
     Raises `TaskError` when nothing is left, or for fewer examples than wanted.
     """
-    order = np.random.default_rng([seed, 2]).permutation(len(task.questions))
-    questions = [task.questions[i] for i in order]
-    examples: dict[str, tuple[Question, ...]] = {}
-    if n_shots and sampler == "fixed":
-        by_subject = shots.fixed(task, questions, seed, n_shots)
-        taken = set() if task.shots else {shot.group for found in by_subject.values() for shot in found}
-        questions = [question for question in questions if question.group not in taken]
-        examples = {question.id: by_subject[question.subject] for question in questions}
-    elif n_shots:
-        examples = shots.of_harness(task, sampler, n_shots)
+    questions, examples = _shuffled(task, seed, n_shots, sampler)
     questions = questions if limit is None else questions[: max(limit, 0)]
     if not questions:
         raise TaskError(
             f"Task {task.name} has no question left (--limit {limit}, {n_shots} shots, {len(task.questions)} in all): ask at least one."
         )
     return tuple(questions), tuple(examples.get(question.id, ()) for question in questions)
+
+
+def unasked(
+    task: Task, seed: int, limit: int | None = None, n_shots: int = 0, sampler: Sampler = "fixed"
+) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
+    """What `draw` leaves, for training: the questions beyond `limit`, then the task's pool, with the worked examples of each.
+
+    None of them is of a group that is asked, says what an asked question says, or is a worked example itself. A pool numbers its questions by itself, so that a
+    group named after a question of the pool is no group of the asked ones; the samplers of lm-evaluation-harness know no examples for a pool, which is left
+    out then. May be empty. Raises `TaskError` as `draw` does.
+    """
+    asked, shown = draw(task, seed, limit, n_shots, sampler)
+    taken = {shot.id for examples in shown for shot in examples}
+    groups, texts = {q.group for q in asked}, {(q.text, q.options) for q in asked}
+    questions, examples = _shuffled(task, seed, n_shots, sampler)
+    found = [q for q in questions if q.group not in groups and q.id not in taken]
+    if not n_shots or sampler == "fixed":
+        of_subject = {q.subject: shown[index] for index, q in enumerate(asked)}
+        pool = [q for q in task.shots if q.id not in taken and (q.group == q.id or q.group not in groups)]
+        pool = [replace(q, id=f"pool {q.id}") for q in pool if not n_shots or q.subject in of_subject]
+        examples |= {q.id: of_subject.get(q.subject, ()) for q in pool}
+        found += pool
+    found = [q for q in found if (q.text, q.options) not in texts]
+    return tuple(found), tuple(examples.get(q.id, ()) for q in found)
+
+
+def _shuffled(
+    task: Task, seed: int, n_shots: int, sampler: Sampler
+) -> tuple[list[Question], dict[str, tuple[Question, ...]]]:
+    """All questions in a shuffled order, without those set aside as worked examples, and the examples of each by id."""
+    order = np.random.default_rng([seed, 2]).permutation(len(task.questions))
+    questions = [task.questions[i] for i in order]
+    if n_shots and sampler == "fixed":
+        by_subject = shots.fixed(task, questions, seed, n_shots)
+        taken = set() if task.shots else {shot.group for found in by_subject.values() for shot in found}
+        questions = [question for question in questions if question.group not in taken]
+        return questions, {question.id: by_subject[question.subject] for question in questions}
+    return questions, shots.of_harness(task, sampler, n_shots) if n_shots else {}
 
 
 def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str, Half]:

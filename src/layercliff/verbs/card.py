@@ -16,21 +16,22 @@ from layercliff.report import words
 from layercliff.results import traced
 from layercliff.verbs.chosen import Chosen
 from layercliff.verbs.command import TEXT, command
+from layercliff.verbs.worn import Worn
 
 
 def documents(
-    chosen: Chosen, located: Located, n_layers: int, recipes: Recipes | None, trust_remote_code: bool
+    chosen: Chosen, located: Located, n_layers: int, recipes: Recipes | None, worn: Worn | None, trust_remote_code: bool
 ) -> dict[str, str]:
     """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. With `recipes`, the card says how
-    other tools make the same model."""
-    card = _card(chosen, located, n_layers, trust_remote_code) + (_recipes(recipes) if recipes else "")
+    other tools make the same model; with `worn`, both say how the step was trained."""
+    card = _card(chosen, located, n_layers, worn, trust_remote_code) + (_recipes(recipes) if recipes else "")
     return {
         "README.md": card,
-        "layercliff.json": json.dumps(_record(chosen, located, n_layers), indent=1) + "\n",
+        "layercliff.json": json.dumps(_record(chosen, located, n_layers, worn), indent=1) + "\n",
     }
 
 
-def _record(chosen: Chosen, located: Located, n_layers: int) -> dict[str, Any]:
+def _record(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None) -> dict[str, Any]:
     """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
     `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
     the dense model's after the same block."""
@@ -51,6 +52,9 @@ def _record(chosen: Chosen, located: Located, n_layers: int) -> dict[str, Any]:
         "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
         "report_dense": traced.figures(pruned.main(0), begin),
         "harmless": asdict(pruned.harmless[step - 1]) if step else None,
+        "training": None
+        if worn is None
+        else {**worn.about, "report": traced.figures(worn.analysis, located.dense(chosen.kept))},
         "versions": machine.versions(),
     }
 
@@ -59,15 +63,17 @@ def _merged(chosen: Chosen, located: Located) -> Blends:
     return blend.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
 
 
-def _card(chosen: Chosen, located: Located, n_layers: int, trust_remote_code: bool) -> str:
+def _card(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None, trust_remote_code: bool) -> str:
     """What was taken out, what is known of the rest, and the commands that make it again."""
     pruned, step = chosen.pruned, chosen.step
     base, kept = located.base or located, located.dense(chosen.kept)
     gone = sorted(set(range(n_layers)) - set(kept))
     first = "dense" if located.base is None else pruned.subject.model
+    models = {first: pruned.main(0), "pruned": pruned.main(step)}
+    models |= {} if worn is None else {"pruned and trained": worn.analysis}
     rows = "".join(
-        f"| {name} | {words.interval(pruned.main(k), 'accuracy')} | {words.interval(pruned.main(k), 'margin')} |\n"
-        for name, k in ((first, 0), ("pruned", step))
+        f"| {name} | {words.interval(found, 'accuracy')} | {words.interval(found, 'margin')} |\n"
+        for name, found in models.items()
     )
     begun = f" The path began with {pruned.subject.model}." if located.base else ""
     trust = " --trust-remote-code" if trust_remote_code else ""
@@ -89,12 +95,12 @@ Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Ke
 {rows}
 {pruned.caption()}.
 
-{words.shown(pruned, step)} Likelihood on multiple choice does not vouch for generation.
+{words.shown(pruned, step)}{"" if worn is None else f" Trained: {worn.said}."} Likelihood on multiple choice does not vouch for generation.
 
 Made with layercliff {machine.versions()["layercliff"]}:
 
     {command(pruned, "RUN", trust_remote_code)}
-    layercliff export --run RUN --step {step} --to CHECKPOINT{trust}{text}
+    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT{trust}{text}
 """
 
 

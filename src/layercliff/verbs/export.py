@@ -19,6 +19,7 @@ from layercliff.results.pruned import Pruned
 from layercliff.verbs import answers, card, recipe
 from layercliff.verbs.chosen import Chosen, choose
 from layercliff.verbs.subject import Setting
+from layercliff.verbs.worn import wearing, worn_by
 
 PREDICTIONS = 32  # report questions that the checkpoint has to answer as the path's model did
 SEQUENCES = 4  # prompts of which all logits and a continuation are compared
@@ -44,6 +45,7 @@ def export(
     *,
     step: int | At | None = None,
     score: Score | None = None,
+    trained: int | None = None,
     recipes: bool = False,
     device: str = "auto",
     trust_remote_code: bool = False,
@@ -55,20 +57,26 @@ def export(
     configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it with no
     missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit) and the same text with and without a cache, and has answered
     32 report questions (all, where there are fewer), shared between the tasks, as the path did. Where rounding decides between options or tokens
-    (`layercliff.models.precision.ROUNDING`: within 1e-4 of the largest score in float32, 0.004 in float16, 0.03 in bfloat16), either will do, and is counted. With `recipes`, the
-    model card says how other tools make the same model (see `layercliff.recipe`).
+    (`layercliff.models.precision.ROUNDING`: within 1e-4 of the largest score in float32, 0.004 in float16, 0.03 in bfloat16), either will do, and is counted. With `trained`, the
+    step wears the weights that `layercliff.recover` trained by that seed, and its answers are those traced there. With `recipes`, the model card says how other tools make the
+    same model (see `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
     checkpoint.vacant(Path(to))
     found = choose(run, step, score)
+    if recipes and trained is not None:
+        raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
     located = found.located(report)
     written = recipe.of(found, trust_remote_code, report) if recipes else None
+    worn = None if trained is None else worn_by(Path(run), found, trained)
     report("loading the dense model", 0, 1)
     model = _cut(found, located, device, trust_remote_code)
+    if worn is not None:
+        model = wearing(model, worn.folder)
     report("loading the dense model", 1, 1)
     n_layers = text_config(recipe.configuration(located, trust_remote_code)).num_hidden_layers
-    documents = card.documents(found, located, n_layers, written, trust_remote_code)
+    documents = card.documents(found, located, n_layers, written, worn, trust_remote_code)
     asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
     prompts = [row.tokens for part in asked for row in part.rows if row.option in (None, 0)]  # one of each question
     sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
@@ -76,8 +84,9 @@ def export(
     with checkpoint.exporting(
         model, Path(to), sequences, documents, answers.queries(asked), trust_remote_code
     ) as reloaded:
+        trace = found.pruned.traces[found.step] if worn is None else worn.trace
         rounding = max(ROUNDING[found.pruned.subject.dtype], ROUNDING[model.weights_dtype])
-        compared, tied = answers.compare(asked, reloaded.answers, found.pruned.traces[found.step], rounding)
+        compared, tied = answers.compare(asked, reloaded.answers, trace, rounding)
     report("exporting and reloading", 1, 1)
     shown = words.shown(found.pruned, found.step)
     return Exported(Path(to), found.step, located.dense(found.kept), reloaded.proof, compared, tied, shown)

@@ -93,7 +93,7 @@ def lens(
         logit = this.traces(planned, _depths, n_depths, "reading through the logit lens")
         runs: list[np.ndarray] = []
         if through is not None:
-            runs.append(this.traces(planned, _depths, n_depths, "reading through the tuned lens", through).scores)
+            runs.append(this.traces(planned, _depths, n_depths, "reading through the tuned lens", lens=through).scores)
         if "probe" in chosen:
             runs += _probe(this, logit.mask, options)
         provenance = plain(asdict(maps.provenance)) if maps else None

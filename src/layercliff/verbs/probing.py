@@ -67,6 +67,7 @@ class Probing(Generic[Kept]):
     ) -> None:  # fmt: skip
         self.setting, self.run, self.journal, self.kept, self.wanted = setting, run, journal, kept, wanted
         self._options = options
+        self.batch_tokens = options.get("batch_tokens")
         self.report, self.note = options.get("report", silent), options.get("note", mute)
         self.begin = time.perf_counter()
         self.batches = 0
@@ -87,7 +88,7 @@ class Probing(Generic[Kept]):
     ) -> list[tuple[Asked, tuple[Batch, ...]]]:
         """Every task's rows in batches for a `model` (default: the run's); `whole`: each is a sequence of its own, whatever rows have in common."""
         model = model or self.model
-        budget = model.batch_tokens(self._options.get("batch_tokens"))
+        budget = model.batch_tokens(self.batch_tokens)
         shares = "nothing" if whole else model.anatomy.shares
         return [(part, part.batches(budget, shares)) for part in parts]
 

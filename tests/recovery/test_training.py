@@ -1,0 +1,113 @@
+"""What counts in a training: the answers' tokens and nothing else, computed by the model's own head; the same bits from the same seed."""
+
+from pathlib import Path
+
+import families
+import pytest
+import torch
+from torch import Tensor
+
+from layercliff.choices import Format
+from layercliff.errors import RunError
+from layercliff.models.model import Model
+from layercliff.progress import silent
+from layercliff.readout import asked
+from layercliff.recovery import training, weights
+from layercliff.recovery.examples import Example, examples
+from layercliff.recovery.training import Training
+from layercliff.tasks.question import Task
+
+HOW = Training("lora", 4, 3, 1e-2, 4, 0.0)
+
+
+def asked_whole(model: Model, task: Task, form: Format) -> tuple[Example, ...]:
+    return examples([asked.ask(model, task, form, task.questions, whole=True)])
+
+
+@pytest.mark.parametrize("form", ["letter", "cloze", "first_token"])
+def test_labels_are_the_answers_tokens(tiny: Model, colours: Task, form: Format) -> None:
+    """Against the text itself: prompt and answer joined, tokenised, less the prompt's tokens."""
+    found = asked_whole(tiny, colours, form)
+    for question, example in zip(colours.questions, found, strict=True):
+        if form == "letter":
+            lines = "\n".join(f" {letter}. {o}" for letter, o in zip("ABCD", question.options, strict=False))
+            prompt, answer = f"Question: {question.text}\n{lines}\nAnswer:", "ABCD"[question.gold]
+        else:
+            prompt, answer = f"Question: {question.text}\nAnswer:", question.options[question.gold]
+        whole, before = (tiny.tokenizer(text).input_ids for text in (f"{prompt} {answer}", prompt))
+        assert list(example.tokens) == whole
+        assert list(example.labels) == [-100] * len(before) + whole[len(before) :]
+
+
+def batch(some: tuple[Example, ...]) -> tuple[Tensor, Tensor]:
+    width = max(len(example.tokens) for example in some)
+    ids = torch.tensor([[*e.tokens, *[0] * (width - len(e.tokens))] for e in some])
+    labels = torch.tensor([[*e.labels, *[-100] * (width - len(e.tokens))] for e in some])
+    return ids, labels
+
+
+@pytest.mark.parametrize("family", ["llama_tied", "gemma2", "granite", "cohere", "gpt2", "opt_projected", "qwen3_moe"])
+def test_the_loss_is_that_of_answers_read_one_by_one(colours: Task, family: str) -> None:
+    model = Model.of(families.network(family), families.tokenizer())
+    teacher = Model.of(families.network(family, seed=1), families.tokenizer())
+    some = asked_whole(model, colours, "cloze")[:5]
+    losses, divergences = [], []
+    for example in some:
+        ids = torch.tensor([example.tokens])
+        with torch.no_grad():
+            own, other = (m.network(input_ids=ids).logits[0].log_softmax(-1) for m in (model, teacher))
+        for place in range(len(example.tokens) - example.answer, len(example.tokens)):
+            losses.append(-own[place - 1, example.tokens[place]])
+            divergences.append((other[place - 1].exp() * (other[place - 1] - own[place - 1])).sum())
+    nll, apart = float(torch.stack(losses).mean()), float(torch.stack(divergences).mean())
+    for weight in (0.0, 0.3, 1.0):
+        found = training.loss(model, *batch(some), teacher, weight)
+        assert found.item() == pytest.approx((1 - weight) * nll + weight * apart, rel=1e-4)
+    assert training.loss(model, *batch(some), model, 1.0).item() == pytest.approx(0, abs=1e-5)
+
+
+def trained(task: Task, how: Training, seed: int, folder: Path) -> Model:
+    """A tiny model after training, from its weights on disk."""
+    model, dense = (Model.of(families.network("llama_tied"), families.tokenizer()) for _ in range(2))
+    found, losses = training.train(
+        model, asked_whole(model, task, "cloze"), how, seed, folder / "c", dense, "", silent
+    )  # fmt: skip
+    assert [update for update, _ in losses] == list(range(1, how.updates + 1))
+    (folder / "w").mkdir(parents=True)
+    weights.save(found, folder / "w")
+    return Model.of(weights.wear(families.network("llama_tied"), folder / "w"), families.tokenizer())
+
+
+def parameters(model: Model) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.network.parameters()])
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_seeds_decide_everything_and_no_update_changes_nothing(colours: Task, tmp_path: Path, method: str) -> None:
+    how = Training(method, 4, 3, 1e-2, 4, 0.0)  # type: ignore[arg-type]
+    first, again, other = (
+        parameters(trained(colours, how, seed, tmp_path / str(n))) for n, seed in enumerate((0, 0, 1))
+    )
+    dense = parameters(Model.of(families.network("llama_tied"), families.tokenizer()))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, dense)
+    none = trained(colours, Training(method, 0, 3, 1e-2, 4, 0.0), 0, tmp_path / "none")  # type: ignore[arg-type]
+    assert torch.equal(parameters(none), dense)
+
+
+def test_training_lowers_the_loss(colours: Task, tmp_path: Path) -> None:
+    model = Model.of(families.network("llama"), families.tokenizer())
+    some = asked_whole(model, colours, "cloze")
+    before = training.loss(model, *batch(some), model, 0.0).item()
+    training.train(model, some, Training("lora", 20, 4, 1e-2, 4, 0.0), 0, tmp_path, model, "", silent)
+    assert training.loss(model, *batch(some), model, 0.0).item() < 0.9 * before
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [({"updates": -1}, "updates begin at 0"), ({"distill": 1.5}, "not between 0"), ({"rate": 0.0}, "no.*positive")],
+)
+def test_refused_settings(changed: dict[str, float], sentence: str) -> None:
+    with pytest.raises(RunError, match=sentence):
+        Training(**{**HOW.as_dict(), **changed})

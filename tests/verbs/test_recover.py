@@ -1,0 +1,233 @@
+"""The recover verb on tiny models: resume, control, files, export, refusals."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import families
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import layercliff
+from layercliff.errors import LayercliffError, RunError
+from layercliff.metrics import decision
+from layercliff.models.surgery import cut
+from layercliff.recovery import training, weights
+from layercliff.results.recovered import Recovered
+
+WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 8, "rate": 1e-2, "rank": 4, "material": "unasked"}
+LIMIT = 24
+
+
+@pytest.fixture(scope="module")
+def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A model and a task as files, so that a run can be exported."""
+    directory = tmp_path_factory.mktemp("files")
+    families.network("llama").save_pretrained(directory / "model")
+    families.tokenizer().save_pretrained(directory / "model")
+    rows = [
+        {"id": f"q{i}", "question": f"which is {i}?", "options": [WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
+        for i in range(60)
+    ]  # fmt: skip
+    (directory / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(directory / "model"), str(directory / "words.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def shared_cache(about: tuple[str, str], own_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYERCLIFF_CACHE", cache(about))
+
+
+def cache(about: tuple[str, str]) -> str:
+    """What draws pages is bundled once for all tests."""
+    return str(Path(about[0]).parent / "cache")
+
+
+@pytest.fixture(scope="module")
+def pruned(about: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes run directories with a path."""
+
+    def make() -> Path:
+        directory = tmp_path_factory.mktemp("recovered") / "run"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LAYERCLIFF_CACHE", cache(about))
+            layercliff.prune(*about, format="first_token", remove=3, assess=False, limit=LIMIT, out=directory)
+        return directory
+
+    return make
+
+
+def recover(about: tuple[str, str], out: Path, **more: Any) -> Recovered:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", cache(about))
+        return layercliff.recover(*about, format="first_token", limit=LIMIT, out=out, **{**SETTINGS, **more})
+
+
+@pytest.fixture(scope="module")
+def run(about: tuple[str, str], pruned: Callable[[], Path]) -> tuple[Path, Recovered]:
+    directory = pruned()
+    return directory, recover(about, directory, seeds=2)
+
+
+def test_each_step_and_the_dense_model_are_trained_and_traced(run: tuple[Path, Recovered]) -> None:
+    directory, found = run
+    assert found.steps == (0, 1, 3)
+    assert {step: len(traces) for step, traces in found.trained.items()} == {0: 2, 1: 2, 3: 2}
+    for step in found.steps:
+        assert found.untrained[step].scores.shape == found.trained[step][0].scores.shape
+        assert set(found.trained[step][0].half_of) == {"report"}
+        assert not np.array_equal(found.trained[step][0].scores, found.trained[step][1].scores)
+    table = pl.read_parquet(directory / "recover" / "recover.parquet")
+    after = table.filter(pl.col("trained") & (pl.col("step") == 3)).sort("depth")
+    assert after["dense"].to_list() == [0, *(block + 1 for block in found.kept(3))]
+    margins = [
+        decision.margin(decision.probabilities(t.scores, t.mask), t.mask, t.gold).mean(1) for t in found.trained[3]
+    ]
+    np.testing.assert_allclose(after["margin"], np.mean(margins, 0))
+    np.testing.assert_allclose(after["margin_seed_least"], np.min(margins, 0))
+    ends = {row["step"]: row for row in json.loads((directory / "recover" / "summary.json").read_text())["ends"]}
+    assert ends[3]["margin_after"] == pytest.approx(after["margin"][-1])
+    assert ends[3]["margin_gain"] == pytest.approx(ends[3]["margin_after"] - ends[3]["margin_before"])
+    assert ends[3]["margin_from_dense"] == pytest.approx(ends[3]["margin_after"] - ends[0]["margin_after"])
+    assert ends[0]["margin_from_dense_low"] == ends[0]["margin_from_dense_high"] == 0
+
+
+def test_what_is_trained_on_shares_no_group_with_what_is_asked(run: tuple[Path, Recovered]) -> None:
+    directory, found = run
+    asked = pl.read_parquet(directory / "prune" / "margin" / "questions.parquet")
+    groups = set(asked["group"])  # the report half's
+    traced = layercliff.trace(*_subject(directory), format="first_token", limit=LIMIT, out=directory)
+    groups |= {question.group for question in traced.trace.questions}
+    left = {f"g{i}" for i in range(30)} - groups
+    assert found.material["words"] | {"digest": ""} == {"from": "unasked", "n": 2 * len(left), "digest": ""}
+
+
+def _subject(directory: Path) -> tuple[str, str]:
+    subject = json.loads((directory / "recover" / "summary.json").read_text())["model"]
+    return subject, str(Path(subject).parent / "words.jsonl")
+
+
+def test_the_select_half_where_little_is_left(about: tuple[str, str], pruned: Callable[[], Path]) -> None:
+    notes: list[str] = []
+    out = pruned()
+    found = recover(about, out, material=None, steps=(1,), updates=0, note=notes.append)
+    assert found.material["words"]["from"] == "select"
+    n_report = len(found.untrained[0].questions)
+    assert found.material["words"]["n"] == LIMIT - n_report
+    assert any("the half that the path was chosen on" in note for note in notes)
+    for step in found.steps:  # no update was made
+        np.testing.assert_array_equal(found.trained[step][0].scores, found.untrained[step].scores)
+
+
+def test_an_interrupted_training_ends_with_the_same_numbers(
+    about: tuple[str, str], pruned: Callable[[], Path], run: tuple[Path, Recovered]
+) -> None:
+    out = pruned()
+
+    def stop(what: str, done: int, _: int) -> None:
+        if what == "training step 1, seed 0" and done == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recover(about, out, report=stop)
+    seen: dict[str, list[int]] = {}
+
+    def watch(what: str, done: int, _: int) -> None:
+        seen.setdefault(what, []).append(done)
+
+    found = recover(about, out, report=watch)
+    assert seen["training step 1, seed 0"] == [9, 10]  # from the checkpoint at 8, in the third epoch
+    assert "training step 0, seed 0" not in seen
+    for step, (first, _) in run[1].trained.items():
+        np.testing.assert_array_equal(found.trained[step][0].scores, first.scores)
+        assert found.losses[step][0] == run[1].losses[step][0]
+    assert not list((out / "recover" / "training").glob("*"))
+
+
+def test_what_is_trained_is_not_trained_again(
+    about: tuple[str, str], run: tuple[Path, Recovered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "train", never)
+    notes: list[str] = []
+    again = recover(about, run[0], seeds=2, note=notes.append)
+    assert any("not computed again" in note for note in notes)
+    np.testing.assert_array_equal(again.trained[3][1].scores, run[1].trained[3][1].scores)
+    (run[0] / "recover" / "summary.json").unlink()  # as if killed before the end
+    again = recover(about, run[0], seeds=2)
+    np.testing.assert_array_equal(again.trained[3][1].scores, run[1].trained[3][1].scores)
+    with pytest.raises(AssertionError, match="trained again"):
+        recover(about, run[0], seeds=2, rate=2e-2)
+
+
+def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recovered]) -> None:
+    directory, _ = run
+    names = {path.stem for path in layercliff.figures(directory, ("svg",)) if path.stem.startswith("recover")}
+    assert names == {"recover-margin", "recover-accuracy", "recover-last-margin", "recover-last-accuracy"}
+    assert "Pruned models after training" in (directory / "report.html").read_text()
+    arguments = ["recover", "-m", about[0], "-t", about[1], "-f", "first_token", "--limit", str(LIMIT), "-o", str(directory)]  # fmt: skip
+    arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "8", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "layercliff", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not computed again" in done.stderr
+    assert done.stdout.startswith("Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01")
+
+
+def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_path: Path) -> None:
+    directory, found = run
+    seed = 1
+    exported = layercliff.export(directory, tmp_path / "checkpoint", step=3, trained=seed)
+    assert exported.proof.largest_logit_difference == 0
+    assert exported.predictions_compared == len(found.untrained[0].questions)
+    reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoint").eval()
+    network = families.network("llama")
+    cut(network, found.kept(3))
+    network = weights.wear(network, directory / "recover" / "models" / f"step-3-seed-{seed}")
+    ids = torch.tensor([[5, 9, 17, 3]])
+    with torch.no_grad():
+        assert torch.equal(reloaded(ids).logits, network(ids).logits)
+    record = json.loads((tmp_path / "checkpoint" / "layercliff.json").read_text())
+    assert record["training"]["method"] == "lora"
+    assert record["training"]["seed"] == seed
+    assert record["training"]["report"]["n_questions"] == len(found.untrained[0].questions)
+    card = (tmp_path / "checkpoint" / "README.md").read_text()
+    assert "| pruned and trained |" in card
+    assert f"--trained {seed}" in card
+
+
+def test_full_training_with_distillation(about: tuple[str, str], pruned: Callable[[], Path]) -> None:
+    out = pruned()
+    found = recover(about, out, steps=(2,), method="full", distill=0.5, updates=3)
+    for step in (0, 2):
+        assert not np.array_equal(found.trained[step][0].scores, found.untrained[step].scores)
+        assert (out / "recover" / "models" / f"step-{step}-seed-0" / "model.safetensors").exists()
+
+
+def test_refusals(
+    about: tuple[str, str], run: tuple[Path, Recovered], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, _ = run
+    with pytest.raises(RunError, match="name a run directory"):
+        layercliff.recover(*about)
+    with pytest.raises(RunError, match="there is no step 9"):
+        recover(about, directory, steps=(9,))
+    with pytest.raises(RunError, match="train each model at least once"):
+        recover(about, directory, seeds=0)
+    with pytest.raises(RunError, match=r"was not trained in .* by seed 0"):
+        layercliff.export(directory, tmp_path / "c", step=2, trained=0)
+    with pytest.raises(RunError, match=r"was not trained in .* by seed 7"):
+        layercliff.export(directory, tmp_path / "c", step=3, trained=7)
+    with pytest.raises(RunError, match="cannot make trained weights"):
+        layercliff.export(directory, tmp_path / "c", step=3, trained=0, recipes=True)
+    monkeypatch.setitem(sys.modules, "trl", None)
+    with pytest.raises(LayercliffError, match=r"needs the package trl.*pip install 'layercliff\[recover\]'"):
+        recover(about, directory, steps=(2,))
