@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.evaluated import Evaluated as Evaluated
+    from layercliff.results.foretold import Foretelling as Foretelling
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.similar import Similar as Similar
+    from layercliff.results.studied import Studied as Studied
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
@@ -35,13 +37,16 @@ if TYPE_CHECKING:
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.foretell import foretell as foretell
     from layercliff.verbs.noise import noise as noise
     from layercliff.verbs.patch import patch as patch
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
+    from layercliff.verbs.plan_study import plan_study as plan_study
     from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.recipe import recipe as recipe
     from layercliff.verbs.similarity import similarity as similarity
+    from layercliff.verbs.study import study as study
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
@@ -50,6 +55,7 @@ _PUBLIC = {
     "ablate": "verbs.ablate",
     "assess": "verbs.assess",
     "Evaluated": "results.evaluated",
+    "Foretelling": "results.foretold",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
@@ -62,6 +68,7 @@ _PUBLIC = {
     "Recipes": "models.recipe",
     "RunError": "errors",
     "Similar": "results.similar",
+    "Studied": "results.studied",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
@@ -70,13 +77,16 @@ _PUBLIC = {
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",
+    "foretell": "verbs.foretell",
     "load": "models.loading",
     "noise": "verbs.noise",
     "patch": "verbs.patch",
     "plan": "verbs.plan",
+    "plan_study": "verbs.plan_study",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",
     "similarity": "verbs.similarity",
+    "study": "verbs.study",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layercliff.report import ablate_figures, noise_figures, patch_figures, similarity_figures
+from layercliff.report import (
+    ablate_figures,
+    foretell_figures,
+    noise_figures,
+    patch_figures,
+    similarity_figures,
+    study_words,
+)
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, noised, patched, similar
+from layercliff.results import ablated, foretold, noised, patched, similar
 from layercliff.store import RunDirectory
 
 
@@ -21,6 +28,10 @@ class Section:
 
 def sections(run: RunDirectory) -> Iterator[Section]:
     """Every finished analysis."""
+    if (told := foretold.read(run)) is not None:
+        yield Section(
+            "foretell", "The collapse, foretold", study_words.foretelling(told), tuple(foretell_figures.figures(told))
+        )
     if (noise := noised.read(run)) is not None:
         yield Section(
             "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))
