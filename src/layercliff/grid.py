@@ -156,5 +156,5 @@ def _sentence(error: ValidationError) -> str:
         return f"there is no setting {place!r}: {nearest(str(last), known)}"
     if first["type"] == "missing":
         return f"{place} is missing: a study names its models and tasks, each as a list."
-    given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-    return f"{place}: {first['msg'].removeprefix('Value error, ').rstrip('.')}{given if first['type'] != 'value_error' else ''}."
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{said}." if first["type"] == "value_error" else f"{place}: {said}, not {first['input']!r}."

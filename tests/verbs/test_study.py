@@ -1,6 +1,7 @@
 """Studies of tiny models: cells that fail, a study that was killed, what is foretold."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     layercliff.study(grid, out=tmp_path / "whole")
     (tmp_path / "s.yaml").write_text(json.dumps(grid))
     command = [sys.executable, "-m", "layercliff", "study", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "killed")]
-    going = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    alike = os.environ | {"OMP_NUM_THREADS": "1"}  # as many threads as here: other numbers give other last digits
+    going = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=alike)
     while going.poll() is None and not list((tmp_path / "killed").glob("cells/*/*/prune/margin/path.json")):
         time.sleep(0.01)
     going.send_signal(signal.SIGKILL)
@@ -159,7 +161,6 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
     assert by_model.error < 0.05
     assert {a.name: a.beaten for a in by_model.against}["a fixed ratio"] is True
     assert {a.name: a.beaten for a in by_model.against}["the transition depth alone"] is not True
-    assert "25 cells" not in study_words.summary(found)
     assert "28 cells: 24 with both T and k*, 2 undecided, 1 censored, 1 without" in study_words.summary(found)
 
 

@@ -80,9 +80,9 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
     form = first.asking.format or "own"
     ends: dict[str, Any] = {"remove": grid.remove, "to_ratio": grid.to_ratio}
     try:
+        one = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, remove=1, **about)
         if grid.remove is None and grid.to_ratio is None:
-            shape = plan(first.model, first.asking.task, **about)
-            ends = {"remove": shape.n_layers - 1, "to_ratio": None}
+            ends = {"remove": one.n_layers - 1}
         found = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, **ends, **about)
     except LayercliffError as error:
         return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
@@ -99,9 +99,12 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
             passes += found.block_passes / 2  # half of the questions
             work += found.multiplications / 2
     if grid.foretell:
-        dense = gates.PASSES + 1  # and Block Influence; the first step is a path's by margin
+        dense = gates.PASSES + 1  # and Block Influence
         passes += dense * found.block_passes / 2
         work += dense * found.multiplications / 2
+        if "margin" not in schedules or grid.race is not None:  # otherwise the first step is the path's
+            passes += one.path.selection_block_passes
+            work += one.path.multiplications - one.path.report_multiplications
     return RunPlan(
         first.model, first.asking.task, form, first.seed, schedules, found, round(passes), rate * work
     )  # fmt: skip
