@@ -150,6 +150,7 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
     assert (panel.association.points, panel.association.complete) == (26, 24)
     assert panel.association.pearson is not None
     assert panel.association.pearson.high < -0.9
+    assert panel.association.falls is True
     from layercliff.report import study_words
 
     said = list(study_words.left_out(found.rows))

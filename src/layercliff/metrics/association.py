@@ -30,6 +30,12 @@ class Association:
     spearman: Estimate | None
     kendall: Estimate | None
 
+    @property
+    def falls(self) -> bool | None:
+        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None where neither is shown."""
+        found = self.spearman
+        return None if found is None else True if found.high < 0 else False if found.low > 0 else None
+
 
 def associate(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], clusters: Sequence[str], resamples: int = RESAMPLES, seed: int = 0

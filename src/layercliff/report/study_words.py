@@ -50,6 +50,8 @@ def association(panel: Panel) -> Iterator[str]:
         yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {_estimate(found.pearson)}, Spearman {_estimate(found.spearman)}."
     if found.kendall is not None:
         yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {_estimate(found.kendall)}, from the {found.pairs} couples whose order is known."
+    verdict = {True: "supported", False: "contradicted", None: "undecided"}[found.falls]
+    yield f"That a later transition goes with a lower critical ratio (claim C8) is {verdict}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above."
     yield _clusters(found.clusters)
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from layercliff import cache
+from layercliff.choices import Score
 from layercliff.errors import RunError
 from layercliff.grid import Cell, Grid
 from layercliff.metrics.association import Association, associate
 from layercliff.metrics.foretelling import FEATURES, Judgement, judge
-from layercliff.results import foretold
+from layercliff.results import foretold, pruned, traced
 from layercliff.results.plain import plain
 from layercliff.store import RunDirectory
 
@@ -50,6 +51,7 @@ class Row:
     collapse_low: int | None = None
     collapse_high: int | None = None
     removed_at_most: int | None = None
+    selection_block_passes: int | None = None
     features: Mapping[str, float] | None = None
 
     @property
@@ -108,12 +110,16 @@ class Studied:
         return tuple(row for row in self.rows if not row.finished)
 
 
+def walked(run: RunDirectory, schedule: Score) -> Any:
+    """The content of a finished path's ``path.json``, or None."""
+    return run.read_json(f"{pruned.FOLDER}/{schedule}/path.json")
+
+
 def row(study: Path, cell: Cell) -> Row:
     """A cell as its run directory tells it; `reason` says so where it is not finished. Nothing is computed."""
     about = Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory)
     run = RunDirectory(study / cell.directory)
-    trace = run.read_json("trace/summary.json")
-    path = run.read_json(f"prune/{cell.schedule}/path.json")
+    trace, path = run.read_json(traced.SUMMARY), walked(run, cell.schedule)
     if trace is None or path is None:
         return replace(about, reason="It has not been run to its end: give the same command again.")
     blocks = [path["n_layers"] - len(step["kept"]) for step in path["steps"]]
@@ -131,6 +137,7 @@ def row(study: Path, cell: Cell) -> Row:
         accuracy=trace["accuracy"], margin=trace["decision_margin"], transition=trace["transition_depth"], transition_low=trace["transition_depth_low"],
         transition_high=trace["transition_depth_high"], undecided_share=trace["transition_undecided_share"], defined=found["defined"],
         collapse=point, collapse_low=low, collapse_high=high, removed_at_most=blocks[-1], features=features,
+        selection_block_passes=(run.read_json(f"{pruned.FOLDER}/{cell.schedule}/cost.json") or {}).get("selection_block_passes"),
     )  # fmt: skip
 
 
@@ -201,7 +208,7 @@ def content(studied: Studied) -> dict[str, Any]:
     found = {
         "grid": studied.grid.model_dump(mode="json"),
         "cells": [asdict(r) | {"critical_ratio": r.ratio} for r in studied.rows],
-        "panels": [asdict(p) for p in studied.panels],
+        "panels": [asdict(p) | {"falls": p.association.falls} for p in studied.panels],
         "judgements": judgements,
         "unjudged": studied.unjudged,
     }

@@ -13,7 +13,7 @@ from layercliff.errors import LayercliffError, RunError
 from layercliff.grid import Cell, Grid
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.report import study_page
-from layercliff.results import foretold, pruned, studied, traced
+from layercliff.results import foretold, studied, traced
 from layercliff.results.studied import Row, Studied
 from layercliff.store import RunDirectory
 from layercliff.verbs.foretell import measure
@@ -88,7 +88,7 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) 
     if grid.foretell:
         measured = run.read_json(foretold.MEASURED) is not None
         measure(held.given(measured), cell.asking.task, memory_bytes=grid.memory_bytes, **about)
-    walked = run.read_json(f"{pruned.FOLDER}/{cell.schedule}/path.json") is not None
+    walked = studied.walked(run, cell.schedule) is not None
     race = grid.race if cell.schedule in RACED else None
     prune(
         held.given(walked), cell.asking.task, score=cell.schedule, remove=grid.remove, to_ratio=grid.to_ratio, race=race, draws=grid.draws,
