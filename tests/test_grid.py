@@ -16,7 +16,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
     ("content", "sentence"),
     [
         ("models: [a]", "tasks is missing: a study names its models and tasks"),
-        ("models: [a]\ntasks: [t]\nshedules: [margin]", "there is no setting 'shedules': did you mean schedules?"),
+        ("models: [a]\ntasks: [t]\nshedules: [margin]", "there is no setting 'shedules': did you mean schedules"),
         ("models: [a]\ntasks: [{task: t, limt: 3}]", "there is no setting 'tasks.0.limt': did you mean limit?"),
         ("models: [a]\ntasks: [t]\nschedules: [magin]", "schedules.0: Input should be 'margin', "),
         ("models: [a]\ntasks: [t]\nseeds: [zero]", "seeds.0: Input should be a valid integer"),
