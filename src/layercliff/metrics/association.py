@@ -88,7 +88,8 @@ def kendall(
     agree = np.where(known, np.where(later, 1.0, -1.0) * _sign(x), 0.0)
     pairs = np.einsum("ri,ij,rj->r", weights, known.astype(float), weights)
     total = np.einsum("ri,ij,rj->r", weights, agree, weights)
-    return np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    out: np.ndarray = np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    return out
 
 
 def _comparable(y: Points, censored: Bool[np.ndarray, " point"]) -> Bool[np.ndarray, "point point"]:
@@ -115,4 +116,5 @@ def _correlation(
     x = x - (share * x).sum(1, keepdims=True)
     y = y - (share * y).sum(1, keepdims=True)
     spread = np.sqrt((share * x * x).sum(1) * (share * y * y).sum(1))
-    return np.divide((share * x * y).sum(1), spread, out=np.full(len(weights), np.nan), where=spread > 1e-12)
+    out: np.ndarray = np.divide((share * x * y).sum(1), spread, out=np.full(len(weights), np.nan), where=spread > 1e-12)
+    return out

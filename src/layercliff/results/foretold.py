@@ -94,9 +94,8 @@ def read_measured(run: RunDirectory) -> Measured | None:
     if about is None:
         return None
     table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
-    arrays = {name: table[column].to_numpy() for name, column in
-              (("influence", "influence"), ("without", "margin_without"), ("gates", "gate"))}  # fmt: skip
-    return Measured(**about, **arrays)
+    arrays = (table[column].to_numpy() for column in ("influence", "margin_without", "gate"))
+    return Measured(about["features"], *arrays, about["margin"], about["n_select"], about["cost"])
 
 
 def features(run: RunDirectory) -> dict[str, float] | None:
