@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -79,7 +79,7 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
         return given
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
+    def _makes_sense(self) -> "Grid":
         for name in ("models", "tasks", "formats", "schedules", "seeds"):
             values = getattr(self, name)
             if twice := next((v for i, v in enumerate(values) if v in values[:i]), None):
