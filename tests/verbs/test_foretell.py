@@ -95,7 +95,7 @@ def test_refusals(tiny: Model, colours: Task, study: Path, tmp_path: Path) -> No
         layercliff.foretell(tiny, colours, study=study)
     other = Task("others", colours.questions, "s", "l", "letter")
     with pytest.raises(RunError, match="one task at a time"):
-        layercliff.foretell(tiny, [colours, other], study=study, out=tmp_path / "run")  # type: ignore[arg-type]
+        layercliff.foretell(tiny, [colours, other], study=study, out=tmp_path / "run")
 
 
 def test_the_command(study: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_cells_are_runs_and_those_that_fail_stop_nothing(files: Path, tmp_path: 
 def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grid = content(files, "llama", "gemma3")
+    grid = content(files, "gemma3")
     grid["tasks"] = [{"task": str(files / "words.jsonl"), "format": "letter"}]
     layercliff.study(grid, out=tmp_path / "whole")
     (tmp_path / "s.yaml").write_text(json.dumps(grid))

@@ -1,5 +1,6 @@
 """Foretell the collapse point of a model on a task from the dense model alone, before any path is walked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -33,7 +34,7 @@ MEMORY_BYTES = 2**32
 
 def foretell(
     model: str | Model | PreTrainedModel,
-    task: str | Task,
+    task: str | Task | Sequence[Task],
     *,
     study: str | Path | None = None,
     memory_bytes: int = MEMORY_BYTES,
@@ -60,7 +61,7 @@ def foretell(
 
 
 def measure(
-    model: str | Model | PreTrainedModel, task: str | Task, *, memory_bytes: int = MEMORY_BYTES, **options: Unpack[Options]
+    model: str | Model | PreTrainedModel, task: str | Task | Sequence[Task], *, memory_bytes: int = MEMORY_BYTES, **options: Unpack[Options]
 ) -> tuple[Traced, Measured]:  # fmt: skip
     """Trace a model, and measure what a rule is given; both are kept in the run directory `out`."""
     if options.get("out") is None:
