@@ -175,10 +175,11 @@ def judge(
 
 
 def _against(name: str, own: Target, other: Target, models: Sequence[str], seed: int) -> Against:
-    difference = float((own - other).mean())
+    paired = np.round(own - other, 9)  # rounding is no difference
+    difference = float(paired.mean())
     if len(set(models)) < LEAST_CLUSTERS:
         return Against(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
-    samples = Resamples.draw(models, RESAMPLES, seed).means((own - other)[None])[:, 0]
+    samples = Resamples.draw(models, RESAMPLES, seed).means(paired[None])[:, 0]
     low, high = (float(end) for end in percentile_interval(samples))
     beaten = True if high < 0 else False if low > 0 else None
     return Against(name, float(other.mean()), Estimate(difference, low, high), beaten)

@@ -12,7 +12,7 @@ from layercliff.results.foretold import TARGET
 from layercliff.results.studied import Panel, Studied
 
 HEIGHT = 380
-UNDECIDED = 1.06  # where undecided models stand on the axis of T/L
+UNDECIDED = 1.12  # where undecided models stand on the axis of T/L
 
 
 def figures(found: Studied) -> Iterator[Figure]:
@@ -47,11 +47,11 @@ def _points(panel: Panel) -> Chart:
             "seeds": [p.seeds for p in panel.points],
         }
     )
-    ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED])  # fmt: skip
+    ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED], labelOverlap=False)  # fmt: skip
     kinds = ["both known", "censored: k* lies above", "undecided", "undecided and censored"]
     pick = alt.selection_point(fields=["model"], bind="legend")
     base = alt.Chart(table).encode(
-        x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.1]), axis=ticks),
+        x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks),
         y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=alt.Scale(domain=[0, 1.02])),
         color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=alt.Legend(orient="bottom", columns=2)),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),

@@ -97,7 +97,7 @@ def judgement(found: Judgement) -> Iterator[str]:
 
 
 def _against(other: Against) -> str:
-    error = f"{other.name} {other.error:.3f}, the rule's less this {_three(other.difference)}"
+    error = f"error {other.error:.3f}; the rule's minus this {_three(other.difference)}"
     if other.beaten is None:
         return f"It is not shown to beat {other.name}, nor to be beaten by it ({error})."
     return f"It {'beats' if other.beaten else 'is beaten by'} {other.name} ({error})."
