@@ -45,7 +45,8 @@ def association(panel: Panel) -> Iterator[str]:
     """How transition and critical ratio go together, and what that leaves out."""
     found = panel.association
     if found.pearson is None or found.spearman is None:
-        yield f"T/L and k*/L: no correlation can be given over {found.complete} of {found.points} pairs of model and task with both, since a side does not vary."
+        why = "a side does not vary" if found.complete > 1 else "that takes more"
+        yield f"T/L and k*/L: no correlation can be given over the {found.complete} of {found.points} pairs of model and task with both: {why}."
     else:
         yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {_estimate(found.pearson)}, Spearman {_estimate(found.spearman)}."
     if found.kendall is not None:

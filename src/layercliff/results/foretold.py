@@ -94,8 +94,8 @@ def read_measured(run: RunDirectory) -> Measured | None:
     if about is None:
         return None
     table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
-    arrays = (table[column].to_numpy() for column in ("influence", "margin_without", "gate"))
-    return Measured(about["features"], *arrays, about["margin"], about["n_select"], about["cost"])
+    influence, without, gates = (table[column].to_numpy() for column in ("influence", "margin_without", "gate"))
+    return Measured(about["features"], influence, without, gates, about["margin"], about["n_select"], about["cost"])
 
 
 def features(run: RunDirectory) -> dict[str, float] | None:
