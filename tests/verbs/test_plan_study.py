@@ -76,6 +76,7 @@ def test_the_papers_study_runs_on_a_tiny_model(tmp_path: Path) -> None:
         "models": (saved(tmp_path / "model"),),
         "tasks": (Asking(task=written(tmp_path)),),
         "device": "cpu",
+        "formats": ("letter",),
         "limit": 20,
         "draws": 2,
     }
