@@ -46,19 +46,16 @@ def test_shares_of_blocks() -> None:
     costs = np.array([0.3, -0.2, 0.1, 0.5])
     assert foretelling.share_below(costs, 0.45) == 0.75
     assert foretelling.share_below(costs, 0.1) == 0.25
+    assert foretelling.effective_share(np.array([0.3, 0.3, 0.3])) == pytest.approx(1)
+    assert foretelling.effective_share(np.array([0.3, 0.0, -0.5])) == pytest.approx(1 / 3)
+    assert foretelling.effective_share(np.zeros(3)) == 1.0
     assert foretelling.share_below(costs, 0.0) == foretelling.share_below(costs, -1.0) == 0.0
     found = foretelling.features(
-        None,
-        0.7,
-        0.25,
-        0.4,
-        np.array([0.1, 0.3, 0.2, 0.2]),
-        np.array([0.4, 0.39, 0.1, 0.3]),
-        np.array([0.0, 0.1, 0.5, 0.9]),
-    )
-    assert found == pytest.approx(
-        {"transition": 1.25, "strength": 0.6, "influence": 0.5, "removal": 0.75, "gates": 0.75}
-    )
+        None, 0.7, 0.25, 0.4, np.array([0.1, 0.3, 0.2, 0.2]), np.array([0.4, 0.39, 0.1, 0.3]), np.array([0.0, 0.2, -0.5, 0.2])
+    )  # fmt: skip
+    influence = 2 ** (-(0.125 * np.log2(0.125) + 0.375 * np.log2(0.375) + 2 * 0.25 * np.log2(0.25))) / 4
+    expected = {"transition": 1.25, "strength": 0.6, "influence": influence, "removal": 0.75, "gates": 0.5}
+    assert found == pytest.approx(expected)
     assert list(found) == list(FEATURES)
 
 

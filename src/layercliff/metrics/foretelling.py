@@ -17,9 +17,9 @@ LEVEL = 0.9  # of intervals around what is foretold
 FEATURES: Mapping[str, str] = {
     "transition": "T/L; an undecided model counts as if it decided one block after its last",
     "strength": "accuracy above chance at the last depth, over what there is above chance",
-    "influence": "share of blocks, the least influential first, that hold half of all Block Influence",
+    "influence": "effective share of blocks, by Block Influence: 1 where all have as much, 1/L where one has it all",
     "removal": "share of blocks, the cheapest first, until the margins lost by removing each alone add up to half of the margin",
-    "gates": "share of blocks, the cheapest first, until closing each one's gate, to first order, halves the gold option's probability",
+    "gates": "effective share of blocks, by what closing each one's gate costs the gold option's log-probability, to first order",
 }
 """What a rule is given, each a number about between 0 and 1."""
 
@@ -34,6 +34,16 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
 def share_below(costs: Float[np.ndarray, " block"], budget: float) -> float:
     """The share of blocks that go, the cheapest first, while the sum of their costs stays below `budget`; a negative cost is none."""
     return float((np.cumsum(np.sort(np.clip(costs, 0, None))) < budget).mean())
+
+
+def effective_share(weights: Float[np.ndarray, " block"]) -> float:
+    """exp of the entropy of the blocks' shares of the whole, over the number of blocks (the Hill number of order 1: Hill 1973); a negative weight is none. 1 where
+    no block has any."""
+    positive = np.clip(weights, 0, None)
+    if not positive.sum():
+        return 1.0
+    share = positive[positive > 0] / positive.sum()
+    return float(np.exp(-(share * np.log(share)).sum()) / len(weights))
 
 
 def features(
@@ -51,9 +61,9 @@ def features(
     return {
         "transition": (n + 1 if transition is None else transition) / n,
         "strength": (accuracy - chance) / (1 - chance),
-        "influence": share_below(influence, float(np.clip(influence, 0, None).sum()) / 2),
+        "influence": effective_share(influence),
         "removal": share_below(margin - without, margin / 2),
-        "gates": share_below(gates, float(np.log(2))),
+        "gates": effective_share(gates),
     }
 
 
