@@ -1,7 +1,7 @@
 """Item by item with lm-evaluation-harness itself.
 
 Set LAYERCLIFF_LM_EVAL_PYTHON to a Python that has lm_eval (0.4.13) and what layercliff depends on, in this environment's versions; without it
-these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each task are compared, LAYERCLIFF_PARITY_TASKS which tasks,
+these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each task are compared (100), LAYERCLIFF_PARITY_TASKS which tasks,
 LAYERCLIFF_PARITY_MODELS which of the models.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from layercliff.tasks import registry
 from layercliff.tasks.question import LETTERS, Question, Task
 
 PYTHON = os.environ.get("LAYERCLIFF_LM_EVAL_PYTHON", "")
-LIMIT = int(os.environ.get("LAYERCLIFF_PARITY_LIMIT", "40"))
+LIMIT = int(os.environ.get("LAYERCLIFF_PARITY_LIMIT", "100"))
 SOURCE = Path(layercliff.__file__).parent.parent
 PEER = Path(__file__).parent.parent / "benchmarks" / "peer_harness.py"
 GONE = {"smollm2-135m": (10, 17, 19), "gemma-3-270m": (8, 16, 17)}
@@ -50,7 +51,14 @@ def arc(question: Question) -> dict[str, Any]:
 OWN: dict[str, Callable[[Question], dict[str, Any]]] = {"arc_easy": arc, "arc_challenge": arc}
 """Tasks whose documents can be rebuilt in the layout of the harness's own data set, so that its prompt is compared as well."""
 
-TASKS = os.environ.get("LAYERCLIFF_PARITY_TASKS", "arc_easy,arc_challenge,hellaswag,winogrande").split(",")
+EVERY = "arc_easy,arc_challenge,hellaswag,piqa,winogrande,boolq,openbookqa,mmlu"
+TASKS = os.environ.get("LAYERCLIFF_PARITY_TASKS", EVERY).split(",")
+
+
+def asked(n: int) -> tuple[Task, ...]:
+    """`n` questions of each task, evenly over its file and so over the subjects of mmlu."""
+    tasks = registry.load(",".join(TASKS))
+    return tuple(replace(task, questions=task.questions[:: max(1, len(task.questions) // n)][:n]) for task in tasks)
 
 
 def documents(task: str, evaluated: Evaluated, own: bool) -> list[dict[str, Any]]:
@@ -127,7 +135,7 @@ def test_every_option_of_every_task(name: str, whole: bool, tmp_path: Path) -> N
     cut(model.network, [block for block in range(model.n_layers) if whole or block not in GONE[name]])
     model.network.save_pretrained(tmp_path / "checkpoint")
     model.tokenizer.save_pretrained(tmp_path / "checkpoint")
-    ours = layercliff.evaluate(str(tmp_path / "checkpoint"), ",".join(TASKS), limit=LIMIT)
+    ours = layercliff.evaluate(str(tmp_path / "checkpoint"), asked(LIMIT))
     theirs = harness(ours, tmp_path, pretrained=str(tmp_path / "checkpoint"))
     for task in TASKS:
         assert_equal(ours, theirs, task)
@@ -143,10 +151,27 @@ def test_every_tokenizer(name: str, shots: int, tmp_path: Path) -> None:
     network = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=4096, **shape))
     network.save_pretrained(tmp_path / "checkpoint")
     tokenizer.save_pretrained(tmp_path / "checkpoint")
-    ours = layercliff.evaluate(str(tmp_path / "checkpoint"), ",".join(TASKS), shots=shots, limit=min(LIMIT, 10))
+    ours = layercliff.evaluate(str(tmp_path / "checkpoint"), asked(min(LIMIT, 10)), shots=shots)
     theirs = harness(ours, tmp_path, own=not shots, pretrained=str(tmp_path / "checkpoint"))
     for task in TASKS:
         assert_equal(ours, theirs, task)
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    ("pretrained=x,dtpye=float32", "takes no argument 'dtpye': did you mean dtype"),
+    ("pretraned=x", "takes no argument 'pretraned': did you mean pretrained"),
+    ("dtype=float32", "needs --model_args pretrained=MODEL"),
+    ("pretrained=no-such-model", "no-such-model"),
+])  # fmt: skip
+def test_a_mistyped_argument_is_one_sentence(arguments: str, sentence: str) -> None:
+    """What the harness itself adds is taken: the last case gets as far as the model's name."""
+    given = {"batch_size": 1, "max_batch_size": 2, "device": "cpu"}
+    code = f"from layercliff.harness import LayercliffLM as LM; LM.create_from_arg_string({arguments!r}, {given})"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([PYTHON, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    _, raised, message = done.stderr.rpartition("ModelError: ")
+    assert raised
+    assert sentence in message
 
 
 def test_the_harness_with_a_step_of_a_path(colours: Task, tmp_path: Path) -> None:

@@ -77,6 +77,34 @@ def test_damaged_journal_is_one_sentence(tmp_path: Path) -> None:
         Journal(tmp_path / "j.sqlite")
 
 
+def test_full_disk_is_no_damage(tmp_path: Path) -> None:
+    """SQLite is held to the pages it has: what was put before is there afterwards, and the cure is not to remove it."""
+    small, large = {"x": np.arange(3.0)}, {"x": np.zeros(100_000)}
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.put("small", small)
+        (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+        journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(RunError, match=r"j.sqlite cannot be used \(database or disk is full\): free some space"):
+            journal.put("large", large)
+        np.testing.assert_array_equal(journal.get("small")["x"], small["x"])  # type: ignore[index]
+    with Journal(tmp_path / "j.sqlite") as journal:
+        np.testing.assert_array_equal(journal.get("small")["x"], small["x"])  # type: ignore[index]
+        assert journal.get("large") is None
+    (tmp_path / "k.sqlite").mkdir()
+    with pytest.raises(RunError, match=r"k.sqlite cannot be used \(unable to open database file\)"):
+        Journal(tmp_path / "k.sqlite")
+
+
+def test_damage_found_on_reading_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "j.sqlite"
+    with Journal(file) as journal:
+        journal.put("k", {"x": np.zeros(10_000)})
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with Journal(file) as journal, pytest.raises(RunError, match="is damaged"):
+        journal.get("k")
+
+
 def test_keys_tell_everything_apart() -> None:
     assert len({key(1, "a"), key("1", "a"), key(1, "b"), key(1), key(1, "a", None)}) == 5
 

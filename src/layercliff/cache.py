@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from layercliff.errors import LayercliffError
+from layercliff.errors import LayercliffError, RunError
 
 ENVIRONMENT = "LAYERCLIFF_CACHE"
 
@@ -55,10 +55,42 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(lock: Path, busy: str) -> Iterator[None]:
+    """Hold the file `lock`, made if it is not there, as one process at a time can; a killed one lets go of it. Raises `RunError` with the
+    sentence `busy` when another process holds it."""
+    held = FileLock(lock, timeout=0)
+    try:
+        with disk_errors(lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            held.acquire()
+    except Timeout as error:
+        raise RunError(busy) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def whole_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory beside `path`; it becomes `path` on success and disappears on failure. Whoever calls this holds a lock: remains of
+    a killed process are swept away first."""
+    partial = path.parent / f".{path.name}.partial"
+    with disk_errors(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def make_directory(path: Path, build: Callable[[Path], None]) -> None:
     """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is there.
 
-    One process at a time builds; another one waits and then finds the result. Remains of a killed process are swept away.
+    One process at a time builds; another one waits and then finds the result.
     """
     if path.exists():
         return
@@ -67,14 +99,8 @@ def make_directory(path: Path, build: Callable[[Path], None]) -> None:
         with FileLock(path.parent / f".{path.name}.lock"):
             if path.exists():
                 return
-            partial = path.parent / f".{path.name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            try:
+            with whole_directory(path) as partial:
                 build(partial)
-                partial.replace(path)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
 
 
 def require_space(path: Path, needed: int, what: str) -> None:

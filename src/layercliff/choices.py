@@ -1,5 +1,6 @@
 """The words that settings are chosen from, defined once for the library, the command line and the files."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 Format = Literal["letter", "cloze", "first_token"]
@@ -8,13 +9,16 @@ Format = Literal["letter", "cloze", "first_token"]
 Scored = Literal["cloze", "letter"]
 """Formats whose options can be scored as continuations of the prompt: their texts, or their letters after the lettered options."""
 
+Depths = Sequence[int] | Literal["all"]
+"""Depths to read beside the last one."""
+
 DType = Literal["float32", "bfloat16", "float16"]
 
 Normalisation = Literal["char", "token", "byte", "sum"]
 """What a *cloze* log-likelihood is divided by: the option's characters, tokens or UTF-8 bytes, or nothing."""
 
 Order = Literal["shuffled", "file"]
-"""Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file, as lm-evaluation-harness does."""
+"""Which questions `limit` keeps: the first after a shuffle by the seed, or the first of the task's own file (of each of its subjects), as lm-evaluation-harness does."""
 
 Sampler = Literal["fixed", "first_n", "per_item"]
 """Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""

@@ -23,6 +23,7 @@ from layercliff.options import (
     TaskOption,
     TrustOption,
     WeightsOption,
+    numbers,
 )
 
 app = typer.Typer()
@@ -41,7 +42,12 @@ def evaluate(
     ] = None,
     shots: ShotsOption = 0,
     sampler: SamplerOption = "per_item",
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask the first so many questions of each task.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask the first so many questions of each task, of each subject for mmlu.")
+    ] = None,
+    depths: Annotated[
+        str | None, typer.Option(help="Depths read beside the last, through the logit lens: all, or e.g. 0,6,12-18.")
+    ] = None,
     seed: SeedOption = 0,
     dtype: DtypeOption = "float32",
     weights_dtype: WeightsOption = None,
@@ -81,6 +87,8 @@ def evaluate(
             resume=resume,
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
+            against=other,
+            depths="all" if depths == "all" else numbers(depths, "depth"),
             out=out,
             report=report,
             note=note,

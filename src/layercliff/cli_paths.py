@@ -38,6 +38,7 @@ from layercliff.options import (
     WatchOption,
     WeightsOption,
     WithinOption,
+    numbers,
 )
 
 app = typer.Typer()
@@ -204,24 +205,7 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     if "criteria" in found:
         found["criteria"] = [part.strip() for part in found["criteria"].split(",") if part.strip()]
     return found | {
-        "protect": _numbers(given["protect"]),
-        "within": _range(given["within"]),
+        "protect": numbers(given["protect"], "block"),
+        "within": numbers(given["within"], "block") or None,
         "memory_bytes": int(given["memory_gb"] * 2**30),
     }
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """``0,1`` as numbers."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    wrong = [part for part in parts if not part.isdecimal()]
-    if wrong:
-        raise LayercliffError(f"{wrong[0]!r} is not a block's number: give numbers from 0, joined by commas.")
-    return tuple(map(int, parts))
-
-
-def _range(text: str) -> tuple[int, ...] | None:
-    """``0-11`` or ``0,3,4`` as numbers."""
-    first, dash, last = text.partition("-")
-    if dash and first.strip().isdecimal() and last.strip().isdecimal():
-        return tuple(range(int(first), int(last) + 1))
-    return _numbers(text) or None

@@ -6,6 +6,7 @@ with this model known to it. lm_eval is needed for this module alone.
 
 import logging
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 from lm_eval import utils
@@ -15,7 +16,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 from lm_eval.models.utils import resolve_max_length
 
-from layercliff.errors import ModelError
+from layercliff.errors import ModelError, nearest
 from layercliff.models import loading
 from layercliff.readout import batches
 from layercliff.readout.encode import Row
@@ -28,21 +29,34 @@ Request = tuple[tuple[str, str] | None, list[int], list[int]]
 
 @register_model("layercliff")
 class LayercliffLM(TemplateLM):  # type: ignore[misc]
-    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate text."""
+    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate text.
+
+    The harness tokenises: where a context's tokens are no prefix of the whole text's, the continuation follows the context's own tokens, as for
+    every model of the harness, and not the whole text's as in ``layercliff eval``.
+    """
 
     def __init__(
         self,
-        pretrained: str,
+        pretrained: str = "",
         dtype: str = "float32",
         weights_dtype: str | None = None,
         device: str | None = None,
         batch_size: int | str | None = None,
+        max_batch_size: int | None = None,
         batch_tokens: int | None = None,
         trust_remote_code: bool = False,
-        **_: Any,
+        **unknown: Any,
     ) -> None:
-        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; the harness's `batch_size` is not used."""
+        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; `batch_size` and `max_batch_size`, which
+        the harness always gives, are not used. Raises `LayercliffError`, for an `unknown` argument too."""
         super().__init__()
+        if unknown:
+            known = [name for name, of in signature(type(self)).parameters.items() if of.kind is not of.VAR_KEYWORD]
+            raise ModelError(
+                f"layercliff's model for lm-evaluation-harness takes no argument {min(unknown)!r}: {nearest(min(unknown), known)}"
+            )
+        if not pretrained:
+            raise ModelError("layercliff's model for lm-evaluation-harness needs --model_args pretrained=MODEL.")
         self.model = loading.load(pretrained, dtype, weights_dtype, device or "auto", trust_remote_code)
         self.tokenizer = self.model.tokenizer
         self.batch_tokens = self.model.batch_tokens(batch_tokens)
@@ -97,7 +111,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             "cloze",
             "none",
             logging.getLogger(__name__).warning,
-            last_only=True,
+            depths=(self.model.n_layers,),
         )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
         for batch in batches.plan(rows, self.batch_tokens, self.model.anatomy.shares):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from layercliff.choices import DType, Format, Normalisation, OptionMass, Positions, Sampler, Score
+from layercliff.errors import LayercliffError
 
 ModelOption = Annotated[
     str,
@@ -94,3 +95,16 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run directory;
 CacheOption = Annotated[
     Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")
 ]
+
+
+def numbers(text: str | None, what: str) -> tuple[int, ...]:
+    """``0,3,12-18`` as numbers. Raises `LayercliffError` for what is none, saying `what` they are of."""
+    found: list[int] = []
+    for part in filter(None, (part.strip() for part in (text or "").split(","))):
+        first, dash, last = part.partition("-")
+        if not first.strip().isdecimal() or (dash and not last.strip().isdecimal()):
+            raise LayercliffError(
+                f"{part!r} is not a {what}'s number: give numbers from 0, joined by commas, such as 0,3 or 0-11."
+            )
+        found += range(int(first), int(last if dash else first) + 1)
+    return tuple(found)

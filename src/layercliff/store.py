@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from layercliff import cache
@@ -61,19 +60,9 @@ class RunDirectory:
         """Keep other processes from writing here meanwhile. Raises `RunError` when one already does."""
         if self.path.is_file():
             raise RunError(f"{self.path} is a file: --out takes a directory.")
-        with cache.disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                raise RunError(
-                    f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out."
-                ) from error
-        try:
+        busy = f"Another layercliff process is writing to {self.path}: wait for it, or choose another --out."
+        with cache.alone(self.path / ".lock", busy):
             yield
-        finally:
-            lock.release()
 
     def forget(self, name: str) -> None:
         """Remove a file or folder here, if it is there."""
@@ -103,38 +92,40 @@ class Journal:
     """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns."""
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         with cache.disk_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._file = file
-            self._connection = self._open()
+        with self._errors():
+            self._connection = sqlite3.connect(file)
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Tell a disk that is full or cannot be written, where everything finished is kept, from a damaged file, which has to go."""
         try:
-            connection = sqlite3.connect(self._file)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
+            yield
+        except sqlite3.OperationalError as error:
+            raise RunError(
+                f"The journal {self._file} cannot be used ({error}): free some space or see that the place can be written, and run the same command again; what was finished is kept."
+            ) from error
         except sqlite3.DatabaseError as error:
             raise RunError(f"The journal {self._file} is damaged ({error}): remove it and run again.") from error
-        return connection
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays kept under `key`, if any."""
+        """The arrays kept under `key`, if any. Raises `RunError` for a journal that is damaged."""
         from safetensors.numpy import load
 
-        found = self._connection.execute("SELECT arrays FROM done WHERE key = ?", (key,)).fetchone()
+        with self._errors():
+            found = self._connection.execute("SELECT arrays FROM done WHERE key = ?", (key,)).fetchone()
         return load(found[0]) if found else None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep `arrays` under `key`. Raises `RunError` on a full disk."""
+        """Keep `arrays` under `key`. Raises `RunError` on a full disk; what was put before is kept."""
         from safetensors.numpy import save
 
-        try:
-            with self._connection:
-                self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, save(arrays)))
-        except sqlite3.OperationalError as error:
-            raise RunError(
-                f"The journal {self._file} cannot be written ({error}): free some space and run the same command again; what was finished is kept."
-            ) from error
+        with self._errors(), self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, save(arrays)))
 
     def remove(self) -> None:
         """Forget everything: the result it led to has been written."""

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from layercliff.metrics import accuracy
+from layercliff.metrics.statistics import Resamples
 
 NAN = np.nan
 SUMS = np.array([[-4.0, -6.0, NAN], [-9.0, -3.0, -3.0], [-5.0, -8.0, -6.0]])
@@ -32,6 +33,23 @@ def test_standard_error_is_the_harnesss() -> None:
     assert found.stderr == pytest.approx(statistics.stdev(values) / math.sqrt(7))
     assert found.low <= found.value <= found.high
     assert math.isnan(accuracy.scores({"acc": values[:1]}, ["a"], 0)["acc"].stderr)
+
+
+def test_clustered_standard_error() -> None:
+    """By a loop over pairs of questions of a group (Miller 2024); close to the spread of resampled groups; with one question to a group, the harness's."""
+    values = np.array([1.0, 1, 1, 0, 0, 1, 0, 0, 0, 1])
+    groups = ["a", "a", "a", "b", "b", "c", "d", "d", "e", "f"]
+    found = accuracy.scores({"acc": values}, groups, 0)["acc"]
+    n, mean = len(values), values.mean()
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j and groups[i] == groups[j]]
+    products = sum((values[i] - mean) * (values[j] - mean) for i, j in pairs)
+    assert found.stderr_clustered == pytest.approx(math.sqrt(found.stderr**2 + products / n**2))
+    many = accuracy.scores({"acc": np.repeat(values, 20)}, [str(i // 20) for i in range(200)], 0)["acc"]
+    spread = Resamples.draw([str(i // 20) for i in range(200)]).means(np.repeat(values, 20)[None]).std()
+    assert many.stderr_clustered == pytest.approx(spread, rel=0.05)
+    alone = accuracy.scores({"acc": values}, [str(i) for i in range(n)], 0)["acc"]
+    assert alone.stderr_clustered == pytest.approx(alone.stderr)
+    assert math.isnan(accuracy.scores({"acc": values}, ["a"] * n, 0)["acc"].stderr_clustered)
 
 
 def test_groups_widen_the_interval() -> None:

@@ -16,8 +16,8 @@ from layercliff.metrics.statistics import Resamples
 
 @given(arrays(np.float64, st.integers(1, 9), elements=st.sampled_from([0.2, 0.3, 0.45, 0.5, 0.7])))
 def test_first_step_from_which_it_stays_below_half(accuracy: Any) -> None:
-    line = 0.5 * (accuracy[0] - 0.25)
-    steps = [k for k in range(len(accuracy)) if all(later - 0.25 < line for later in accuracy[k:])]
+    line = 0.5 * max(0, accuracy[0] - 0.25)  # what is not above chance cannot fall
+    steps = [k for k in range(len(accuracy)) if line and all(later - 0.25 < line for later in accuracy[k:])]
     assert collapse.collapse_steps(accuracy, 0.25) == (min(steps) if steps else np.inf)
 
 
@@ -150,3 +150,9 @@ def test_recommendation_by_the_estimate_where_nothing_is_shown() -> None:
     assert not any(step.shown for step in found)
     assert found[0].upper == pytest.approx(1.645**2 / (20 + 1.645**2), abs=1e-3)
     assert collapse.recommended(found, 0.05) == 1
+
+
+def test_what_is_not_above_chance_cannot_fall() -> None:
+    assert np.isinf(collapse.collapse_steps(np.array([0.24, 0.2, 0.1, 0.0]), 0.25))
+    assert np.isinf(collapse.collapse_steps(np.array([0.25, 0.2, 0.1, 0.0]), 0.25))
+    assert collapse.collapse_steps(np.array([0.45, 0.2, 0.1, 0.0]), 0.25) == 1

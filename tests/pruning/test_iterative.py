@@ -88,8 +88,8 @@ def test_out_of_memory_halves_the_batch_and_chooses_the_same(
     assert notes
 
 
-def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task) -> None:
-    memory = 2**18
+@pytest.mark.parametrize("memory", [2**14, 2**18, 2**20])
+def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task, memory: int) -> None:
     chooser = registry.chooser("margin", brief(tiny, many, memory_bytes=memory))
     assert isinstance(chooser, Iterative)
     at = Step(tuple(range(L)))
@@ -100,8 +100,9 @@ def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task) -> No
         held = sum(
             stream.size
             for sweep in chooser._sweeps.values()
-            for streams in sweep._known.values()
+            for position, streams in sweep._known.items()
             for stream in streams.values()
-        )
+            if position
+        ) + sum(sweep.passage.size for sweep in chooser._sweeps.values())
         leads = sum(leads.held for leads in chooser._leads.values())
         assert held + leads <= memory

@@ -16,7 +16,7 @@ from layercliff.models.blend import Blends, Channelwise, Linear
 from layercliff.models.blending import blended
 from layercliff.models.slots import KINDS
 from layercliff.models.surgery import cut
-from layercliff.pruning import laco
+from layercliff.pruning import calibration, laco
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.come import CoMe, apportioned
 from layercliff.pruning.laco import LaCo, collapsed
@@ -178,7 +178,7 @@ def test_mka_similarities_against_one_prompt_at_a_time(colours: Task) -> None:
     for block in range(1, L):
         wanted = manifold.shared_information(kernels[block - 1], kernels[block])
         assert step.scores[block] == pytest.approx(wanted, rel=1e-3)
-    assert chooser.passes == L
+    assert chooser.passes == L * len(list(calibration.batches_of(given)))
 
 
 def test_mka_merges_merged_blocks(colours: Task) -> None:
@@ -274,7 +274,7 @@ def test_come_against_one_prompt_at_a_time(colours: Task) -> None:
             size = w.shape[1] // len(slots)
             sensitive = [np.mean(channels[slot * size : (slot + 1) * size]) for slot in range(len(slots))]
             assert [s for b, s in slots if b == block] == sorted(np.argsort(sensitive)[::-1][:n])
-    assert chooser.passes == L
+    assert chooser.passes == L * len(list(calibration.batches_of(given)))
     assert chooser.seconds > 0
 
 

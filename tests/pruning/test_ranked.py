@@ -69,6 +69,17 @@ def test_every_criterion_has_a_maker_and_words() -> None:
     assert set(registry.MAKERS) == set(CATALOGUE)
 
 
+@pytest.mark.parametrize("score", ["block_influence", "angular", "perplexity", "taylor"])
+def test_what_choosing_cost_is_counted_once(colours: Task, score: Score) -> None:
+    chooser = registry.chooser(score, brief(network(), colours))
+    first = chooser.choose(Step(tuple(range(L))))
+    assert first is not None
+    cost = chooser.passes, chooser.seconds
+    assert min(cost) > 0
+    chooser.choose(first)
+    assert (chooser.passes, chooser.seconds) == cost
+
+
 def test_tail_and_head(colours: Task) -> None:
     assert order("tail", brief(network(), colours), 3) == [(7,), (6,), (5,)]
     assert order("head", brief(network(), colours), 3) == [(0,), (1,), (2,)]

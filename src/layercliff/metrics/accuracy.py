@@ -19,10 +19,12 @@ PerQuestion = Float[np.ndarray, " question"]
 @dataclass(frozen=True)
 class Score:
     """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness gives it (nan for one
-    question); `low` and `high` are the ends of the 95 % interval of a bootstrap over groups of questions."""
+    question), `stderr_clustered` the standard error where questions of a group are not independent (nan for one group); `low` and `high` are the
+    ends of the 95 % interval of a bootstrap over groups of questions."""
 
     value: float
     stderr: float
+    stderr_clustered: float
     low: float
     high: float
 
@@ -53,15 +55,29 @@ def right(sums: Options, sizes: Options | None, gold: Int[np.ndarray, " question
 
 def scores(correct: Mapping[str, PerQuestion], groups: Sequence[str], seed: int) -> dict[str, Score]:
     """The share of right answers by each metric with its uncertainty, all on the same resamples."""
-    low, high = percentile_interval(Resamples.draw(groups, seed=seed).means(np.stack(list(correct.values()))))
+    resamples = Resamples.draw(groups, seed=seed)
+    low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
     return {
-        name: Score(float(values.mean()), _stderr(values), float(low[index]), float(high[index]))
-        for index, (name, values) in enumerate(correct.items())
+        name: Score(
+            float(values.mean()), _stderr(values), _clustered(values, resamples.index), float(low[at]), float(high[at])
+        )
+        for at, (name, values) in enumerate(correct.items())
     }
 
 
 def _stderr(values: PerQuestion) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def _clustered(values: PerQuestion, group: Int[np.ndarray, " question"]) -> float:
+    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of the one above come, over n squared, the products of the
+    deviations of different questions of a group. With one question to a group both are the same."""
+    deviations = values - values.mean()
+    sums = np.bincount(group, deviations)
+    if len(sums) < 2:
+        return np.nan
+    products = (sums**2).sum() - (deviations**2).sum()
+    return float(np.sqrt(_stderr(values) ** 2 + products / len(values) ** 2))
 
 
 def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: int) -> Paired:

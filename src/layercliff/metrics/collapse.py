@@ -31,9 +31,9 @@ class Collapse:
 
 
 def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
-    """k* of accuracy curves over steps 0 (dense), 1, ...; infinite where censored."""
+    """k* of accuracy curves over steps 0 (dense), 1, ...; infinite where censored, or where the dense model is not above chance."""
     above = np.moveaxis(accuracy - chance, -1, 0)
-    fallen = above < HALF * above[0]
+    fallen = (above < HALF * above[0]) & (above[0] > 0)
     return np.where(fallen[-1], stays_from(fallen), np.inf)
 
 

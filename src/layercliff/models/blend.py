@@ -126,6 +126,23 @@ def _origins(array: np.ndarray) -> tuple[Origin, ...]:
     return tuple((int(block), int(index)) for block, index in array)
 
 
+def renamed(blends: Blends, names: Sequence[int]) -> Blends:
+    """The same with other names: block b is called ``names[b]``."""
+
+    def weights(old: Weights) -> Weights:
+        return {names[block]: weight for block, weight in old.items()}
+
+    def origins(old: tuple[Origin, ...]) -> tuple[Origin, ...]:
+        return tuple((names[block], index) for block, index in old)
+
+    return {
+        names[block]: Linear(weights(blend.weights))
+        if isinstance(blend, Linear)
+        else Channelwise(origins(blend.heads), origins(blend.channels), weights(blend.inside), weights(blend.outside))
+        for block, blend in blends.items()
+    }
+
+
 def summary(blends: Blends) -> dict[str, Any]:
     """What each merged block is made of, in short: coefficients, or how many heads and channels come from which dense block."""
     return {

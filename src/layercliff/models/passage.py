@@ -84,6 +84,12 @@ class Passage:
         """What the first block receives."""
         return Stream((), tuple(calls[0][0] for calls in self.calls))
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds: the first states, masks, positions."""
+        held = {id(t): t for calls in self.calls for call in calls for t in _tensors(call)}
+        return sum(tensor.numel() * tensor.element_size() for tensor in held.values())
+
     def block(self, index: int, stream: Stream) -> Stream:
         """Pass a stream through the block of a dense index."""
         passed = (*stream.passed, index)
@@ -184,6 +190,15 @@ def _bound(block: nn.Module, call: Call) -> BoundArguments:
     """A block's arguments by their names."""
     hidden, args, kwargs = call
     return signature(block.forward).bind(hidden, *args, **kwargs)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors among arguments."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
 
 
 def hidden_state(output: Any) -> Tensor:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,14 +32,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Located:
-    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights, `kept` the blocks to keep (None: all), those in
-    `blends` merged."""
+    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a path has the `base` it is
+    made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in `blends` merged."""
 
     name: str
     location: str
     revision: str
     kept: tuple[int, ...] | None = None
     blends: Blends = field(default_factory=dict)
+    base: "Located | None" = None
+
+    def dense(self, blocks: Iterable[int]) -> tuple[int, ...]:
+        """Which blocks of the dense model the blocks of this one are; of a merged one, the block whose place it takes."""
+        return tuple(blocks) if self.kept is None else tuple(self.kept[index] for index in blocks)
 
 
 def resolve(name: str) -> Source:
@@ -126,13 +132,11 @@ def _step(name: str, report: Report) -> Located:
     revision = f"{base.revision} blocks {','.join(map(str, kept))}"
     if blends:
         revision += f" merged {key(blend.ordered(blends))[:16]}"
-    if base.kept is not None:
-        if blends or base.blends:
-            raise ModelError(
-                f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
-            )
-        kept = tuple(base.kept[index] for index in kept)
-    return Located(name, base.location, revision, kept, blends)
+    if base.kept is not None and (blends or base.blends):
+        raise ModelError(
+            f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
+        )
+    return Located(name, base.location, revision, base.dense(kept), blends, base.base or base)
 
 
 def digest(directory: Path) -> str:

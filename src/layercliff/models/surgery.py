@@ -13,9 +13,11 @@ from layercliff.models import blending
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.blend import NOTHING, Blends
 
-INDEX_LISTS = ("mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers")  # hold dense indices
-COUNTS = ("first_k_dense_replace", "max_window_layers")  # how many of the first blocks
-PERIODS = ("moe_layer_freq", "attn_layer_period", "expert_layer_period")  # every n-th block, by position
+INDEX_LISTS = (
+    "mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers", "attn_layer_indices", "local_layer_ids", "rope_scaling_layers"
+)  # hold dense indices  # fmt: skip
+COUNTS = ("first_k_dense_replace", "num_dense_layers", "max_window_layers")  # how many of the first blocks
+PERIODS = ("moe_layer_freq", "moe_layer_interval", "attn_layer_period", "expert_layer_period")  # every n-th block
 SHARED = ("num_kv_shared_layers",)  # the last n blocks use another block's keys and values
 
 

@@ -11,17 +11,18 @@ KIM = "Shortened LLaMA: Kim et al. 2024, arXiv 2402.02834"
 
 @dataclass(frozen=True)
 class Entry:
-    """What goes first, in a line, and the citation."""
+    """What goes first, in a line, and the citation; `iterative`: every step scores every candidate anew."""
 
     about: str
     citation: str
+    iterative: bool = False
 
 
 CATALOGUE: Mapping[Score, Entry] = {
-    "margin": Entry("iterative: keeps the Decision Margin highest", SHI),
-    "accuracy": Entry("iterative: keeps accuracy highest", SHI),
-    "option_nll": Entry("iterative: keeps the gold option's log-probability highest", SHI),
-    "loss": Entry("iterative: keeps the loss on text lowest", "SLEB: Song et al. 2024, arXiv 2402.09025"),
+    "margin": Entry("iterative: keeps the Decision Margin highest", SHI, iterative=True),
+    "accuracy": Entry("iterative: keeps accuracy highest", SHI, iterative=True),
+    "option_nll": Entry("iterative: keeps the gold option's log-probability highest", SHI, iterative=True),
+    "loss": Entry("iterative: keeps the loss on text lowest", "SLEB: Song et al. 2024, arXiv 2402.09025", iterative=True),
     "tail": Entry("the last block first", "baseline"),
     "head": Entry("the first block first", "baseline"),
     "random": Entry("a seeded random order, many draws", "baseline"),

@@ -154,11 +154,13 @@ class Iterative:
     def _swept_whole(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         model = self.model
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
-        if batch not in self._sweeps:
+        sweep = self._sweeps.get(batch)
+        if sweep is None:
             share = int(self._reuse * batch.padded_tokens / self.tokens)
             passage = model.anatomy.enter(batch.levels(model.device), self._leads[part.name])
-            self._sweeps[batch] = Sweep(passage, kept, share)
-        sweep = self._sweeps[batch]
+            sweep = Sweep(passage, kept, share)
+            if passage.size <= share:
+                self._sweeps[batch] = sweep
         before = sweep.passes
         with model.anatomy.computing():
             states = sweep.candidates(blocks)

@@ -1,6 +1,8 @@
 """One-shot rankings: every block gets a score from the dense model once, and blocks go in that order."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 import torch
@@ -30,7 +32,9 @@ class Ranked:
     def choose(self, before: Step) -> Step | None:
         """The step without the highest ranked block that is left."""
         if self._scores is None:
+            begin = time.perf_counter()
             self._scores, self.passes = self.ranking(self.brief)
+            self.seconds = time.perf_counter() - begin
         left = {b: self._scores[b] for b in before.kept if b not in self.brief.protected}
         if not left or len(before.kept) == 1:
             return None
@@ -52,7 +56,9 @@ class Contiguous:
         n_layers = self.brief.model.n_layers
         n = n_layers - len(before.kept) + 1
         if self._distance is None:
+            begin = time.perf_counter()
             self._distance, self.passes = _angular(self.brief)
+            self.seconds = time.perf_counter() - begin
         starts = [s for s in range(n_layers - n + 1) if not set(range(s, s + n)) & set(self.brief.protected)]
         if not starts or n >= n_layers:
             return None
@@ -116,7 +122,7 @@ def magnitude(brief: Brief) -> tuple[Mapping[int, float], int]:
 
 def taylor(brief: Brief) -> tuple[Mapping[int, float], int]:
     """The sum of |w dL/dw| over a block's weights, L the loss on text (Shortened LLaMA, after LeCun et al. 1989); the least goes first. The
-    gradient is that of the first passages, up to 1280 tokens in all (the paper: ten samples of 128)."""
+    gradient is that of the first passages, taken from the tasks in turn, up to 1280 tokens in all (the paper: ten samples of 128)."""
     network, blocks = brief.model.network, brief.model.anatomy.blocks
     weights = [list(_weights(block)) for block in blocks]
     asked = {id(p): p.requires_grad for p in network.parameters()}
@@ -126,10 +132,12 @@ def taylor(brief: Brief) -> tuple[Mapping[int, float], int]:
             parameter.requires_grad_(False)
         for weight in (w for ws in weights for w in ws):
             weight.requires_grad_(True)
-        for row in (row for _, rows in brief.text for row in rows):
+        for row in chain.from_iterable(zip_longest(*(rows for _, rows in brief.text))):
+            if row is None:
+                continue
             if seen >= TAYLOR_TOKENS:
                 break
-            with torch.enable_grad():
+            with torch.enable_grad(), brief.model.anatomy.computing():
                 ids = torch.tensor([row.tokens], device=brief.model.device)
                 logits = network(input_ids=ids, use_cache=False).logits[0].float()
                 targets = torch.tensor(row.targets, device=logits.device)

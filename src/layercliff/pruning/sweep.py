@@ -25,9 +25,9 @@ class Sweep:
     """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
 
     def __init__(self, passage: Passage, kept: Sequence[int], budget: int = 0) -> None:
-        """`budget` is how many bytes of states may be kept for the next step. The batch's first state is always kept and counts."""
+        """`budget` is how many bytes may be kept for the next step: what the passage itself holds, and states."""
         self.passage, self.kept = passage, tuple(kept)
-        self._room = max(0, budget // passage.embedded.size - 1)  # states beside the first one
+        self._room = max(0, budget - passage.size) // passage.embedded.size  # states beside the first one
         self.passes = 0
         self._known: dict[int, dict[int, Stream]] = {0: {WHOLE: passage.embedded}}  # before the block at a position
 
@@ -47,7 +47,8 @@ class Sweep:
             last = max((self.kept.index(block) for block in blocks if block not in running), default=-1)
             if last <= position:
                 running.pop(WHOLE, None)  # nothing branches off it any more
-            running = {name: self._past(run, stream) for name, stream in running.items()}
+            for name in running:  # one after the other, so that no two states of a stream are held
+                running[name] = self._past(run, running[name])
             if branching and whole is not None:
                 running[self.kept[position]] = whole
         running |= {name: self._known[at][name] for name, at in joins.items() if at == len(self.kept)}

@@ -86,8 +86,8 @@ def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], prompts: Seq
 
 
 def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> Row:
-    """The continuation's tokens are those of the whole text after as many as the context has; where the context's tokens are
-    no prefix of the whole text's, this still scores the whole text's own tokens, as lm-evaluation-harness does."""
+    """The continuation's tokens are those of the whole text after as many as the context has, as for lm-evaluation-harness. Where the
+    context's tokens are no prefix of the whole text's, they follow the whole text's own tokens here; the harness runs them after the context's."""
     begin = min(len(context), len(whole) - 1)
     return Row(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
 

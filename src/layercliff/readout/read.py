@@ -1,7 +1,6 @@
 """One pass of a batch through the model, read at every depth."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +49,8 @@ class Reading:
 
 
 class Reader:
-    """Reads batches of one format through a lens, at every depth or only at the last. Out of memory, it halves the batch and goes on,
-    telling `note` once."""
+    """Reads batches of one format through a lens, at every depth or only at some (`depths`, of the blocks that are run). Out of memory, it halves
+    the batch and goes on, telling `note` once."""
 
     def __init__(
         self,
@@ -61,10 +60,10 @@ class Reader:
         option_mass: OptionMass = "last",
         note: Note = mute,
         *,
-        last_only: bool = False,
+        depths: Collection[int] | None = None,
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
-        self.last_only = last_only
+        self.depths = depths
         self._leads = Leads(LEAD_BYTES)
         self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
@@ -104,7 +103,7 @@ class Reader:
         passage = self.model.anatomy.enter(batch.levels(self.model.device), None if callable(kept) else self._leads)
         with self.model.anatomy.computing():
             found = kept(passage, batch) if callable(kept) else passage.depths(kept)
-            return self.read_states(batch, deque(found, maxlen=1) if self.last_only else found)
+            return self.read_states(batch, (s for s in found if self.depths is None or s[0] in self.depths))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
@@ -199,11 +198,9 @@ class _ContinuationVisit:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """CUDA raises its own class; on the CPU torch raises a RuntimeError whose text names the allocator."""
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "can't allocate memory" in str(error)
-        or "not enough memory" in str(error)
+    """CUDA raises its own class; on the CPU and on MPS torch raises a RuntimeError with a text of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "not enough memory", "MPS backend out of memory")
     )
 
 

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, Chart, Figure, level
 from layercliff.results import path_tables
@@ -38,7 +39,8 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
         yield Figure(f"{name}-bias", "Prediction bias", text, _bias(pruned))
     if not any(step.scores for step in pruned.steps):
         return
-    text = f"Score ({pruned.score}) of the model without each block, per step; the removed one is ringed. {caption}."
+    run = " A run of blocks is named by its first." if pruned.score == "angular" else ""
+    text = f"Score of each candidate block by {pruned.score} ({CATALOGUE[pruned.score].about}), per step; the removed one is ringed.{run} {caption}."
     yield Figure(
         f"{name}-candidates", "Candidates", text, _candidates(pruned), height=max(120, 18 * (len(pruned.steps) - 1))
     )

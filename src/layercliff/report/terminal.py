@@ -156,8 +156,9 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
 
 
 def show_export(exported: "Exported") -> None:
-    """What was written, and what was proven of it."""
-    proof = exported.proof
+    """What was written, whether it is shown to do no harm, and what was proven of it."""
+    from layercliff.report import words
+
     console = Console()
     console.print(
         f"Exported step {exported.step} to {exported.directory}: {len(exported.kept)} blocks.",
@@ -166,11 +167,11 @@ def show_export(exported: "Exported") -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(
-        f"Reloaded in a fresh process: no missing or unexpected tensors; logits of {proof.sequences} sequences differ by {proof.largest_logit_difference:g}; "
-        f"cached generation equals uncached; answers to {exported.predictions_compared} report questions are the path's.",
-        markup=False, highlight=False,
-    )  # fmt: skip
+    for sentence in (
+        exported.shown,
+        words.proof(exported.proof, exported.predictions_compared, exported.predictions_tied),
+    ):
+        console.print(sentence, markup=False, highlight=False)
 
 
 def show_plan(plan: "Plan") -> None:
@@ -209,20 +210,28 @@ def duration(seconds: float) -> str:
 
 
 def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
-    """A row per task: each accuracy with its standard error and interval."""
+    """A row per task: each accuracy with its clustered standard error and interval."""
     from layercliff.metrics.accuracy import METRICS
 
     rows = []
     for name, scores in evaluated.scores.items():
-        shown = [f"{s.value:.4f} ± {s.stderr:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
+        shown = [f"{s.value:.4f} ± {s.stderr_clustered:.4f} [{s.low:.3f}, {s.high:.3f}]" for s in scores.values()]
         rows.append((name, str(evaluated.options.filter(task=name)["question"].n_unique()), *shown))
     table(("task", "n", *METRICS), rows, title=f"{evaluated.subject.model} · {evaluated.subject.dtype}")
+    if len(evaluated.depths) > 1:
+        layers = {depth: evaluated.at(depth).scores for depth in evaluated.depths}
+        by_depth = [
+            (name, str(depth), *(f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in layers[depth][name].values()))
+            for name in evaluated.scores
+            for depth in evaluated.depths
+        ]
+        table(("task", "depth", *METRICS), by_depth, title="through the logit lens")
     for name, about in evaluated.about.items():
         if gone := len(about.left_out) + len(about.skipped):
             Console().print(f"Note: {gone} questions of {name} were left out (see summary.json).", markup=False)
     cost = evaluated.cost
     Console().print(
-        f"± standard error, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
+        f"± standard error over groups, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -3,16 +3,19 @@
 import math
 import statistics
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import LEVEL
-from layercliff.models.blend import ordered
-from layercliff.pruning.step import Step
+from layercliff.models.blend import Blends, ordered
 from layercliff.results import pruned as results
 from layercliff.results.assessed import Assessment
 from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
+
+if TYPE_CHECKING:
+    from layercliff.models.checkpoint import Proof
 
 PERCENT = f"{LEVEL:.0%}".replace("%", " %")
 
@@ -93,7 +96,7 @@ def stability(pruned: Pruned) -> str | None:
     found = pruned.stability
     if found is None:
         return None
-    low, middle, high = ("beyond the path" if end == float("inf") else f"{end:.0f}" for end in found.collapse_range)
+    low, middle, high = ("beyond the path" if end == float("inf") else f"{end:g}" for end in found.collapse_range)
     what = "random orders" if pruned.score == "random" else "draws of the halves"
     step = min(max(1, pruned.recommended), found.loss.shape[1] - 1)
     losses = 100 * found.loss[:, step]
@@ -112,11 +115,11 @@ def race(pruned: Pruned) -> str | None:
     return f"Candidates were raced: with a probability of at most {pruned.race:g} over the whole path, another block was chosen somewhere than all questions would have chosen."
 
 
-def merged(step: Step) -> str:
+def merged(blends: Blends) -> str:
     """Which blocks are made of which, in a sentence with a space before it, or nothing."""
-    if not step.blends:
+    if not blends:
         return ""
-    parts = [f"{block} of {', '.join(map(str, sorted(blend.sources)))}" for block, blend in ordered(step.blends)]
+    parts = [f"{block} of {', '.join(map(str, sorted(blend.sources)))}" for block, blend in ordered(blends)]
     return f" Merged: {'; '.join(parts)}."
 
 
@@ -134,7 +137,7 @@ def recommendation(pruned: Pruned) -> str:
         )
         return f"No block can go: none is estimated to cost less than {margin}{loss}. {warning}"
     found = pruned.harmless[step - 1]
-    made = merged(pruned.steps[step])
+    made = merged(pruned.steps[step].blends)
     blocks = ", ".join(map(str, sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))))
     low, high = pruned.loss_interval(step)
     cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
@@ -143,6 +146,27 @@ def recommendation(pruned: Pruned) -> str:
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
     return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} {warning}"
+
+
+def shown(pruned: Pruned, step: int) -> str:
+    """Whether a step is shown to do no harm, in a sentence."""
+    if step == 0:
+        return "Nothing is removed: this is the model that the path began with."
+    found = pruned.harmless[step - 1]
+    verdict = "is shown" if found.shown else "is not shown"
+    return f"A loss of accuracy below {100 * results.MARGIN:.0f} points {verdict} at {PERCENT} (lost {100 * found.loss:+.1f}, one-sided bound {100 * found.upper:+.1f})."
+
+
+def proof(found: "Proof", answered: int, tied: int) -> str:
+    """What a fresh process showed of a checkpoint, in a sentence; of `answered` questions, `tied` were answered otherwise at a tie."""
+
+    def but(ties: int, what: str) -> str:
+        return f", but for {ties} {what} at a tie within rounding" if ties else ""
+
+    return (
+        f"Reloaded in a fresh process: no missing or unexpected tensors; logits of {found.sequences} sequences differ by {found.largest_logit_difference:g}; "
+        f"cached generation equals uncached{but(found.generations_tied, 'of them')}; answers to {answered} report questions are the path's{but(tied, 'answered otherwise')}."
+    )
 
 
 def assessment(found: Assessment) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """An evaluation in a run directory: ``evaluate/`` with a table per option, a table per question and a summary."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from layercliff.store import RunDirectory
 
 FOLDER = "evaluate"
 SUMMARY = f"{FOLDER}/summary.json"
+AGAINST = f"{FOLDER}/against.json"
+LAYERWISE = ("depth", "task", "question", "option", "log_likelihood", "greedy")
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class Evaluated:
     `options` has one row per option, in the order asked: ``task``, ``question`` (from 0 within the task), ``id``, ``group``, ``option``, ``gold``
     (whether it is right), ``context`` and ``continuation`` (what was run), ``log_likelihood`` (nats, summed over the continuation's tokens),
     ``greedy`` (whether the model itself would have gone on so), and the continuation's ``tokens``, ``characters`` and ``bytes`` without the space
-    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took.
+    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took. `layerwise` holds, by
+    depth, the log-likelihoods that the logit lens reads at the depths asked for, the last one among them.
     """
 
     subject: Subject
     options: pl.DataFrame
     about: Mapping[str, TracedTask]
     cost: Mapping[str, Any]
+    layerwise: pl.DataFrame
 
     @cached_property
     def questions(self) -> pl.DataFrame:
@@ -52,6 +56,18 @@ class Evaluated:
             if len(of := self.questions.filter(task=name))
         }
 
+    @property
+    def depths(self) -> list[int]:
+        """The depths that were read."""
+        return self.layerwise["depth"].unique().sort().to_list()
+
+    def at(self, depth: int) -> "Evaluated":
+        """As if `depth`, one of those that were read, were the last."""
+        there = self.layerwise.filter(depth=depth).drop("depth")
+        keys = ["task", "question", "option"]
+        options = self.options.drop("log_likelihood", "greedy").join(there, on=keys, maintain_order="left")
+        return replace(self, options=options.select(self.options.columns))
+
     def options_of(self, task: str) -> pl.DataFrame:
         """The rows of one task."""
         return self.options.filter(task=task)
@@ -66,24 +82,29 @@ class Evaluated:
         columns = [pl.Series("gold", gold), *(pl.Series(metric, values) for metric, values in correct.items())]
         return first.select("task", "id", "group").with_columns(columns)
 
+    @cached_property
+    def ids(self) -> dict[str, list[str]]:
+        """The ids of each task's questions, in the order asked."""
+        return {name: self.questions.filter(task=name)["id"].to_list() for name in self.about}
+
+    def must_match(self, subject: Subject, ids: Mapping[str, Sequence[str]]) -> None:
+        """Raise `RunError` unless this evaluation asked the questions `ids` of the tasks of `subject`, in its way."""
+        there = {task.name: task for task in self.subject.tasks}
+        for task in subject.tasks:
+            if task.name not in there:
+                raise RunError(f"The other evaluation has no {task.name}: evaluate both models on the same tasks.")
+            same = (there[task.name].digest, there[task.name].format) == (task.digest, task.format)
+            if not same or self.ids[task.name] != list(ids[task.name]):
+                raise RunError(
+                    f"The two evaluations asked other questions of {task.name} ({len(ids[task.name])} here, {len(self.ids[task.name])} there): use the same tasks, --format, --shots, --limit and --seed."
+                )
+
     def against(self, other: "Evaluated") -> dict[str, dict[str, Paired]]:
         """This model minus another one on the same questions, by task and metric.
 
         Raises `RunError` when the two were not asked the same.
         """
-        there = {task.name: task for task in other.subject.tasks}
-        for task in self.subject.tasks:
-            if task.name not in there:
-                raise RunError(f"The other evaluation has no {task.name}: evaluate both models on the same tasks.")
-            here_ids, there_ids = (e.questions.filter(task=task.name)["id"].to_list() for e in (self, other))
-            if (
-                there[task.name].digest != task.digest
-                or there[task.name].format != task.format
-                or here_ids != there_ids
-            ):
-                raise RunError(
-                    f"The two evaluations asked other questions of {task.name} ({len(here_ids)} here, {len(there_ids)} there): use the same tasks, --format, --shots, --limit and --seed."
-                )
+        other.must_match(self.subject, self.ids)
         found = {}
         for name in self.about:
             mine, its = (e.questions.filter(task=name) for e in (self, other))
@@ -104,10 +125,19 @@ def _wide(table: pl.DataFrame, column: str) -> Float[np.ndarray, "question optio
 
 def write(run: RunDirectory, evaluated: Evaluated) -> None:
     """Write everything; the summary comes last and says that the rest is complete."""
-    for name in ("options", "questions"):
+    for name in ("options", "questions", "layerwise"):
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             getattr(evaluated, name).write_parquet(partial)
     run.write_json(SUMMARY, summary(evaluated))
+
+
+def write_against(run: RunDirectory, evaluated: Evaluated, other: Evaluated) -> None:
+    """Write ``against.json``: the other model, and the two compared by task and metric."""
+    pairs = {
+        task: {metric: asdict(pair) for metric, pair in found.items()}
+        for task, found in evaluated.against(other).items()
+    }
+    run.write_json(AGAINST, {"model": other.subject.model, "revision": other.subject.revision, "tasks": pairs})
 
 
 def summary(evaluated: Evaluated) -> dict[str, Any]:
@@ -129,6 +159,14 @@ def summary(evaluated: Evaluated) -> dict[str, Any]:
         "limit": subject.limit,
         "dtype": subject.dtype,
         "seed": subject.seed,
+        "depths": {
+            str(depth): {
+                t: plain({m: asdict(s) for m, s in of.items()}) for t, of in evaluated.at(depth).scores.items()
+            }
+            for depth in evaluated.depths
+        }
+        if len(evaluated.depths) > 1
+        else {},
         "asked": {name: about.as_dict() for name, about in evaluated.about.items()},
         "cost": dict(evaluated.cost),
     }
@@ -140,11 +178,13 @@ def read(run: RunDirectory) -> Evaluated | None:
     if subject is None or content is None:
         return None
     try:
-        options = pl.read_parquet(run.path / FOLDER / "options.parquet")
+        options, layerwise = (
+            pl.read_parquet(run.path / FOLDER / f"{name}.parquet") for name in ("options", "layerwise")
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{run.path / FOLDER} is incomplete ({error}): remove it and evaluate again.") from error
     about = {name: TracedTask.from_dict(entry) for name, entry in content["asked"].items()}
-    return Evaluated(subject, options, about, content["cost"])
+    return Evaluated(subject, options, about, content["cost"], layerwise)
 
 
 def open_evaluation(path: Path) -> Evaluated:

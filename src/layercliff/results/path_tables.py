@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from layercliff.pruning.step import Step
 from layercliff.results import traced
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def steps_table(pruned: "Pruned") -> pl.DataFrame:
                     "ratio": pruned.gone(k) / pruned.n_layers,
                     "task": name,
                     "removed": ", ".join(map(str, step.removed)),
-                    **{n: v for n, v in traced.figures(analysis).items() if not isinstance(v, list)},
+                    **{n: v for n, v in traced.figures(analysis, step.kept).items() if not isinstance(v, list)},
                     **paired,
                 }
             )
@@ -41,13 +42,20 @@ def steps_table(pruned: "Pruned") -> pl.DataFrame:
 
 
 def candidates_table(pruned: "Pruned") -> pl.DataFrame:
-    """One row per step and candidate: its score, and whether it was removed."""
+    """One row per step and candidate: its score, and whether it was removed. A candidate of *angular* is a run of blocks, named by its first."""
     rows = [
-        {"step": k, "block": block, "score": score, "removed": block in step.removed}
+        {"step": k, "block": block, "score": score, "removed": block in _taken(pruned, step)}
         for k, step in enumerate(pruned.steps)
         for block, score in step.scores.items()
     ]
     return pl.DataFrame(rows, schema={"step": pl.Int64, "block": pl.Int64, "score": pl.Float64, "removed": pl.Boolean})
+
+
+def _taken(pruned: "Pruned", step: Step) -> tuple[int, ...]:
+    """The candidates that were chosen, by the names that they have in the scores."""
+    if pruned.score != "angular":
+        return step.removed
+    return (min(set(range(pruned.n_layers)) - set(step.kept)),) if step.scores else ()
 
 
 def depths_table(pruned: "Pruned") -> pl.DataFrame:

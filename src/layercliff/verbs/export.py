@@ -1,45 +1,41 @@
 """Export a step of a path as a checkpoint that is proven to reload."""
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from layercliff import machine
 from layercliff.choices import At, Score
-from layercliff.errors import ModelError, RunError
-from layercliff.metrics import decision
-from layercliff.models import blend, checkpoint, loading, sources
+from layercliff.errors import RunError
+from layercliff.models import checkpoint, loading
+from layercliff.models.anatomy import text_config
 from layercliff.models.checkpoint import Proof
 from layercliff.models.model import Model
-from layercliff.models.recipe import Recipes
+from layercliff.models.precision import ROUNDING
+from layercliff.models.sources import Located
 from layercliff.models.surgery import cut
 from layercliff.progress import Report, silent
 from layercliff.readout.asked import Asked
-from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader
 from layercliff.report import words
-from layercliff.results import pruned as results
-from layercliff.results import traced
 from layercliff.results.pruned import Pruned
-from layercliff.verbs import recipe
+from layercliff.verbs import answers, card, recipe
 from layercliff.verbs.chosen import Chosen, choose
 from layercliff.verbs.subject import Setting
 
-PREDICTIONS = 32  # report questions whose answers must be the path's
+PREDICTIONS = 32  # report questions that the checkpoint has to answer as the path's model did
+SEQUENCES = 4  # prompts of which all logits and a continuation are compared
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven."""
+    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven: so many predictions are the path's, all but `predictions_tied`
+    exactly so, in which its best options tie within rounding. `shown` says in a sentence whether the step is shown to do no harm."""
 
     directory: Path
     step: int
     kept: tuple[int, ...]
     proof: Proof
     predictions_compared: int
+    predictions_tied: int
+    shown: str
 
 
 def export(
@@ -57,42 +53,42 @@ def export(
 
     The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
     configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it with no
-    missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit), the same text with and without a cache, and the
-    path's own answers on up to 32 report questions. With `recipes`, the model card says how other tools make the same model (see
-    `layercliff.recipe`).
+    missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit) and the same text with and without a cache, and has answered
+    32 report questions (all, where there are fewer), shared between the tasks, as the path did. Where rounding decides between options or tokens
+    (`layercliff.models.precision.ROUNDING`: within 1e-4 of the largest score in float32, 0.004 in float16, 0.03 in bfloat16), either will do, and is counted. With `recipes`, the
+    model card says how other tools make the same model (see `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
+    checkpoint.vacant(Path(to))
     found = choose(run, step, score)
-    pruned, chosen, kept = found.pruned, found.step, found.kept
+    located = found.located(report)
     written = recipe.of(found, trust_remote_code, report) if recipes else None
     report("loading the dense model", 0, 1)
-    model = _cut(found, device, trust_remote_code, report)
+    model = _cut(found, located, device, trust_remote_code)
     report("loading the dense model", 1, 1)
-    asked = _report_questions(pruned, model)
-    compared = _compare_predictions(pruned, chosen, model, asked)
+    n_layers = text_config(recipe.configuration(located, trust_remote_code)).num_hidden_layers
+    documents = card.documents(found, located, n_layers, written, trust_remote_code)
+    asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
+    prompts = [row.tokens for part in asked for row in part.rows if row.option in (None, 0)]  # one of each question
+    sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
     report("exporting and reloading", 0, 1)
-    sequences = [row.tokens for row in asked[0].rows[:4]]
-    documents = {
-        "README.md": _card(pruned, chosen) + (_recipes(written) if written else ""),
-        "layercliff.json": json.dumps(_record(pruned, chosen), indent=1) + "\n",
-    }
-    proof = checkpoint.export(model, Path(to), sequences, documents)
+    with checkpoint.exporting(
+        model, Path(to), sequences, documents, answers.queries(asked), trust_remote_code
+    ) as reloaded:
+        rounding = max(ROUNDING[found.pruned.subject.dtype], ROUNDING[model.weights_dtype])
+        compared, tied = answers.compare(asked, reloaded.answers, found.pruned.traces[found.step], rounding)
     report("exporting and reloading", 1, 1)
-    return Exported(Path(to), chosen, kept, proof, compared)
+    shown = words.shown(found.pruned, found.step)
+    return Exported(Path(to), found.step, located.dense(found.kept), reloaded.proof, compared, tied, shown)
 
 
-def _cut(chosen: Chosen, device: str, trust: bool, report: Report) -> Model:
-    """The dense model, checked to be the path's, with only the blocks of a step."""
+def _cut(chosen: Chosen, located: Located, device: str, trust: bool) -> Model:
+    """The model that the path began with, with only the blocks of a step."""
     subject = chosen.pruned.subject
-    located = sources.locate(subject.model, report)
-    if located.revision != subject.revision:
-        raise ModelError(
-            f"The model {subject.model} is another one than the path was made with ({located.revision} instead of {subject.revision})."
-        )
-    dense = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)
-    cut(dense.network, chosen.kept, chosen.blends)
-    return Model.of(dense.network, dense.tokenizer, subject.model, subject.revision, dense.anatomy.dtype)
+    began = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)
+    cut(began.network, chosen.kept, chosen.blends)
+    return Model.of(began.network, began.tokenizer, subject.model, subject.revision, began.anatomy.dtype)
 
 
 def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
@@ -109,93 +105,3 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
                 f"The questions of {there.name} ({there.source}) have changed since the path was made: predictions cannot be compared."
             )
     return tuple(part.of("report") for part in replace(setting, subject=subject).ask(model))
-
-
-def _compare_predictions(pruned: Pruned, step: int, model: Model, asked: tuple[Asked, ...]) -> int:
-    """Read the cut model as an ordinary one on report questions: its answers must be those the path wrote down."""
-    compared = 0
-    for part in asked:
-        reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
-        few = part.subset(range(min(PREDICTIONS - compared, len(part.questions))))
-        scores, _ = few.scores(
-            (batch, reader.read(batch)) for batch in few.batches(model.batch_tokens(), model.anatomy.shares)
-        )
-        n, width = few.mask.shape
-        path = pruned.traces[step].of(part.task.name).scores[:, :n, :width]
-        here, there = (decision.votes(s[-1:], few.mask)[0] for s in (scores, path))
-        for index, question in enumerate(few.questions):
-            if not np.array_equal(here[index], there[index]):
-                raise ModelError(
-                    f"The pruned model answers question {question.id} otherwise than on the path: nothing was exported."
-                )
-        compared += n
-    return compared
-
-
-def _record(pruned: Pruned, step: int) -> dict[str, Any]:
-    """``layercliff.json``: all indices are those of the dense model."""
-    kept = pruned.steps[step].kept
-    removed = [list(s.removed) for s in pruned.steps[1 : step + 1]]
-    return {
-        "base_model": pruned.subject.model,
-        "base_revision": pruned.subject.revision,
-        "n_layers_dense": pruned.n_layers,
-        "source_layer": list(kept),
-        "removed": removed,
-        "merged": blend.summary(pruned.steps[step].blends),
-        "score": pruned.score,
-        "step": step,
-        "report": traced.figures(pruned.main(step)),
-        "report_dense": traced.figures(pruned.main(0)),
-        "harmless": asdict(pruned.harmless[step - 1]) if step else None,
-        "versions": machine.versions(),
-    }
-
-
-def _card(pruned: Pruned, step: int) -> str:
-    """The model card: what was taken out, and what is known of the rest."""
-    kept = pruned.steps[step].kept
-    gone = sorted(set(pruned.steps[0].kept) - set(kept))
-    rows = "".join(
-        f"| {name} | {words.interval(pruned.main(k), 'accuracy')} | {words.interval(pruned.main(k), 'margin')} |\n"
-        for name, k in (("dense", 0), ("pruned", step))
-    )
-    task = ",".join(t.name for t in pruned.subject.tasks)
-    return f"""---
-library_name: transformers
-tags: [layer-pruning, layercliff]
----
-
-# {pruned.subject.model} without {len(gone)} of its {pruned.n_layers} blocks
-
-Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Kept, in order: {", ".join(map(str, kept))}.{words.merged(pruned.steps[step])} Base revision {pruned.subject.revision}; its licence applies.
-
-| model | accuracy | decision margin |
-|---|---|---|
-{rows}
-{pruned.caption()}.
-
-{_shown(pruned, step)} Likelihood on multiple choice does not vouch for generation.
-
-Made with layercliff {machine.versions()["layercliff"]}:
-
-    layercliff prune --model {pruned.subject.model} --task {task} --score {pruned.score} --seed {pruned.subject.seed} --out RUN
-    layercliff export --run RUN --step {step} --to CHECKPOINT
-"""
-
-
-def _recipes(found: Recipes) -> str:
-    """The recipes as a part of the model card."""
-    parts = [
-        f"With {one.tool}:\n\n```{kind}\n{one}\n```\n" if one.text else f"{one}\n"
-        for one, kind in ((found.mergekit, "yaml"), (found.llama_cpp, "sh"))
-    ]
-    return "\n## The same model by other tools\n\n" + "\n".join(parts)
-
-
-def _shown(pruned: Pruned, step: int) -> str:
-    if step == 0:
-        return "This is the dense model."
-    found = pruned.harmless[step - 1]
-    verdict = "is shown" if found.shown else "is not shown"
-    return f"A loss of accuracy below {100 * results.MARGIN:.0f} points {verdict} at {words.PERCENT} (lost {100 * found.loss:+.1f}, one-sided bound {100 * found.upper:+.1f})."

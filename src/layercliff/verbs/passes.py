@@ -14,7 +14,7 @@ from layercliff.store import Journal, key
 
 
 class Pass:
-    """Reads tasks at every depth or at the last, and counts what that took."""
+    """Reads tasks at every depth or at some, and counts what that took."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class Pass:
         note: Note,
         *,
         option_mass: OptionMass = "none",
-        last_only: bool = False,
+        depths: Sequence[int] | None = None,
     ) -> None:
         self.model, self.subject, self.journal, self.report, self.note = model, subject, journal, report, note
-        self.option_mass, self.last_only = option_mass, last_only
+        self.option_mass, self.depths = option_mass, depths
         self.total = self.done = self.led = self.tokens = self.batches = 0
 
     def readings(self, parts: Sequence[Asked], budget: int) -> Iterator[tuple[Asked, Iterator[tuple[Batch, Reading]]]]:
@@ -40,10 +40,10 @@ class Pass:
 
     def _read(self, part: Asked, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
         lens = LogitLens(self.model.anatomy.unembedding)
-        reader = Reader(self.model, lens, part.reading, self.option_mass, self.note, last_only=self.last_only)
-        where = "at the last depth" if self.last_only else "at every depth"
+        reader = Reader(self.model, lens, part.reading, self.option_mass, self.note, depths=self.depths)
+        where = _where(self.depths, self.model.n_layers)
         for batch in batches:
-            name = key(self.subject.model_dump(), part.form, where, self.option_mass, lens.name, batch)
+            name = key(self.subject.model_dump(), part.form, self.depths, self.option_mass, lens.name, batch)
             kept = self.journal.get(name) if self.journal else None
             reading = Reading.of(kept) if kept else reader.read(batch)
             if self.journal and not kept:
@@ -65,3 +65,10 @@ class Pass:
             "batches": self.batches,
             "block_passes": passes,
         }
+
+
+def _where(depths: Sequence[int] | None, n_layers: int) -> str:
+    """The depths that are read, in words."""
+    if depths is None or len(depths) == n_layers + 1:
+        return "at every depth"
+    return "at the last depth" if tuple(depths) == (n_layers,) else f"at {len(depths)} depths"

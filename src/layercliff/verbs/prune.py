@@ -1,12 +1,13 @@
 """Prune: which blocks can go, where the cliff is."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
@@ -16,12 +17,13 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import registry
 from layercliff.pruning.brief import Brief
+from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.pruning.step import Chooser
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
+from layercliff.readout.read import out_of_memory
 from layercliff.report import page
 from layercliff.results import pruned as results
-from layercliff.results.assessed import Assessment
 from layercliff.results.pruned import Pruned
 from layercliff.results.stability import Split
 from layercliff.store import Journal, RunDirectory
@@ -30,6 +32,9 @@ from layercliff.tasks.question import Task
 from layercliff.verbs import assess as assessing
 from layercliff.verbs.subject import Setting
 from layercliff.verbs.walk import Walk, accuracies, last_step
+
+LENGTH = {"remove", "to_ratio", "assess"}
+"""Settings by which a longer path with an assessment can serve for a shorter one."""
 
 
 def prune(
@@ -81,15 +86,12 @@ def prune(
     recommended step beside the dense model's. The other arguments are those of `layercliff.trace`.
 
     With `out`, results lie in ``DIR/prune/<score>/``; an interrupted path goes on where it stopped, a finished one is read, and a
-    longer one begins with the steps of a shorter one. Without `resume`, what the directory holds of this path is removed first.
+    longer one begins with the steps of a shorter one and serves where a shorter one is wanted. Without `resume`, what the directory holds of this path is removed first.
 
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
     begin = time.perf_counter()
-    if splits < 1 or draws < 1:
-        raise RunError(f"--splits {splits} and --draws {draws}: both are at least 1.")
-    if race is not None and not 0 < race < 1:
-        raise RunError(f"The error allowed to a race, {race}, is not between 0 and 1: give a probability such as 0.05.")
+    _refuse(score, splits, draws, race)
     setting = Setting.of(
         model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
         weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
@@ -109,8 +111,9 @@ def prune(
             run.claim(setting.subject)
             for name in () if resume else (score, "journal.sqlite"):
                 run.forget(f"{results.FOLDER}/{name}")
-            if (kept := results.read(run, score)) is not None and kept.cost.get("wanted") == wanted:
-                note(f"{run.path} holds this path already; it is read, not computed again.")
+            if (kept := results.read(run, score)) is not None and _serves(kept, wanted):
+                longer = "" if kept.cost["wanted"] == wanted else ", and further"
+                note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
                 page.write(run)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
@@ -138,18 +141,22 @@ def prune(
 
         choosing, main = chooser(brief(parts)), walk(parts, watching.ask(loaded))
         steps, traces, watched = main.along(choosing, last, collapsed)
-        choosers = [choosing]
+        passes, seconds = choosing.passes, choosing.seconds
         others: list[Split] = []
         for number in range(1, draws if score == "random" else splits):
             halves = parts if score == "random" else [part.split(seed, number) for part in parts]
-            choosers.append(chooser(brief(halves), number if score == "random" else 0))
-            there, found, _ = walk(halves, ()).along(choosers[-1], last, collapsed)
+            choosing = chooser(
+                brief(halves), number if score == "random" else 0
+            )  # the states of the one before are let go
+            there, found, _ = walk(halves, ()).along(choosing, last, collapsed)
+            passes, seconds = passes + choosing.passes, seconds + choosing.seconds
             others.append(Split.of(there, accuracies(found), found[0]))
+        del choosing
         cost = {
             "wanted": wanted,
             "device": str(loaded.device),
-            "selection_block_passes": sum(c.passes for c in choosers),
-            "selection_seconds": round(sum(c.seconds for c in choosers), 3),
+            "selection_block_passes": passes,
+            "selection_seconds": round(seconds, 3),
             "report_seconds": [round(s, 3) for s in main.seconds],
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
@@ -159,19 +166,59 @@ def prune(
         pruned = Pruned(
             setting.subject, score, tuple(sorted(protect)), n_select, tuple(steps), tuple(traces), cost, tuple(watched), tuple(others), race
         )  # fmt: skip
-        if assess and pruned.recommended:
-            pruned = replace(pruned, assessment=_assessed(pruned, loaded, report, note))
         if run is not None:
-            results.write(run, pruned)
+            results.write(run, pruned)  # at once: what can fail below loses nothing
+        if assess and pruned.recommended:
+            pruned = _assessed(pruned, loaded, run, report, note)
+        if run is not None:
             page.write(run)
     return pruned
 
 
-def _assessed(pruned: Pruned, model: Model, report: Report, note: Note) -> Assessment | None:
-    """The recommended step beside the dense model, or None, said, where the model's configuration cannot express it."""
+def _refuse(score: Score, splits: int, draws: int, race: float | None) -> None:
+    """Say what cannot be asked for, before anything is loaded."""
+    if splits < 1 or draws < 1:
+        raise RunError(f"--splits {splits} and --draws {draws}: both are at least 1.")
+    if race is not None and not 0 < race < 1:
+        raise RunError(f"The error allowed to a race, {race}, is not between 0 and 1: give a probability such as 0.05.")
+    if race is not None and not CATALOGUE[score].iterative:
+        raise RunError(
+            f"--race drops candidates at every step, and {score} ranks blocks once: leave it out, or use --score margin."
+        )
+    if splits > 1 and score == "random":
+        raise RunError(
+            f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
+        )
+
+
+def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
+    """Whether a finished path is the one that is wanted, or begins with it. What a race drops depends on how long the path may become, so that
+    a raced one serves only itself."""
+    had = kept.cost.get("wanted")
+    if had is None or any(had.get(name) != wanted[name] for name in wanted.keys() - LENGTH):
+        return False
+    if wanted["assess"] and kept.recommended and not (kept.assessment or "not_assessed" in kept.cost):
+        return False
+    if all(had[name] == wanted[name] for name in LENGTH - {"assess"}):
+        return True
+    if (wanted["remove"] is None and wanted["to_ratio"] is None) or wanted["race"] is not None:
+        return False
+    last = last_step(kept.n_layers, wanted["remove"], wanted["to_ratio"], wanted["protect"])
+    return kept.gone(len(kept.steps) - 1) >= last
+
+
+def _assessed(pruned: Pruned, model: Model, run: RunDirectory | None, report: Report, note: Note) -> Pruned:
+    """The path with its recommended step beside the dense model; without, and said, where the model cannot express it or be held twice."""
     step = pruned.steps[pruned.recommended]
     try:
-        return assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)
-    except ModelError as error:
+        found = assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)
+    except (ModelError, torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, ModelError) and not out_of_memory(error):
+            raise
         note(f"The recommended step was not assessed: {error}")
-        return None
+        pruned = replace(pruned, cost={**pruned.cost, "not_assessed": str(error)})
+    else:
+        pruned = replace(pruned, assessment=found)
+    if run is not None:
+        results.write(run, pruned)
+    return pruned

@@ -6,7 +6,6 @@ from transformers import AutoConfig, PretrainedConfig
 
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError
-from layercliff.models import sources
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
 from layercliff.models.sources import Located
@@ -33,20 +32,15 @@ def recipe(
 
 def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
     """`recipe` for a step that is chosen already."""
-    subject = chosen.pruned.subject
-    located = sources.locate(subject.model, report)
-    if located.revision != subject.revision:
-        raise ModelError(
-            f"The model {subject.model} is another one than the path was made with ({located.revision} instead of {subject.revision})."
-        )
-    config = _configuration(located, trust_remote_code)
-    kept = chosen.kept if located.kept is None else tuple(located.kept[index] for index in chosen.kept)
+    subject, located = chosen.pruned.subject, chosen.located(report)
+    config = configuration(located, trust_remote_code)
     dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
     merged = bool(chosen.blends or located.blends)
-    return recipes(config, _base(subject.model, located), kept, dtype, merged)
+    return recipes(config, _base(subject.model, located), located.dense(chosen.kept), dtype, merged)
 
 
-def _configuration(located: Located, trust_remote_code: bool) -> PretrainedConfig:
+def configuration(located: Located, trust_remote_code: bool) -> PretrainedConfig:
+    """The dense model's. Raises `ModelError` where it cannot be read."""
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(located.location, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, ImportError, KeyError) as error:

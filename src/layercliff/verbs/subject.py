@@ -1,5 +1,6 @@
 """What verbs have in common: a model and tasks, resolved into the subject of a run before anything is loaded."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -104,12 +105,18 @@ class Setting:
 def _first(
     task: Task, seed: int, limit: int | None, shots: int, sampler: Sampler
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
-    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first. Raises `TaskError` as it does."""
+    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first, of each subject where there are
+    subjects. Raises `TaskError` as it does."""
     if limit is not None and limit < 1:
         raise TaskError(f"--limit {limit} leaves no question of {task.name}: ask at least one.")
     questions, examples = splits.draw(task, seed, None, shots, sampler)
     place = {question.id: position for position, question in enumerate(task.questions)}
-    order = sorted(range(len(questions)), key=lambda index: place[questions[index].id])[:limit]
+    order: list[int] = []
+    seen: Counter[str] = Counter()
+    for index in sorted(range(len(questions)), key=lambda index: place[questions[index].id]):
+        seen[questions[index].subject] += 1
+        if limit is None or seen[questions[index].subject] <= limit:
+            order.append(index)
     return tuple(questions[index] for index in order), tuple(examples[index] for index in order)
 
 

@@ -48,14 +48,23 @@ class Walk:
             self.say("removing blocks", gone, last)
             step = chooser.choose(steps[-1])
             if step is None:
+                self._ended(gone, last)
                 break
             steps.append(step)
             traces.append(self._measure(self.measured, step))
             watched += self._watch(step)
         self.say("removing blocks", last, last)
-        if len(steps) == 1:
-            raise RunError("Every block is protected, so that none can be removed: protect fewer.")
         return steps, traces, watched
+
+    def _ended(self, gone: int, last: int) -> None:
+        """The criterion removes nothing more, short of `last` blocks."""
+        if not gone:
+            raise RunError(
+                "The criterion can remove nothing: too few blocks, or blocks beside one another, are left unprotected. Protect fewer."
+            )
+        self.note(
+            f"The path ends after {gone} of {last} blocks: what the criterion leaves alone, or is told to, cannot go."
+        )
 
     def _watch(self, step: Step) -> list[Trace]:
         return [self._measure(self.watched, step)] if self.watched else []

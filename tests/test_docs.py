@@ -1,0 +1,88 @@
+"""The documentation's commands: those of the guides run, in order, on a tiny model; those of all pages are understood by the command line."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import families
+import pytest
+import typer
+
+from layercliff.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDES = [page for page in PAGES if page.parent.name == "how-to" or page.name == "index.md"]
+RUN = """
+import json, sys
+from layercliff.cli import app
+for arguments in json.loads(sys.argv[1]):
+    print(*arguments, flush=True)
+    app(arguments, standalone_mode=False)
+"""
+MODELS = re.compile(r"\b(gemma-3-270m|smollm2-135m|path/to/model)\b")
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of every layercliff command in a page's shell blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("layercliff ")]
+
+
+def test_there_are_commands() -> None:
+    assert all(commands(page) for page in GUIDES)
+    assert len(GUIDES) > 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_is_understood(page: Path) -> None:
+    group = typer.main.get_command(app)
+    context = typer.Context(group)
+    for name, *arguments in commands(page):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        command.make_context(name, list(arguments))
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_the_guides_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process of their own."""
+    monkeypatch.chdir(tmp_path)
+    model = families.network("llama", n_layers=7)
+    for target in ("stand-in", "small"):
+        model.save_pretrained(tmp_path / target)
+        families.tokenizer().save_pretrained(tmp_path / target)
+    rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
+    (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps([stand_in(c) for c in commands(page)])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def stand_in(arguments: list[str]) -> list[str]:
+    """A command about the tiny model and few questions."""
+    wanted = [MODELS.sub("stand-in", argument) for argument in arguments]
+    if {"-t", "--tasks"} & set(wanted):
+        wanted += [] if "--format" in wanted or wanted[0] == "eval" else ["--format", "cloze"]
+        wanted += [] if "--limit" in wanted else ["--limit", "16"]
+    if wanted[0] == "export":
+        wanted[-1] = wanted[-1].replace("small", "exported")
+        wanted += [] if "--step" in wanted else ["--step", "2"]  # none is recommended of a random model
+    return wanted
+
+
+@pytest.mark.packaged
+@pytest.mark.slow
+def test_the_tutorial_runs(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient")
+    notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
+    client.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()

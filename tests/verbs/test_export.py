@@ -1,0 +1,204 @@
+"""Exported steps of paths over several tasks, near ties, steps of steps, and the commands that a card gives. Reloads are in this process, for speed."""
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import families
+import numpy as np
+import pytest
+import torch
+import yaml
+from test_prune import WORDS, saved, written
+from typer.testing import CliRunner
+
+import layercliff
+from layercliff import cli_paths
+from layercliff.errors import ModelError
+from layercliff.models import checkpoint
+from layercliff.models.model import Model
+from layercliff.readout import asked
+from layercliff.readout.asked import Asked
+from layercliff.readout.trace import Trace
+from layercliff.report import terminal
+from layercliff.results import pruned as results
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Question, Task
+from layercliff.verbs import answers
+from layercliff.verbs.chosen import choose
+from layercliff.verbs.command import command
+
+pytestmark = pytest.mark.usefixtures("reloads_here")
+
+
+def task(name: str, n: int, options: int = 3) -> Task:
+    questions = tuple(
+        Question(f"{name}{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(options)), i % options, f"g{i}")
+        for i in range(n)
+    )  # fmt: skip
+    return Task(name, questions, "made up", "none", "letter")
+
+
+def put(model: Model, *tasks: Task, form: str = "letter") -> list[Asked]:
+    return [asked.ask(model, one, form, one.questions) for one in tasks]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("sizes", "wanted"), [((40, 40), (16, 16)), ((5, 40), (5, 27)), ((40, 3, 2), (27, 3, 2)), ((4, 2), (4, 2))])  # fmt: skip
+def test_questions_are_shared_between_tasks(tiny: Model, sizes: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    parts = put(tiny, *(task(f"t{number}-", size) for number, size in enumerate(sizes)))
+    found = answers.drawn(parts, 32)
+    assert tuple(len(part.questions) for part in found) == wanted
+    assert all(part.questions == whole.questions[:n] for part, whole, n in zip(found, parts, wanted, strict=True))
+    assert len(answers.drawn(put(tiny, *(task(f"t{i}-", 1) for i in range(4))), 3)) == 3
+
+
+def given(model: Model, parts: list[Asked]) -> list[torch.Tensor]:
+    """The answers to the queries, from the model's own logits."""
+    found = []
+    for query in answers.queries(parts):
+        logits = model.network(input_ids=torch.tensor([query.tokens])).logits[0].detach()[list(query.positions)]
+        found.append(torch.stack([logits.gather(1, torch.tensor(query.targets)[:, None])[:, 0], logits.logsumexp(1)]))
+    return found
+
+
+@pytest.mark.parametrize("form", ["letter", "cloze"])
+def test_only_near_ties_may_be_answered_otherwise(tiny: Model, form: str) -> None:
+    tasks = (task("a", 6), task("b", 4, 2))
+    traces = [layercliff.trace(tiny, one, format=form).trace for one in tasks]  # type: ignore[arg-type]
+    path = Trace.joined(traces)
+    shuffled = [replace(one, questions=trace.questions) for one, trace in zip(tasks, traces, strict=True)]
+    parts = put(tiny, *shuffled, form=form)
+    found = given(tiny, parts)
+    assert answers.compare(parts, found, path, 1e-4) == (10, 0)
+    scores = path.scores.copy()
+    best, second, *_ = np.argsort(-scores[-1, 0, :3])
+    scores[-1, 0, second] = scores[-1, 0, best] + 0.004 * np.nanmax(np.abs(scores[-1, :6]))  # the path says another one
+    other = replace(path, scores=scores)
+    assert answers.compare(parts, found, other, 0.005) == (10, 1)
+    with pytest.raises(ModelError, match=f"question {path.questions[0].id} otherwise than the path"):
+        answers.compare(parts, found, other, 0.003)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """A run over two tasks of forty questions."""
+    model, one = saved(tmp_path / "model"), written(tmp_path)
+    other = tmp_path / "others.jsonl"
+    other.write_text(Path(one).read_text().replace("which of", "what of"))
+    layercliff.prune(
+        model, f"{one},{other}", remove=2, format="letter", device="cpu", assess=False, out=tmp_path / "run"
+    )
+    return tmp_path / "run"
+
+
+def test_a_path_over_two_tasks(both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exported = layercliff.export(both, tmp_path / "small", step=2, device="cpu")
+    assert (exported.predictions_compared, exported.predictions_tied) == (32, 0)
+    terminal.show_export(exported)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "answers to 32 report questions are the path's." in said
+    card = (tmp_path / "small" / "README.md").read_text()
+    for text in (said, card):
+        assert exported.shown in text
+    assert "is shown at 95 %" in exported.shown or "is not shown at 95 %" in exported.shown
+    head = yaml.safe_load(card.split("---")[1])
+    assert (head["base_model"], head["library_name"]) == ("model", "transformers")
+
+
+def test_answers_are_those_of_the_reloaded_checkpoint(
+    both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that would answer otherwise is believed, though the model in memory answers as the path did."""
+    ask = checkpoint._ask
+
+    def otherwise(*arguments: Any) -> Any:
+        found, said = ask(*arguments)
+        answer = found["answer.00020"][0]
+        answer[:] = -answer
+        return found, said
+
+    monkeypatch.setattr(checkpoint, "_ask", otherwise)
+    with pytest.raises(ModelError, match="The reloaded checkpoint answers question"):
+        layercliff.export(both, tmp_path / "small", step=1, device="cpu")
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_step_that_began_at_a_step_is_told_in_dense_blocks(both: Path, tmp_path: Path) -> None:
+    common = {"format": "letter", "device": "cpu", "assess": False, "remove": 1}
+    words = str(tmp_path / "words.jsonl")
+    layercliff.prune(f"{both}@1", words, score="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
+    exported = layercliff.export(tmp_path / "second", tmp_path / "small", step=1, device="cpu")
+    record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
+    first, second = choose(both, 1, None), choose(tmp_path / "second", 1, None)
+    assert record["source_layer"] == [first.kept[index] for index in second.kept] == list(exported.kept)
+    assert record["removed"] == [[first.kept[index] for index in second.pruned.steps[1].removed]]
+    assert record["removed_before"] == sorted(set(range(5)) - set(first.kept))
+    (place, made), *_ = record["merged"].items()
+    (index, blend), *_ = second.blends.items()
+    assert int(place) == first.kept[index]
+    assert {int(block) for block in made["weights"]} == {first.kept[block] for block in blend.sources}
+    assert (record["base_model"], record["n_layers_dense"]) == (str(tmp_path / "model"), 5)
+    assert record["base_revision"] == first.pruned.subject.revision
+    assert record["began_with"] == f"{both}@1"
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert f"{tmp_path / 'model'} without 2 of its 5 blocks" in card
+    assert f"Kept, in order: {', '.join(map(str, record['source_layer']))}." in card
+    assert f"Merged: {place} of" in card
+
+
+def test_an_existing_target_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    with pytest.raises(layercliff.LayercliffError, match="exists already"):
+        layercliff.export(tmp_path / "nowhere", tmp_path / "small")
+
+
+def chatty(directory: Path) -> str:
+    families.network("llama").save_pretrained(directory)
+    tokenizer = families.tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"remove": 2, "protect": (0, 1), "limit": 20, "seed": 3, "race": 0.05, "assess": False, "shots": 1, "chat": True},
+        {"to_ratio": 0.4, "score": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
+        {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "score": "accuracy", "assess": False},
+    ],
+)  # fmt: skip
+def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Parsed by the command line itself, into another directory: the same subject, the same wishes, the same steps."""
+    one = written(tmp_path)
+    watched = tmp_path / "own words.jsonl"
+    watched.write_text(Path(one).read_text().replace("which of", "what of"))
+    watch = str(watched) if options else ""
+    layercliff.prune(chatty(tmp_path / "my model"), one, watch=watch, device="cpu", out=tmp_path / "run", **options)
+    kept = [results.read(RunDirectory(tmp_path / "run"), options.get("score", "margin"))]
+    assert kept[0] is not None
+    line = command(kept[0], str(tmp_path / "again"))
+    assert "--device" not in line
+    words = shlex.split(line)
+    assert words[:2] == ["layercliff", "prune"]
+    if not options:
+        assert words[2:] == [
+            "--model",
+            str(tmp_path / "my model"),
+            "--task",
+            one,
+            "--format",
+            "cloze",
+            "--out",
+            str(tmp_path / "again"),
+        ]
+    done = CliRunner().invoke(cli_paths.app, [*words[1:], "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    kept.append(results.read(RunDirectory(tmp_path / "again"), options.get("score", "margin")))
+    assert kept[1] is not None
+    assert kept[1].subject == kept[0].subject
+    assert kept[1].cost["wanted"] == kept[0].cost["wanted"]
+    assert [step.kept for step in kept[1].steps] == [step.kept for step in kept[0].steps]
