@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.controlled import Controlled as Controlled
     from layercliff.results.evaluated import Evaluated as Evaluated
+    from layercliff.results.foretold import Foretelling as Foretelling
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
     from layercliff.results.recovered import Recovered as Recovered
     from layercliff.results.similar import Similar as Similar
+    from layercliff.results.studied import Studied as Studied
     from layercliff.results.traced import Traced as Traced
     from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
@@ -38,15 +40,18 @@ if TYPE_CHECKING:
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
+    from layercliff.verbs.foretell import foretell as foretell
     from layercliff.verbs.lens import lens as lens
     from layercliff.verbs.noise import noise as noise
     from layercliff.verbs.patch import patch as patch
     from layercliff.verbs.plan import Plan as Plan
     from layercliff.verbs.plan import plan as plan
+    from layercliff.verbs.plan_study import plan_study as plan_study
     from layercliff.verbs.prune import prune as prune
     from layercliff.verbs.recipe import recipe as recipe
     from layercliff.verbs.recover import recover as recover
     from layercliff.verbs.similarity import similarity as similarity
+    from layercliff.verbs.study import study as study
     from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
@@ -56,6 +61,7 @@ _PUBLIC = {
     "assess": "verbs.assess",
     "Controlled": "results.controlled",
     "Evaluated": "results.evaluated",
+    "Foretelling": "results.foretold",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
@@ -69,6 +75,7 @@ _PUBLIC = {
     "Recovered": "results.recovered",
     "RunError": "errors",
     "Similar": "results.similar",
+    "Studied": "results.studied",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
@@ -78,15 +85,18 @@ _PUBLIC = {
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",
+    "foretell": "verbs.foretell",
     "lens": "verbs.lens",
     "load": "models.loading",
     "noise": "verbs.noise",
     "patch": "verbs.patch",
     "plan": "verbs.plan",
+    "plan_study": "verbs.plan_study",
     "prune": "verbs.prune",
     "recipe": "verbs.recipe",
     "recover": "verbs.recover",
     "similarity": "verbs.similarity",
+    "study": "verbs.study",
     "trace": "verbs.trace",
 }
 __all__ = list(_PUBLIC)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff import cli_analyses, cli_evaluate, cli_paths, cli_recover
+from layercliff import cli_analyses, cli_evaluate, cli_paths, cli_recover, cli_studies
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
@@ -180,6 +180,7 @@ def plan(
 
 app.registered_commands += cli_evaluate.app.registered_commands + cli_paths.app.registered_commands
 app.registered_commands += cli_analyses.app.registered_commands + cli_recover.app.registered_commands
+app.registered_commands += cli_studies.app.registered_commands
 
 
 @app.command()
@@ -229,7 +230,7 @@ def tasks(
 
 @app.command()
 def figures(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory, or a study's.")],
     formats: Annotated[str, typer.Option("--format", help="png, svg, pdf; several joined by commas.")] = "png,svg,pdf",
 ) -> None:
     """Draw a run's figures as PNG, SVG and PDF, and its page anew, without loading the model."""

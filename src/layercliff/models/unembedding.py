@@ -29,7 +29,9 @@ class Unembedding:
         final_norm: nn.Module, head: nn.Module, logit_scale: float = 1.0, softcap: float | None = None
     ) -> "Unembedding":
         """Copy `final_norm` in float32; `head` is shared with the model and not copied."""
-        return Unembedding(copy.deepcopy(final_norm).float().requires_grad_(False), head, logit_scale, softcap)
+        with torch.inference_mode(False):  # gradients may have to pass through the copy
+            norm = copy.deepcopy(final_norm).float().requires_grad_(False)
+        return Unembedding(norm, head, logit_scale, softcap)
 
     @property
     def vocabulary(self) -> int:

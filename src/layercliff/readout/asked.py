@@ -91,11 +91,12 @@ class Asked:
                     scores[:, row.question, : len(row.targets)] = reading.scores[:, number, : len(row.targets)]
                     mass[:, row.question] = reading.mass[:, number]
                 else:
-                    size = self._size(row, row.option)
-                    scores[:, row.question, row.option] = reading.scores[:, number, 0] / size
+                    scores[:, row.question, row.option] = reading.scores[:, number, 0] / self.size(row)
         return scores, mass
 
-    def _size(self, row: Row, option: int) -> int:
+    def size(self, row: Row) -> int:
+        """What the summed log-probability of an option's row is divided by."""
+        option = row.option or 0
         text = prompts.scored(self.task, self.questions[row.question], self.form)[option]
         sizes = {"sum": 1, "token": len(row.targets), "char": len(text), "byte": len(text.encode())}
         return sizes[self.normalisation]

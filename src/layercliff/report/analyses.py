@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from layercliff.report import (
     ablate_figures,
     control_figures,
+    foretell_figures,
     lens_figures,
     noise_figures,
     patch_figures,
     recover_figures,
     similarity_figures,
+    study_words,
 )
 from layercliff.report.chart import Figure
-from layercliff.results import ablated, controlled, lensed, noised, patched, recovered, similar
+from layercliff.results import ablated, controlled, foretold, lensed, noised, patched, recovered, similar
 from layercliff.store import RunDirectory
 
 
@@ -30,6 +32,10 @@ class Section:
 
 def sections(run: RunDirectory) -> Iterator[Section]:
     """Every finished analysis."""
+    if (told := foretold.read(run)) is not None:
+        yield Section(
+            "foretell", "The collapse, foretold", study_words.foretelling(told), tuple(foretell_figures.figures(told))
+        )
     if (beside := controlled.read(run)) is not None:
         yield Section(
             "controls",

@@ -1,10 +1,9 @@
 """The page of a run: one self-contained HTML file that shows whatever the run directory holds."""
 
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from layercliff import cache
@@ -22,8 +21,6 @@ PAGE = "report.html"
 def write(run: RunDirectory) -> None:
     """Write ``report.html`` from what the directory holds. All text is escaped; the page opens without network."""
     traced = results.read(run)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files(__package__) / "page.html").read_text(encoding="utf-8"))
     found = compared.paths(run)
     content = {
         "title": run.path.name,
@@ -32,15 +29,24 @@ def write(run: RunDirectory) -> None:
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
         "analyses": [
-            vars(section) | {"figures": [_shown(figure) for figure in section.figures]}
+            vars(section) | {"figures": [shown(figure) for figure in section.figures]}
             for section in analyses.sections(run)
         ],
-        "library": Markup(_library()),
+        "library": library(),
     }
-    run.write_text(PAGE, template.render(content))
+    run.write_text(PAGE, template("page.html").render(content))
 
 
-def _library() -> str:
+def template(name: str) -> Template:
+    """A page to be filled; all text is escaped."""
+    loader = PackageLoader("layercliff", "report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
+
+
+def library() -> Markup:
     """Vega-Embed with all it needs, as one script; bundling takes seconds, so that it is kept in the cache."""
     import vl_convert
 
@@ -49,7 +55,7 @@ def _library() -> str:
         bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
         with cache.whole_file(kept) as partial:
             partial.write_text(bundle, encoding="utf-8")
-    return kept.read_text(encoding="utf-8")
+    return Markup(kept.read_text(encoding="utf-8"))
 
 
 def _trace_section(traced: Traced) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
                 "name": name,
                 "verdict": words.verdict(analysis),
                 "phases": words.phases(analysis),
-                "figures": [_shown(figure) for figure in drawn[name]],
+                "figures": [shown(figure) for figure in drawn[name]],
                 "analysis": analysis,
                 "accuracy": words.interval(analysis, "accuracy"),
                 "margin": words.interval(analysis, "margin"),
@@ -77,7 +83,8 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
     }
 
 
-def _shown(figure: Figure) -> dict[str, Any]:
+def shown(figure: Figure) -> dict[str, Any]:
+    """A figure as the page draws it."""
     return {
         "name": figure.name,
         "heading": figure.heading,
@@ -88,7 +95,7 @@ def _shown(figure: Figure) -> dict[str, Any]:
 
 def _comparison(found: list[Pruned]) -> dict[str, Any]:
     return {
-        "figures": [_shown(figure) for figure in compare_figures.figures(found)],
+        "figures": [shown(figure) for figure in compare_figures.figures(found)],
         "rows": compared.summary_table(found).to_dicts(),
     }
 
@@ -119,7 +126,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "assessment": list(words.assessment(pruned.assessment)) if pruned.assessment else [],
         "completions": pruned.assessment.completions if pruned.assessment else (),
         "caption": pruned.caption(),
-        "figures": [_shown(figure) for figure in path_figures.figures(pruned)],
+        "figures": [shown(figure) for figure in path_figures.figures(pruned)],
         "rows": rows,
         "cost": pruned.cost,
     }

@@ -191,18 +191,19 @@ def show_plan(plan: "Plan") -> None:
         ),
         (
             "time",
-            f"about {_duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
+            f"about {duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
         ),
         (
             f"a path, {plan.path.removed} removed",
             f"at most {plan.path.selection_block_passes:,} block passes to choose and {plan.path.report_block_passes:,} to measure, "
-            f"{plan.path.multiplications / 1e12:,.2f} T multiplications, {_duration(plan.path_seconds)}",
+            f"{plan.path.multiplications / 1e12:,.2f} T multiplications, {duration(plan.path_seconds)}",
         ),
     ]
     table(("", ""), rows)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, in round numbers."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,19 +3,33 @@
 from pathlib import Path
 
 from layercliff.errors import RunError, nearest
-from layercliff.report import analyses, chart, compare_figures, page, path_figures, trace_figures
+from layercliff.report import (
+    analyses,
+    chart,
+    compare_figures,
+    page,
+    path_figures,
+    study_figures,
+    study_page,
+    trace_figures,
+)
 from layercliff.report.chart import Figure
-from layercliff.results import compared, traced
+from layercliff.results import compared, studied, traced
+from layercliff.store import RunDirectory
 
 
 def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
-    """Write every figure of a run into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew. No model is loaded.
+    """Write every figure of a run or a study into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew. No model is loaded.
 
     **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format.
     """
     for kind in formats:
         if kind not in chart.FORMATS:
             raise RunError(f"There is no figure format {kind!r}: {nearest(kind, list(chart.FORMATS))}")
+    if studied.is_study(Path(directory)):
+        study, found = RunDirectory(Path(directory)), studied.read(Path(directory))
+        study_page.write(study, found)
+        return chart.write(study_figures.figures(found), study.path / "figures", formats)
     run = traced.open_run(Path(directory))
     drawn: list[Figure] = []
     if (trace := traced.read(run)) is not None:

@@ -25,12 +25,13 @@ class Part:
 @dataclass(frozen=True)
 class PathPlan:
     """`removed` blocks go one after another. Block passes of batches that choosing takes if nothing is reused between steps (a path with memory for it
-    takes a fraction), and those of measuring every step; multiplications of both."""
+    takes a fraction), and those of measuring every step; multiplications of both, and of measuring alone."""
 
     removed: int
     selection_block_passes: int
     report_block_passes: int
     multiplications: float
+    report_multiplications: float
 
 
 def along(
@@ -38,7 +39,7 @@ def along(
 ) -> PathPlan:  # fmt: skip
     """Count a path of `removed` steps: selection runs `at_once` tokens together, measuring `budget`; a token costs `per_block` multiplications in a block."""
     selection = report = 0
-    multiplications = 0.0
+    choosing = measuring = 0.0
     for part in parts:
         chosen, measured = part.of("select"), part.of("report")
         select, other = batches.plan(chosen, at_once, "branches"), batches.plan(measured, budget, "branches")
@@ -46,14 +47,14 @@ def along(
         for gone in range(removed + 1):
             n = n_layers - gone
             report += n * len(other)
-            multiplications += n * others * per_block + width * rows_of_head(measured, part.form, n, vocabulary, "none")
+            measuring += n * others * per_block + width * rows_of_head(measured, part.form, n, vocabulary, "none")
             if gone < removed:
                 selection += most_passes(n) * len(select)
                 candidates = rows_of_head(
                     chosen, part.form, n - 1, vocabulary, "none"
                 )  # as many as depths of n - 1 blocks
-                multiplications += most_passes(n) * tokens * per_block + width * candidates
-    return PathPlan(removed, selection, report, multiplications)
+                choosing += most_passes(n) * tokens * per_block + width * candidates
+    return PathPlan(removed, selection, report, choosing + measuring, measuring)
 
 
 def rows_of_head(rows: Sequence[Row], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass) -> int:

@@ -1,0 +1,160 @@
+"""A study file: which models are put on which tasks, and pruned how. Strict, so that a mistyped setting is never silently the default."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from layercliff.choices import DType, Format, Normalisation, Sampler, Score
+from layercliff.errors import RunError, nearest
+
+OWN = "own"
+"""Stands for each task's own format."""
+
+
+class Asking(BaseModel, frozen=True, extra="forbid"):
+    """A task of a study; `format` and `limit` take the place of the study's for this task."""
+
+    task: str
+    format: Format | None = None
+    limit: int | None = Field(None, ge=1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One path of one model on one task. `panel` is the format the study asked for, ``own`` where it named none; cells of one model, task, format and seed
+    share a run directory, `directory` in the study's."""
+
+    model: str
+    asking: Asking
+    panel: str
+    schedule: Score
+    seed: int
+
+    @property
+    def directory(self) -> str:
+        """Its run directory's path within the study's."""
+        asked = f"{self.asking.task}-{self.asking.format or OWN}-{self.seed}"
+        return f"cells/{_filed(self.model)}/{_filed(asked)}"
+
+
+class Grid(BaseModel, frozen=True, extra="forbid"):
+    """Every model on every task, in every format, by every schedule, with every seed; the other settings are those of `layercliff.prune` and the same for all
+    cells. `schedules` are criteria; `foretell` measures what foretells the collapse point as well."""
+
+    models: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[Asking, ...] = Field(min_length=1)
+    formats: tuple[Format, ...] = ()
+    schedules: tuple[Score, ...] = Field(("margin",), min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    limit: int | None = Field(None, ge=1)
+    shots: int = Field(0, ge=0)
+    sampler: Sampler = "fixed"
+    remove: int | None = Field(None, ge=1)
+    to_ratio: float | None = Field(None, gt=0, lt=1)
+    race: float | None = Field(None, gt=0, lt=1)
+    draws: int = Field(5, ge=1)
+    foretell: bool = True
+    dtype: DType = "float32"
+    weights_dtype: DType | None = None
+    device: str = "auto"
+    normalisation: Normalisation = "char"
+    chat: bool = False
+    batch_tokens: int | None = Field(None, ge=1)
+    memory_gb: float = Field(4.0, gt=0)
+    trust_remote_code: bool = False
+    skip_bad_rows: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """A task may be its name alone."""
+        if isinstance(given, dict) and isinstance(given.get("tasks"), list | tuple):
+            return given | {"tasks": [{"task": one} if isinstance(one, str) else one for one in given["tasks"]]}
+        return given
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Grid":
+        for name in ("models", "tasks", "formats", "schedules", "seeds"):
+            values = getattr(self, name)
+            if twice := next((v for i, v in enumerate(values) if v in values[:i]), None):
+                raise ValueError(f"{name} holds {getattr(twice, 'task', twice)!r} twice: leave one out")
+        if self.remove is not None and self.to_ratio is not None:
+            raise ValueError(
+                "remove and to_ratio both end a path: give one of them, or neither to go on to the collapse"
+            )
+        return self
+
+    @staticmethod
+    def read(file: Path) -> "Grid":
+        """The study in a YAML file. Raises `RunError`, in one sentence, for what is not one."""
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"The study file {file} cannot be read ({error}): give the path of a YAML file.") from error
+        except yaml.YAMLError as error:
+            raise RunError(f"{file} is not YAML: {' '.join(str(error).split())}.") from error
+        return Grid.of(content, str(file))
+
+    @staticmethod
+    def of(content: Any, name: str = "The study") -> "Grid":
+        """A study from its content. Raises `RunError`."""
+        if not isinstance(content, Mapping):
+            raise RunError(f"{name} holds no settings: give at least models and tasks, each a list.")
+        try:
+            return Grid.model_validate(dict(content))
+        except ValidationError as error:
+            raise RunError(f"{name}: {_sentence(error)}") from error
+
+    @property
+    def panels(self) -> tuple[str, ...]:
+        """Names of the formats asked for."""
+        return self.formats or (OWN,)
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, those of a model together, and among them those of a run directory."""
+        for model in self.models:
+            for asking in self.tasks:
+                for panel in (asking.format,) if asking.format and self.formats else self.panels:
+                    form = asking.format if panel == OWN else panel
+                    asked = Asking(task=asking.task, format=form, limit=asking.limit or self.limit)  # type: ignore[arg-type]
+                    for seed in self.seeds:
+                        for schedule in self.schedules:
+                            yield Cell(model, asked, str(panel), schedule, seed)
+
+    def settings(self, cell: Cell) -> dict[str, Any]:
+        """What the run of a cell is about, as arguments of `layercliff.trace` and `layercliff.prune`."""
+        return {
+            "format": cell.asking.format, "limit": cell.asking.limit, "seed": cell.seed, "shots": self.shots, "sampler": self.sampler, "dtype": self.dtype,
+            "weights_dtype": self.weights_dtype, "device": self.device, "normalisation": self.normalisation, "chat": self.chat,
+            "batch_tokens": self.batch_tokens, "trust_remote_code": self.trust_remote_code, "skip_bad_rows": self.skip_bad_rows,
+        }  # fmt: skip
+
+    @property
+    def memory_bytes(self) -> int:
+        return int(self.memory_gb * 2**30)
+
+
+def _filed(name: str) -> str:
+    """A name as a part of a path, told apart from others that would look the same."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+    return plain if plain == name else f"{plain[-60:]}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong."""
+    first = error.errors()[0]
+    *where, last = first["loc"] or ("the whole",)
+    place = ".".join(map(str, (*where, last)))
+    if first["type"] == "extra_forbidden":
+        known = list((Asking if where else Grid).model_fields)
+        return f"there is no setting {place!r}: {nearest(str(last), known)}"
+    if first["type"] == "missing":
+        return f"{place} is missing: a study names its models and tasks, each as a list."
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{said}." if first["type"] == "value_error" else f"{place}: {said}, not {first['input']!r}."

@@ -1,0 +1,120 @@
+"""How two quantities go together over models and tasks, where the tasks of one model are not independent of one another."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from layercliff.metrics.perplexity import Estimate
+from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+
+LEAST_CLUSTERS = 3  # with fewer, resampling them says nothing, and intervals are nan
+FEW_CLUSTERS = 10  # with fewer, intervals from resampling them are too narrow (Cameron, Gelbach and Miller 2008)
+
+Points = Float[np.ndarray, " point"]
+Weights = Float[np.ndarray, "resample point"]
+
+
+@dataclass(frozen=True)
+class Association:
+    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both known), and Kendall's tau over the
+    `pairs` whose order is known, which leaves no point out. None where a side does not vary. Intervals (95 %) are a bootstrap over
+    whole clusters, nan with fewer than three of them."""
+
+    points: int
+    complete: int
+    clusters: int
+    pairs: int
+    pearson: Estimate | None
+    spearman: Estimate | None
+    kendall: Estimate | None
+
+    @property
+    def falls(self) -> bool | None:
+        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None where neither is shown."""
+        found = self.spearman
+        return None if found is None else True if found.high < 0 else False if found.low > 0 else None
+
+
+def associate(
+    x: Points, y: Points, censored: Bool[np.ndarray, " point"], clusters: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+) -> Association:  # fmt: skip
+    """Associate `x`, infinite where it is known to lie beyond all others, with `y`, of which those `censored` are known to be greater than they say."""
+    complete = np.isfinite(x) & ~censored
+    comparable = _comparable(y, censored)
+    names = np.asarray(clusters)
+
+    def interval(measure: Callable[[Weights], Float[np.ndarray, " resample"]], keep: np.ndarray) -> Estimate | None:
+        weights = np.ones((1, int(keep.sum())))
+        point = float(measure(weights)[0]) if weights.size else np.nan
+        if np.isnan(point):
+            return None
+        if len(set(names[keep])) < LEAST_CLUSTERS:
+            return Estimate(point, np.nan, np.nan)
+        drawn = Resamples.draw(names[keep].tolist(), resamples, seed)
+        samples = measure(drawn.counts[:, drawn.index])
+        low, high = percentile_interval(samples[~np.isnan(samples)])
+        return Estimate(point, float(low), float(high))
+
+    a, b = x[complete], y[complete]
+    every = np.ones(len(x), bool)
+    return Association(
+        len(x), int(complete.sum()), len(set(clusters)), int(comparable.sum()) // 2,
+        interval(lambda weights: pearson(a, b, weights), complete),
+        interval(lambda weights: spearman(a, b, weights), complete),
+        interval(lambda weights: kendall(x, y, censored, weights), every),
+    )  # fmt: skip
+
+
+def pearson(x: Points, y: Points, weights: Weights) -> Float[np.ndarray, " resample"]:
+    """Pearson's correlation with each row of weights; nan where a side does not vary."""
+    wide = np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape)
+    return _correlation(*wide, weights)
+
+
+def spearman(x: Points, y: Points, weights: Weights) -> Float[np.ndarray, " resample"]:
+    """Spearman's: Pearson's of the ranks, ties at their mean rank, each point as often as its weight says."""
+    return _correlation(_ranks(x, weights), _ranks(y, weights), weights)
+
+
+def kendall(
+    x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: Weights
+) -> Float[np.ndarray, " resample"]:
+    """Kendall's tau over the pairs whose order in `y` is known (Brown, Hollander and Korwar 1974): concordant less discordant, over all of
+    them; pairs that tie in `x` count as neither. nan where there are none."""
+    known = _comparable(y, censored)
+    later = known & ((y[:, None] > y[None, :]) | (censored[:, None] & ~censored[None, :]))
+    agree = np.where(known, np.where(later, 1.0, -1.0) * _sign(x), 0.0)
+    pairs = np.einsum("ri,ij,rj->r", weights, known.astype(float), weights)
+    total = np.einsum("ri,ij,rj->r", weights, agree, weights)
+    out: np.ndarray = np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    return out
+
+
+def _comparable(y: Points, censored: Bool[np.ndarray, " point"]) -> Bool[np.ndarray, "point point"]:
+    """Both are known and differ, or the known one does not lie beyond where the other is censored."""
+    both = ~censored[:, None] & ~censored[None, :] & (y[:, None] != y[None, :])
+    one = ~censored[:, None] & censored[None, :] & (y[:, None] <= y[None, :])
+    return np.asarray(both | one | one.T)
+
+
+def _sign(x: Points) -> Float[np.ndarray, "point point"]:
+    return np.where(x[:, None] > x[None, :], 1.0, np.where(x[:, None] < x[None, :], -1.0, 0.0))
+
+
+def _ranks(x: Points, weights: Weights) -> Float[np.ndarray, "resample point"]:
+    below, same = x[None, :] < x[:, None], x[None, :] == x[:, None]
+    out: np.ndarray = weights @ below.T + (weights @ same.T + 1) / 2
+    return out
+
+
+def _correlation(
+    x: Float[np.ndarray, "resample point"], y: Float[np.ndarray, "resample point"], weights: Weights
+) -> Float[np.ndarray, " resample"]:
+    share = weights / weights.sum(1, keepdims=True)
+    x = x - (share * x).sum(1, keepdims=True)
+    y = y - (share * y).sum(1, keepdims=True)
+    spread = np.sqrt((share * x * x).sum(1) * (share * y * y).sum(1))
+    out: np.ndarray = np.divide((share * x * y).sum(1), spread, out=np.full(len(weights), np.nan), where=spread > 1e-12)
+    return out

@@ -1,0 +1,195 @@
+"""The collapse point foretold from the dense model alone: features, a rule, and what the rule is worth on models and tasks it has not seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from layercliff.metrics import ridge
+from layercliff.metrics.association import LEAST_CLUSTERS
+from layercliff.metrics.perplexity import Estimate
+from layercliff.metrics.ridge import Features, Ridge, Target
+from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+
+LEVEL = 0.9  # of intervals around what is foretold
+
+FEATURES: Mapping[str, str] = {
+    "transition": "T/L; an undecided model counts as if it decided one block after its last",
+    "strength": "accuracy above chance at the last depth, over what there is above chance",
+    "influence": "effective share of blocks, by Block Influence: 1 where all have as much, 1/L where one has it all",
+    "removal": "share of blocks, the cheapest first, until the margins lost by removing each alone add up to half of the margin",
+    "gates": "effective share of blocks, by what closing each one's gate costs the gold option's log-probability, to first order",
+}
+"""What a rule is given, each a number about between 0 and 1."""
+
+BASELINES: Mapping[str, tuple[str, ...]] = {
+    "a fixed ratio": (),
+    "Block Influence alone": ("influence",),
+    "the transition depth alone": ("transition",),
+}
+"""What a rule has to beat, by the features it is given; the fixed ratio is the training rows' mean."""
+
+
+def share_below(costs: Float[np.ndarray, " block"], budget: float) -> float:
+    """The share of blocks that go, the cheapest first, while the sum of their costs stays below `budget`; a negative cost is none."""
+    return float((np.cumsum(np.sort(np.clip(costs, 0, None))) < budget).mean())
+
+
+def effective_share(weights: Float[np.ndarray, " block"]) -> float:
+    """exp of the entropy of the blocks' shares of the whole, over the number of blocks (the Hill number of order 1: Hill 1973); a negative weight is none. 1 where
+    no block has any."""
+    positive = np.clip(weights, 0, None)
+    if not positive.sum():
+        return 1.0
+    share = positive[positive > 0] / positive.sum()
+    return float(np.exp(-(share * np.log(share)).sum()) / len(weights))
+
+
+def features(
+    transition: int | None,
+    accuracy: float,
+    chance: float,
+    margin: float,
+    influence: Float[np.ndarray, " block"],
+    without: Float[np.ndarray, " block"],
+    gates: Float[np.ndarray, " block"],
+) -> dict[str, float]:
+    """The `FEATURES` of a model on a task: T, accuracy, chance and Decision Margin at the last depth; and of each block its Block Influence, the margin of the model
+    without it, and the derivative of the gold option's log-probability (nats) by its gate."""
+    n = len(influence)
+    return {
+        "transition": (n + 1 if transition is None else transition) / n,
+        "strength": (accuracy - chance) / (1 - chance),
+        "influence": effective_share(influence),
+        "removal": share_below(margin - without, margin / 2),
+        "gates": effective_share(gates),
+    }
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """k*/L with an interval (infinite where the training table is too small for one), and why the model lies outside of what the rule was fitted on, if it does.
+    `distance` is Mahalanobis's from the training rows, `farthest` the greatest among these."""
+
+    ratio: float
+    low: float
+    high: float
+    distance: float
+    farthest: float
+    outside: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A ridge regression of k*/L, with the errors it makes on models left out, sorted, and where its training rows lie."""
+
+    names: tuple[str, ...]
+    ridge: Ridge
+    errors: Float[np.ndarray, " row"]
+    low: Float[np.ndarray, " feature"]
+    high: Float[np.ndarray, " feature"]
+    precision: Float[np.ndarray, "feature feature"]
+    farthest: float
+
+    @staticmethod
+    def fitted(x: Features, y: Target, models: Sequence[str], names: Sequence[str]) -> "Rule":
+        """Fit to rows of features, the penalty chosen and errors measured by leaving out whole models."""
+        penalty = ridge.chosen(x, y, models)
+        errors = np.abs(ridge.left_out(x, y, models, penalty) - y)
+        spread = np.cov(x, rowvar=False, ddof=0).reshape(x.shape[1], x.shape[1])
+        precision = np.linalg.inv(spread + 1e-4 * np.eye(x.shape[1])) if x.shape[1] else spread
+        farthest = max((_distance(row - x.mean(0), precision) for row in x), default=0.0)
+        return Rule(
+            tuple(names), ridge.fit(x, y, penalty), np.sort(errors[~np.isnan(errors)]), x.min(0), x.max(0), precision, farthest
+        )  # fmt: skip
+
+    def foretell(self, x: Float[np.ndarray, " feature"]) -> Foretold:
+        """k*/L of a model with features `x`. The interval holds with probability `LEVEL` if its error is exchangeable with those of the models left
+        out (conformal: Vovk et al. 2005); no ratio lies outside of 0..1."""
+        ratio = float(np.clip(self.ridge.predict(x[None])[0], 0, 1))
+        rank = int(np.ceil(LEVEL * (len(self.errors) + 1)))
+        half = float(self.errors[rank - 1]) if rank <= len(self.errors) else np.inf
+        low, high = (max(0.0, ratio - half), min(1.0, ratio + half)) if np.isfinite(half) else (-np.inf, np.inf)
+        distance = _distance(x - self.ridge.centre, self.precision)
+        outside = [
+            f"{name} is {value:.2f}, and between {lo:.2f} and {hi:.2f} in the training table"
+            for name, value, lo, hi in zip(self.names, x, self.low, self.high, strict=True)
+            if not lo - 1e-9 <= value <= hi + 1e-9
+        ]
+        if distance > self.farthest * (1 + 1e-9) and not outside:
+            outside = [
+                f"no feature by itself is, but together they lie farther off ({distance:.1f}) than any training row ({self.farthest:.1f})"
+            ]
+        return Foretold(ratio, low, high, distance, self.farthest, tuple(outside))
+
+
+def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.ndarray, "feature feature"]) -> float:
+    return float(np.sqrt(max(0.0, difference @ precision @ difference)))
+
+
+@dataclass(frozen=True)
+class Against:
+    """A baseline's mean absolute error in k*/L on the same held-out cells, and what the rule's is more (negative: less), with its interval over models.
+    `beaten`: the interval lies below 0; False where it lies above; None where neither is shown."""
+
+    name: str
+    error: float
+    difference: Estimate
+    beaten: bool | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a rule is worth where all cells of a `left_out` (model or task) took no part in its fit: `error`, the mean absolute error in k*/L, the share of cells
+    inside their intervals, `None` where there were none, and `predicted` k*/L of every cell."""
+
+    left_out: str
+    n: int
+    groups: int
+    error: float
+    covered: float | None
+    predicted: Target
+    against: tuple[Against, ...]
+
+
+def judge(
+    x: Features, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str], seed: int = 0
+) -> Judgement:
+    """Fit to all groups but one, foretell that one, in turn; everything that is chosen is chosen anew each time. Columns of `x` are `FEATURES`; the clusters of the
+    intervals are `models`. Needs two groups at least."""
+    names = list(FEATURES)
+    out = np.asarray(groups)
+    predictors = {"rule": tuple(names)} | dict(BASELINES)
+    predicted = {name: np.full(len(y), np.nan) for name in predictors}
+    inside: list[bool] = []
+    for group in sorted(set(groups)):
+        held = out == group
+        kept = [model for model, gone in zip(models, held, strict=True) if not gone]
+        for name, used in predictors.items():
+            columns = [names.index(feature) for feature in used]
+            rule = Rule.fitted(x[~held][:, columns], y[~held], kept, used)
+            found = [rule.foretell(row) for row in x[held][:, columns]]
+            predicted[name][held] = [one.ratio for one in found]
+            if name == "rule":
+                inside += [
+                    one.low <= value <= one.high
+                    for one, value in zip(found, y[held], strict=True)
+                    if np.isfinite(one.high)
+                ]
+    errors = {name: np.abs(values - y) for name, values in predicted.items()}
+    against = tuple(_against(name, errors["rule"], errors[name], models, seed) for name in BASELINES)
+    return Judgement(
+        left_out, len(y), len(set(groups)), float(errors["rule"].mean()), float(np.mean(inside)) if inside else None, predicted["rule"], against
+    )  # fmt: skip
+
+
+def _against(name: str, own: Target, other: Target, models: Sequence[str], seed: int) -> Against:
+    paired = np.round(own - other, 9)  # rounding is no difference
+    difference = float(paired.mean())
+    if len(set(models)) < LEAST_CLUSTERS:
+        return Against(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
+    samples = Resamples.draw(models, RESAMPLES, seed).means(paired[None])[:, 0]
+    low, high = (float(end) for end in percentile_interval(samples))
+    beaten = True if high < 0 else False if low > 0 else None
+    return Against(name, float(other.mean()), Estimate(difference, low, high), beaten)

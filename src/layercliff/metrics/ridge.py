@@ -1,0 +1,62 @@
+"""Ridge regression on standardised features, its penalty chosen by leaving out whole groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+PENALTIES = (0.01, 0.1, 1.0, 10.0, np.inf)
+"""Tried in turn, in units of a feature's variance; the infinite one predicts the mean, whatever the features."""
+
+Features = Float[np.ndarray, "row feature"]
+Target = Float[np.ndarray, " row"]
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """``mean + sum over f of coefficients[f] (x[f] - centre[f]) / scale[f]`` (Hoerl and Kennard 1970)."""
+
+    penalty: float
+    mean: float
+    centre: Float[np.ndarray, " feature"]
+    scale: Float[np.ndarray, " feature"]
+    coefficients: Float[np.ndarray, " feature"]
+
+    def predict(self, x: Features) -> Target:
+        """The prediction of every row."""
+        out: np.ndarray = self.mean + ((x - self.centre) / self.scale) @ self.coefficients
+        return out
+
+
+def fit(x: Features, y: Target, penalty: float) -> Ridge:
+    """The least mean squared error plus `penalty` times the squared coefficients of standardised features; those that do not vary count for nothing."""
+    centre, spread = x.mean(0), x.std(0)
+    scale = np.where(spread > 1e-12, spread, 1.0)
+    z = (x - centre) / scale
+    if np.isinf(penalty):
+        coefficients = np.zeros(x.shape[1])
+    else:
+        coefficients = np.linalg.solve(z.T @ z / len(y) + penalty * np.eye(x.shape[1]), z.T @ (y - y.mean()) / len(y))
+    return Ridge(penalty, float(y.mean()), centre, scale, coefficients)
+
+
+def left_out(x: Features, y: Target, groups: Sequence[str], penalty: float) -> Target:
+    """The prediction of every row by the fit to the rows of the other groups; nan where there is no other."""
+    names = np.asarray(groups)
+    found = np.full(len(y), np.nan)
+    for name in set(groups):
+        out = names == name
+        if not out.all():
+            found[out] = fit(x[~out], y[~out], penalty).predict(x[out])
+    return found
+
+
+def chosen(x: Features, y: Target, groups: Sequence[str]) -> float:
+    """The penalty with the least squared error in groups left out, of equal ones the greatest; infinite where there is only one group."""
+    if len(set(groups)) < 2 or not x.shape[1]:
+        return np.inf
+    errors = [float(((left_out(x, y, groups, penalty) - y) ** 2).mean()) for penalty in PENALTIES]
+    return max(
+        penalty for penalty, error in zip(PENALTIES, errors, strict=True) if error <= min(errors) * (1 + 1e-9) + 1e-15
+    )

@@ -1,0 +1,91 @@
+"""The figures of a study: transition against critical ratio, and what was foretold against what came."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import polars as pl
+
+from layercliff.report import study_words
+from layercliff.report.chart import INK, Chart, Figure
+from layercliff.results import studied
+from layercliff.results.foretold import TARGET
+from layercliff.results.studied import Panel, Studied
+
+HEIGHT = 380
+UNDECIDED = 1.12  # where undecided models stand on the axis of T/L
+
+
+def figures(found: Studied) -> Iterator[Figure]:
+    """One per format and schedule, then one per way of leaving out."""
+    for panel in found.panels:
+        if panel.points:
+            name = f"transition-collapse-{panel.format}-{panel.schedule}".replace("+", "-ends")
+            heading = f"Transition against critical ratio: {study_words.name(panel)}"
+            caption = " ".join(study_words.association(panel))
+            yield Figure(
+                name, heading, f"{caption} One point per model and task, the median over seeds.", _points(panel), HEIGHT
+            )
+    table = studied.training(found.rows)
+    for judgement in found.judgements:
+        told = table.with_columns(foretold=pl.Series(judgement.predicted))
+        caption = " ".join(study_words.judgement(judgement))
+        yield Figure(
+            f"foretold-{judgement.left_out}", f"Foretold with the {judgement.left_out} left out", caption, _foretold(told), HEIGHT
+        )  # fmt: skip
+
+
+def _points(panel: Panel) -> Chart:
+    decided = [point.transition <= 1 for point in panel.points]
+    table = pl.DataFrame(
+        {
+            "model": [p.model for p in panel.points],
+            "task": [p.task for p in panel.points],
+            "label": [f"{p.model} · {p.task}" for p in panel.points],
+            "transition": [p.transition if d else UNDECIDED for p, d in zip(panel.points, decided, strict=True)],
+            "ratio": [p.ratio for p in panel.points],
+            "kind": [_kind(d, p.censored) for p, d in zip(panel.points, decided, strict=True)],
+            "seeds": [p.seeds for p in panel.points],
+        }
+    )
+    ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED], labelOverlap=False)  # fmt: skip
+    kinds = ["both known", "censored: k* lies above", "undecided", "undecided and censored"]
+    pick = alt.selection_point(fields=["model"], bind="legend")
+    base = alt.Chart(table).encode(
+        x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks),
+        y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=alt.Scale(domain=[0, 1.02])),
+        color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=alt.Legend(orient="bottom", columns=2)),
+        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
+    )  # fmt: skip
+    hover = [
+        "model:N", "task:N", alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), "kind:N", "seeds:Q",
+    ]  # fmt: skip
+    shape = alt.Shape(
+        "kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
+        legend=alt.Legend(orient="bottom", columns=2),
+    )  # fmt: skip
+    marks = base.mark_point(filled=True, size=80).encode(shape=shape, tooltip=hover).add_params(pick)
+    names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(text="task:N")
+    return alt.layer(marks, names)
+
+
+def _kind(decided: bool, censored: bool) -> str:
+    if decided:
+        return "censored: k* lies above" if censored else "both known"
+    return "undecided and censored" if censored else "undecided"
+
+
+def _foretold(table: pl.DataFrame) -> Chart:
+    line = (
+        alt.Chart(pl.DataFrame({"at": [0.0, 1.0]})).mark_line(strokeDash=[5, 4], color=INK).encode(x="at:Q", y="at:Q")
+    )
+    points = (
+        alt.Chart(table)
+        .mark_point(filled=True, size=80)
+        .encode(
+            x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="bottom", columns=2)),
+            tooltip=["model:N", "task:N", "seed:Q", alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
+        )
+    )  # fmt: skip
+    return alt.layer(line, points)

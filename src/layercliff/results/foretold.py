@@ -1,0 +1,152 @@
+"""What foretells a model's collapse, in a run directory: ``foretell/``; and the rules, each said by the table it is fitted to."""
+
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from layercliff import cache
+from layercliff.config import Subject
+from layercliff.errors import RunError
+from layercliff.metrics.foretelling import FEATURES, Foretold, Rule
+from layercliff.results.plain import plain
+from layercliff.store import RunDirectory
+
+FOLDER, TARGET = "foretell", "ratio"
+SHIPPED = "foretelling.csv"
+MEASURED, RESULT = f"{FOLDER}/features.json", f"{FOLDER}/foretold.json"
+
+PerBlock = Float[np.ndarray, " block"]
+"""One number for each dense block."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The dense model on one half of the questions: what each block is worth, in three ways, and the features made of it."""
+
+    features: dict[str, float]
+    influence: PerBlock
+    without: PerBlock
+    gates: PerBlock
+    margin: float
+    n_select: int
+    cost: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A table that a rule is fitted to: a row per model and task of a study, `FEATURES` and the critical ratio. `source` says whose it is."""
+
+    table: pl.DataFrame
+    source: str
+
+    @property
+    def rule(self) -> Rule:
+        """The rule; the table decides it."""
+        x, y = self.table.select(*FEATURES).to_numpy(), self.table[TARGET].to_numpy()
+        return Rule.fitted(x, y, self.table["model"].to_list(), list(FEATURES))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models it was made from."""
+        return tuple(sorted(set(self.table["model"])))
+
+
+@dataclass(frozen=True)
+class Foretelling:
+    """The collapse point of a model on a task, foretold: k*/L, and `blocks`, as many of L removed. `source` says whose rule it is, `rows` and `models` what it was
+    fitted to."""
+
+    subject: Subject
+    measured: Measured
+    foretold: Foretold
+    source: str
+    rows: int
+    models: tuple[str, ...]
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.measured.influence)
+
+    @property
+    def blocks(self) -> float:
+        return self.foretold.ratio * self.n_layers
+
+
+def write_measured(run: RunDirectory, measured: Measured) -> None:
+    """Write a table with a row per block, and the features, which come last."""
+    table = pl.DataFrame(
+        {"block": range(len(measured.influence)), "influence": measured.influence, "margin_without": measured.without, "gate": measured.gates}
+    )  # fmt: skip
+    with cache.whole_file(run.path / FOLDER / "blocks.parquet") as partial:
+        table.write_parquet(partial)
+    about = {name: getattr(measured, name) for name in ("features", "margin", "n_select", "cost")}
+    run.write_json(MEASURED, about)
+
+
+def read_measured(run: RunDirectory) -> Measured | None:
+    """What was measured in a run directory, or None."""
+    about = run.read_json(MEASURED)
+    if about is None:
+        return None
+    table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
+    influence, without, gates = (table[column].to_numpy() for column in ("influence", "margin_without", "gate"))
+    return Measured(about["features"], influence, without, gates, about["margin"], about["n_select"], about["cost"])
+
+
+def features(run: RunDirectory) -> dict[str, float] | None:
+    """The features of a run directory, or None."""
+    about = run.read_json(MEASURED)
+    return None if about is None else dict(about["features"])
+
+
+def write(run: RunDirectory, found: Foretelling) -> None:
+    """Write ``foretold.json``."""
+    about = {
+        "n_layers": found.n_layers,
+        "blocks": found.blocks,
+        "source": found.source,
+        "rows": found.rows,
+        "models": found.models,
+    }
+    run.write_json(RESULT, plain({**about, **asdict(found.foretold), "features": found.measured.features}))
+
+
+def read(run: RunDirectory) -> Foretelling | None:
+    """What was foretold in a run directory, or None."""
+    subject, measured, content = run.subject(), read_measured(run), run.read_json(RESULT)
+    if subject is None or measured is None or content is None:
+        return None
+    ends = [np.inf * sign if content[end] is None else content[end] for sign, end in ((-1, "low"), (1, "high"))]
+    told = Foretold(
+        content["ratio"], ends[0], ends[1], content["distance"], content["farthest"], tuple(content["outside"])
+    )
+    return Foretelling(subject, measured, told, content["source"], content["rows"], tuple(content["models"]))
+
+
+def training(study: Path | None = None) -> Training:
+    """The table of a study, or the one that ships with layercliff. Raises `RunError`, in one sentence, where there is none to fit a rule to."""
+    if study is not None:
+        file = study / "training.parquet"
+        if not file.exists():
+            raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
+        return _checked(pl.read_parquet(file), f"the study {study}")
+    shipped = files(__package__) / SHIPPED
+    if not shipped.is_file():
+        raise RunError(
+            "No rule ships with this version of layercliff, since the study it would be fitted to has not been run: name a study of your own with --study DIR."
+        )
+    return _checked(pl.read_csv(shipped.read_bytes()), "the rule that ships with layercliff")
+
+
+def _checked(table: pl.DataFrame, source: str) -> Training:
+    models = table["model"].n_unique()
+    if models < 2:
+        raise RunError(
+            f"No rule can be fitted to {source}: {len(table)} of its cells, of {models} models, have a collapse on their path by margin and the features; it takes at least 2 models."
+        )
+    return Training(table, source)

@@ -1,0 +1,246 @@
+"""A study in its directory: ``study.yaml``, a run directory per cell below ``cells/``, the table of cells, and what they say together."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from layercliff import cache
+from layercliff.choices import Score
+from layercliff.errors import RunError
+from layercliff.grid import Cell, Grid
+from layercliff.metrics.association import Association, associate
+from layercliff.metrics.foretelling import FEATURES, Judgement, judge
+from layercliff.results import foretold, pruned, traced
+from layercliff.results.plain import plain
+from layercliff.store import RunDirectory
+
+FILE, RESULT, TABLE = "study.yaml", "study.json", "cells.parquet"
+LEAST_ROWS = len(FEATURES) + 3  # cells that a rule is fitted to, at least
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one cell came to. Steps of paths are said in blocks removed: `collapse` is k* (None: censored, beyond `removed_at_most`, or not `defined`), of
+    ``random`` the median of its draws with their range. `features` are empty where they were not measured; `reason` says why a cell failed."""
+
+    model: str
+    task: str
+    panel: str
+    schedule: str
+    seed: int
+    directory: str
+    reason: str | None = None
+    format: str | None = None
+    n_questions: int | None = None
+    n_report: int | None = None
+    n_layers: int | None = None
+    chance: float | None = None
+    accuracy: float | None = None
+    margin: float | None = None
+    transition: int | None = None
+    transition_low: int | None = None
+    transition_high: int | None = None
+    undecided_share: float | None = None
+    defined: bool = False
+    collapse: int | None = None
+    collapse_low: int | None = None
+    collapse_high: int | None = None
+    removed_at_most: int | None = None
+    selection_block_passes: int | None = None
+    features: Mapping[str, float] | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.reason is None
+
+    @property
+    def ratio(self) -> float | None:
+        """k*/L, the critical ratio."""
+        return None if self.collapse is None or not self.n_layers else self.collapse / self.n_layers
+
+    @property
+    def place(self) -> tuple[float, float, bool] | None:
+        """T/L (infinite: undecided), k*/L or the most that was removed, and whether this is censored; None where there is no collapse to speak of."""
+        if not self.finished or not self.defined or not self.n_layers or self.removed_at_most is None:
+            return None
+        depth = np.inf if self.transition is None else self.transition / self.n_layers
+        blocks = self.removed_at_most if self.collapse is None else self.collapse
+        return depth, blocks / self.n_layers, self.collapse is None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model on a task: T/L (infinite: undecided) against k*/L (or where it is censored), the median over seeds."""
+
+    model: str
+    task: str
+    transition: float
+    ratio: float
+    censored: bool
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure of transition against critical ratio: the cells of a format and a schedule."""
+
+    format: str
+    schedule: str
+    points: tuple[Point, ...]
+    association: Association
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A finished study. `judgements` are of a rule that foretells k*/L, by left-out models and tasks; `unjudged` says why there are none."""
+
+    grid: Grid
+    rows: tuple[Row, ...]
+    panels: tuple[Panel, ...]
+    judgements: tuple[Judgement, ...]
+    unjudged: str | None
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if not row.finished)
+
+
+def walked(run: RunDirectory, schedule: Score) -> Any:
+    """The content of a finished path's ``path.json``, or None."""
+    return run.read_json(f"{pruned.FOLDER}/{schedule}/path.json")
+
+
+def row(study: Path, cell: Cell) -> Row:
+    """A cell as its run directory tells it; `reason` says so where it is not finished. Nothing is computed."""
+    about = Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory)
+    run = RunDirectory(study / cell.directory)
+    trace, path = run.read_json(traced.SUMMARY), walked(run, cell.schedule)
+    if trace is None or path is None:
+        return replace(about, reason="It has not been run to its end: give the same command again.")
+    blocks = [path["n_layers"] - len(step["kept"]) for step in path["steps"]]
+    found, features = path["collapse"], foretold.features(run)
+    low, point, high = (None if found[name] is None else blocks[found[name]] for name in ("low", "step", "high"))
+    if path["stability"] is not None and found["defined"]:
+        draws = sorted(math.inf if step is None else step for step in path["stability"]["collapse_steps"])
+        ends = (draws[0], draws[len(draws) // 2], draws[-1])
+        low, point, high = (
+            None if math.isinf(end) else int(end) for end in ends
+        )  # each step of a draw removes a block
+    return replace(
+        about,
+        format=trace["format"], n_questions=trace["n_questions"], n_report=path["n_report"], n_layers=path["n_layers"], chance=trace["chance"],
+        accuracy=trace["accuracy"], margin=trace["decision_margin"], transition=trace["transition_depth"], transition_low=trace["transition_depth_low"],
+        transition_high=trace["transition_depth_high"], undecided_share=trace["transition_undecided_share"], defined=found["defined"],
+        collapse=point, collapse_low=low, collapse_high=high, removed_at_most=blocks[-1], features=features,
+        selection_block_passes=(run.read_json(f"{pruned.FOLDER}/{cell.schedule}/cost.json") or {}).get("selection_block_passes"),
+    )  # fmt: skip
+
+
+def gathered(grid: Grid, rows: Sequence[Row], seed: int = 0) -> Studied:
+    """What the cells say together."""
+    panels = []
+    names = dict.fromkeys((r.panel, r.schedule) for r in rows)
+    for panel, schedule in names:
+        points = tuple(_points([r for r in rows if (r.panel, r.schedule) == (panel, schedule)]))
+        x, y = np.array([p.transition for p in points]), np.array([p.ratio for p in points])
+        censored = np.array([p.censored for p in points], bool)
+        found = associate(x, y, censored, [p.model for p in points], seed=seed)
+        panels.append(Panel(panel, schedule, points, found))
+    judgements, why = judged(training(rows), seed)
+    return Studied(grid, tuple(rows), tuple(panels), judgements, why)
+
+
+def _points(rows: Sequence[Row]) -> Iterator[Point]:
+    for model, task in dict.fromkeys((r.model, r.task) for r in rows):
+        own = [r.place for r in rows if (r.model, r.task) == (model, task)]
+        places = [place for place in own if place is not None]
+        if places:
+            depth = sorted(place[0] for place in places)[len(places) // 2]
+            _, censored, ratio = sorted((np.inf if c else r, c, r) for _, r, c in places)[len(places) // 2]
+            yield Point(model, task, depth, ratio, censored, len(places))
+
+
+def training(rows: Sequence[Row]) -> pl.DataFrame:
+    """The cells that a rule can be fitted to: paths by ``margin`` with a collapse on them, and features measured."""
+    schema = {"model": pl.String, "task": pl.String, "format": pl.String, "seed": pl.Int64, "n_layers": pl.Int64}
+    schema |= dict.fromkeys((*FEATURES, foretold.TARGET), pl.Float64)
+    return pl.DataFrame(
+        [
+            (r.model, r.task, r.format, r.seed, r.n_layers, *(r.features[name] for name in FEATURES), r.ratio)
+            for r in rows
+            if r.schedule == "margin" and r.ratio is not None and r.features
+        ],
+        schema=schema,
+        orient="row",
+    )
+
+
+def judged(table: pl.DataFrame, seed: int = 0) -> tuple[tuple[Judgement, ...], str | None]:
+    """What a rule is worth on models and on tasks left out, or why that cannot be said."""
+    n_models, n_tasks = table["model"].n_unique(), table["task"].n_unique()
+    if len(table) < LEAST_ROWS or n_models < 2:
+        return (), (
+            f"No rule is judged: {len(table)} cells of {n_models} models have both a collapse on their path by margin and the features "
+            f"(`foretell: true`), and a rule takes at least {LEAST_ROWS} of 2 models."
+        )
+    x, y = table.select(*FEATURES).to_numpy(), table[foretold.TARGET].to_numpy()
+    models = table["model"].to_list()
+    kinds = [("model", models)] + ([("task", table["task"].to_list())] if n_tasks > 1 else [])
+    return tuple(judge(x, y, models, kind, groups, seed) for kind, groups in kinds), None
+
+
+def write(run: RunDirectory, studied: Studied, cost: Mapping[str, Any]) -> None:
+    """Write the table of cells, the rows that a rule is fitted to, and ``study.json``, which comes last."""
+    for name, table in ((TABLE, cells_table(studied.rows)), ("training.parquet", training(studied.rows))):
+        with cache.whole_file(run.path / name) as partial:
+            table.write_parquet(partial)
+    run.write_json(RESULT, content(studied) | {"cost": dict(cost)})
+
+
+def content(studied: Studied) -> dict[str, Any]:
+    """The content of ``study.json``."""
+    judgements = [{**asdict(j), "predicted": j.predicted.tolist()} for j in studied.judgements]
+    found = {
+        "grid": studied.grid.model_dump(mode="json"),
+        "cells": [asdict(r) | {"critical_ratio": r.ratio} for r in studied.rows],
+        "panels": [asdict(p) | {"falls": p.association.falls} for p in studied.panels],
+        "judgements": judgements,
+        "unjudged": studied.unjudged,
+    }
+    return dict(plain(found))
+
+
+def cells_table(rows: Sequence[Row]) -> pl.DataFrame:
+    """One row per cell, finished or not; features are columns of their own."""
+    about = [asdict(r) for r in rows]
+    flat = [
+        {name: value for name, value in one.items() if name != "features"}
+        | {"critical_ratio": r.ratio}
+        | {f"feature_{name}": (r.features or {}).get(name) for name in FEATURES}
+        for one, r in zip(about, rows, strict=True)
+    ]
+    return pl.DataFrame(flat, infer_schema_length=None)
+
+
+def is_study(path: Path) -> bool:
+    """Whether a directory is a study's."""
+    return (path / FILE).exists()
+
+
+def read(path: Path) -> Studied:
+    """A study from its directory, as far as its cells are finished. Raises `RunError` for a directory that is none."""
+    if not is_study(path):
+        raise RunError(f"{path} is no study: it holds no {FILE}; make one with `layercliff study FILE --out {path}`.")
+    run, grid = RunDirectory(path), Grid.read(path / FILE)
+    kept = run.read_json(RESULT)
+    reasons = {(c["directory"], c["schedule"]): c["reason"] for c in kept["cells"]} if kept else {}
+    rows = [row(path, cell) for cell in grid.cells()]
+    told = [
+        replace(r, reason=reasons.get((r.directory, r.schedule)) or r.reason) if not r.finished else r for r in rows
+    ]
+    return gathered(grid, told)

@@ -1,0 +1,32 @@
+"""A model for several verbs in turn: loaded when one first needs it, and then by all of them."""
+
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from layercliff.errors import LayercliffError
+from layercliff.models import loading
+from layercliff.models.model import Model
+from layercliff.progress import Report
+
+
+class Held:
+    """A model by name, or one that is loaded already. A model that could not be loaded is not tried again."""
+
+    def __init__(self, model: str | Model | PreTrainedModel, report: Report, **options: Any) -> None:
+        """`options` are those of `layercliff.load`."""
+        self._model, self._report, self._options = model, report, options
+        self._refused: LayercliffError | None = None
+
+    def given(self, finished: bool) -> str | Model | PreTrainedModel:
+        """What to give a verb: the name alone where its results are there already, so that nothing is loaded to read them."""
+        if finished or not isinstance(self._model, str):
+            return self._model
+        if self._refused is not None:
+            raise self._refused
+        try:
+            self._model = loading.load(self._model, report=self._report, **self._options)
+        except LayercliffError as error:
+            self._refused = error
+            raise
+        return self._model

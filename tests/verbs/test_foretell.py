@@ -1,0 +1,118 @@
+"""What foretells a collapse: measured from the dense model, shared with the path's first step, by a study's rule or refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from test_prune import saved, written
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.metrics.foretelling import FEATURES, share_below
+from layercliff.models.model import Model
+from layercliff.pruning.iterative import Iterative
+from layercliff.results import foretold
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Task
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study's table in which k*/L follows the transition depth."""
+    rng = np.random.default_rng(0)
+    table = (
+        pl.DataFrame(
+            {"model": [f"m{i % 6}" for i in range(24)], "task": "t", "format": "letter", "seed": 0, "n_layers": 10}
+            | {name: rng.random(24) for name in FEATURES}
+        )
+        .with_columns(transition=0.3 * pl.col("transition"))
+        .with_columns(ratio=1 - 0.7 * pl.col("transition"))
+    )
+    (tmp_path / "study").mkdir()
+    table.write_parquet(tmp_path / "study" / "training.parquet")
+    return tmp_path / "study"
+
+
+def test_measured_from_the_dense_model_and_read_back(tiny: Model, colours: Task, study: Path, tmp_path: Path) -> None:
+    found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
+    measured = found.measured
+    path = layercliff.prune(tiny, colours, remove=1, assess=False, out=tmp_path / "other")
+    assert dict(enumerate(measured.without)) == pytest.approx(dict(path.steps[1].scores), rel=1e-5)
+    assert measured.features["removal"] == share_below(measured.margin - measured.without, measured.margin / 2)
+    assert measured.cost["block_passes"] > measured.cost["removal_block_passes"] > 0
+    assert 0 <= found.foretold.ratio <= 1
+    again = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
+    assert again.foretold == found.foretold
+    kept = foretold.read(RunDirectory(tmp_path / "run"))
+    assert kept is not None
+    assert (kept.foretold, kept.rows, kept.models) == (found.foretold, 24, tuple(f"m{i}" for i in range(6)))
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Foretold before anything is pruned" in page
+    assert "chart-foretell-blocks" in page
+
+
+def test_a_path_begins_with_what_was_measured(
+    tiny: Model, colours: Task, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
+    monkeypatch.delattr(Iterative, "_swept")
+    path = layercliff.prune(tiny, colours, remove=1, assess=False, out=tmp_path / "run")
+    assert dict(path.steps[1].scores) == dict(enumerate(found.measured.without))
+
+
+def test_the_rule_is_the_studys_and_a_model_outside_of_it_is_told(
+    tiny: Model, colours: Task, study: Path, tmp_path: Path
+) -> None:
+    found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
+    assert found.foretold.ratio == pytest.approx(
+        np.clip(1 - 0.7 * found.measured.features["transition"], 0, 1), abs=0.05
+    )
+    assert found.measured.features["transition"] > 0.3  # a random model decides late or not at all
+    assert any(reason.startswith("transition is") for reason in found.foretold.outside)
+
+
+def test_without_a_rule_nothing_is_computed(
+    tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foretold, "SHIPPED", "nothing.csv")
+    with pytest.raises(RunError, match="No rule ships with this version of layercliff"):
+        layercliff.foretell(tiny, colours, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(RunError, match="is no finished study"):
+        layercliff.foretell(tiny, colours, study=tmp_path, out=tmp_path / "run")
+    pl.DataFrame({"model": ["a"], "ratio": [0.5]} | dict.fromkeys(FEATURES, 0.5)).write_parquet(
+        tmp_path / "training.parquet"
+    )
+    with pytest.raises(RunError, match="it takes at least 2 models"):
+        layercliff.foretell(tiny, colours, study=tmp_path, out=tmp_path / "run")
+
+
+def test_refusals(tiny: Model, colours: Task, study: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="give one with --out"):
+        layercliff.foretell(tiny, colours, study=study)
+    other = Task("others", colours.questions, "s", "l", "letter")
+    with pytest.raises(RunError, match="one task at a time"):
+        layercliff.foretell(tiny, [colours, other], study=study, out=tmp_path / "run")
+
+
+def test_the_command(study: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "layercliff",
+        "foretell",
+        "-m",
+        saved(tmp_path / "model"),
+        "-t",
+        written(tmp_path),
+        "-f",
+        "letter",
+    ]
+    command += ["--limit", "16", "--device", "cpu", "-o", str(tmp_path / "run"), "--study", str(study)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Foretold before anything is pruned" in done.stdout
+    assert "of the blocks are gone" in done.stdout

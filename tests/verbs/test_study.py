@@ -1,0 +1,185 @@
+"""Studies of tiny models: cells that fail, a study that was killed, what is foretold."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from test_prune import saved, written
+
+import layercliff
+from layercliff.errors import RunError
+from layercliff.grid import Grid
+from layercliff.metrics.foretelling import FEATURES
+from layercliff.results import studied
+from layercliff.results.studied import Row
+from layercliff.verbs.held import Held
+
+SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("study")
+    saved(directory / "llama")
+    saved(directory / "gemma3", "gemma3")
+    written(directory)
+    return directory
+
+
+def content(files: Path, *models: str) -> dict[str, object]:
+    words = str(files / "words.jsonl")
+    return SMALL | {
+        "models": [str(files / model) for model in models],
+        "tasks": [{"task": words, "format": "letter"}, {"task": words.replace("words", "none"), "format": "letter"}],
+    }
+
+
+def whole(directory: Path) -> dict[str, object]:
+    found = json.loads((directory / "study.json").read_text())
+    del found["cost"]
+    return dict(found)
+
+
+def test_cells_are_runs_and_those_that_fail_stop_nothing(files: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    found = layercliff.study(content(files, "llama"), out=tmp_path / "s", note=notes.append)
+    assert [(row.schedule, row.finished) for row in found.rows] == [
+        ("margin", True), ("random", True), ("margin", False), ("random", False),
+    ]  # fmt: skip
+    assert all("There is no" in str(row.reason) or "none.jsonl" in str(row.reason) for row in found.failed)
+    assert len([note for note in notes if "none.jsonl" in note]) == 2
+    run = tmp_path / "s" / found.rows[0].directory
+    traced = layercliff.trace(
+        str(files / "llama"), str(files / "words.jsonl"), format="letter", limit=24, device="cpu", out=run
+    )
+    path = layercliff.prune(
+        str(files / "llama"), str(files / "words.jsonl"), format="letter", limit=24, remove=2, assess=False, device="cpu", out=run
+    )  # fmt: skip
+    row = found.rows[0]
+    assert (row.transition, row.n_layers, row.removed_at_most) == (traced.transition_depth, 5, 2)
+    assert row.defined == path.collapse.defined
+    table = pl.read_parquet(tmp_path / "s" / "cells.parquet")
+    assert table["reason"].null_count() == 2
+    assert table["feature_gates"].null_count() == 2
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "none.jsonl" in page
+    assert f'href="{row.directory}/report.html"' in page
+    assert layercliff.figures(tmp_path / "s", ("svg",)) == []  # random models decide nothing: no figure has a point
+
+
+def test_a_finished_study_is_read_and_a_killed_one_goes_on(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = content(files, "gemma3")
+    grid["tasks"] = [{"task": str(files / "words.jsonl"), "format": "letter"}]
+    layercliff.study(grid, out=tmp_path / "whole")
+    (tmp_path / "s.yaml").write_text(json.dumps(grid))
+    command = [sys.executable, "-m", "layercliff", "study", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "killed")]
+    alike = os.environ | {"OMP_NUM_THREADS": "1"}  # as many threads as here: other numbers give other last digits
+    going = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=alike)
+    while going.poll() is None and not list((tmp_path / "killed").glob("cells/*/*/prune/margin/path.json")):
+        time.sleep(0.01)
+    going.send_signal(signal.SIGKILL)
+    going.wait()
+    assert not (tmp_path / "killed" / "study.json").exists()
+    layercliff.study(tmp_path / "s.yaml", out=tmp_path / "killed")
+    assert whole(tmp_path / "killed") == whole(tmp_path / "whole")
+    monkeypatch.setattr(Held, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
+    again = layercliff.study(grid, out=tmp_path / "whole")
+    assert whole(tmp_path / "whole") == whole(tmp_path / "killed")
+    assert studied.read(tmp_path / "whole").rows == again.rows
+
+
+def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"schedules": ["tail"], "foretell": False}))
+    command = [sys.executable, "-m", "layercliff", "study", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "1 of 2 cells failed" in done.stderr
+    assert "none.jsonl" in done.stdout
+    planned = subprocess.run([*command, "--plan"], capture_output=True, text=True, check=False)
+    assert planned.returncode == 0, planned.stderr
+    assert "block passes" in planned.stdout
+
+
+def test_a_directory_of_something_else_is_refused(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds files that are not a study"):
+        layercliff.study(content(files, "llama"), out=tmp_path)
+    with pytest.raises(RunError, match=r"it holds no study\.yaml"):
+        studied.read(tmp_path)
+
+
+def row(model: str, task: str, n: int, transition: int | None, collapse: int | None, **more: object) -> Row:
+    features = dict.fromkeys(FEATURES, 0.5) | {"transition": (n + 1 if transition is None else transition) / n}
+    given = {"defined": True, "removed_at_most": n - 1, "features": features, "format": "letter", "n_layers": n} | more
+    return Row(
+        model, task, "own", "margin", 0, f"cells/{model}/{task}", transition=transition, collapse=collapse, **given
+    )  # type: ignore[arg-type]
+
+
+def table(noise: float, slope: float = -0.8) -> list[Row]:
+    """Models by tasks, the critical ratio a known rule of T/L."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for m in range(6):
+        for t in range(4):
+            depth = int(rng.integers(8, 36))
+            ratio = 0.9 + slope * depth / 40 + noise * rng.normal()
+            rows.append(row(f"m{m}", f"t{t}", 40, depth, int(np.clip(round(40 * ratio), 1, 39))))
+    return rows
+
+
+def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
+    odd = [
+        row("m7", "undecided", 40, None, 5),
+        row("m7", "censored", 40, 10, None),
+        row("m7", "chance", 40, None, None, defined=False),
+        Row("m7", "failed", "own", "margin", 0, "cells/m7/failed", reason="Why."),
+    ]
+    found = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), table(0.02) + odd)
+    (panel,) = found.panels
+    assert len(panel.points) == 26
+    assert (panel.association.points, panel.association.complete) == (26, 24)
+    assert panel.association.pearson is not None
+    assert panel.association.pearson.high < -0.9
+    assert panel.association.falls is True
+    from layercliff.report import study_words
+
+    said = list(study_words.left_out(found.rows))
+    assert len(said) == 4
+    for word, sentence in zip(("k* 5", "censored > 39", "not shown to lie above chance", "Why."), said, strict=True):
+        assert word in sentence
+    by_model, by_task = found.judgements
+    assert (by_model.n, by_model.groups, by_task.groups) == (25, 7, 5)
+    assert by_model.error < 0.05
+    assert {a.name: a.beaten for a in by_model.against}["a fixed ratio"] is True
+    alone = next(a for a in by_model.against if a.name == "the transition depth alone")
+    assert (alone.beaten, alone.difference.point) == (None, 0)  # all other features are the same everywhere
+    assert "28 cells: 24 with both T and k*, 2 undecided, 1 censored, 1 without" in study_words.summary(found)
+
+
+def test_few_models_are_said() -> None:
+    from layercliff.report import study_words
+
+    rows = [r for r in table(0.1) if r.model in ("m0", "m1")]
+    found = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows)
+    assert any("2 models are too few for an interval" in s for s in study_words.association(found.panels[0]))
+    assert all(a.beaten is None for j in found.judgements for a in j.against)
+    none = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows[:3])
+    assert none.judgements == ()
+    assert "No rule is judged: 3 cells of 1 models" in str(none.unjudged)
+
+
+def test_seeds_are_one_point_at_their_median() -> None:
+    rows = [row("m", "t", 10, t, k) for t, k in ((4, 3), (None, None), (6, 5))]
+    (panel,) = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows).panels
+    (point,) = panel.points
+    assert (point.transition, point.ratio, point.censored, point.seeds) == (0.6, 0.5, False, 3)
