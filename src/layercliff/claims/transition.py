@@ -1,0 +1,73 @@
+"""C1: is there a sharp decision transition?"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from layercliff.claims.sampled import Interval, Sampled
+from layercliff.claims.verdict import judge, part
+from layercliff.metrics import decision
+from layercliff.metrics.decision import Gold, Mask, Scores
+from layercliff.metrics.phases import transition_depths
+from layercliff.results.claimed import Verdict
+
+SHARE = 0.5
+CLAIM = (
+    "C1",
+    "A sharp decision transition exists.",
+    f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, and a model of random weights and shuffled answers have no transition.",
+)
+SHUFFLES = 100
+OFTEN = 0.05  # of the shuffles with a transition: more speaks against the measurement
+
+
+def share(margins: Float[np.ndarray, "depth question"], first: Bool[np.ndarray, " question"], sampled: Sampled) -> Interval:
+    """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which blocks rise
+    at all, is read off one half of the questions (`first`) and measured on the other, both ways round: the largest of many noisy rises is not
+    taken for large, nor noise around 0 for rises."""
+    steps = np.diff(margins, axis=0)
+    jump, all_rises = np.zeros(steps.shape[1]), np.zeros(steps.shape[1])
+    for half in (first, ~first):
+        rises = steps[:, ~half].mean(1)
+        jump[half] = steps[np.ix_(around(rises), half)].sum(0)
+        all_rises[half] = steps[np.ix_(rises > 0, half)].sum(0)
+    if all_rises.mean() <= 0:
+        return Interval(np.nan, -np.inf, np.inf)
+    return sampled.ratio(jump, all_rises)
+
+
+def around(rises: Float[np.ndarray, " block"]) -> list[int]:
+    """The block of the largest rise and the greater of its neighbours."""
+    block = int(rises.argmax())
+    beside = [b for b in (block - 1, block + 1) if 0 <= b < len(rises)]
+    return [block, max(beside, key=lambda b: float(rises[b]))] if beside else [block]
+
+
+def shuffled(scores: Scores, mask: Mask, chance: float, seed: int) -> float:
+    """How often there is a transition when the gold option is drawn at random from the question's own, in `SHUFFLES` draws."""
+    rng = np.random.default_rng([seed, 21])
+    probabilities = decision.probabilities(scores, mask)
+    depths = []
+    for _ in range(SHUFFLES):
+        gold: Gold = np.floor(rng.random(len(mask)) * mask.sum(1)).astype(np.int64)
+        margin = decision.margin(probabilities, mask, gold).mean(1)
+        depths.append(transition_depths(margin, decision.correctness(scores, mask, gold).mean(1), chance))
+    return float(np.isfinite(depths).mean())
+
+
+def judged(
+    margins: Float[np.ndarray, "depth question"],
+    first: Bool[np.ndarray, " question"],
+    sampled: Sampled,
+    shuffles: float,
+    random: int | None | str = "not run",
+) -> Verdict:
+    """`shuffles`: of `shuffled`. `random`: the transition depth of a model of the same shape with random weights, None without one."""
+    found = share(margins, first, sampled)
+    control = f"Shuffled answers: a transition in {shuffles:.0%} of {SHUFFLES} shuffles. Random weights: "
+    control += f"{random}." if isinstance(random, str) else "no transition." if random is None else f"a transition at depth {random}."
+    fault = ""
+    if shuffles > OFTEN or isinstance(random, int):
+        fault = "The control has a transition too, so that the one measured says nothing about decisions."
+    what = "share of all rises of the margin in the two blocks around the jump"
+    return judge(CLAIM, [part(what, found, (SHARE, np.inf), margins.shape[1])], control, fault)
+
