@@ -7,7 +7,20 @@ import pytest
 
 import layercliff
 
-ROOMS = ["ground", "models", "tasks", "readout", "metrics", "pruning", "probes", "results", "report", "verbs", "cli"]
+ROOMS = [
+    "ground",
+    "models",
+    "tasks",
+    "readout",
+    "metrics",
+    "pruning",
+    "probes",
+    "results",
+    "claims",
+    "report",
+    "verbs",
+    "cli",
+]
 GROUND = {"errors", "choices", "cache", "packages", "progress", "machine", "config", "store"}
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
@@ -20,7 +33,7 @@ def room(module: str) -> str | None:
         return "ground"
     return (
         "cli"
-        if part in ("options", "console", "cli_paths", "cli_evaluate", "cli_analyses", "harness")
+        if part in ("options", "console", "cli_paths", "cli_evaluate", "cli_analyses", "cli_claims", "harness")
         else part
         if part in ROOMS
         else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
+    from layercliff.results.claimed import Claimed as Claimed
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from layercliff.tasks.question import Task as Task
     from layercliff.verbs.ablate import ablate as ablate
     from layercliff.verbs.assess import assess as assess
+    from layercliff.verbs.claims import claims as claims
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
@@ -49,6 +51,7 @@ _PUBLIC = {
     "Assessment": "results.assessed",
     "ablate": "verbs.ablate",
     "assess": "verbs.assess",
+    "Claimed": "results.claimed",
     "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
@@ -66,6 +69,7 @@ _PUBLIC = {
     "TaskError": "errors",
     "Trace": "readout.trace",
     "Traced": "results.traced",
+    "claims": "verbs.claims",
     "compare": "verbs.compare",
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",

@@ -37,7 +37,6 @@ def rates(world: Callable[[np.random.Generator], Verdict]) -> dict[str, float]:
 @pytest.mark.parametrize("name", EDGES)
 def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
     found = rates(EDGES[name])
-    print(name, found)
     assert found["supported"] <= MOST
     assert found["contradicted"] <= MOST
     assert found["undecided"] >= 0.8

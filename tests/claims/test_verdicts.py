@@ -71,7 +71,9 @@ def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> No
     assert found.verdict == "undecided"
     assert "both sides" in found.reason
     assert found.deciding is not None
-    assert (found.deciding.questions_needed is not None) == ("would settle it," in found.reason and "no number" not in found.reason)
+    assert (found.deciding.questions_needed is not None) == (
+        "would settle it," in found.reason and "no number" not in found.reason
+    )
 
 
 def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
@@ -88,7 +90,9 @@ def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
 
 
 def test_all_parts_must_hold_and_one_is_enough_to_fail() -> None:
-    good, bad, open_one = (part(n, Interval(p, p - 1, p + 1), (0.0, np.inf), 9) for n, p in (("a", 2.0), ("b", -2.0), ("c", 0.5)))
+    good, bad, open_one = (
+        part(n, Interval(p, p - 1, p + 1), (0.0, np.inf), 9) for n, p in (("a", 2.0), ("b", -2.0), ("c", 0.5))
+    )
     claim = ("C0", "statement", "rule")
     assert judge(claim, [good, good], "").verdict == "supported"
     assert judge(claim, [good, open_one], "").verdict == "undecided"
@@ -145,7 +149,11 @@ def test_sharpness_is_not_biased_by_noise() -> None:
         margins = worlds.curve(rng, [0.0] * 8 + [0.3, 0.1, 0.1], 60, noise=0.3)
         steps = np.diff(margins.mean(1))
         plain.append(steps[transition.around(steps)].sum() / steps[steps > 0].sum())
-        crossed.append(transition.share(margins, np.arange(60) % 2 == 0, Sampled.of([str(i) for i in range(60)], resamples=2)).point)
+        crossed.append(
+            transition.share(
+                margins, np.arange(60) % 2 == 0, Sampled.of([str(i) for i in range(60)], resamples=2)
+            ).point
+        )
     assert abs(np.mean(crossed) - 0.8) < 0.5 * abs(np.mean(plain) - 0.8)
 
 
@@ -179,7 +187,12 @@ def test_loss_of_transition_along_a_path() -> None:
     never = cliff.distance(PathMargins([ones, ones], [ones, ones]), 0.25, sampled)
     assert np.isnan(never.point)
     assert (never.low, never.high) == (-np.inf, np.inf)
-    assert cliff.judged(PathMargins([ones, ones], [ones, ones]), 0.25, sampled, {"tail": np.nan, "random": np.inf}, "").verdict == "undecided"
+    assert (
+        cliff.judged(
+            PathMargins([ones, ones], [ones, ones]), 0.25, sampled, {"tail": np.nan, "random": np.inf}, ""
+        ).verdict
+        == "undecided"
+    )
 
 
 def test_permuted_phases_with_an_obvious_answer() -> None:
@@ -201,7 +214,10 @@ def test_subsets_that_are_all_there_are_add_no_uncertainty() -> None:
 
 
 def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
-    thirds = {name: alike.Third(0.01, 0.0, np.linspace(-0.1, 0.1, 9), np.zeros(9), 0.0) for name in ("tokens", "options", "random")}
+    thirds = {
+        name: alike.Third(0.01, 0.0, np.linspace(-0.1, 0.1, 9), np.zeros(9), 0.0)
+        for name in ("tokens", "options", "random")
+    }
     found = alike.judged(thirds, 100)  # type: ignore[arg-type]
     assert found.verdict == "undecided"
     assert "no number of questions" in found.reason

@@ -45,15 +45,28 @@ def kept(third: Third, tail: float) -> Interval:
 def judged(thirds: Mapping[What, Third], n: int, tail: float = TAIL) -> Verdict:
     """`thirds` of ``tokens`` (hidden states), ``options`` (decision representations) and, as a control, ``random`` vocabulary rows."""
     if missing := {"tokens", "options", "random"} - set(thirds):
-        return undecided(CLAIM, f"States of the last third do not vary over the questions ({', '.join(sorted(missing))}), so that nothing can be compared.")
+        return undecided(
+            CLAIM,
+            f"States of the last third do not vary over the questions ({', '.join(sorted(missing))}), so that nothing can be compared.",
+        )
     parts = [
-        part("share of the similarity of hidden states that is left", kept(thirds["tokens"], tail / 2), (KEPT, np.inf), n),
-        part("share of the similarity of decisions that is left", kept(thirds["options"], tail / 2), (-np.inf, LOST), n),
+        part(
+            "share of the similarity of hidden states that is left", kept(thirds["tokens"], tail / 2), (KEPT, np.inf), n
+        ),
+        part(
+            "share of the similarity of decisions that is left", kept(thirds["options"], tail / 2), (-np.inf, LOST), n
+        ),
     ]
     random = thirds["random"]
     control = f"Samples paired at random: CKA {thirds['tokens'].shuffled:+.2f} (states), {thirds['options'].shuffled:+.2f} (decisions). "
-    control += f"Random vocabulary rows in place of the options: {random.before:.2f} before, {random.at:.2f} at the collapse. "
-    control += "CKA before and at: " + ", ".join(f"{name} {thirds[key].before:.2f}, {thirds[key].at:.2f}" for name, key in _NAMES) + "."
+    control += (
+        f"Random vocabulary rows in place of the options: {random.before:.2f} before, {random.at:.2f} at the collapse. "
+    )
+    control += (
+        "CKA before and at: "
+        + ", ".join(f"{name} {thirds[key].before:.2f}, {thirds[key].at:.2f}" for name, key in _NAMES)
+        + "."
+    )
     return judge(CLAIM, parts, control)
 
 

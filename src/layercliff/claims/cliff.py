@@ -36,14 +36,22 @@ def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*re
 
 def distance(path: PathMargins, chance: float, sampled: Sampled) -> Interval:
     """The first step without a transition, to the end of the path, minus k*."""
-    point = _distances([m.mean(1)[None] for m in path.margins], [c.mean(1)[None] for c in path.correct], chance)
     means = sampled.resamples.means
     samples = _distances([means(m) for m in path.margins], [means(c) for c in path.correct], chance)
-    return sampled.interval(float(point[0]), samples, scales=False)
+    return sampled.interval(estimate(path, chance), samples, scales=False)
+
+
+def estimate(path: PathMargins, chance: float) -> float:
+    """`distance` without its interval."""
+    return float(
+        _distances([m.mean(1)[None] for m in path.margins], [c.mean(1)[None] for c in path.correct], chance)[0]
+    )
 
 
 def _distances(
-    margins: Sequence[Float[np.ndarray, "resample _"]], accuracies: Sequence[Float[np.ndarray, "resample _"]], chance: float
+    margins: Sequence[Float[np.ndarray, "resample _"]],
+    accuracies: Sequence[Float[np.ndarray, "resample _"]],
+    chance: float,
 ) -> Float[np.ndarray, " resample"]:
     depths = [transition_depths(margin, accuracy, chance) for margin, accuracy in zip(margins, accuracies, strict=True)]
     last = np.stack([accuracy[:, -1] for accuracy in accuracies], 1)
@@ -57,8 +65,16 @@ def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[s
     found = distance(path, chance, sampled)
     other = [f"{name} {_steps(value)}" for name, value in others.items()]
     control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
-    return judge(CLAIM, [part("steps from the collapse to the loss of the transition", found, WITHIN, sampled.n)], control)
+    return judge(
+        CLAIM, [part("steps from the collapse to the loss of the transition", found, WITHIN, sampled.n)], control
+    )
 
 
 def _steps(value: float) -> str:
-    return "neither on the path" if np.isnan(value) else f"{value:+.0f}" if np.isfinite(value) else "one of them beyond the path"
+    return (
+        "neither on the path"
+        if np.isnan(value)
+        else f"{value:+.0f}"
+        if np.isfinite(value)
+        else "one of them beyond the path"
+    )

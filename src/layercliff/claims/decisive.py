@@ -25,8 +25,12 @@ def judged(
     """Right answers of the dense model and without `m` blocks: the `best` ones, on questions that took no part in the choice, and the `tail`, each with its own
     sample. `anywhere`: without `m` random blocks, on the questions of `best`."""
     parts = []
-    for what, (dense, without), own in zip((f"{m} decisive blocks by margin", f"the last {m} blocks"), (best, tail), sampled, strict=True):
-        parts.append(part(f"accuracy lost without {what}", own.shared(2).loss(dense, without), (-np.inf, POINTS), own.n))
+    for what, (dense, without), own in zip(
+        (f"{m} decisive blocks by margin", f"the last {m} blocks"), (best, tail), sampled, strict=True
+    ):
+        parts.append(
+            part(f"accuracy lost without {what}", own.shared(2).loss(dense, without), (-np.inf, POINTS), own.n)
+        )
     losses = best[0].mean() - anywhere.mean(1)
     control = f"{m} blocks from anywhere, {len(losses)} random draws: {100 * losses.mean():+.1f} points lost in the mean ({100 * losses.min():+.1f} to {100 * losses.max():+.1f})."
     return judge(CLAIM, parts, control)

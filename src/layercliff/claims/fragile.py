@@ -24,7 +24,9 @@ def excess(loss: Losses, transition: int) -> PerQuestion:
     return out
 
 
-def judged(losses: Mapping[float, Losses], transition: int, sampled: Sampled, by_norm: Mapping[float, Losses]) -> Verdict:
+def judged(
+    losses: Mapping[float, Losses], transition: int, sampled: Sampled, by_norm: Mapping[float, Losses]
+) -> Verdict:
     """Margin lost at the last depth by noise at each depth 0..L, by its size in standard deviations over features; `by_norm` by its size in norms of the state."""
     own = sampled.shared(len(losses))
     parts = []

@@ -13,7 +13,9 @@ from layercliff.metrics.statistics import Resamples
 
 FAMILY = 0.05  # the probability of any wrong verdict
 CLAIMS = 10
-TAIL = FAMILY / CLAIMS  # of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true
+TAIL = (
+    FAMILY / CLAIMS
+)  # of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true
 RESAMPLES = 10_000
 FEWEST = 20  # groups of questions: a bootstrap of fewer says nothing so far out in the tails
 
@@ -84,6 +86,8 @@ class Sampled:
         whole = bool(np.isin(np.stack([before, after]), (0.0, 1.0)).all())
         if self.groups == n and whole:
             lost, won = int((difference > 0).sum()), int((difference < 0).sum())
-            return Interval(float(difference.mean()), -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level))
+            return Interval(
+                float(difference.mean()), -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level)
+            )
         found, least = self.mean(difference), tango_upper(0, 0, n, level)
         return Interval(found.point, min(found.low, found.point - least), max(found.high, found.point + least))

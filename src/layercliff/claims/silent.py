@@ -52,5 +52,9 @@ def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sam
     what = f"accuracy lost without {m} silent blocks minus without {m} decisive ones ({len(silent)} and {len(decisive)} subsets)"
     control = f"Phase labels exchanged over the subsets: one-sided p = {p:.2g}. "
     control += f"Accuracy without silent blocks {silent.mean():.2f} ({silent.mean(1).min():.2f} to {silent.mean(1).max():.2f}), without decisive ones {decisive.mean():.2f} ({decisive.mean(1).min():.2f} to {decisive.mean(1).max():.2f})."
-    fault = f"Phase labels exchanged at random give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)." if p > sampled.tail else ""
+    fault = (
+        f"Phase labels exchanged at random give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)."
+        if p > sampled.tail
+        else ""
+    )
     return judge(CLAIM, [part(what, found, (POINTS, np.inf), sampled.n)], control, fault)

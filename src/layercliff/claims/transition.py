@@ -20,7 +20,9 @@ SHUFFLES = 100
 OFTEN = 0.05  # of the shuffles with a transition: more speaks against the measurement
 
 
-def share(margins: Float[np.ndarray, "depth question"], first: Bool[np.ndarray, " question"], sampled: Sampled) -> Interval:
+def share(
+    margins: Float[np.ndarray, "depth question"], first: Bool[np.ndarray, " question"], sampled: Sampled
+) -> Interval:
     """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which blocks rise
     at all, is read off one half of the questions (`first`) and measured on the other, both ways round: the largest of many noisy rises is not
     taken for large, nor noise around 0 for rises."""
@@ -59,15 +61,20 @@ def judged(
     first: Bool[np.ndarray, " question"],
     sampled: Sampled,
     shuffles: float,
-    random: int | None | str = "not run",
+    random: int | str | None = "not run",
 ) -> Verdict:
     """`shuffles`: of `shuffled`. `random`: the transition depth of a model of the same shape with random weights, None without one."""
     found = share(margins, first, sampled)
     control = f"Shuffled answers: a transition in {shuffles:.0%} of {SHUFFLES} shuffles. Random weights: "
-    control += f"{random}." if isinstance(random, str) else "no transition." if random is None else f"a transition at depth {random}."
+    control += (
+        f"{random}."
+        if isinstance(random, str)
+        else "no transition."
+        if random is None
+        else f"a transition at depth {random}."
+    )
     fault = ""
     if shuffles > OFTEN or isinstance(random, int):
         fault = "The control has a transition too, so that the one measured says nothing about decisions."
     what = "share of all rises of the margin in the two blocks around the jump"
     return judge(CLAIM, [part(what, found, (SHARE, np.inf), margins.shape[1])], control, fault)
-

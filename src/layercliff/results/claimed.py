@@ -52,7 +52,9 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """For files; numbers that are not finite become null."""
         part = self.deciding
-        shown = {name: getattr(part, name) if part else None for name in ("measured", "low", "high", "n", "questions_needed")}
+        shown = {
+            name: getattr(part, name) if part else None for name in ("measured", "low", "high", "n", "questions_needed")
+        }
         found: dict[str, Any] = plain(
             {
                 "id": self.id, "statement": self.statement, "what": part.what if part else None, **shown, "control": self.control,

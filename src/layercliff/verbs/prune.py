@@ -144,7 +144,7 @@ def prune(
             halves = parts if score == "random" else [part.split(seed, number) for part in parts]
             choosers.append(chooser(brief(halves), number if score == "random" else 0))
             there, found, _ = walk(halves, ()).along(choosers[-1], last, collapsed)
-            others.append(Split.of(there, accuracies(found), found[0]))
+            others.append(Split.of(there, accuracies(found), found))
         cost = {
             "wanted": wanted,
             "device": str(loaded.device),

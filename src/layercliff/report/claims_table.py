@@ -1,0 +1,45 @@
+"""The table of verdicts, in words."""
+
+from dataclasses import dataclass
+
+from layercliff.results.claimed import Claimed, Part, Verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim as it is shown: `measured` has a line per part."""
+
+    id: str
+    statement: str
+    verdict: str
+    measured: tuple[str, ...]
+    rule: str
+    control: str
+    reason: str
+
+
+def rows(found: Claimed) -> list[Row]:
+    """A row per claim."""
+    return [_row(verdict) for verdict in found.verdicts]
+
+
+def summary(found: Claimed) -> str:
+    """How many claims came out how, in a sentence."""
+    named = {
+        answer: [v.id for v in found.verdicts if v.verdict == answer]
+        for answer in ("supported", "contradicted", "undecided")
+    }
+    return "; ".join(f"{answer}: {', '.join(ids) or 'none'}" for answer, ids in named.items()).capitalize() + "."
+
+
+def _row(found: Verdict) -> Row:
+    parts = tuple(f"{part.what}: {numbers(part)}, n = {part.n:,}" for part in found.parts)
+    return Row(found.id, found.statement, found.verdict, parts, found.rule, found.control, found.reason)
+
+
+def numbers(part: Part) -> str:
+    """``+0.12 [+0.05, +0.18], claimed > 0.10``."""
+    ends = ["beyond" if end is None else f"{end:+.3f}" for end in (part.low, part.high)]
+    least, most = part.claimed
+    claimed = f"> {least:g}" if most is None else f"< {most:g}" if least is None else f"{least:g} to {most:g}"
+    return f"{part.measured:+.3f} [{ends[0]}, {ends[1]}], claimed {claimed}"
