@@ -23,6 +23,7 @@ EDGES: dict[str, Callable[[np.random.Generator], Verdict]] = {
     "C5, hidden states on the edge": lambda rng: worlds.c5(rng, TAIL, 0.8, 0.0),
     "C5, decisions on the edge": lambda rng: worlds.c5(rng, TAIL, 1.0, 0.5),
     "C6": lambda rng: worlds.c6(rng, SAMPLED, 0.0),
+    "C7": lambda rng: worlds.c7(rng, SAMPLED, 0.0),
     "C9": lambda rng: worlds.c9(rng, ALONE, 0.0),
     "C10": lambda rng: worlds.c10(rng, ALONE, 0.05),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import worlds
 
-from layercliff.claims import alike, cliff, requirements, silent, transition
+from layercliff.claims import alike, cliff, recovery, requirements, silent, transition
 from layercliff.claims.cliff import PathMargins
 from layercliff.claims.sampled import TAIL, Interval, Sampled
 from layercliff.claims.verdict import judge, part
@@ -26,6 +26,7 @@ HOLDS: dict[str, World] = {
     "C4": lambda rng, s: worlds.c4(rng, s, 0.0),
     "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.2),
     "C6": lambda rng, s: worlds.c6(rng, s, 0.2),
+    "C7": lambda rng, s: worlds.c7(rng, s, -0.3),
     "C9": lambda rng, s: worlds.c9(rng, s, 0.2),
     "C10": lambda rng, s: worlds.c10(rng, s, 0.0),
 }
@@ -36,6 +37,7 @@ FAILS: dict[str, World] = {
     "C4": lambda rng, s: worlds.c4(rng, s, 3.5),
     "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.9),
     "C6": lambda rng, s: worlds.c6(rng, s, -0.2),
+    "C7": lambda rng, s: worlds.c7(rng, s, 0.3),
     "C9": lambda rng, s: worlds.c9(rng, s, -0.2),
     "C10": lambda rng, s: worlds.c10(rng, s, 0.25),
 }
@@ -46,6 +48,7 @@ OPEN: dict[str, World] = {
     "C4": lambda rng, s: worlds.c4(rng, s, 1.5),
     "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.5),
     "C6": lambda rng, s: worlds.c6(rng, s, 0.0),
+    "C7": lambda rng, s: worlds.c7(rng, s, 0.0),
     "C9": lambda rng, s: worlds.c9(rng, s, 0.0),
     "C10": lambda rng, s: worlds.c10(rng, s, 0.05),
 }
@@ -222,3 +225,11 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
     assert found.verdict == "undecided"
     assert "no number of questions" in found.reason
     assert "do not vary" in alike.judged({}, 100).reason
+
+
+def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
+    rng = np.random.default_rng(10)
+    broken = rng.normal(-0.3, 0.2, (2, N))
+    found = recovery.judged({5: broken[0]}, {}, broken[1], SAMPLED)
+    assert (found.verdict, "dense model" in found.reason) == ("undecided", True)
+    assert recovery.judged({}, {}, broken[1], SAMPLED).verdict == recovery.not_run().verdict == "undecided"

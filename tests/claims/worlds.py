@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from layercliff.claims import alike, blocks, cliff, decisive, fragile, remedy, silent, transition
+from layercliff.claims import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
 from layercliff.claims.alike import Third
 from layercliff.claims.cliff import PathMargins
 from layercliff.claims.sampled import Sampled
@@ -80,6 +80,12 @@ def c6(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
     loss = 0.1 + rng.normal(0, 0.2, (9, sampled.n))
     loss[:4] += excess + common
     return fragile.judged({0.1: loss}, 4, sampled, {0.1: loss})
+
+
+def c7(rng: Rng, sampled: Sampled, margin: float) -> Verdict:
+    """One step beyond the collapse has this margin after training, the dense model 0.6."""
+    trained = rng.normal(0, 0.3, (2, sampled.n)) + np.array([[margin], [0.6]])
+    return recovery.judged({8: trained[0]}, {"step 6": trained[0] + 0.2}, trained[1], sampled)
 
 
 def c9(rng: Rng, sampled: Sampled, excess: float) -> Verdict:

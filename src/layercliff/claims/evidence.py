@@ -12,11 +12,12 @@ from layercliff.claims import (
     cliff,
     decisive,
     fragile,
-    pending,
+    recovery,
     remedy,
     requirements,
     silent,
     stored,
+    study,
     transition,
 )
 from layercliff.claims.sampled import TAIL, Sampled
@@ -121,8 +122,8 @@ def _verdicts(e: Evidence) -> Iterator[Verdict]:
     yield _c4(e)
     yield _c5(e)
     yield _c6(e)
-    yield pending.recovery()
-    yield pending.study()
+    yield recovery.not_run()
+    yield study.not_run()
     yield _c9(e)
     yield _c10(e)
 
