@@ -23,8 +23,9 @@ def part(what: str, found: Interval, claimed: tuple[float, float], n: int) -> Pa
     """Compare an interval with the range that a claim speaks of."""
     answer = _answer(found, claimed)
     needed = _needed(found, claimed, n) if answer == "undecided" else None
-    low, high, least, most = (float(v) if np.isfinite(v) else None for v in (found.low, found.high, *claimed))
-    return Part(what, found.point, low, high, (least, most), n, answer, needed)
+    numbers = (found.point, found.low, found.high, *claimed)
+    point, low, high, least, most = (float(v) if np.isfinite(v) else None for v in numbers)
+    return Part(what, point, low, high, (least, most), n, answer, needed)
 
 
 def _answer(found: Interval, claimed: tuple[float, float]) -> Answer:

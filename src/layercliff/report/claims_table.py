@@ -38,8 +38,10 @@ def _row(found: Verdict) -> Row:
 
 
 def numbers(part: Part) -> str:
-    """``+0.12 [+0.05, +0.18], claimed > 0.10``."""
-    ends = ["beyond" if end is None else f"{end:+.3f}" for end in (part.low, part.high)]
+    """``+0.12 [+0.05, +0.18], claimed > 0.1``."""
+    point, low, high = (
+        "beyond" if value is None else f"{value:+.3f}" for value in (part.measured, part.low, part.high)
+    )
     least, most = part.claimed
     claimed = f"> {least:g}" if most is None else f"< {most:g}" if least is None else f"{least:g} to {most:g}"
-    return f"{part.measured:+.3f} [{ends[0]}, {ends[1]}], claimed {claimed}"
+    return f"{point} [{low}, {high}], claimed {claimed}"

@@ -15,10 +15,10 @@ Answer = Literal["supported", "contradicted", "undecided"]
 @dataclass(frozen=True)
 class Part:
     """One number that a claim speaks of, with its interval, on `n` questions. The claim says that it lies between the ends of `claimed`, either of which may be
-    infinite; None in an interval is an end that is not known to be finite. `questions_needed`: about how many would bring the interval to one side."""
+    infinite; None is a number that is not finite. `questions_needed`: about how many would bring the interval to one side."""
 
     what: str
-    measured: float
+    measured: float | None
     low: float | None
     high: float | None
     claimed: tuple[float | None, float | None]

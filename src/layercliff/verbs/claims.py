@@ -28,7 +28,7 @@ from layercliff.verbs.patch import patch
 from layercliff.verbs.probing import ABOUT, Options
 from layercliff.verbs.prune import prune
 from layercliff.verbs.similarity import similarity
-from layercliff.verbs.stages import Stages, costs
+from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, Stages, costs
 from layercliff.verbs.subject import Setting
 from layercliff.verbs.trace import trace
 
@@ -91,11 +91,12 @@ class _Gathering:
         self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS))
         dense = self._stage("reading the model at every depth", dense, lambda o: trace(self.model, self.task, **o))
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
-        if found.short is None:
-            found = self._of_phases(found)
-        if found.standing is None:
-            found = self._of_collapse(found)
-        return found
+        if found.short is not None:
+            self.stages.skip(*OF_PHASES)
+        if found.standing is not None:
+            self.stages.skip(*OF_COLLAPSE)
+        found = found if found.short else self._of_phases(found)
+        return found if found.standing else self._of_collapse(found)
 
     def _stage(self, name: str, kept: Found | None, work: Callable[[Options], Found]) -> Found:
         """What is `kept`, or what `work` makes of the options."""

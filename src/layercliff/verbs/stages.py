@@ -12,25 +12,28 @@ ALL = "all stages"
 
 RACED = 0.4  # of a step's block passes that a race with reuse takes, about
 NOISES = 3  # sizes of noise
-OF_SELECT = 0.5  # of the questions that a half is
+HALF = 0.5  # of the questions
+
+OF_PHASES = ("noise at every depth", "noise by norm", "blocks and pairs taken out", "blocks of either phase taken out")
+OF_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states of", "states exchanged")
 
 
 def costs(n_layers: int, random_paths: int) -> dict[str, float]:
     """Block passes per question of the stages of `layercliff claims`, about, at most; by the beginning of what a stage says of its progress."""
     forked = n_layers * (n_layers + 1) / 2
-    along = OF_SELECT * forked  # a path measured at every step
-    chosen = OF_SELECT * RACED * sum(most_passes(n) for n in range(2, n_layers + 1))
+    along = HALF * forked  # a path measured at every step
+    chosen = HALF * RACED * sum(most_passes(n) for n in range(2, n_layers + 1))
     return {
         "reading the model at every depth": n_layers,
         "removing blocks: margin": chosen + along,
         "noise at every depth": NOISES * forked,
         "noise by norm": forked,
-        "blocks and pairs taken out": OF_SELECT * 4 * forked,
-        "blocks of either phase taken out": OF_SELECT * 40 * n_layers,
+        "blocks and pairs taken out": HALF * 4 * forked,
+        "blocks of either phase taken out": HALF * 40 * n_layers,
         "removing blocks: tail": along,
         "removing blocks: random": random_paths * along,
         "states of": 6 * n_layers,
-        "states exchanged": OF_SELECT * 2 * n_layers + OF_SELECT * forked,
+        "states exchanged": HALF * 2 * n_layers + HALF * forked,
     }
 
 
