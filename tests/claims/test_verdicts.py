@@ -117,20 +117,20 @@ def test_there_and_back() -> None:
     ("found", "words"),
     [
         (Transition(None, np.inf, np.inf, 1.0), "undecided on this task"),
-        (Transition(9, 9, np.inf, 0.04), "4% of resamples"),
-        (Transition(9, 9, 9, 0.0), "The Decisive Phase has 1 block of 10"),
-        (Transition(2, 2, 2, 0.0), "The Silent Phase has 2 blocks of 10"),
+        (Transition(9, 9.0, np.inf, 0.04), "4% of resamples"),
+        (Transition(9, 9.0, 9.0, 0.0), "The Decisive Phase has 1 block of 10"),
+        (Transition(2, 2.0, 2.0, 0.0), "The Silent Phase has 2 blocks of 10"),
     ],
 )
 def test_phases_that_are_too_short_or_missing(found: Transition, words: str) -> None:
     assert words in (requirements.short_phase(found, 10) or "")
-    assert requirements.short_phase(Transition(5, 4, 6, 0.0), 10) is None
+    assert requirements.short_phase(Transition(5, 4.0, 6.0, 0.0), 10) is None
 
 
 def test_censored_and_undefined_collapse_and_few_questions() -> None:
-    assert "(censored)" in (requirements.no_collapse(Collapse(True, None, 9, np.inf, 0.9), 4, 10) or "")
+    assert "(censored)" in (requirements.no_collapse(Collapse(True, None, 9.0, np.inf, 0.9), 4, 10) or "")
     assert "above chance" in (requirements.no_collapse(Collapse(False, None, np.inf, np.inf, 1.0), 4, 10) or "")
-    assert requirements.no_collapse(Collapse(True, 3, 3, 4, 0.0), 4, 10) is None
+    assert requirements.no_collapse(Collapse(True, 3, 3.0, 4.0, 0.0), 4, 10) is None
     assert "12 questions in 12" in (requirements.few(12, 12) or "")
     assert requirements.few(20, 40) is None
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.claims.sampled import PerQuestion, Sampled
+from layercliff.claims.sampled import Sampled
 from layercliff.claims.verdict import judge, part
 from layercliff.results.claimed import Verdict
 
@@ -14,11 +14,14 @@ CLAIM = (
     f"Without m blocks of the Decisive Phase (half of the shorter phase, rounded up), the ones chosen by margin and the last ones, less than {100 * POINTS:.0f} points of accuracy are lost.",
 )
 
+Reported = Float[np.ndarray, " reported"]
+Asked = Float[np.ndarray, " question"]
+
 
 def judged(
-    best: tuple[PerQuestion, PerQuestion],
-    tail: tuple[PerQuestion, PerQuestion],
-    anywhere: Float[np.ndarray, "draw question"],
+    best: tuple[Reported, Reported],
+    tail: tuple[Asked, Asked],
+    anywhere: Float[np.ndarray, "draw reported"],
     m: int,
     sampled: tuple[Sampled, Sampled],
 ) -> Verdict:

@@ -15,7 +15,8 @@ CLAIM = (
 )
 PERMUTATIONS = 10_000
 
-Right = Float[np.ndarray, "draw question"]
+Right = Float[np.ndarray, "_ question"]
+"""A row per subset."""
 
 
 def difference(silent: Right, decisive: Right, whole: tuple[bool, bool], sampled: Sampled, seed: int) -> Interval:

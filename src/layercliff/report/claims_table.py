@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from layercliff.results.claimed import Claimed, Part, Verdict
+from layercliff.results.claimed import ANSWERS, Claimed, Part, Verdict
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,8 @@ def rows(found: Claimed) -> list[Row]:
 
 def summary(found: Claimed) -> str:
     """How many claims came out how, in a sentence."""
-    named = {
-        answer: [v.id for v in found.verdicts if v.verdict == answer]
-        for answer in ("supported", "contradicted", "undecided")
-    }
-    return "; ".join(f"{answer}: {', '.join(ids) or 'none'}" for answer, ids in named.items()).capitalize() + "."
+    named = {answer: [v.id for v in found.verdicts if v.verdict == answer] for answer in ANSWERS}
+    return " ".join(f"{answer.capitalize()}: {', '.join(ids) or 'none'}." for answer, ids in named.items())
 
 
 def _row(found: Verdict) -> Row:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from layercliff.results.plain import plain
 from layercliff.store import RunDirectory
@@ -10,6 +10,7 @@ from layercliff.store import RunDirectory
 FILE = "claims.json"
 
 Answer = Literal["supported", "contradicted", "undecided"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 
 @dataclass(frozen=True)
