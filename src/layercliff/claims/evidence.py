@@ -161,8 +161,9 @@ def _c3(e: Evidence) -> Verdict:
     m, runs = size(e.n_layers, e.depth), subsets.subsets(e.subsets)
     phases = {"decisive": e.n_layers - e.depth, "silent": e.depth}
     decisive_whole, silent_whole = (is_whole(runs, kind, blocks, m) for kind, blocks in phases.items())
-    found = (_right(e.subsets, kind) for kind in ("silent", "decisive"))
-    return silent.judged(*found, (decisive_whole, silent_whole), m, e.report, e.traced.subject.seed)
+    without_silent, without_decisive = (_right(e.subsets, kind) for kind in ("silent", "decisive"))
+    whole = decisive_whole, silent_whole
+    return silent.judged(without_silent, without_decisive, whole, m, e.report, e.traced.subject.seed)
 
 
 def _c4(e: Evidence) -> Verdict:

@@ -79,12 +79,13 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
     """The last third of depths one step before `step` and at it, of every map that could be compared."""
     table = found.summary.filter(~pl.col("standardised"))
     one: dict[What, Third] = {}
-    for what in ("tokens", "options", "random"):
+    maps: tuple[What, ...] = ("tokens", "options", "random")
+    for what in maps:
         rows = [table.filter((pl.col("what") == what) & (pl.col("step") == k)).to_dicts() for k in (step - 1, step)]
         if all(row and row[0]["third"] is not None for row in rows):
             before, at = (row[0] for row in rows)
-            samples = (np.array(row["third_samples"], float) for row in (before, at))
-            one[what] = Third(before["third"], at["third"], *samples, at["third_shuffled"])  # type: ignore[index]
+            first, second = (np.array(row["third_samples"], np.float64) for row in (before, at))
+            one[what] = Third(before["third"], at["third"], first, second, at["third_shuffled"])
     return one
 
 

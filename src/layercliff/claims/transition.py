@@ -30,8 +30,8 @@ def share(
     jump, all_rises = np.zeros(steps.shape[1]), np.zeros(steps.shape[1])
     for half in (first, ~first):
         rises = steps[:, ~half].mean(1)
-        jump[half] = steps[np.ix_(around(rises), half)].sum(0)
-        all_rises[half] = steps[np.ix_(rises > 0, half)].sum(0)
+        jump[half] = steps[around(rises)][:, half].sum(0)
+        all_rises[half] = steps[rises > 0][:, half].sum(0)
     if all_rises.mean() <= 0:
         return Interval(np.nan, -np.inf, np.inf)
     return sampled.ratio(jump, all_rises)
