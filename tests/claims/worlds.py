@@ -26,8 +26,8 @@ def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
     """Two neighbouring blocks make `share` of a rise of 1.2; the rest is spread over six others, and eight do not rise."""
     rest = [1.2 * (1 - share) / 6] * 6
     rises = [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
-    first = np.arange(sampled.n) % 2 == 0
-    return transition.judged(curve(rng, rises, sampled.n), first, sampled, 0.0, None)
+    chosen, measured = curve(rng, rises, sampled.n), curve(rng, rises, sampled.n)
+    return transition.judged(chosen, measured, sampled, 0.0, None)
 
 
 def c2(rng: Rng, sampled: Sampled, lost: float) -> Verdict:

@@ -135,10 +135,10 @@ def _missing(claim: Claim, why: str | None) -> Verdict:
 def _c1(e: Evidence) -> Verdict:
     if e.undecided:
         return _missing(transition.CLAIM, e.undecided)
-    trace = e.traced.trace
-    first = np.array([half == "select" for half in trace.half_of])
+    trace, margins = e.traced.trace, e.decisions[0]
+    chosen, measured = (margins[:, [half == own for half in trace.half_of]] for own in ("select", "report"))
     shuffles = transition.shuffled(trace.scores, trace.mask, e.traced.main.chance, e.traced.subject.seed)
-    return transition.judged(e.decisions[0], first, e.everything, shuffles, e.random)
+    return transition.judged(chosen, measured, e.report, shuffles, e.random)
 
 
 def _right(found: Probed, kind: str) -> np.ndarray:

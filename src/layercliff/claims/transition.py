@@ -1,7 +1,7 @@
 """C1: is there a sharp decision transition?"""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from layercliff.claims.sampled import Interval, Sampled
 from layercliff.claims.verdict import judge, part
@@ -17,21 +17,16 @@ CLAIM = (
     f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, and a model of random weights and shuffled answers have no transition.",
 )
 SHUFFLES = 100
+Margins = Float[np.ndarray, "depth _"]
 OFTEN = 0.05  # of the shuffles with a transition: more speaks against the measurement
 
 
-def share(
-    margins: Float[np.ndarray, "depth question"], first: Bool[np.ndarray, " question"], sampled: Sampled
-) -> Interval:
-    """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which blocks rise
-    at all, is read off one half of the questions (`first`) and measured on the other, both ways round: the largest of many noisy rises is not
-    taken for large, nor noise around 0 for rises."""
-    steps = np.diff(margins, axis=0)
-    jump, all_rises = np.zeros(steps.shape[1]), np.zeros(steps.shape[1])
-    for half in (first, ~first):
-        rises = steps[:, ~half].mean(1)
-        jump[half] = steps[around(rises)][:, half].sum(0)
-        all_rises[half] = steps[rises > 0][:, half].sum(0)
+def share(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
+    """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which rise at all, is
+    read off the `chosen` margins and measured on those of other questions, so that neither the largest of many noisy rises is taken for large nor noise
+    around 0 for rises."""
+    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
+    jump, all_rises = steps[around(rises)].sum(0), steps[rises > 0].sum(0)
     if all_rises.mean() <= 0:
         return Interval(np.nan, -np.inf, np.inf)
     return sampled.ratio(jump, all_rises)
@@ -57,14 +52,11 @@ def shuffled(scores: Scores, mask: Mask, chance: float, seed: int) -> float:
 
 
 def judged(
-    margins: Float[np.ndarray, "depth question"],
-    first: Bool[np.ndarray, " question"],
-    sampled: Sampled,
-    shuffles: float,
-    random: int | str | None = "not run",
+    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: float, random: int | str | None = "not run"
 ) -> Verdict:
-    """`shuffles`: of `shuffled`. `random`: the transition depth of a model of the same shape with random weights, None without one."""
-    found = share(margins, first, sampled)
+    """Decision margins ``[depth, question]`` of the two halves, with the sample of the second. `shuffles`: of `shuffled`. `random`: the transition depth of a model of
+    the same shape with random weights, None without one."""
+    found = share(chosen, measured, sampled)
     control = f"Shuffled answers: a transition in {shuffles:.0%} of {SHUFFLES} shuffles. Random weights: "
     control += (
         f"{random}."
@@ -77,4 +69,4 @@ def judged(
     if shuffles > OFTEN or isinstance(random, int):
         fault = "The control has a transition too, so that the one measured says nothing about decisions."
     what = "share of all rises of the margin in the two blocks around the jump"
-    return judge(CLAIM, [part(what, found, (SHARE, np.inf), margins.shape[1])], control, fault)
+    return judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)

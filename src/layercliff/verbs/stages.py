@@ -23,7 +23,7 @@ def costs(n_layers: int, random_paths: int) -> dict[str, float]:
     forked = n_layers * (n_layers + 1) / 2
     along = HALF * forked  # a path measured at every step
     chosen = HALF * RACED * sum(most_passes(n) for n in range(2, n_layers + 1))
-    return {
+    found = {
         "reading the model at every depth": n_layers,
         "removing blocks: margin": chosen + along,
         "noise at every depth": NOISES * forked,
@@ -35,6 +35,7 @@ def costs(n_layers: int, random_paths: int) -> dict[str, float]:
         "states of": 6 * n_layers,
         "states exchanged": HALF * 2 * n_layers + HALF * forked,
     }
+    return {name: float(cost) for name, cost in found.items()}
 
 
 class Stages:
