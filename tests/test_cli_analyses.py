@@ -31,6 +31,8 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
     assert "is no run directory" in missing.stderr
     for verb, more in (
         ("prune", ("--remove", 2, "--no-assess")),
+        ("trace", ("--control", "constant")),
+        ("controls", ("--control", "all")),
         ("noise", ("--draws", 1, "--eps", "0.1,0.3")),
         ("ablate", ()),
         ("similarity", ("--step", 1, "--step", 2)),
@@ -40,7 +42,7 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
         assert done.returncode == 0, done.stderr
         assert "report.html" in done.stdout
     page = (Path(str(about[-1])) / "report.html").read_text()
-    for verb in ("noise", "ablate", "similarity", "patch"):
+    for verb in ("controls", "noise", "ablate", "similarity", "patch"):
         assert f'id="analysis-{verb}"' in page
     again = run("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
     assert "not computed again" in again.stderr
@@ -52,7 +54,11 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(("noise", "--eps", "much"), "'much' are not numbers"), (("noise", "--eps", "-1"), "not numbers from 0")],
+    [
+        (("noise", "--eps", "much"), "'much' are not numbers"),
+        (("noise", "--eps", "-1"), "not numbers from 0"),
+        (("controls", "--control", "shuffled-golds"), "no control 'shuffled-golds'"),
+    ],
 )
 def test_refusals_are_one_sentence(about: tuple[object, ...], arguments: tuple[object, ...], sentence: str) -> None:
     done = run(arguments[0], *about, *arguments[1:])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
     from layercliff.results.claimed import Claimed as Claimed
+    from layercliff.results.controlled import Controlled as Controlled
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.probed import Probed as Probed
     from layercliff.results.pruned import Pruned as Pruned
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from layercliff.verbs.assess import assess as assess
     from layercliff.verbs.claims import claims as claims
     from layercliff.verbs.compare import compare as compare
+    from layercliff.verbs.controls import controls as controls
     from layercliff.verbs.evaluate import evaluate as evaluate
     from layercliff.verbs.export import export as export
     from layercliff.verbs.figures import figures as figures
@@ -52,6 +54,7 @@ _PUBLIC = {
     "ablate": "verbs.ablate",
     "assess": "verbs.assess",
     "Claimed": "results.claimed",
+    "Controlled": "results.controlled",
     "Evaluated": "results.evaluated",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
@@ -71,6 +74,7 @@ _PUBLIC = {
     "Traced": "results.traced",
     "claims": "verbs.claims",
     "compare": "verbs.compare",
+    "controls": "verbs.controls",
     "evaluate": "verbs.evaluate",
     "export": "verbs.export",
     "figures": "verbs.figures",

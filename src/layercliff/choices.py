@@ -39,3 +39,6 @@ Scale = Literal["spread", "norm"]
 
 Positions = Literal["all", "decision"]
 """Where a probe changes the stream: at every position of a prompt, or only at those that are read."""
+
+Control = Literal["random-weights", "shuffled-gold", "wrong-gold", "shuffled-options", "constant", "plain-text"]
+"""What a trace is compared with: tasks without a decision to make, and the same task put in another way."""

@@ -14,6 +14,7 @@ from layercliff.options import (
     BatchOption,
     CacheOption,
     ChatOption,
+    ControlsOption,
     DeviceOption,
     DtypeOption,
     FormatOption,
@@ -76,6 +77,7 @@ def trace(
     normalisation: NormaliseOption = "char",
     chat: ChatOption = False,
     option_mass: MassOption = "last",
+    control: ControlsOption = None,
     batch_tokens: BatchOption = None,
     trust_remote_code: TrustOption = False,
     skip_bad_rows: SkipOption = False,
@@ -83,6 +85,7 @@ def trace(
     cache_dir: CacheOption = None,
 ) -> None:
     """Find the depth at which a model's decision forms, with its uncertainty."""
+    given = dict(locals())
     use_cache(cache_dir)
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
@@ -115,6 +118,10 @@ def trace(
             note=note,
         )
     terminal.show(traced, out)
+    if control is not None:
+        which = cli_analyses.control_names(given.pop("control"))
+        given.pop("option_mass")
+        cli_analyses.run_analysis("controls", given | {"which": which})
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands that disturb a model or look into it: noise, ablate, similarity, patch."""
+"""The commands that disturb a model or look into it: controls, noise, ablate, similarity, patch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from layercliff.options import (
     BatchOption,
     CacheOption,
     ChatOption,
+    ControlsOption,
     DeviceOption,
     DtypeOption,
     FormatOption,
@@ -36,6 +37,38 @@ if TYPE_CHECKING:
     from layercliff.store import RunDirectory
 
 app = typer.Typer()
+
+
+@app.command()
+def controls(
+    model: ModelOption,
+    task: TaskOption,
+    out: OutOption,
+    control: ControlsOption = None,
+    draws: Annotated[int, typer.Option(min=1, help="How often weights and orders of options are drawn.")] = 1,
+    text: Annotated[
+        str | None, typer.Option(help="Plain text: FILE.txt, .jsonl or .parquet. Default: a few paragraphs of our own.")
+    ] = None,
+    score: PathOption = None,
+    format: FormatOption = None,
+    shots: ShotsOption = 0,
+    sampler: SamplerOption = "fixed",
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = "float32",
+    weights_dtype: WeightsOption = None,
+    device: DeviceOption = "auto",
+    normalisation: NormaliseOption = "char",
+    chat: ChatOption = False,
+    batch_tokens: BatchOption = None,
+    trust_remote_code: TrustOption = False,
+    skip_bad_rows: SkipOption = False,
+    resume: ResumeOption = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Put controls beside a trace: random weights, other golds, another order of options, a constant answer, plain text."""
+    given = dict(locals())
+    run_analysis("controls", given | {"which": control_names(given.pop("control"))})
 
 
 @app.command()
@@ -66,7 +99,7 @@ def noise(
 ) -> None:
     """Put noise on the stream at one depth at a time: where is the decision fragile?"""
     given = dict(locals()) | {"eps": _sizes(eps)}
-    _run("noise", given)
+    run_analysis("noise", given)
 
 
 @app.command()
@@ -91,7 +124,7 @@ def ablate(
     cache_dir: CacheOption = None,
 ) -> None:
     """Take out every block and every adjacent pair, by skipping it and by its mean: what is each worth?"""
-    _run("ablate", dict(locals()))
+    run_analysis("ablate", dict(locals()))
 
 
 @app.command()
@@ -120,7 +153,7 @@ def similarity(
 ) -> None:
     """Compare states and decisions of the dense model with those of steps of the directory's path: debiased CKA of all depths."""
     given = dict(locals())
-    _run("similarity", given | {"steps": given.pop("step") or ()})
+    run_analysis("similarity", given | {"steps": given.pop("step") or ()})
 
 
 @app.command()
@@ -149,10 +182,10 @@ def patch(
 ) -> None:
     """Put the dense model's state into steps of the directory's path, and the reverse: from which depth on does the decision return?"""
     given = dict(locals())
-    _run("patch", given | {"steps": given.pop("step") or ()})
+    run_analysis("patch", given | {"steps": given.pop("step") or ()})
 
 
-def _run(verb: str, given: dict[str, Any]) -> None:
+def run_analysis(verb: str, given: dict[str, Any]) -> None:
     """Run a verb with what was given on the command line, and print its sentence."""
     use_cache(given.pop("cache_dir"))
     from layercliff.models.sources import resolve
@@ -173,6 +206,11 @@ def _run(verb: str, given: dict[str, Any]) -> None:
         if section.name == verb:
             typer.echo(section.sentence)
     typer.echo(f"Page: {out / 'report.html'}")
+
+
+def control_names(text: str | None) -> tuple[str, ...]:
+    """Names joined by commas; none for all that the tasks allow."""
+    return () if text is None or text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _sizes(text: str) -> tuple[float, ...]:

@@ -83,6 +83,13 @@ StepsOption = Annotated[
     ),
 ]
 PathOption = Annotated[Score | None, typer.Option("--score", help="The path, where the directory holds several.")]
+ControlsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        help="Controls to put beside the trace: random-weights, shuffled-gold, wrong-gold, shuffled-options, constant, plain-text; several joined by commas, or all.",
+    ),
+]
 MemoryOption = Annotated[float, typer.Option(min=0.01, help="GB of states held at a time; what fits is reused.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume/--fresh", help="Go on from what DIR holds of this, or remove that and begin anew.")

@@ -158,21 +158,13 @@ def test_sharpness_is_not_biased_by_noise() -> None:
     assert abs(np.median(other) - 0.8) < 0.5 * abs(np.median(plain) - 0.8)
 
 
-def test_shuffled_answers_have_no_transition() -> None:
+def test_a_transition_where_there_is_nothing_to_decide_is_a_fault() -> None:
     rng = np.random.default_rng(7)
-    gold = rng.integers(0, 4, 80)
-    scores = np.zeros((6, 80, 4), np.float32)
-    scores[3:, np.arange(80), gold] = 5
-    assert transition.shuffled(scores, np.ones((80, 4), bool), 0.25, 0) < 0.05
-    constant = np.zeros((6, 80, 4), np.float32)  # a single option stands in every question: nothing can be shuffled
-    mask = np.zeros((80, 4), bool)
-    mask[:, 0] = True
-    assert transition.shuffled(constant, mask, 0.25, 0) == 1.0
     halves = [worlds.curve(rng, [0.0, 0.0, 0.9, 0.0], N) for _ in range(2)]
-    assert transition.judged(*halves, SAMPLED, 0.0, None).verdict == "supported"
-    faulty = transition.judged(*halves, SAMPLED, 1.0)
-    assert (faulty.verdict, "The control" in faulty.reason) == ("undecided", True)
-    random = transition.judged(*halves, SAMPLED, 0.0, 3)
+    assert transition.judged(*halves, SAMPLED, (20, 0.05), None).verdict == "supported"
+    often = transition.judged(*halves, SAMPLED, (20, 0.1), None)
+    assert (often.verdict, "The control" in often.reason) == ("undecided", True)
+    random = transition.judged(*halves, SAMPLED, (20, 0.0), 3)
     assert random.verdict == "undecided"
     assert "a transition at depth 3" in random.control
 

@@ -27,7 +27,7 @@ def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
     rest = [1.2 * (1 - share) / 6] * 6
     rises = [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
     chosen, measured = curve(rng, rises, sampled.n), curve(rng, rises, sampled.n)
-    return transition.judged(chosen, measured, sampled, 0.0, None)
+    return transition.judged(chosen, measured, sampled, (20, 0.0), None)
 
 
 def c2(rng: Rng, sampled: Sampled, lost: float) -> Verdict:

@@ -56,6 +56,21 @@ def test_the_same_rotated_shifted_and_scaled_is_1() -> None:
         assert linear_cka(x, y) == pytest.approx(1, abs=1e-6)
 
 
+def test_a_common_shift_changes_nothing() -> None:
+    """A mean that all samples share, however large, makes independent features no more alike, and alike ones no less."""
+    x, other = RNG.normal(size=(256, 40)), RNG.normal(size=(256, 40))
+    y, shift = x + RNG.normal(size=x.shape), 1e4 * RNG.normal(size=40)
+    for second in (other, y):
+        assert linear_cka(x + shift, second + shift) == pytest.approx(linear_cka(x, second), abs=1e-6)
+
+
+def test_a_group_larger_than_a_batch_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "BATCH", 8)
+    x = prepared(RNG.normal(size=(30, 4)), "x")
+    found = similarities([x, x[:, ::-1]], ["one"] * 30, subsamples=1, shuffles=0)
+    assert found.point[0, 1] == pytest.approx(linear_cka(x, x[:, ::-1]), abs=1e-9)
+
+
 def test_standardised_features_weigh_the_same() -> None:
     shared, own = RNG.normal(size=(300, 8)), [RNG.normal(size=(300, 1)) * 1e4 for _ in range(2)]
     x, y = (np.concatenate([shared, massive], 1) for massive in own)

@@ -39,7 +39,7 @@ def test_page_is_self_contained_and_escaped(run: Path) -> None:
 def test_captions_state_what_a_figure_shows(run: Path) -> None:
     page = (run / "report.html").read_text()
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
-    assert len(captions) == 4
+    assert len(captions) == 5
     for caption in captions:
         for part in ("tiny", "colours", "test", "first_token", "n = 13", "float32", "seed 0"):
             assert part in caption
@@ -47,7 +47,7 @@ def test_captions_state_what_a_figure_shows(run: Path) -> None:
 
 def test_figures_as_files(run: Path) -> None:
     paths = layercliff.figures(run)
-    assert len(paths) == 12
+    assert len(paths) == 15
     heads = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<svg"}
     for path in paths:
         assert path.read_bytes().startswith(heads[path.suffix])
@@ -93,7 +93,7 @@ def test_in_a_browser(run: Path, tmp_path: Path) -> None:
         (run / "report.html").as_uri(),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.count("<svg xmlns") == 4
+    assert done.stdout.count("<svg xmlns") == 5
     assert "<title>layercliff: run</title>" in done.stdout
     assert "CONSOLE" not in done.stderr
 

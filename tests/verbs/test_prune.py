@@ -102,7 +102,7 @@ def test_files_and_reading_back(tiny: Model, task: Task, tmp_path: Path) -> None
     assert again.steps == found.steps
     assert again.collapse == found.collapse
     np.testing.assert_array_equal(again.correct, found.correct)
-    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 4
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 7
 
 
 @pytest.mark.parametrize("reuse", [2**16, 2**30])
@@ -147,7 +147,7 @@ def test_several_tasks_are_selected_jointly(tiny: Model, task: Task) -> None:
 def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Path) -> None:
     layercliff.trace(tiny, task, out=tmp_path / "run")
     layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
-    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 8
+    assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 12
     with pytest.raises(RunError, match="seed is 0 there and 1 here"):
         layercliff.prune(tiny, task, remove=1, seed=1, out=tmp_path / "run")
 

@@ -97,7 +97,8 @@ def test_states_that_do_not_vary_are_left_empty(run: Path) -> None:
 
 def test_table_summary_and_figures(run: Path, tiny: Model, task: Task) -> None:
     found = layercliff.similarity(tiny, task, steps=(1, 3), out=run)
-    assert len(found.table) == 4 * 2 * (6 * 5 + 6 * 3)
+    assert len(found.table) == 4 * 2 * (6 * 6 + 6 * 5 + 6 * 3)
+    assert found.summary.filter(pl.col("step") == 0)["third"].to_numpy() == pytest.approx(1)
     row = found.summary.row(
         by_predicate=(pl.col("what") == "tokens") & ~pl.col("standardised") & (pl.col("step") == 3), named=True
     )
@@ -113,6 +114,27 @@ def test_table_summary_and_figures(run: Path, tiny: Model, task: Task) -> None:
     page = (run / "report.html").read_text()
     assert "n = 40 questions, d = 3" in page
     assert "n = 160 tokens, d = 32" in page
+
+
+def test_the_dense_model_beside_itself(run: Path) -> None:
+    table = pl.read_parquet(run / "similarity" / "similarity.parquet")
+    dense = table.filter((pl.col("step") == 0) & (pl.col("what") == "options") & ~pl.col("standardised"))
+    square = dense.sort("dense", "pruned")["cka"].to_numpy().reshape(6, 6)
+    np.testing.assert_allclose(square, square.T, atol=1e-12)
+    np.testing.assert_allclose(np.diag(square), 1, atol=1e-12)
+    assert square[0, 5] < 0.9
+
+
+def test_too_few_for_an_interval(tiny: Model, task: Task, tmp_path: Path) -> None:
+    """Six questions give a value; halves of three give no interval, which is null in files."""
+    layercliff.prune(tiny, task, limit=6, remove=1, assess=False, out=tmp_path / "run")
+    found = layercliff.similarity(tiny, task, limit=6, steps=(1,), out=tmp_path / "run")
+    row = found.table.row(
+        by_predicate=(pl.col("what") == "options") & ~pl.col("standardised") & (pl.col("step") == 1)
+        & (pl.col("dense") == 5) & (pl.col("pruned") == 4), named=True,
+    )  # fmt: skip
+    assert row["cka"] is not None
+    assert row["low"] is None
 
 
 def test_refusals(tiny: Model, task: Task, tmp_path: Path, run: Path) -> None:

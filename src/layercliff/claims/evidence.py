@@ -28,6 +28,7 @@ from layercliff.probes.removals import removals
 from layercliff.probes.subsets import is_whole, size
 from layercliff.results import subsets
 from layercliff.results.claimed import Claimed, Verdict
+from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.results.similar import Similar
@@ -36,8 +37,7 @@ from layercliff.results.traced import Traced
 
 @dataclass(frozen=True)
 class Evidence:
-    """Stored results of one model and task; None where a requirement is missing, so that it was not worth a run. `random` is the transition depth of a model of the
-    same shape with random weights (None: it has none), or why there is no such model, in words."""
+    """Stored results of one model and task; None where a requirement is missing, so that it was not worth a run."""
 
     traced: Traced
     path: Pruned
@@ -48,7 +48,7 @@ class Evidence:
     subsets: Probed | None = None
     similar: Similar | None = None
     patched: Probed | None = None
-    random: int | str | None = "not run"
+    controls: Controlled | None = None
 
     @property
     def n_layers(self) -> int:
@@ -133,12 +133,12 @@ def _missing(claim: Claim, why: str | None) -> Verdict:
 
 
 def _c1(e: Evidence) -> Verdict:
-    if e.undecided:
+    if e.undecided or e.controls is None:
         return _missing(transition.CLAIM, e.undecided)
     trace, margins = e.traced.trace, e.decisions[0]
     chosen, measured = (margins[:, [half == own for half in trace.half_of]] for own in ("select", "report"))
-    shuffles = transition.shuffled(trace.scores, trace.mask, e.traced.main.chance, e.traced.subject.seed)
-    return transition.judged(chosen, measured, e.report, shuffles, e.random)
+    random = e.controls.transition("random-weights", e.controls.name)
+    return transition.judged(chosen, measured, e.report, stored.shuffles(e.controls), random)
 
 
 def _right(found: Probed, kind: str) -> np.ndarray:

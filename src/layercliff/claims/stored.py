@@ -14,6 +14,7 @@ from layercliff.metrics.collapse import collapse_steps
 from layercliff.metrics.phases import transition_depths
 from layercliff.readout.trace import Trace
 from layercliff.results import patched
+from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.results.similar import Similar, What
@@ -60,6 +61,14 @@ def returns(found: Probed, step: int, transition: int, chance: float) -> str:
         else "only beyond"
     )
     return f"Given the dense model's state, the model of step {step} decides again from depth {depth} on, {below} the transition at depth {transition}."
+
+
+def shuffles(found: Controlled) -> tuple[int, float]:
+    """How often answers were shuffled, and the share of shuffles with a transition."""
+    row = found.table.row(
+        by_predicate=(pl.col("control") == "shuffled-gold") & (pl.col("task") == found.name), named=True
+    )
+    return row["draws"], row["decided_draws"]
 
 
 def lost(found: Probed, runs: slice) -> Losses:

@@ -5,9 +5,6 @@ from jaxtyping import Float
 
 from layercliff.claims.sampled import Interval, Sampled
 from layercliff.claims.verdict import judge, part
-from layercliff.metrics import decision
-from layercliff.metrics.decision import Gold, Mask, Scores
-from layercliff.metrics.phases import transition_depths
 from layercliff.results.claimed import Verdict
 
 SHARE = 0.5
@@ -16,7 +13,6 @@ CLAIM = (
     "A sharp decision transition exists.",
     f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, and a model of random weights and shuffled answers have no transition.",
 )
-SHUFFLES = 100
 Margins = Float[np.ndarray, "depth _"]
 OFTEN = 0.05  # of the shuffles with a transition: more speaks against the measurement
 
@@ -39,34 +35,17 @@ def around(rises: Float[np.ndarray, " block"]) -> list[int]:
     return [block, max(beside, key=lambda b: float(rises[b]))] if beside else [block]
 
 
-def shuffled(scores: Scores, mask: Mask, chance: float, seed: int) -> float:
-    """How often there is a transition when the gold option is drawn at random from the question's own, in `SHUFFLES` draws."""
-    rng = np.random.default_rng([seed, 21])
-    probabilities = decision.probabilities(scores, mask)
-    depths = []
-    for _ in range(SHUFFLES):
-        gold: Gold = np.floor(rng.random(len(mask)) * mask.sum(1)).astype(np.int64)
-        margin = decision.margin(probabilities, mask, gold).mean(1)
-        depths.append(transition_depths(margin, decision.correctness(scores, mask, gold).mean(1), chance))
-    return float(np.isfinite(depths).mean())
-
-
 def judged(
-    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: float, random: int | str | None = "not run"
+    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: tuple[int, float], random: int | None
 ) -> Verdict:
-    """Decision margins ``[depth, question]`` of the two halves, with the sample of the second. `shuffles`: of `shuffled`. `random`: the transition depth of a model of
-    the same shape with random weights, None without one."""
+    """Decision margins ``[depth, question]`` of the two halves, with the sample of the second. `shuffles`: how often answers were shuffled, and the share with a
+    transition. `random`: the transition depth of a model of the same shape with random weights, None without one."""
     found = share(chosen, measured, sampled)
-    control = f"Shuffled answers: a transition in {shuffles:.0%} of {SHUFFLES} shuffles. Random weights: "
-    control += (
-        f"{random}."
-        if isinstance(random, str)
-        else "no transition."
-        if random is None
-        else f"a transition at depth {random}."
-    )
+    draws, often = shuffles
+    control = f"Shuffled answers: a transition in {often:.0%} of {draws} shuffles. Random weights: "
+    control += "no transition." if random is None else f"a transition at depth {random}."
     fault = ""
-    if shuffles > OFTEN or isinstance(random, int):
+    if often > OFTEN or random is not None:
         fault = "The control has a transition too, so that the one measured says nothing about decisions."
     what = "share of all rises of the margin in the two blocks around the jump"
     return judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)

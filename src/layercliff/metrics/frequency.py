@@ -63,15 +63,16 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
     return Categories(tuple(labels), index, np.ones(len(questions), dtype=bool))
 
 
-def constant_answer_accuracy(questions: Sequence[Question], form: Format) -> float:
-    """Share of questions that the best constant answer gets right: a position in *letter*, an option string otherwise."""
-    answers = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
-    return answers.most_common(1)[0][1] / len(questions)
+def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[int | str, float]:
+    """The answer that is right most often, a position in *letter*, an option string otherwise, with the share of questions that it gets right."""
+    answers: Counter[int | str] = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
+    ((answer, count),) = answers.most_common(1)
+    return answer, count / len(questions)
 
 
 def chance(questions: Sequence[Question], form: Format) -> float:
     """The larger of the mean of 1/K and the best constant answer. It belongs to the set of questions and is held fixed in resamples."""
-    return max(float(np.mean([1 / len(q.options) for q in questions])), constant_answer_accuracy(questions, form))
+    return max(float(np.mean([1 / len(q.options) for q in questions])), best_constant_answer(questions, form)[1])
 
 
 def option_frequency(

@@ -48,6 +48,18 @@ def perplexity(
     return Perplexity(len(tokens), int(tokens.sum()), dense, pruned, ratio)
 
 
+def losses(
+    log_likelihood: Float[np.ndarray, "row paragraph"],
+    tokens: Int[np.ndarray, " paragraph"],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "resample row"]]:
+    """The mean negative log-likelihood per token (nats) of every row, from each paragraph's sum, and the same in resamples of whole paragraphs."""
+    drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
+    means = drawn.means(np.concatenate([log_likelihood, tokens[None]]).astype(np.float64))
+    return -log_likelihood.sum(1) / tokens.sum(), -means[:, :-1] / means[:, -1:]
+
+
 def _perplexities(sums: Float[np.ndarray, "resample 3"]) -> Float[np.ndarray, "resample 3"]:
     """Dense, pruned, ratio, from sums (or means) of both log-likelihoods and of the tokens."""
     dense, pruned = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]

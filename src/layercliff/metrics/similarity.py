@@ -25,7 +25,7 @@ SAME = 1e-6  # of a feature's size: a smaller spread is rounding
 
 @dataclass(frozen=True)
 class Similarities:
-    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups, whose spread is that of the
+    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups (nan where these are too few), whose spread is that of the
     estimate itself (Politis, Romano and Wolf 1999: sampling m of n without replacement leaves the variance s2 (1/m - 1/n)); `shuffled` are those of the second set with
     its samples in another order."""
 
@@ -136,6 +136,6 @@ def _ratio(
 def _batches(groups: Sequence[str], rng: np.random.Generator) -> list[Int[np.ndarray, " sample"]]:
     """Samples in as few batches of whole groups as keep to about `BATCH`, in an order of their own."""
     labels = np.unique(np.asarray(groups), return_inverse=True)[1]
-    n_batches = -(-len(labels) // BATCH)
-    share = np.array_split(rng.permutation(labels.max() + 1), n_batches)
+    n_groups = int(labels.max()) + 1
+    share = np.array_split(rng.permutation(n_groups), min(n_groups, -(-len(labels) // BATCH)))
     return [np.flatnonzero(np.isin(labels, part)) for part in share]

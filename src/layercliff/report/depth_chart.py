@@ -60,7 +60,7 @@ def lines(
         f"{by}:N",
         title=None,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
     y = alt.Y(f"{value}:Q", title=title, scale=scale)

@@ -6,8 +6,9 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from layercliff.report import words
+from layercliff.report import frequency_figures, words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, Chart, Figure, level
+from layercliff.report.frequency_figures import Answering
 from layercliff.results import path_tables
 from layercliff.results.pruned import Pruned
 from layercliff.results.stability import Stability
@@ -21,6 +22,10 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     light, heavy = shown_steps(pruned)
     text = f"Decision margin after each kept block, by its index in the dense model: dense, {light} removed, {heavy} removed. Dashed ends of a line bridge removed blocks. {caption}."
     yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, (0, light, heavy)))
+    for task, analysis in pruned.analyses[0].items():
+        if analysis.frequency is not None:
+            shown = [_answering(pruned, task, step) for step in dict.fromkeys((0, light, heavy))]
+            yield from frequency_figures.figures(f"{name}-{task}", shown, caption)
     if pruned.watched:
         text = f"Accuracy along the path of tasks that took no part in the choice, with {words.PERCENT} intervals. {caption}."
         yield Figure(f"{name}-watched", "Watched tasks", text, _watched(pruned))
@@ -50,6 +55,11 @@ def shown_steps(pruned: Pruned) -> tuple[int, int]:
     heavy = pruned.collapse.step or last
     light = pruned.recommended or 1
     return (light if light < heavy else max(1, heavy // 2)), heavy
+
+
+def _answering(pruned: Pruned, task: str, step: int) -> Answering:
+    name = f"{pruned.gone(step)} removed" if step else "dense"
+    return Answering(name, pruned.analyses[step][task], (0, *(block + 1 for block in pruned.steps[step].kept)))
 
 
 def _accuracy(pruned: Pruned) -> Chart:

@@ -27,7 +27,7 @@ def figures(found: Similar) -> Iterator[Figure]:
                 name = f"similarity-{task}-{what}{'-standardised' if standardised else ''}"
                 text = f"Debiased linear CKA{scaled} of {about} between all depths of the dense and of pruned models; a cell with a dot is at a matching block. {_empty(some)}{found.caption(task, what)}."
                 yield Figure(name, f"Similarity of {SHORT[what]}{scaled}", text, _map(some, found), height=HEIGHT)
-        for step in found.about["steps"]:
+        for step in _pruned(found):
             some = table.filter((pl.col("step") == int(step)) & ~pl.col("standardised"))
             text = f"Debiased linear CKA of the dense and the pruned model at matching blocks after {_removed(found, step)} removals, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
             yield Figure(
@@ -42,11 +42,16 @@ def sentence(found: Similar) -> str:
     """States against decisions at the last depths of each step."""
     table = found.summary.filter((pl.col("task") == found.summary["task"][0]) & ~pl.col("standardised"))
     parts = []
-    for step in found.about["steps"]:
+    for step in _pruned(found):
         rows = {row["what"]: row for row in table.filter(pl.col("step") == int(step)).to_dicts()}
         values = ", ".join(f"{SHORT[what]} {_value(row, 'last')}" for what, row in rows.items())
         parts.append(f"after {_removed(found, step)} removals {values}")
     return f"Debiased CKA of the last depths, dense against pruned: {'; '.join(parts)}."
+
+
+def _pruned(found: Similar) -> list[str]:
+    """The steps but for the dense model, which is like itself at matching depths."""
+    return [step for step in found.about["steps"] if step != "0"] or ["0"]
 
 
 def _value(row: dict[str, Any], name: str) -> str:
@@ -96,10 +101,16 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         for c in ([f"gap{number}·"] if number else []) + [c for c in columns if c.split("·")[0] == step]
     ]
     x = alt.X(
-        "column:N", sort=domain, title=f"depth of the pruned model: {', then '.join(f'{_removed(found, s)} blocks removed' for s in steps)}",
-        scale=alt.Scale(domain=domain, paddingInner=0.02), axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, ticks=False),
+        "column:N", sort=domain, title=f"depth of {', then '.join('the dense model' if s == '0' else f'the model with {_removed(found, s)} blocks removed' for s in steps)}",
+        scale=alt.Scale(domain=domain, paddingInner=0.02), axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, labelOverlap=True, ticks=False),
     )  # fmt: skip
-    y = alt.Y("dense:O", title="depth of the dense model", sort="descending", scale=alt.Scale(paddingInner=0.02))
+    y = alt.Y(
+        "dense:O",
+        title="depth of the dense model",
+        sort="descending",
+        scale=alt.Scale(paddingInner=0.02),
+        axis=alt.Axis(labelOverlap=True),
+    )
     hover = [
         "step:Q",
         "dense:Q",

@@ -81,12 +81,9 @@ def watched_table(pruned: "Pruned") -> pl.DataFrame:
 
 
 def frequency_table(pruned: "Pruned") -> pl.DataFrame:
-    """One row per step, task and answer category at the last depth: how often it wins, is offered and is gold."""
+    """One row per step, task, depth of the step's model and answer category: how often it wins, is offered and is gold."""
     frames = [
-        traced.frequency_table(analyses)
-        .filter(pl.col("depth") == pl.col("depth").max())
-        .drop("depth")
-        .with_columns(step=pl.lit(k, pl.Int64))
+        traced.frequency_table(analyses).with_columns(step=pl.lit(k, pl.Int64))
         for k, analyses in enumerate(pruned.analyses)
     ]
     return pl.concat(frames)

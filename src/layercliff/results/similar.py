@@ -29,7 +29,7 @@ ABOUT: dict[What, str] = {
 @dataclass(frozen=True)
 class Similar:
     """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
-    with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
+    with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples, or where half of the groups are too few for an interval. Step 0 is the dense model beside itself. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
     that of the same block in the dense one (`third`, and in every subsample `third_samples`), and the last depths against each other (`last`)."""
 
     subject: Subject

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
@@ -75,7 +75,7 @@ def shown(task: Task, questions: Sequence[Question], form: Format) -> tuple[Ques
 def _shuffled(question: Question) -> Question:
     order = list(range(len(question.options)))
     random.Random(question.id).shuffle(order)
-    return replace(question, options=tuple(question.options[k] for k in order), gold=order.index(question.gold))
+    return question.reordered(order)
 
 
 def _solved(task: Task, question: Question, form: Format) -> str:

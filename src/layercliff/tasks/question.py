@@ -3,7 +3,8 @@
 import hashlib
 import string
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
@@ -39,6 +40,10 @@ class Question:
             raise TaskError(
                 f"question {self.id}: the gold option {self.gold} is not among the {len(self.options)} options"
             )
+
+    def reordered(self, order: Sequence[int]) -> "Question":
+        """The same question with its options in another order, the gold one among them."""
+        return replace(self, options=tuple(self.options[k] for k in order), gold=list(order).index(self.gold))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,23 @@ from typing import Any, TypeVar, Unpack
 
 from transformers import PreTrainedModel
 
-from layercliff.choices import Score
+from layercliff.choices import Control, Score
 from layercliff.claims import evidence, stored
 from layercliff.claims.evidence import Evidence
 from layercliff.errors import RunError, TaskError
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.report import page
-from layercliff.results import ablated, claimed, noised, patched, pruned, similar, subsets, traced
+from layercliff.results import ablated, claimed, controlled, noised, patched, pruned, similar, subsets, traced
 from layercliff.results.claimed import Claimed
+from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Task
 from layercliff.verbs import claim_runs
 from layercliff.verbs.ablate import ablate
+from layercliff.verbs.controls import controls
 from layercliff.verbs.noise import noise
 from layercliff.verbs.patch import patch
 from layercliff.verbs.probing import ABOUT, Options
@@ -42,7 +44,7 @@ def claims(
 ) -> Claimed:
     """Judge every claim of the paper on a model and a task: its measurement with an interval, its control, its rule, its verdict.
 
-    What the run directory `out` holds already (trace, paths, noise, ablation, similarity, patching) is used as it is; what is missing is run with settings that
+    What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching) is used as it is; what is missing is run with settings that
     suffice: a raced path by margin up to the collapse, the tail and a few random paths, one draw of noise, the steps around the collapse. Where a claim lacks what it
     is about (a transition, phases of three blocks, a collapse), its runs are left out and it is undecided, with the reason. An interrupted run goes on where
     it stopped; without `resume`, verdicts and what was run for them alone are removed first. The arguments are those of `layercliff.trace`; verdicts lie in
@@ -91,10 +93,13 @@ class _Gathering:
         self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS))
         dense = self._stage("reading the model at every depth", dense, lambda o: trace(self.model, self.task, **o))
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
+        if found.undecided is not None:
+            self.stages.skip("random weights")
         if found.short is not None:
             self.stages.skip(*OF_PHASES)
         if found.standing is not None:
             self.stages.skip(*OF_COLLAPSE)
+        found = found if found.undecided else replace(found, controls=self._controls())
         found = found if found.short else self._of_phases(found)
         return found if found.standing else self._of_collapse(found)
 
@@ -109,6 +114,14 @@ class _Gathering:
         kept = pruned.read(self.run, score)
         name = f"removing blocks: {score}"
         return self._stage(name, kept, lambda o: prune(self.model, self.task, score=score, assess=False, **more, **o))
+
+    def _controls(self) -> Controlled:
+        """Random weights and shuffled answers."""
+        kept = controlled.read(self.run)
+        which: tuple[Control, ...] = ("random-weights", "shuffled-gold")
+        if kept is not None and not set(which) <= set(kept.about):
+            kept = None
+        return self._stage("random weights", kept, lambda o: controls(self.model, self.task, which=which, **o))
 
     def _of_phases(self, found: Evidence) -> Evidence:
         """What compares the phases."""

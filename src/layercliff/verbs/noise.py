@@ -42,7 +42,7 @@ def noise(
         raise RunError(f"The sizes of noise, {', '.join(map(str, eps)) or 'none'}, are not numbers from 0: give some.")
     if draws < 1:
         raise RunError(f"--draws {draws}: draw the noise at least once.")
-    wanted: dict[str, Any] = {"eps": [float(size) for size in eps], "draws": draws, "positions": positions}
+    wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
     with probing(model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about) as this:
         if this.kept is not None:
             assert this.run is not None

@@ -82,21 +82,27 @@ class Probing(Generic[Kept]):
         """Every task as it is put to the model."""
         return self.setting.ask(self.model)
 
-    def batched(self, parts: Sequence[Asked], *, whole: bool) -> list[tuple[Asked, tuple[Batch, ...]]]:
-        """Every task's rows in batches; `whole`: each is a sequence of its own, whatever rows have in common."""
-        budget = self.model.batch_tokens(self._options.get("batch_tokens"))
-        shares = "nothing" if whole else self.model.anatomy.shares
+    def batched(
+        self, parts: Sequence[Asked], *, whole: bool, model: Model | None = None
+    ) -> list[tuple[Asked, tuple[Batch, ...]]]:
+        """Every task's rows in batches for a `model` (default: the run's); `whole`: each is a sequence of its own, whatever rows have in common."""
+        model = model or self.model
+        budget = model.batch_tokens(self._options.get("batch_tokens"))
+        shares = "nothing" if whole else model.anatomy.shares
         return [(part, part.batches(budget, shares)) for part in parts]
 
     def traces(
-        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str
+        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,
+        model: Model | None = None,
     ) -> Trace:  # fmt: skip
-        """Read `n_states` states of every batch; the trace of all tasks has a row for each. What is finished is kept in the journal."""
+        """Read `n_states` states of every batch from a `model` (default: the run's); the trace of all tasks has a row for each. What is finished is kept in the
+        journal, under `what` it is."""
+        model = model or self.model
         total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
         done = 0
         found = []
         for part, batches in planned:
-            reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.reading, "none", self.note)
+            reader = Reader(model, LogitLens(model.anatomy.unembedding), part.reading, "none", self.note)
             readings = []
             for batch in batches:
 
@@ -132,7 +138,7 @@ class Probing(Generic[Kept]):
     def cost(self, passes: int | float) -> dict[str, Any]:
         """What it took; `passes` are the block passes of a batch, on average."""
         return {
-            "device": str(self.model.device),
+            "device": str(self.model.device) if self.batches else "",  # what needs no pass loads no model
             "batches": self.batches,
             "block_passes": round(self.batches * passes),
             "seconds": round(time.perf_counter() - self.begin, 2),

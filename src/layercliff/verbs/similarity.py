@@ -44,7 +44,7 @@ def similarity(
     tokens: int = 4,
     **options: Unpack[Options],
 ) -> Similar:
-    """Compare every depth of the dense model with every depth of pruned ones: debiased linear CKA of the states of all tokens, of the states of the token
+    """Compare every depth of the dense model with every depth of its own and of pruned ones: debiased linear CKA of the states of all tokens, of the states of the token
     that decides, and of decision representations.
 
     `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one and the collapsed one). Up to `tokens` tokens
@@ -56,7 +56,8 @@ def similarity(
     """
     if tokens < 1:
         raise RunError(f"--tokens {tokens}: take at least one token of each question.")
-    path, chosen = steps_of(options.get("out"), steps, score)
+    path, pruned = steps_of(options.get("out"), steps, score)
+    chosen = {0: path.steps[0], **pruned}
     wanted: dict[str, Any] = {
         "tokens": tokens, "score": path.score, "steps": {str(step): list(found.kept) for step, found in chosen.items()},
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
@@ -67,10 +68,9 @@ def similarity(
             page.write(this.run)
             return this.kept
         seed, tables, summaries = this.setting.subject.seed, [], []
-        models = {0: Step(tuple(range(this.model.n_layers))), **chosen}
         for number, part in enumerate(this.asked):
             where = places(part, tokens, seed)
-            seen = {step: _see(this, part, one, where, f"step {step}") for step, one in models.items()}
+            seen = {step: _see(this, part, one, where, f"step {step}") for step, one in chosen.items()}
             for what in results.ABOUT:
                 for standardised in (False, True):
                     this.report(f"comparing ({part.task.name})", number, len(this.asked))
@@ -80,7 +80,7 @@ def similarity(
                     summaries.append(summary.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
         this.report("comparing", 1, 1)
         passes = (
-            2 * sum(len(one.kept) for one in models.values()) / len(models)
+            2 * sum(len(one.kept) for one in chosen.values()) / len(chosen)
         )  # with the options' tokens, and with random ones
         found = Similar(this.setting.subject, pl.concat(tables), pl.concat(summaries), wanted, this.cost(passes))
         results.write(this.run, found)
@@ -201,12 +201,14 @@ def _compare(
         summary["third_samples"] = _third(alike, [(place[a], place[b]) for a, b in third if a in place and b in place])
         summaries.append(summary)
     numbers = dict.fromkeys(("cka", "low", "high", "shuffled", "shuffled_size"), pl.Float64)
-    return pl.DataFrame(rows, schema_overrides=numbers), pl.DataFrame(
-        summaries,
-        schema={"step": pl.Int64}
+    table = pl.DataFrame(rows, schema_overrides=numbers)
+    summary_of = (
+        {"step": pl.Int64}
         | dict.fromkeys(list(summaries[0])[1:-1], pl.Float64)
-        | {"third_samples": pl.List(pl.Float64)},
+        | {"third_samples": pl.List(pl.Float64)}
     )
+    summary = pl.DataFrame(summaries, schema=summary_of)
+    return table.fill_nan(None), summary.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _cell(alike: Similarities, low: np.ndarray, high: np.ndarray, at: tuple[Any, ...]) -> dict[str, float]:

@@ -26,6 +26,7 @@ def costs(n_layers: int, random_paths: int) -> dict[str, float]:
     found = {
         "reading the model at every depth": n_layers,
         "removing blocks: margin": chosen + along,
+        "random weights": n_layers,
         "noise at every depth": NOISES * forked,
         "noise by norm": forked,
         "blocks and pairs taken out": HALF * 4 * forked,

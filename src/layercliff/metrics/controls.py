@@ -1,0 +1,149 @@
+"""What curves over depth look like where there is nothing to decide: other golds for the same scores, and constant answers.
+
+A control is one trace or several draws of one; what is said of it is the mean over draws, question by question.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from layercliff.metrics import phases
+from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.effects import decisions
+from layercliff.metrics.frequency import best_constant_answer
+from layercliff.metrics.phases import Jump, Transition
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.readout.trace import Trace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over questions; `transition` and `jump` are
+    those of these curves, `decided` is the share of draws that have a transition depth by themselves."""
+
+    n_questions: int
+    draws: int
+    chance: float
+    margin: Curve
+    accuracy: Curve
+    transition: Transition
+    jump: Jump
+    decided: float
+
+
+def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> Outcome:
+    """What traces of the same questions, or of questions in the same places, say together."""
+    found = [decisions(trace.scores, trace.mask, trace.gold) for trace in draws]
+    margin, correct = (np.stack([one[side] for one in found]) for side in (0, 1))
+    return _outcome(margin, correct, np.array([chance_of(trace) for trace in draws]), draws[0], resamples, seed)
+
+
+def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> Outcome:
+    """What the best constant answer of each task would reach, the same at every depth: a position in *letter*, an option string otherwise. Where it is not
+    offered it is wrong, with a margin of 0."""
+    parts = [_constant(trace.of(name)) for name in trace.tasks]
+    rows = (np.tile(np.concatenate(side), (1, len(trace.scores), 1)) for side in zip(*parts, strict=True))
+    margin, correct = rows
+    return _outcome(margin, correct, np.array([chance_of(trace)]), trace, resamples, seed)
+
+
+def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
+    """Questions with the same options (*letter*: with as many) exchange their golds; where no other question has them, any option is drawn."""
+    return Trace.joined([_shuffled(trace.of(name), rng) for name in trace.tasks])
+
+
+def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:
+    """The gold option of each question is taken out of what is compared, and one of the wrong ones, drawn, is called gold. Questions of two options
+    are left out; None where no other is left."""
+    parts = [_wrong(trace.of(name), rng) for name in trace.tasks]
+    left = [part for part in parts if part is not None]
+    return Trace.joined(left) if left else None
+
+
+def _outcome(
+    margin: Float[np.ndarray, "draw depth question"],
+    correct: Float[np.ndarray, "draw depth question"],
+    chances: Float[np.ndarray, " draw"],
+    about: Trace,
+    n_resamples: int,
+    seed: int,
+) -> Outcome:
+    resamples = Resamples.draw(about.groups, n_resamples, seed)
+    mean, right, chance = margin.mean(0), correct.mean(0), float(chances.mean())
+    samples, right_samples = resamples.means(mean), resamples.means(right)
+    point, accuracy = mean.mean(1), right.mean(1)
+    single = [
+        phases.transition_depths(m.mean(1), c.mean(1), float(level))
+        for m, c, level in zip(margin, correct, chances, strict=True)
+    ]
+    return Outcome(
+        n_questions=margin.shape[2],
+        draws=len(margin),
+        chance=chance,
+        margin=curve(point, samples),
+        accuracy=curve(accuracy, right_samples),
+        transition=phases.transition(point, accuracy, samples, right_samples, chance),
+        jump=phases.jump(point, samples),
+        decided=float(np.isfinite(single).mean()),
+    )
+
+
+def _constant(trace: Trace) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
+    """Margin and correctness of the best constant answer to one task."""
+    (task,) = trace.tasks.values()
+    answer, _ = best_constant_answer(trace.questions, task.form)
+    margin = np.zeros(len(trace.questions))
+    for number, question in enumerate(trace.questions):
+        offered = range(len(question.options)) if task.form == "letter" else question.options
+        if answer in offered:
+            margin[number] = 1.0 if answer == offered[question.gold] else -1.0
+    return margin, (margin > 0).astype(np.float64)
+
+
+def _shuffled(trace: Trace, rng: np.random.Generator) -> Trace:
+    (task,) = trace.tasks.values()
+    alike: dict[Hashable, list[int]] = defaultdict(list)
+    for number, question in enumerate(trace.questions):
+        alike[len(question.options) if task.form == "letter" else tuple(sorted(question.options))].append(number)
+    gold = trace.gold.copy()
+    for numbers in alike.values():
+        for number, other in zip(numbers, rng.permutation(numbers), strict=True):
+            own, theirs = trace.questions[number], trace.questions[other]
+            if len(numbers) == 1:
+                gold[number] = rng.integers(len(own.options))
+            else:
+                right = theirs.options[theirs.gold]
+                gold[number] = theirs.gold if task.form == "letter" else own.options.index(right)
+    return _with_gold(trace, gold)
+
+
+def _wrong(trace: Trace, rng: np.random.Generator) -> Trace | None:
+    sizes = trace.mask.sum(1)
+    keep = np.flatnonzero(sizes > 2)
+    if not len(keep):
+        return None
+    gold, width = trace.gold[keep], trace.mask.shape[1]
+    rest = np.array([[option for option in range(width) if option != right] for right in gold])
+    questions = tuple(
+        replace(question, options=tuple(o for k, o in enumerate(question.options) if k != question.gold), gold=0)
+        for question in (trace.questions[number] for number in keep)
+    )
+    less = Trace(
+        np.take_along_axis(trace.scores[:, keep], rest[None], 2),
+        np.take_along_axis(trace.mask[keep], rest, 1),
+        np.zeros(len(keep), trace.gold.dtype),
+        trace.option_mass[:, keep],
+        questions,
+        tuple(trace.task_of[number] for number in keep),
+        tuple(trace.half_of[number] for number in keep),
+        trace.tasks,
+    )
+    return _with_gold(less, rng.integers(sizes[keep] - 1))
+
+
+def _with_gold(trace: Trace, gold: Int[np.ndarray, " question"]) -> Trace:
+    questions = (replace(q, gold=int(right)) for q, right in zip(trace.questions, gold, strict=True))
+    return replace(trace, gold=gold, questions=tuple(questions))

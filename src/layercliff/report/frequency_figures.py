@@ -1,0 +1,182 @@
+"""Which answers win at which depth, of one model or of several beside each other: stacked, as a distance from the gold answers, and as radar plots."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from layercliff.metrics.analysis import Analysis
+from layercliff.metrics.frequency import OptionFrequency
+from layercliff.report import words
+from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
+from layercliff.report.depth_chart import depth_axis, lines, numbers
+from layercliff.report.radar import Radar, radars
+
+SHOWN = 8  # answers; the others are drawn together
+SHORT = 6  # letters: longer answers are numbered where radar plots stand beside each other
+DEPTHS = {"depth 0": INK, "T - 1": ORANGE, "T": GREEN, "last depth": BLUE}
+GOLD = "gold answers"
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A model with what it answers; `places[l]` is its depth l in the dense model."""
+
+    name: str
+    analysis: Analysis
+    places: tuple[int, ...]
+
+    @property
+    def frequency(self) -> OptionFrequency:
+        assert self.analysis.frequency is not None
+        return self.analysis.frequency
+
+
+def figures(name: str, found: Sequence[Answering], caption: str) -> Iterator[Figure]:
+    """The figures of models that answered the same questions; nothing for several tasks together, whose answers are not of one kind."""
+    if any(one.analysis.frequency is None for one in found):
+        return
+    of, n = found[0].frequency, found[0].analysis.n_questions
+    names, shown = _shares(found)
+    several = f": {', '.join(one.name for one in found)}" if len(found) > 1 else ""
+    answers = f"the {len(shown)} that win most at any depth of {len(of.labels)}" if len(names) > len(shown) else "all"
+    counted = "" if of.n_counted == n else f" {of.n_counted} questions of the usual number of options are counted."
+    beside = f"{several} side by side, at depths of the dense model" if several else ""
+    text = f"Share of questions each answer wins ({answers}){beside}; the last bar is the gold answers.{counted} {caption}."
+    yield Figure(f"{name}-frequency", f"Option frequency{several}", text, _stacked(found))
+    what = "KL divergence" if several else "Divergence"
+    text = f"{what} of the option frequency from the gold answers{several}, 1/2 added to every count, with {words.PERCENT} intervals.{counted} {caption}."
+    yield Figure(f"{name}-divergence", f"Prediction bias{several}", text, _divergence(found))
+    if len(shown) > 2:
+        own = " Each model has its own T; an undecided one has none." if several else ""
+        labels = _labels(found)
+        key = (
+            "" if labels == names[: len(shown)] else f" {', '.join(map(': '.join, zip(labels, names, strict=False)))}."
+        )
+        text = f"Share of questions each answer wins ({answers}) before the first block, on both sides of the transition and at the last depth; dashed: the gold answers.{own}{key}{counted} {caption}."
+        yield Figure(f"{name}-radar", f"Answers around the transition{several}", text, _radar(found))
+
+
+def _labels(found: Sequence[Answering]) -> list[str]:
+    """What stands at the spokes of radar plots: the answers, or their numbers where these would run into each other."""
+    names, shown = _shares(found)
+    names = names[: len(shown)]
+    return names if len(found) == 1 or max(map(len, names)) <= SHORT else [str(i + 1) for i in range(len(names))]
+
+
+def _shares(found: Sequence[Answering]) -> tuple[list[str], list[int]]:
+    """The answers that are drawn, by their numbers, with their names; a last name stands for all others where there are any."""
+    of = found[0].frequency
+    most = np.max([one.frequency.share.max(0) for one in found], 0)
+    order = sorted(range(len(of.labels)), key=lambda c: -most[c])[:SHOWN]
+    shown = sorted(order) if len(of.labels) <= SHOWN else order
+    names = [of.labels[c] for c in shown]
+    return (names if len(names) == len(of.labels) else [*names, f"other ({len(of.labels) - len(names)})"]), shown
+
+
+def _of(shares: Float[np.ndarray, " category"], shown: Sequence[int], n_names: int) -> list[float]:
+    """Shares of the answers that are drawn, and of all others."""
+    own = [float(shares[c]) for c in shown]
+    return own if n_names == len(own) else [*own, max(0.0, float(shares.sum()) - sum(own))]
+
+
+def _stacked(found: Sequence[Answering]) -> Chart:
+    names, shown = _shares(found)
+    rows: list[tuple[object, ...]] = []
+    domain: list[str] = []
+    for number, one in enumerate(found):
+        of = one.frequency
+        for depth, place in enumerate(one.places):
+            column = f"{number}·{place}"
+            domain.append(column)
+            ends = [[*(float(end[depth, c]) for c in shown), None][: len(names)] for end in (of.low, of.high)]
+            offered = [*(float(of.offered[c]) for c in shown), None][: len(names)]
+            shares = _of(of.share[depth], shown, len(names))
+            by = f"block {place - 1}" if place else "embeddings"
+            rows += [
+                (column, one.name, str(place), by, *entry, order)
+                for order, entry in enumerate(zip(names, shares, *ends, offered, strict=True))
+            ]
+        domain.append(f"gap{number}·")
+    of = found[0].frequency
+    rows += [
+        ("gold·gold", GOLD, "", "", answer, share, None, None, None, order)
+        for order, (answer, share) in enumerate(zip(names, _of(of.gold, shown, len(names)), strict=True))
+    ]
+    domain.append("gold·gold")
+    columns = ["column", "model", "depth", "written by", "answer", "share", "low", "high", "offered", "order"]
+    table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+    x = alt.X(
+        "column:N",
+        sort=domain,
+        title="depth (blocks passed)" if len(found) == 1 else "depth in the dense model",
+        axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '·')[1]", labelOverlap=True, ticks=False),
+        scale=alt.Scale(domain=domain, paddingInner=0.08),
+    )
+    bars = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=x,
+            y=alt.Y("share:Q", title="share of questions won", scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("answer:N", sort=names, scale=alt.Scale(domain=names, range=PALETTE), title=None),
+            order=alt.Order("order:Q"),
+            tooltip=["model:N", "depth:N", "written by:N", "answer:N", *numbers(["share", "low", "high", "offered"], ".3f")],
+        )
+    )  # fmt: skip
+    if len(found) == 1:
+        return bars
+    heads = pl.DataFrame({"column": [f"{number}·0" for number in range(len(found))], "name": [m.name for m in found]})
+    text = alt.Chart(heads).mark_text(align="left", fontWeight="bold", fontSize=12, color=INK)
+    return alt.layer(bars, text.encode(x=x, y=alt.value(-8), text="name:N"))
+
+
+def _divergence(found: Sequence[Answering]) -> Chart:
+    if len(found) == 1:
+        of, places = found[0].frequency, found[0].places
+        curves = {"KL(OF || gold)": (of.kl, places), "JS": (of.js, places)}
+        colours = dict(zip(curves, (PURPLE, GREEN), strict=True))
+    else:
+        curves = {one.name: (one.frequency.kl, one.places) for one in found}
+        colours = dict(zip(curves, (BLUE, GREEN, HEAVY), strict=False))
+    table = pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "curve": name, "depth": places, "written by": [f"block {d - 1}" if d else "embeddings" for d in places],
+                    "divergence": curve.point, "divergence_low": curve.low, "divergence_high": curve.high,
+                }
+            )
+            for name, (curve, places) in curves.items()
+        ]
+    )  # fmt: skip
+    hover: list[str | alt.Tooltip] = [
+        "curve:N",
+        "depth:Q",
+        "written by:N",
+        *numbers([f"divergence{end}" for end in ("", "_low", "_high")], ".3f"),
+    ]
+    x = depth_axis(found[0].places[-1], "depth (blocks passed)" if len(found) == 1 else "depth in the dense model")
+    return alt.layer(*lines(table, x, "divergence", "divergence (nats)", "curve", colours, hover))
+
+
+def _radar(found: Sequence[Answering]) -> Chart:
+    """A plot per model, a line per depth."""
+    names, shown = _shares(found)
+    plots = []
+    for one in found:
+        of, T = one.frequency, one.analysis.transition.depth
+        lines = {line: of.share[depth, shown].tolist() for line, depth in _depths(one.analysis).items()}
+        title = f"{one.name} ({'undecided' if T is None else f'T = {T}'})"
+        plots.append(Radar(title, lines | {GOLD: of.gold[shown].tolist()}))
+    return radars(plots, names[: len(shown)], _labels(found), DEPTHS | {GOLD: HEAVY}, dashed=GOLD)
+
+
+def _depths(analysis: Analysis) -> dict[str, int]:
+    """The depths that are drawn, by name."""
+    T, last = analysis.transition.depth, analysis.n_layers
+    around = {} if T is None else ({"T - 1": T - 1} if T else {}) | {"T": T}
+    return {"depth 0": 0} | around | {"last depth": last}

@@ -1,0 +1,128 @@
+"""Radar plots side by side. Vega-Lite has no polar axes: both of its axes get the same scale here, whatever the figure's width."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import altair as alt
+import polars as pl
+
+from layercliff.report.chart import INK, Chart
+from layercliff.report.depth_chart import numbers
+
+PITCH = 2.9  # radii from the middle of a plot to the next one's
+TALL = 3.0  # radii that plots take in height
+LABEL = 1.1  # radii from a middle to a label
+
+Point = TypeVar("Point")
+
+
+@dataclass(frozen=True)
+class Radar:
+    """One plot: `lines` have a share for each spoke."""
+
+    title: str
+    lines: Mapping[str, Sequence[float]]
+
+
+def radars(
+    plots: Sequence[Radar], answers: Sequence[str], labels: Sequence[str], colours: Mapping[str, str], dashed: str
+) -> Chart:
+    """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those of lines, of which one is `dashed`."""
+    turns = [2 * math.pi * number / len(answers) for number in range(len(answers))]
+    outer = math.ceil(10 * max(max(shares) for plot in plots for shares in plot.lines.values())) / 10
+    middles = [(number - (len(plots) - 1) / 2) * PITCH for number in range(len(plots))]
+
+    def around(radii: Sequence[float], middle: float) -> list[tuple[float, float]]:
+        return [(middle + r * math.sin(turn), r * math.cos(turn)) for r, turn in zip(radii, turns, strict=True)]
+
+    rows = [
+        (line, f"{line} {number}", plot.title, answer, share, x, y, order)
+        for number, plot in enumerate(plots)
+        for line, shares in plot.lines.items()
+        for order, (answer, share, (x, y)) in enumerate(
+            _closed(list(zip(answers, shares, around([s / outer for s in shares], middles[number]), strict=True)))
+        )
+    ]
+    table = pl.DataFrame(rows, schema=["line", "path", "plot", "answer", "share", "x", "y", "order"], orient="row")
+    rings = [
+        (f"{middle} {ring}", x, y, order)
+        for middle in middles
+        for ring in (0.5, 1.0)
+        for order, (x, y) in enumerate(_closed(around([ring] * len(answers), middle)))
+    ]
+    spokes = [
+        (f"{middle} spoke {number}", *point, order)
+        for middle in middles
+        for number, end in enumerate(around([1.0] * len(answers), middle))
+        for order, point in enumerate([(middle, 0.0), end])
+    ]
+    web = pl.DataFrame([*rings, *spokes], schema=["path", "x", "y", "order"], orient="row")
+    places = _places(len(plots))
+    kinds = [line for line in colours if line in set(table["line"])]
+    colour = alt.Color(
+        "line:N",
+        title=None,
+        scale=alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds]),
+        legend=alt.Legend(orient="top"),
+    )
+    drawn = alt.Chart(table).encode(**places, color=colour, detail="path:N", order="order:Q")
+    dash = alt.condition(f"datum.line == '{dashed}'", alt.value([4, 3]), alt.value([1, 0]))
+    hover = ["plot:N", "line:N", "answer:N", *numbers(["share"], ".3f")]
+    base = alt.Chart(web).encode(**places, detail="path:N", order="order:Q")
+    return alt.layer(
+        base.mark_line(color=INK, opacity=0.35, strokeWidth=1),
+        drawn.mark_line(strokeWidth=2.2, opacity=0.9).encode(strokeDash=dash),
+        drawn.mark_point(filled=True, size=28, opacity=1).encode(tooltip=hover),
+        *_text([plot.title for plot in plots], labels, turns, middles, outer, places),
+    )
+
+
+def _places(n_plots: int) -> dict[str, Any]:
+    """Both axes, in radii: as many as fit, so that one is as long in both."""
+    radius = f"min(height / {TALL}, width / {PITCH * n_plots})"  # in pixels
+
+    def scale(side: str) -> alt.Scale:
+        end = f"{side} / 2 / {radius}"
+        return alt.Scale(domainMin=alt.ExprRef(f"-{end}"), domainMax=alt.ExprRef(end), nice=False, zero=False)
+
+    return {
+        "x": alt.X("x:Q", axis=None, scale=scale("width")),
+        "y": alt.Y("y:Q", axis=None, scale=scale("height")),
+    }
+
+
+def _text(
+    titles: Sequence[str],
+    labels: Sequence[str],
+    turns: Sequence[float],
+    middles: Sequence[float],
+    outer: float,
+    places: dict[str, Any],
+) -> Iterator[Chart]:
+    """What stands at the ends of the spokes, what the rings stand for, and the titles of several plots."""
+    ends = [
+        (middle + LABEL * math.sin(turn), LABEL * math.cos(turn), label, math.sin(turn))
+        for middle in middles
+        for label, turn in zip(labels, turns, strict=True)
+    ]
+    around = pl.DataFrame(ends, schema=["x", "y", "text", "side"], orient="row")
+    aligned: dict[Literal["left", "right", "center"], str] = {
+        "left": "> 0.1",
+        "right": "< -0.1",
+        "center": ">= -0.1 && datum.side <= 0.1",
+    }
+    for align, where in aligned.items():
+        base = alt.Chart(around).transform_filter(f"datum.side {where}").encode(**places, text="text:N")
+        yield base.mark_text(align=align, fontSize=10, limit=160)
+    sizes = [(middle + 0.04, ring - 0.06, f"{ring * outer:.0%}") for middle in middles for ring in (0.5, 1.0)]
+    rings = pl.DataFrame(sizes, schema=["x", "y", "text"], orient="row")
+    yield alt.Chart(rings).mark_text(align="left", fontSize=9, color=INK).encode(**places, text="text:N")
+    if len(titles) > 1:
+        heads = pl.DataFrame({"x": middles, "y": [0.05 - TALL / 2] * len(titles), "text": titles})
+        yield alt.Chart(heads).mark_text(fontSize=12, fontWeight="bold", color=INK).encode(**places, text="text:N")
+
+
+def _closed(points: list[Point]) -> list[Point]:
+    return [*points, points[0]]
