@@ -38,7 +38,7 @@ def decided() -> Model:
             parameter.add_(0.15 * torch.randn_like(parameter))
         for number, block in enumerate(network.model.layers):
             for matrix in (block.self_attn.o_proj.weight, block.mlp.down_proj.weight):
-                matrix.mul_(30.0 if number == T - 1 else 0.02 if number >= T else 1.0)
+                matrix.mul_(30.0 if number == T - 1 else 0.02 if number >= T else 4.0)
     return Model.of(network, families.tokenizer(), "decided")
 
 
