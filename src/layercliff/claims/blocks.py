@@ -26,7 +26,7 @@ def judged(single: Losses, pairs: Losses, transition: int, sampled: Sampled) -> 
     """Margin lost without each block, and without each block and the next."""
     t = transition
     excess = single[t - 2 : t].mean(0) - single[t : t + 2].mean(0)
-    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1}"
+    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1} (report half)"
     worst, other = int(single.mean(1).argmax()), int(pairs.mean(1).argmax())
     control = (
         f"Among all {len(single)} single blocks, {t - 2} and {t - 1} rank {rank(single, t - 2)} and {rank(single, t - 1)} by what they cost ({single[t - 2].mean():+.2f}, {single[t - 1].mean():+.2f}); "

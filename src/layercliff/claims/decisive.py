@@ -29,7 +29,7 @@ def judged(
     sample. `anywhere`: without `m` random blocks, on the questions of `best`."""
     parts = []
     for what, (dense, without), own in zip(
-        (f"{m} decisive blocks by margin", f"the last {m} blocks"), (best, tail), sampled, strict=True
+        (f"{m} decisive blocks by margin (report half)", f"the last {m} blocks"), (best, tail), sampled, strict=True
     ):
         parts.append(
             part(f"accuracy lost without {what}", own.shared(2).loss(dense, without), (-np.inf, POINTS), own.n)

@@ -50,7 +50,7 @@ def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sam
     """Right answers without `m` random blocks of each phase; `whole`: whether the decisive and the silent draws are all subsets that there are."""
     found = difference(silent, decisive, whole, sampled, seed)
     p = permuted(silent, decisive, seed)
-    what = f"accuracy lost without {m} silent blocks minus without {m} decisive ones ({len(silent)} and {len(decisive)} subsets)"
+    what = f"accuracy lost without {m} silent blocks minus without {m} decisive ones ({len(silent)} and {len(decisive)} subsets, report half)"
     control = f"Phase labels exchanged over the subsets: one-sided p = {p:.2g}. "
     control += f"Accuracy without silent blocks {silent.mean():.2f} ({silent.mean(1).min():.2f} to {silent.mean(1).max():.2f}), without decisive ones {decisive.mean():.2f} ({decisive.mean(1).min():.2f} to {decisive.mean(1).max():.2f})."
     fault = (

@@ -23,8 +23,8 @@ def share(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
     around 0 for rises."""
     rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
     jump, all_rises = steps[around(rises)].sum(0), steps[rises > 0].sum(0)
-    if all_rises.mean() <= 0:
-        return Interval(np.nan, -np.inf, np.inf)
+    if sampled.mean(all_rises).low <= 0:  # a share of nothing: no ratio has an end then
+        return Interval(float(jump.mean() / all_rises.mean()) if all_rises.mean() > 0 else np.nan, -np.inf, np.inf)
     return sampled.ratio(jump, all_rises)
 
 
@@ -47,5 +47,5 @@ def judged(
     fault = ""
     if often > OFTEN or random is not None:
         fault = "The control has a transition too, so that the one measured says nothing about decisions."
-    what = "share of all rises of the margin in the two blocks around the jump"
+    what = "share of all rises of the margin in the two blocks around the jump (report half)"
     return judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)

@@ -79,7 +79,8 @@ def _reason(found: Verdict, fault: str) -> str:
     open_parts = [one for one in found.parts if one.answer == "undecided"]
     needed = [one.questions_needed for one in open_parts]
     known = [number for number in needed if number is not None]
-    which = "; ".join(one.what for one in open_parts)
+    which = f" ({'; '.join(one.what for one in open_parts)})" if len(found.parts) > 1 else ""
+    both = f"The interval lies on both sides of what is claimed{which}"
     if len(known) < len(needed):
-        return f"The interval lies on both sides of what is claimed ({which}), and no number of questions can be told that would settle it."
-    return f"The interval lies on both sides of what is claimed ({which}); about {max(known):,} questions would settle it, {open_parts[0].n:,} were asked."
+        return f"{both}, and no number of questions can be told that would settle it."
+    return f"{both}; about {max(known):,} questions would settle it, {open_parts[0].n:,} were asked."
