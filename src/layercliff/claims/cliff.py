@@ -66,7 +66,9 @@ def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[s
     other = [f"{name} {_steps(value)}" for name, value in others.items()]
     control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
     return judge(
-        CLAIM, [part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)], control
+        CLAIM,
+        [part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)],
+        control,
     )
 
 

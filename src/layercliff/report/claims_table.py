@@ -7,12 +7,12 @@ from layercliff.results.claimed import ANSWERS, Claimed, Part, Verdict
 
 @dataclass(frozen=True)
 class Row:
-    """A claim as it is shown: `measured` has a line per part."""
+    """A claim as it is shown: `measured` has, per part, what and its numbers."""
 
     id: str
     statement: str
     verdict: str
-    measured: tuple[str, ...]
+    measured: tuple[tuple[str, str], ...]
     rule: str
     control: str
     reason: str
@@ -30,7 +30,7 @@ def summary(found: Claimed) -> str:
 
 
 def _row(found: Verdict) -> Row:
-    parts = tuple(f"{part.what}: {numbers(part)}, n = {part.n:,}" for part in found.parts)
+    parts = tuple((part.what, f"{numbers(part)}, n = {part.n:,}") for part in found.parts)
     return Row(found.id, found.statement, found.verdict, parts, found.rule, found.control, found.reason)
 
 

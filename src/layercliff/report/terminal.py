@@ -164,7 +164,7 @@ def show_claims(found: "Claimed", out: Path) -> None:
     table(("claim", "", "verdict"), [(row.id, row.statement, row.verdict) for row in rows], title=found.about)
     console.print()
     for row in rows:
-        parts = [*row.measured, row.reason, row.control]
+        parts = [*(f"{what}: {numbers}" for what, numbers in row.measured), row.reason, row.control]
         console.print(
             f"{row.id} {row.verdict}: {' | '.join(part for part in parts if part)}", markup=False, highlight=False
         )
