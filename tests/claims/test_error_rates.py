@@ -13,8 +13,14 @@ WORLDS = 400
 TAIL = 0.05  # what each bound may fail with here, so that failures are common enough to count
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(120)], tail=TAIL, resamples=400)
 ALONE = Sampled.of([f"g{i}" for i in range(120)], tail=TAIL, resamples=400)
-MOST = TAIL + 3 * np.sqrt(TAIL * (1 - TAIL) / WORLDS)  # three standard errors of the simulation
 
+
+def most(tail: float) -> float:
+    """A rate three standard errors of the simulation above the nominal one."""
+    return tail + 3 * float(np.sqrt(tail * (1 - tail) / WORLDS))
+
+
+TWO_PARTS = ("C2", "C5")  # which share a claim's error
 EDGES: dict[str, Callable[[np.random.Generator], Verdict]] = {
     "C1": lambda rng: worlds.c1(rng, ALONE, 0.5),
     "C2, independent questions": lambda rng: worlds.c2(rng, ALONE, 0.05),
@@ -38,8 +44,9 @@ def rates(world: Callable[[np.random.Generator], Verdict]) -> dict[str, float]:
 @pytest.mark.parametrize("name", EDGES)
 def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
     found = rates(EDGES[name])
-    assert found["supported"] <= MOST
-    assert found["contradicted"] <= MOST
+    allowed = most(TAIL / 2 if name.startswith(TWO_PARTS) else TAIL)
+    assert found["supported"] <= allowed
+    assert found["contradicted"] <= allowed
     assert found["undecided"] >= 0.8
 
 
@@ -47,4 +54,4 @@ def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
 def test_steps_of_a_path(later: float, wrong: str) -> None:
     """Steps are whole numbers: two steps apart the claim is false, within one it is true, however near the crossings are to a step."""
     found = rates(lambda rng: worlds.c4(rng, ALONE, later))
-    assert found[wrong] <= MOST
+    assert found[wrong] <= most(TAIL)

@@ -10,7 +10,7 @@ from layercliff.claims import alike, cliff, recovery, requirements, silent, tran
 from layercliff.claims.cliff import PathMargins
 from layercliff.claims.sampled import TAIL, Interval, Sampled
 from layercliff.claims.verdict import judge, part
-from layercliff.metrics.collapse import Collapse
+from layercliff.metrics.collapse import Collapse, tango_upper
 from layercliff.metrics.phases import Transition
 from layercliff.results.claimed import Verdict
 
@@ -90,6 +90,19 @@ def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
         assert part("x", settled, (-np.inf, 0.05), open_one.questions_needed).answer == expected
         fewer = Interval(point, point - half / times * 1.02, point + half / times * 1.02)
         assert part("x", fewer, (-np.inf, 0.05), 90).answer == "undecided"
+
+
+def test_losses_of_groups_are_never_narrower_than_those_of_independent_questions() -> None:
+    before, after = np.ones(60), np.ones(60)
+    after[:3] = 0.0
+    alone = Sampled.of([str(i) for i in range(60)]).loss(before, after)
+    paired = Sampled.of([str(i // 2) for i in range(60)]).loss(before, after)
+    assert alone.point == paired.point == pytest.approx(0.05)
+    assert alone.high == pytest.approx(tango_upper(3, 0, 60, 1 - TAIL))
+    assert alone.low == pytest.approx(-tango_upper(0, 3, 60, 1 - TAIL))
+    assert paired.low <= alone.low < alone.high <= paired.high
+    same = Sampled.of([str(i // 6) for i in range(60)]).loss(before, before)
+    assert same.high > 0.05  # where nothing changed, the bootstrap alone would be certain
 
 
 def test_all_parts_must_hold_and_one_is_enough_to_fail() -> None:

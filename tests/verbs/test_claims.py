@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import LlamaConfig
+from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
 from layercliff.errors import RunError, TaskError
+from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout.read import Reader
@@ -27,39 +28,49 @@ WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 IDS = [f"C{number}" for number in range(1, 11)]
 
 
-@pytest.fixture(scope="module")
-def decided() -> Model:
+def network(seed: int) -> PreTrainedModel:
     """Eight blocks: the fourth turns the stream, those after it hardly change it."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     shape = {**families._SHAPE, "num_hidden_layers": L}
-    network = type(families.network("llama"))(LlamaConfig(**shape)).eval()
+    found = type(families.network("llama"))(LlamaConfig(**shape)).eval()
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in found.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
-        for number, block in enumerate(network.model.layers):
+        for number, block in enumerate(found.model.layers):
             for matrix in (block.self_attn.o_proj.weight, block.mlp.down_proj.weight):
                 matrix.mul_(30.0 if number == T - 1 else 0.02 if number >= T else 4.0)
-    return Model.of(network, families.tokenizer(), "decided")
+    return found
 
 
 @pytest.fixture(scope="module")
-def task(decided: Model) -> Task:
-    """The answer is what the model says."""
+def world() -> tuple[Model, Task]:
+    """A model that decides at depth 4, and a task whose answers are what it says."""
     rng = np.random.default_rng(0)
+    options = [tuple(rng.permutation(WORDS)[:4].tolist()) for _ in range(160)]
     questions = tuple(
-        Question(
-            f"q{i}",
-            f"which {WORDS[i % 8]} {WORDS[i // 8 % 8]} is {i}?",
-            tuple(rng.permutation(WORDS)[:4].tolist()),
-            0,
-            f"g{i}",
-        )
+        Question(f"q{i}", f"which {WORDS[i % 8]} {WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}")
         for i in range(160)
     )
-    asked = Task("said", questions, "made up", "none", "first_token")
-    scores = layercliff.trace(decided, asked).trace.scores[-1]
-    answers = scores.argmax(1).tolist()
-    return replace(asked, questions=tuple(replace(q, gold=g) for q, g in zip(questions, answers, strict=True)))
+    task = Task("said", questions, "made up", "none", "first_token")
+    for seed in range(20):
+        model = Model.of(network(seed), families.tokenizer(), "decided")
+        trace = layercliff.trace(model, task).trace
+        answers = trace.scores[-1].argmax(1)
+        margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, answers).mean(1)
+        if margin[:T].max() < -0.1 and margin[T:].min() > 0.1:
+            said = zip(questions, answers.tolist(), strict=True)
+            return model, replace(task, questions=tuple(replace(question, gold=gold) for question, gold in said))
+    raise AssertionError("none of these models decides at depth 4")
+
+
+@pytest.fixture(scope="module")
+def decided(world: tuple[Model, Task]) -> Model:
+    return world[0]
+
+
+@pytest.fixture(scope="module")
+def task(world: tuple[Model, Task]) -> Task:
+    return world[1]
 
 
 class Stop(Exception):
@@ -131,9 +142,9 @@ def test_what_was_run_is_what_the_rules_ask_for(decided: Model, task: Task, run:
         "none",
         "first_token",
     )
-    network = copy.deepcopy(decided.network)
-    cut(network, list(kept))
-    whole = layercliff.trace(network, prompts, tokenizer=families.tokenizer()).trace
+    less = copy.deepcopy(decided.network)
+    cut(less, list(kept))
+    whole = layercliff.trace(less, prompts, tokenizer=families.tokenizer()).trace
     places = {question.id: index for index, question in enumerate(whole.questions)}
     order = [places[question.id] for question in sets.trace.questions]
     np.testing.assert_allclose(sets.scores[number], whole.scores[-1][order], rtol=1e-3, atol=1e-3)

@@ -79,15 +79,13 @@ class Sampled:
         return self.interval(float(above.mean() / below.mean()), samples[:, 0] / samples[:, 1])
 
     def loss(self, before: PerQuestion, after: PerQuestion) -> Interval:
-        """The paired loss of accuracy. Independent questions with answers that are right or wrong get the score interval (Tango 1998); others the
-        bootstrap's, which is never taken to be narrower than that of as many independent questions of which none changed."""
-        difference = before - after
-        n, level = self.n, 1 - self.tail
-        whole = bool(np.isin(np.stack([before, after]), (0.0, 1.0)).all())
-        if self.groups == n and whole:
-            lost, won = int((difference > 0).sum()), int((difference < 0).sum())
-            return Interval(
-                float(difference.mean()), -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level)
-            )
-        found, least = self.mean(difference), tango_upper(0, 0, n, level)
-        return Interval(found.point, min(found.low, found.point - least), max(found.high, found.point + least))
+        """The paired loss of accuracy, in the score interval of paired proportions (Tango 1998; of options that tie, shares are counted). Where questions come in
+        groups, the wider of this and the bootstrap's on either side."""
+        difference, n, level = before - after, self.n, 1 - self.tail
+        lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
+        low, high = -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level)
+        point = float(difference.mean())
+        if self.groups == n:
+            return Interval(point, low, high)
+        found = self.mean(difference)
+        return Interval(point, min(found.low, low), max(found.high, high))
