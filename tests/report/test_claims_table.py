@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from layercliff.claims.sampled import Interval
-from layercliff.claims.verdict import judge, part, undecided
 from layercliff.report import claims_table
 from layercliff.results.claimed import Claimed
+from layercliff.verdicts.sampled import Interval
+from layercliff.verdicts.verdict import judge, part, undecided
 
 
 def test_rows_and_summary() -> None:

@@ -36,6 +36,7 @@ def network(seed: int) -> PreTrainedModel:
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
+        found.lm_head.weight.mul_(4.0)
         for number, block in enumerate(found.model.layers):
             for matrix in (block.self_attn.o_proj.weight, block.mlp.down_proj.weight):
                 matrix.mul_(30.0 if number == T - 1 else 0.02 if number >= T else 4.0)
@@ -52,15 +53,17 @@ def world() -> tuple[Model, Task]:
         for i in range(160)
     )
     task = Task("said", questions, "made up", "none", "first_token")
-    for seed in range(20):
+    seen = []
+    for seed in range(12):
         model = Model.of(network(seed), families.tokenizer(), "decided")
         trace = layercliff.trace(model, task).trace
         answers = trace.scores[-1].argmax(1)
         margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, answers).mean(1)
-        if margin[:T].max() < -0.1 and margin[T:].min() > 0.1:
+        if margin[:T].max() < -0.05 and margin[T:].min() > 0.05:
             said = zip(questions, answers.tolist(), strict=True)
             return model, replace(task, questions=tuple(replace(question, gold=gold) for question, gold in said))
-    raise AssertionError("none of these models decides at depth 4")
+        seen.append(margin.round(2).tolist())
+    raise AssertionError(f"none of these models decides at depth 4: {seen}")
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ from typing import Any, TypeVar, Unpack
 from transformers import PreTrainedModel
 
 from layercliff.choices import Control, Score
-from layercliff.claims import evidence, stored
-from layercliff.claims.evidence import Evidence
 from layercliff.errors import RunError, TaskError
 from layercliff.models.model import Model
 from layercliff.progress import silent
@@ -33,6 +31,8 @@ from layercliff.verbs.similarity import similarity
 from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, Stages, costs
 from layercliff.verbs.subject import Setting
 from layercliff.verbs.trace import trace
+from layercliff.verdicts import evidence, stored
+from layercliff.verdicts.evidence import Evidence
 
 RANDOM_PATHS = 4
 

@@ -5,10 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from layercliff.claims import cliff
-from layercliff.claims.alike import Third
-from layercliff.claims.cliff import PathMargins
-from layercliff.claims.fragile import Losses
 from layercliff.metrics import decision
 from layercliff.metrics.collapse import collapse_steps
 from layercliff.metrics.phases import transition_depths
@@ -18,6 +14,10 @@ from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.results.similar import Similar, What
+from layercliff.verdicts import cliff
+from layercliff.verdicts.alike import Third
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.fragile import Losses
 
 
 def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layercliff.claims.sampled import PerQuestion, Sampled
-from layercliff.claims.verdict import judge, part, undecided
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import PerQuestion, Sampled
+from layercliff.verdicts.verdict import judge, part, undecided
 
 CLAIM = (
     "C7",

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import worlds
 
-from layercliff.claims import alike, cliff, recovery, requirements, silent, transition
-from layercliff.claims.cliff import PathMargins
-from layercliff.claims.sampled import TAIL, Interval, Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.metrics.collapse import Collapse, tango_upper
 from layercliff.metrics.phases import Transition
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts import alike, cliff, recovery, requirements, silent, transition
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.sampled import TAIL, Interval, Sampled
+from layercliff.verdicts.verdict import judge, part
 
 N = 300
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)

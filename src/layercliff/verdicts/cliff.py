@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from layercliff.claims.sampled import Interval, Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.metrics.collapse import collapse_steps
 from layercliff.metrics.decision import stays_from
 from layercliff.metrics.phases import transition_depths
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import Interval, Sampled
+from layercliff.verdicts.verdict import judge, part
 
 CLAIM = (
     "C4",

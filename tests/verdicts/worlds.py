@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from layercliff.claims import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
-from layercliff.claims.alike import Third
-from layercliff.claims.cliff import PathMargins
-from layercliff.claims.sampled import Sampled
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
+from layercliff.verdicts.alike import Third
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.sampled import Sampled
 
 Rng = np.random.Generator
 

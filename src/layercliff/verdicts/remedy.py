@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from layercliff.claims.sampled import PerQuestion, Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import PerQuestion, Sampled
+from layercliff.verdicts.verdict import judge, part
 
 POINTS = 0.05
 CLAIM = (

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.claims.sampled import Interval, Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import Interval, Sampled
+from layercliff.verdicts.verdict import judge, part
 
 SHARE = 0.5
 CLAIM = (

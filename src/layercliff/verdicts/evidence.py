@@ -6,7 +6,18 @@ from functools import cached_property
 
 import numpy as np
 
-from layercliff.claims import (
+from layercliff.metrics.collapse import Collapse
+from layercliff.metrics.phases import Transition
+from layercliff.probes.removals import removals
+from layercliff.probes.subsets import is_whole, size
+from layercliff.results import subsets
+from layercliff.results.claimed import Claimed, Verdict
+from layercliff.results.controlled import Controlled
+from layercliff.results.probed import Probed
+from layercliff.results.pruned import Pruned
+from layercliff.results.similar import Similar
+from layercliff.results.traced import Traced
+from layercliff.verdicts import (
     alike,
     blocks,
     cliff,
@@ -20,19 +31,8 @@ from layercliff.claims import (
     study,
     transition,
 )
-from layercliff.claims.sampled import TAIL, Sampled
-from layercliff.claims.verdict import FAMILY_SENTENCE, Claim, undecided
-from layercliff.metrics.collapse import Collapse
-from layercliff.metrics.phases import Transition
-from layercliff.probes.removals import removals
-from layercliff.probes.subsets import is_whole, size
-from layercliff.results import subsets
-from layercliff.results.claimed import Claimed, Verdict
-from layercliff.results.controlled import Controlled
-from layercliff.results.probed import Probed
-from layercliff.results.pruned import Pruned
-from layercliff.results.similar import Similar
-from layercliff.results.traced import Traced
+from layercliff.verdicts.sampled import TAIL, Sampled
+from layercliff.verdicts.verdict import FAMILY_SENTENCE, Claim, undecided
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """C8, which is about many models and tasks."""
 
-from layercliff.claims.verdict import undecided
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.verdict import undecided
 
 CLAIM = (
     "C8",

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.claims.sampled import PerQuestion, Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import PerQuestion, Sampled
+from layercliff.verdicts.verdict import judge, part
 
 CLAIM = (
     "C6",

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.claims.sampled import Sampled
-from layercliff.claims.verdict import judge, part
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import Sampled
+from layercliff.verdicts.verdict import judge, part
 
 CLAIM = (
     "C9",

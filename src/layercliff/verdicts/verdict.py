@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from layercliff.claims.sampled import CLAIMS, FAMILY, Interval
 from layercliff.metrics.collapse import questions_needed, scaled_bound
 from layercliff.results.claimed import Answer, Part, Verdict
+from layercliff.verdicts.sampled import CLAIMS, FAMILY, Interval
 
 FAMILY_SENTENCE = (
     f"A claim is supported only where the whole interval lies where the claim says, contradicted only where none of it does, otherwise undecided. Each bound is one-sided at "

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
-from layercliff.claims.sampled import TAIL, Interval
-from layercliff.claims.verdict import judge, part, undecided
 from layercliff.results.claimed import Verdict
 from layercliff.results.similar import What
+from layercliff.verdicts.sampled import TAIL, Interval
+from layercliff.verdicts.verdict import judge, part, undecided
 
 KEPT, LOST = 0.8, 0.5
 CLAIM = (

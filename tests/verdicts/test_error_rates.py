@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import worlds
 
-from layercliff.claims.sampled import Sampled
 from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import Sampled
 
 WORLDS = 400
 TAIL = 0.05  # what each bound may fail with here, so that failures are common enough to count

@@ -1,8 +1,8 @@
 """What must be there before a claim can be judged, and the reason in words where it is not."""
 
-from layercliff.claims.sampled import FEWEST
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
+from layercliff.verdicts.sampled import FEWEST
 
 SHORTEST = 3  # blocks of a phase
 
