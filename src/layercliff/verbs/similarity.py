@@ -207,8 +207,8 @@ def _compare(
         | dict.fromkeys(list(summaries[0])[1:-1], pl.Float64)
         | {"third_samples": pl.List(pl.Float64)}
     )
-    summary = pl.DataFrame(summaries, schema=summary_of)
-    return table.fill_nan(None), summary.with_columns(pl.col(pl.Float64).fill_nan(None))
+    found = pl.DataFrame(summaries, schema=summary_of)
+    return table.fill_nan(None), found.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _cell(alike: Similarities, low: np.ndarray, high: np.ndarray, at: tuple[Any, ...]) -> dict[str, float]:
