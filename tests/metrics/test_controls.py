@@ -61,6 +61,7 @@ def test_the_mean_over_draws_against_a_loop() -> None:
         margins.append([p[i, g] - max(p[i, k] for k in range(4) if k != g) for i, g in enumerate(one.gold)])
     found = controls.outcome(draws, 100)
     assert found.margin.point[4] == pytest.approx(np.mean(margins))
+    np.testing.assert_allclose(found.margins[:, 4], np.mean(margins, 1))
     assert found.margin.low[4] <= found.margin.point[4] <= found.margin.high[4]
 
 

@@ -22,16 +22,21 @@ from layercliff.readout.trace import Trace
 @dataclass(frozen=True)
 class Outcome:
     """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over questions; `transition` and `jump` are
-    those of these curves, `decided` is the share of draws that have a transition depth by themselves."""
+    those of these curves. `margins` and `accuracies` are those of each draw, `decided` is the share of draws that have a transition depth by themselves."""
 
     n_questions: int
-    draws: int
     chance: float
     margin: Curve
     accuracy: Curve
     transition: Transition
     jump: Jump
+    margins: Float[np.ndarray, "draw depth"]
+    accuracies: Float[np.ndarray, "draw depth"]
     decided: float
+
+    @property
+    def draws(self) -> int:
+        return len(self.margins)
 
 
 def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> Outcome:
@@ -75,18 +80,19 @@ def _outcome(
     mean, right, chance = margin.mean(0), correct.mean(0), float(chances.mean())
     samples, right_samples = resamples.means(mean), resamples.means(right)
     point, accuracy = mean.mean(1), right.mean(1)
+    margins, accuracies = margin.mean(2), correct.mean(2)
     single = [
-        phases.transition_depths(m.mean(1), c.mean(1), float(level))
-        for m, c, level in zip(margin, correct, chances, strict=True)
+        phases.transition_depths(m, a, float(level)) for m, a, level in zip(margins, accuracies, chances, strict=True)
     ]
     return Outcome(
         n_questions=margin.shape[2],
-        draws=len(margin),
         chance=chance,
         margin=curve(point, samples),
         accuracy=curve(accuracy, right_samples),
         transition=phases.transition(point, accuracy, samples, right_samples, chance),
         jump=phases.jump(point, samples),
+        margins=margins,
+        accuracies=accuracies,
         decided=float(np.isfinite(single).mean()),
     )
 

@@ -29,7 +29,7 @@ def figures(found: Controlled) -> Iterator[Figure]:
     for task in dict.fromkeys(found.curves["task"]):
         curves = found.curves.filter(pl.col("task") == task)
         for value, title in (("margin", "decision margin"), ("accuracy", "layer accuracy")):
-            text = f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over questions; T is the model's. {_made(found, task)} {found.caption(task)}."
+            text = f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over questions (thin bars: the range over draws); T is the model's. {_made(found, task)} {found.caption(task)}."
             yield Figure(
                 f"controls-{task}-{value}", f"Controls: {title}", text, _curves(found, curves, task, value, title)
             )
@@ -48,7 +48,7 @@ def figures(found: Controlled) -> Iterator[Figure]:
 
 def sentence(found: Controlled) -> str:
     """Where the model and its controls are decided."""
-    rows = found.table.filter(pl.col("task") == found.name).to_dicts()
+    rows = _ordered(found.table.filter(pl.col("task") == found.name))
     parts = [f"{NAMES[row['control']]} {_depth(row)}{_share(row)}" for row in rows]
     return f"T beside controls: {'; '.join(parts)}.{_fall(found)}"
 
@@ -73,9 +73,15 @@ def table(found: Controlled) -> tuple[tuple[str, ...], ...]:
             _value(row, "margin", "+"), _value(row, "accuracy", ""), f"{row['chance']:.2f}",
             f"{row['jump_rise']:+.2f} in block {row['jump_block']} ({row['jump_sharpness']:.0%} of all rises)",
         )
-        for row in found.table.sort("task", maintain_order=True).to_dicts()
+        for row in _ordered(found.table)
     ]  # fmt: skip
     return (head, *rows)
+
+
+def _ordered(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows by task, the model first, whenever a control was made."""
+    tasks = list(dict.fromkeys(rows["task"]))
+    return sorted(rows.to_dicts(), key=lambda row: (tasks.index(row["task"]), list(NAMES).index(row["control"])))
 
 
 def _made(found: Controlled, task: str) -> str:
@@ -121,20 +127,22 @@ def _fall(found: Controlled) -> str:
 
 def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, title: str) -> Chart:
     shown = curves.with_columns(curve=pl.col("control").replace_strict(NAMES))
-    colours = {name: COLOURS[name] for name in dict.fromkeys(shown["curve"])}
+    colours = {name: colour for name, colour in COLOURS.items() if name in set(shown["curve"])}
     n_layers = int(shown["depth"].to_numpy().max())
-    hover: list[str | alt.Tooltip] = [
-        "curve:N",
-        "depth:Q",
-        *numbers([value, f"{value}_low", f"{value}_high", "chance"]),
-    ]
-    domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
+    names = [value, *(f"{value}_{end}" for end in ("low", "high", "draw_least", "draw_greatest")), "chance"]
+    hover: list[str | alt.Tooltip] = ["curve:N", "depth:Q", *numbers(names)]
+    x, domain = depth_axis(n_layers), (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
+    drawn = alt.Chart(shown.filter(pl.col(f"{value}_draw_least") < pl.col(f"{value}_draw_greatest")))
+    spread = drawn.mark_rule(opacity=0.7).encode(
+        x=x, color="curve:N", y=f"{value}_draw_least:Q", y2=f"{value}_draw_greatest:Q"
+    )
     chance = float(shown.filter(pl.col("control") == MODEL)["chance"][0])
     at = level(0.0, "") if value == "margin" else level(chance, f"chance {chance:.2f}")
     return alt.layer(
         at,
         *transition_mark(found.transition(MODEL, task), n_layers),
-        *lines(shown, depth_axis(n_layers), value, title, "curve", colours, hover, domain),
+        *lines(shown, x, value, title, "curve", colours, hover, domain),
+        spread,
     )
 
 
@@ -144,7 +152,7 @@ def _loss(found: Controlled, by_depth: pl.DataFrame) -> Chart:
     hover: list[str | alt.Tooltip] = ["index:Q", *numbers(["loss", "loss_low", "loss_high"], ".3f")]
     x = depth_axis(n_layers, field="index:Q")
     marks = transition_mark(found.transition(MODEL, found.name), n_layers)
-    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover))
+    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, log=True))
 
 
 def _rise(path: pl.DataFrame) -> Chart:

@@ -54,15 +54,16 @@ def lines(
     colours: dict[str, str],
     hover: Sequence[str | alt.Tooltip],
     domain: tuple[float, float] | None = None,
+    log: bool = False,
 ) -> list[Chart]:
-    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``."""
+    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``; `log`: on a logarithmic axis."""
     colour = alt.Color(
         f"{by}:N",
         title=None,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=alt.Legend(orient="top", symbolOpacity=1),
     )
-    scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
+    scale = alt.Scale(type="log") if log else alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
     y = alt.Y(f"{value}:Q", title=title, scale=scale)
     base = alt.Chart(table).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18).encode(

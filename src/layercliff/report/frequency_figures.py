@@ -9,7 +9,7 @@ import polars as pl
 from jaxtyping import Float
 
 from layercliff.metrics.analysis import Analysis
-from layercliff.metrics.frequency import OptionFrequency
+from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
 from layercliff.report.depth_chart import depth_axis, lines, numbers
@@ -50,31 +50,40 @@ def figures(name: str, found: Sequence[Answering], caption: str) -> Iterator[Fig
     what = "KL divergence" if several else "Divergence"
     text = f"{what} of the option frequency from the gold answers{several}, 1/2 added to every count, with {words.PERCENT} intervals.{counted} {caption}."
     yield Figure(f"{name}-divergence", f"Prediction bias{several}", text, _divergence(found))
-    if len(shown) > 2:
-        own = " Each model has its own T; an undecided one has none." if several else ""
-        labels = _labels(found)
-        key = (
-            "" if labels == names[: len(shown)] else f" {', '.join(map(': '.join, zip(labels, names, strict=False)))}."
-        )
-        text = f"Share of questions each answer wins ({answers}) before the first block, on both sides of the transition and at the last depth; dashed: the gold answers.{own}{key}{counted} {caption}."
+    spokes = _most(found, without=RARE)
+    if len(spokes) > 2:
+        own = " Each model has its own T, in its own depths; an undecided one has none." if several else ""
+        some = "all" if len(spokes) == len(of.labels) else f"{len(spokes)} of {len(of.labels)}"
+        text = f"Share of questions each answer wins ({some}) before the first block, on both sides of the transition and at the last depth; dashed: the gold answers.{own}{_key(found)}{counted} {caption}."
         yield Figure(f"{name}-radar", f"Answers around the transition{several}", text, _radar(found))
 
 
-def _labels(found: Sequence[Answering]) -> list[str]:
-    """What stands at the spokes of radar plots: the answers, or their numbers where these would run into each other."""
-    names, shown = _shares(found)
-    names = names[: len(shown)]
-    return names if len(found) == 1 or max(map(len, names)) <= SHORT else [str(i + 1) for i in range(len(names))]
+def _most(found: Sequence[Answering], without: str = "") -> list[int]:
+    """The answers that win most at any depth, in their order where these are all."""
+    of = found[0].frequency
+    most = np.max([one.frequency.share.max(0) for one in found], 0)
+    order = sorted((c for c, label in enumerate(of.labels) if label != without), key=lambda c: -most[c])
+    return sorted(order) if len(order) <= SHOWN else order[:SHOWN]
 
 
 def _shares(found: Sequence[Answering]) -> tuple[list[str], list[int]]:
     """The answers that are drawn, by their numbers, with their names; a last name stands for all others where there are any."""
-    of = found[0].frequency
-    most = np.max([one.frequency.share.max(0) for one in found], 0)
-    order = sorted(range(len(of.labels)), key=lambda c: -most[c])[:SHOWN]
-    shown = sorted(order) if len(of.labels) <= SHOWN else order
+    of, shown = found[0].frequency, _most(found)
     names = [of.labels[c] for c in shown]
     return (names if len(names) == len(of.labels) else [*names, f"other ({len(of.labels) - len(names)})"]), shown
+
+
+def _spokes(found: Sequence[Answering]) -> tuple[list[str], list[str]]:
+    """The answers of radar plots, and what stands at their spokes: their numbers, where they would run into each other."""
+    names = [found[0].frequency.labels[c] for c in _most(found, without=RARE)]
+    short = len(found) == 1 or max(map(len, names)) <= SHORT
+    return names, names if short else [str(number) for number in range(1, len(names) + 1)]
+
+
+def _key(found: Sequence[Answering]) -> str:
+    """Which number stands for which answer, or nothing."""
+    names, labels = _spokes(found)
+    return "" if labels == names else f" {', '.join(map(': '.join, zip(labels, names, strict=True)))}."
 
 
 def _of(shares: Float[np.ndarray, " category"], shown: Sequence[int], n_names: int) -> list[float]:
@@ -165,14 +174,15 @@ def _divergence(found: Sequence[Answering]) -> Chart:
 
 def _radar(found: Sequence[Answering]) -> Chart:
     """A plot per model, a line per depth."""
-    names, shown = _shares(found)
-    plots = []
+    names, labels = _spokes(found)
+    spokes = _most(found, without=RARE)
+    plots: list[Radar] = []
     for one in found:
         of, T = one.frequency, one.analysis.transition.depth
-        lines = {line: of.share[depth, shown].tolist() for line, depth in _depths(one.analysis).items()}
+        lines = {line: of.share[depth, spokes].tolist() for line, depth in _depths(one.analysis).items()}
         title = f"{one.name} ({'undecided' if T is None else f'T = {T}'})"
-        plots.append(Radar(title, lines | {GOLD: of.gold[shown].tolist()}))
-    return radars(plots, names[: len(shown)], _labels(found), DEPTHS | {GOLD: HEAVY}, dashed=GOLD)
+        plots.append(Radar(title, lines | {GOLD: of.gold[spokes].tolist()}))
+    return radars(plots, names, labels, DEPTHS | {GOLD: HEAVY}, dashed=GOLD)
 
 
 def _depths(analysis: Analysis) -> dict[str, int]:

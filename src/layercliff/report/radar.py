@@ -31,7 +31,7 @@ def radars(
 ) -> Chart:
     """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those of lines, of which one is `dashed`."""
     turns = [2 * math.pi * number / len(answers) for number in range(len(answers))]
-    outer = math.ceil(10 * max(max(shares) for plot in plots for shares in plot.lines.values())) / 10
+    outer = max(1, math.ceil(10 * max(max(shares) for plot in plots for shares in plot.lines.values()))) / 10
     middles = [(number - (len(plots) - 1) / 2) * PITCH for number in range(len(plots))]
 
     def around(radii: Sequence[float], middle: float) -> list[tuple[float, float]]:

@@ -24,7 +24,7 @@ TABLES = ("curves", "table", "text")
 
 @dataclass(frozen=True)
 class Controlled:
-    """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals. `table` has a row per control and task: T
+    """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
     with its interval, the share of undecided resamples and of draws that are decided, the largest rise, and margin and accuracy at the last depth. `text` has the loss per
     token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `about` says how
     each control was made."""
@@ -61,6 +61,8 @@ def curve_rows(control: str, task: str, found: Outcome) -> pl.DataFrame:
         for name in ("margin", "accuracy")
         for end, side in ends.items()
     }
+    for name, draws in (("margin", found.margins), ("accuracy", found.accuracies)):
+        values |= {f"{name}_draw_least": draws.min(0), f"{name}_draw_greatest": draws.max(0)}
     about = {"control": control, "task": task, "depth": range(len(found.margin.point))}
     return pl.DataFrame({**about, **values, "chance": found.chance})
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
@@ -70,7 +69,11 @@ def controls(
     passages = texts.load(text) if text else prose.PARAGRAPHS
     path, by = _path(options.get("out"), score) if "plain-text" in names else ((), None)
     wanted: dict[str, Any] = {name: _settings(name, draws, passages, path, by) for name in names}
-    with probing(model, task, results.FOLDER, wanted, results.read, options, partial(_about, names)) as this:
+
+    def about(kept: Controlled) -> dict[str, Any]:
+        return {name: kept.about[name] for name in names if name in kept.about}
+
+    with probing(model, task, results.FOLDER, wanted, results.read, options, about) as this:
         _check(this, which)
         if this.kept is not None:
             assert this.run is not None
@@ -101,11 +104,6 @@ def controls(
             results.write(this.run, found)
             page.write(this.run)
     return found
-
-
-def _about(names: Sequence[Control], kept: Controlled) -> dict[str, Any]:
-    """How the controls of `names` were made."""
-    return {name: kept.about[name] for name in names if name in kept.about}
 
 
 def _settings(
