@@ -16,7 +16,7 @@ ROOMS = [
     "pruning",
     "probes",
     "results",
-    "claims",
+    "verdicts",
     "report",
     "verbs",
     "cli",

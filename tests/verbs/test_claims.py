@@ -14,7 +14,6 @@ from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
 from layercliff.errors import RunError, TaskError
-from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout.read import Reader
@@ -28,11 +27,10 @@ WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 IDS = [f"C{number}" for number in range(1, 11)]
 
 
-def network(seed: int) -> PreTrainedModel:
+def network() -> PreTrainedModel:
     """Eight blocks: the fourth turns the stream, those after it hardly change it."""
-    torch.manual_seed(seed)
     shape = {**families._SHAPE, "num_hidden_layers": L}
-    found = type(families.network("llama"))(LlamaConfig(**shape)).eval()
+    found = type(families.network("llama"))(LlamaConfig(**shape)).eval()  # families seeds the weights
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
@@ -53,17 +51,10 @@ def world() -> tuple[Model, Task]:
         for i in range(160)
     )
     task = Task("said", questions, "made up", "none", "first_token")
-    seen = []
-    for seed in range(12):
-        model = Model.of(network(seed), families.tokenizer(), "decided")
-        trace = layercliff.trace(model, task).trace
-        answers = trace.scores[-1].argmax(1)
-        margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, answers).mean(1)
-        if margin[:T].max() < -0.05 and margin[T:].min() > 0.05:
-            said = zip(questions, answers.tolist(), strict=True)
-            return model, replace(task, questions=tuple(replace(question, gold=gold) for question, gold in said))
-        seen.append(margin.round(2).tolist())
-    raise AssertionError(f"none of these models decides at depth 4: {seen}")
+    model = Model.of(network(), families.tokenizer(), "decided")
+    answers = layercliff.trace(model, task).trace.scores[-1].argmax(1).tolist()
+    said = tuple(replace(question, gold=gold) for question, gold in zip(questions, answers, strict=True))
+    return model, replace(task, questions=said)
 
 
 @pytest.fixture(scope="module")
