@@ -52,8 +52,9 @@ def world() -> tuple[Model, Task]:
     )
     task = Task("said", questions, "made up", "none", "first_token")
     model = Model.of(network(), families.tokenizer(), "decided")
-    answers = layercliff.trace(model, task).trace.scores[-1].argmax(1).tolist()
-    said = tuple(replace(question, gold=gold) for question, gold in zip(questions, answers, strict=True))
+    trace = layercliff.trace(model, task).trace
+    answers = dict(zip((question.id for question in trace.questions), trace.scores[-1].argmax(1).tolist(), strict=True))
+    said = tuple(replace(question, gold=answers[question.id]) for question in questions)
     return model, replace(task, questions=said)
 
 
