@@ -17,6 +17,7 @@ ROOMS = [
     "probes",
     "recovery",
     "results",
+    "verdicts",
     "report",
     "verbs",
     "cli",
@@ -34,7 +35,17 @@ def room(module: str) -> str | None:
     return (
         "cli"
         if part
-        in ("options", "console", "cli_paths", "cli_evaluate", "cli_analyses", "cli_recover", "cli_studies", "harness")
+        in (
+            "options",
+            "console",
+            "cli_paths",
+            "cli_evaluate",
+            "cli_analyses",
+            "cli_claims",
+            "cli_recover",
+            "cli_studies",
+            "harness",
+        )
         else part
         if part in ROOMS
         else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layercliff.models.recipe import Recipes as Recipes
     from layercliff.readout.trace import Trace as Trace
     from layercliff.results.assessed import Assessment as Assessment
+    from layercliff.results.claimed import Claimed as Claimed
     from layercliff.results.controlled import Controlled as Controlled
     from layercliff.results.evaluated import Evaluated as Evaluated
     from layercliff.results.foretold import Foretelling as Foretelling
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from layercliff.tasks.question import Task as Task
     from layercliff.verbs.ablate import ablate as ablate
     from layercliff.verbs.assess import assess as assess
+    from layercliff.verbs.claims import claims as claims
     from layercliff.verbs.compare import compare as compare
     from layercliff.verbs.controls import controls as controls
     from layercliff.verbs.evaluate import evaluate as evaluate
@@ -59,6 +61,7 @@ _PUBLIC = {
     "Assessment": "results.assessed",
     "ablate": "verbs.ablate",
     "assess": "verbs.assess",
+    "Claimed": "results.claimed",
     "Controlled": "results.controlled",
     "Evaluated": "results.evaluated",
     "Foretelling": "results.foretold",
@@ -80,6 +83,7 @@ _PUBLIC = {
     "TaskError": "errors",
     "Trace": "readout.trace",
     "Traced": "results.traced",
+    "claims": "verbs.claims",
     "compare": "verbs.compare",
     "controls": "verbs.controls",
     "evaluate": "verbs.evaluate",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layercliff import cli_analyses, cli_evaluate, cli_paths, cli_recover, cli_studies
+from layercliff import cli_analyses, cli_claims, cli_evaluate, cli_paths, cli_recover, cli_studies
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
@@ -180,7 +180,7 @@ def plan(
 
 app.registered_commands += cli_evaluate.app.registered_commands + cli_paths.app.registered_commands
 app.registered_commands += cli_analyses.app.registered_commands + cli_recover.app.registered_commands
-app.registered_commands += cli_studies.app.registered_commands
+app.registered_commands += cli_claims.app.registered_commands + cli_studies.app.registered_commands
 
 
 @app.command()

@@ -75,6 +75,13 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
     )
 
 
+def transition_depth(trace: Trace, chance: float) -> float:
+    """T of all questions of a trace together, by the estimate; infinite where undecided."""
+    margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold).mean(1)
+    accuracy = decision.correctness(trace.scores, trace.mask, trace.gold).mean(1)
+    return float(phases.transition_depths(margin, accuracy, chance))
+
+
 def chance_of(trace: Trace) -> float:
     """Chance of one task; of several, the mean of theirs weighted by their questions."""
     parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]

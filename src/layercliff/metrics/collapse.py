@@ -119,7 +119,7 @@ def harmless(
             lost, won = int((difference > 0).sum()), int((difference < 0).sum())
             bound = partial(_score_bound, lost, won, n, level)
         else:
-            bound = partial(_scaled_bound, loss, float(np.quantile(samples[:, 0] - samples[:, step], level)))
+            bound = partial(scaled_bound, loss, float(np.quantile(samples[:, 0] - samples[:, step], level)))
         upper = bound(1.0)
         going = going and upper < margin
         needed.append(questions_needed(bound, n, margin))
@@ -132,7 +132,7 @@ def _score_bound(lost: int, won: int, n: int, level: float, times: float) -> flo
     return tango_upper(lost * times, won * times, n * times, level)
 
 
-def _scaled_bound(loss: float, upper: float, times: float) -> float:
+def scaled_bound(loss: float, upper: float, times: float) -> float:
     """The distance to the estimate shrinks with the root of the questions."""
     return loss + (upper - loss) / float(np.sqrt(times))
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.choices import Positions
+from layercliff.choices import Positions, Scale
 from layercliff.models.passage import Stream
 from layercliff.probes.forks import Fork
 from layercliff.readout.batches import Batch, read_from
@@ -20,6 +20,8 @@ from layercliff.readout.batches import Batch, read_from
 class Noise:
     """``h'_l = h_l + eps * sigma(h_l) * N(0, I)`` at a depth l, sigma the standard deviation over the features of a token (after Shi et
     al. 2026; that sigma is of each token by itself is our choice).
+
+    Sized by the ``norm``, sigma is the root mean square over the features instead, so that `eps` is the ratio of the norms of noise and state.
 
     `ids[q]` names question q: noise is drawn for each question, depth and draw by themselves, the same for every `eps`, so that it is the same
     however rows are batched; tokens at the same position of a question's rows get the same numbers. Padding gets none. Batches must share nothing (what all
@@ -31,6 +33,7 @@ class Noise:
     draws: int
     positions: Positions
     seed: int
+    scale: Scale = "spread"
 
     def forks(self, n_layers: int) -> list[Fork]:
         """A run per size, draw and depth 0..L, in this order."""
@@ -47,6 +50,8 @@ class Noise:
         wide = state.float()
         noise = self.normal(batch, depth, draw, state.shape[1:]).to(state.device)
         sigma = wide.std(-1, correction=0, keepdim=True)
+        if self.scale == "norm":
+            sigma = wide.square().mean(-1, keepdim=True).sqrt()
         return Stream(stream.passed, ((wide + eps * sigma * noise).to(state.dtype),))
 
     def normal(self, batch: Batch, depth: int, draw: int, shape: Sequence[int]) -> Float[Tensor, "row position d"]:

@@ -7,9 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from layercliff import cache
-from layercliff.report import analyses, compare_figures, path_figures, trace_figures, words
+from layercliff.report import analyses, claims_table, compare_figures, path_figures, trace_figures, words
 from layercliff.report.chart import Figure
-from layercliff.results import compared
+from layercliff.results import claimed, compared
 from layercliff.results import traced as results
 from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
@@ -25,6 +25,7 @@ def write(run: RunDirectory) -> None:
     content = {
         "title": run.path.name,
         "subject": run.subject(),
+        "claims": _claims_section(claims) if (claims := claimed.read(run)) else None,
         "trace": _trace_section(traced) if traced else None,
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
@@ -35,6 +36,15 @@ def write(run: RunDirectory) -> None:
         "library": library(),
     }
     run.write_text(PAGE, template("page.html").render(content))
+
+
+def _claims_section(found: claimed.Claimed) -> dict[str, Any]:
+    return {
+        "rows": claims_table.rows(found),
+        "summary": claims_table.summary(found),
+        "about": found.about,
+        "family": found.family,
+    }
 
 
 def template(name: str) -> Template:

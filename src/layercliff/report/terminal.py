@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis
+    from layercliff.results.claimed import Claimed
     from layercliff.results.evaluated import Evaluated
     from layercliff.results.pruned import Pruned
     from layercliff.results.traced import Traced
@@ -153,6 +154,22 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
     headings = ("criterion", f"accuracy, {most} removed", "cliff", "can go", "harmless", "passes", "s")
     table(headings, rows, title=found[0].caption())
     Console().print(f"Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_claims(found: "Claimed", out: Path) -> None:
+    """A line per claim, then what each rests on."""
+    from layercliff.report import claims_table
+
+    console, rows = Console(), claims_table.rows(found)
+    table(("claim", "", "verdict"), [(row.id, row.statement, row.verdict) for row in rows], title=found.about)
+    console.print()
+    for row in rows:
+        parts = [*(f"{what}: {numbers}" for what, numbers in row.measured), row.reason, row.control]
+        console.print(
+            f"{row.id} {row.verdict}: {' | '.join(part for part in parts if part)}", markup=False, highlight=False
+        )
+    console.print(f"{claims_table.summary(found)} {found.family}", markup=False, highlight=False)
+    console.print(f"Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_export(exported: "Exported") -> None:

@@ -10,14 +10,14 @@ from layercliff.store import RunDirectory
 FOLDER = "noise"
 
 
-def write(run: RunDirectory, found: Probed) -> None:
+def write(run: RunDirectory, found: Probed, folder: str = FOLDER) -> None:
     """Write runs, questions, table and summary."""
-    probed.write(run, FOLDER, found, table(found))
+    probed.write(run, folder, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory, folder: str = FOLDER) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER)
+    return probed.read(run, folder)
 
 
 def table(found: Probed) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -
     with cache.whole_file(run.path / folder / "scores.safetensors") as partial:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
     for name, content in (("questions", traced.questions_table(trace)), (folder, table)):
-        with cache.whole_file(run.path / folder / f"{name}.parquet") as partial:
+        with cache.whole_file(run.path / folder / f"{Path(name).name}.parquet") as partial:
             content.write_parquet(partial)
     run.write_json(
         f"{folder}/summary.json",
@@ -124,6 +125,8 @@ def read(run: RunDirectory, folder: str) -> Probed | None:
         arrays = load_file(place / "scores.safetensors")
         table = pl.read_parquet(place / "questions.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{place} is incomplete ({error}): remove it and run `layercliff {folder}` again.") from error
+        raise RunError(
+            f"{place} is incomplete ({error}): remove it and run `layercliff {Path(folder).parts[0]}` again."
+        ) from error
     trace = traced.rebuilt(arrays["dense"], arrays["mask"], arrays["gold"], None, table, content["traced_tasks"])
     return Probed(subject, trace, arrays["runs"], content["about"], content["transition_depth"], content["cost"])

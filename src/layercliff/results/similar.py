@@ -30,7 +30,7 @@ ABOUT: dict[What, str] = {
 class Similar:
     """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
     with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples, or where half of the groups are too few for an interval. Step 0 is the dense model beside itself. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
-    that of the same block in the dense one (`third`), and the last depths against each other (`last`)."""
+    that of the same block in the dense one (`third`, and in every subsample `third_samples`), and the last depths against each other (`last`)."""
 
     subject: Subject
     table: pl.DataFrame
@@ -51,7 +51,9 @@ def write(run: RunDirectory, found: Similar) -> None:
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             table.write_parquet(partial)
     content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
-    run.write_json(SUMMARY, content | {"summary": found.summary.to_dicts(), "cost": dict(found.cost)})
+    run.write_json(
+        SUMMARY, content | {"summary": found.summary.drop("third_samples").to_dicts(), "cost": dict(found.cost)}
+    )
 
 
 def read(run: RunDirectory) -> Similar | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.analysis import chance_of, transition_depth
 from layercliff.metrics.collapse import collapse_steps
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
@@ -16,16 +16,20 @@ from layercliff.readout.trace import Trace
 
 @dataclass(frozen=True)
 class Split:
-    """One of the repetitions: the blocks `kept` and the report half's last-depth `accuracy` at every step from the dense model on."""
+    """One of the repetitions: the blocks `kept` and the report half's last-depth `accuracy` at every step from the dense model on, and
+    whether there is a transition depth (`decided`; nothing in files of before it was kept)."""
 
     kept: tuple[tuple[int, ...], ...]
     accuracy: tuple[float, ...]
     chance: float
+    decided: tuple[bool, ...] = ()
 
     @staticmethod
-    def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], dense: Trace) -> "Split":
-        """What is kept of a walked path."""
-        return Split(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance_of(dense))
+    def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "Split":
+        """What is kept of a walked path with its `traces`."""
+        chance = chance_of(traces[0])
+        decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
+        return Split(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)
 
     @property
     def collapse(self) -> int | None:
@@ -35,12 +39,15 @@ class Split:
 
     def as_dict(self) -> dict[str, Any]:
         """For files."""
-        return {"kept": [list(kept) for kept in self.kept], "accuracy": list(self.accuracy), "chance": self.chance}
+        return {
+            "kept": [list(kept) for kept in self.kept], "accuracy": list(self.accuracy), "chance": self.chance, "decided": list(self.decided),
+        }  # fmt: skip
 
     @staticmethod
     def from_dict(found: Mapping[str, Any]) -> "Split":
         """Back from a file."""
-        return Split(tuple(tuple(kept) for kept in found["kept"]), tuple(found["accuracy"]), found["chance"])
+        kept = tuple(tuple(kept) for kept in found["kept"])
+        return Split(kept, tuple(found["accuracy"]), found["chance"], tuple(found.get("decided", ())))
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def prune(
             )  # the states of the one before are let go
             there, found, _ = walk(halves, ()).along(choosing, last, collapsed)
             passes, seconds = passes + choosing.passes, seconds + choosing.seconds
-            others.append(Split.of(there, accuracies(found), found[0]))
+            others.append(Split.of(there, accuracies(found), found))
         del choosing
         cost = {
             "wanted": wanted,

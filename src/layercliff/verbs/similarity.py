@@ -198,11 +198,17 @@ def _compare(
         for name, some in pairs.items():
             cells = [(place[a], place[b]) for a, b in some if a in place and b in place]
             summary |= _mean(name, alike, cells)
+        summary["third_samples"] = _third(alike, [(place[a], place[b]) for a, b in third if a in place and b in place])
         summaries.append(summary)
     numbers = dict.fromkeys(("cka", "low", "high", "shuffled", "shuffled_size"), pl.Float64)
     table = pl.DataFrame(rows, schema_overrides=numbers)
-    summary_of = {"step": pl.Int64} | dict.fromkeys(list(summaries[0])[1:], pl.Float64)
-    return table.fill_nan(None), pl.DataFrame(summaries, schema=summary_of).fill_nan(None)
+    summary_of = (
+        {"step": pl.Int64}
+        | dict.fromkeys(list(summaries[0])[1:-1], pl.Float64)
+        | {"third_samples": pl.List(pl.Float64)}
+    )
+    found = pl.DataFrame(summaries, schema=summary_of)
+    return table.fill_nan(None), found.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _cell(alike: Similarities, low: np.ndarray, high: np.ndarray, at: tuple[Any, ...]) -> dict[str, float]:
@@ -211,6 +217,15 @@ def _cell(alike: Similarities, low: np.ndarray, high: np.ndarray, at: tuple[Any,
         "cka": float(alike.point[at]), "low": float(low[at]), "high": float(high[at]),
         "shuffled": float(shuffled.mean()), "shuffled_size": float(np.quantile(np.abs(shuffled), LEVEL)),
     }  # fmt: skip
+
+
+def _third(alike: Similarities, cells: Sequence[tuple[int, int]]) -> list[float] | None:
+    """The mean of some cells in every subsample, the same for all steps."""
+    if not cells:
+        return None
+    a, b = np.array(cells).T
+    found: list[float] = alike.samples[:, a, b].mean(1).tolist()
+    return found
 
 
 def _mean(name: str, alike: Similarities, cells: Sequence[tuple[int, int]]) -> dict[str, float | None]:

@@ -1,0 +1,53 @@
+"""Which sets of blocks are taken out to compare the phases: known without a model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+DRAWS = 20  # random subsets of each kind
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Blocks that are taken out, in dense indices, and what `kind` of set they are."""
+
+    kind: str
+    removed: tuple[int, ...]
+
+    def kept(self, n_layers: int) -> tuple[int, ...]:
+        """The blocks that are left."""
+        return tuple(block for block in range(n_layers) if block not in self.removed)
+
+
+def size(n_layers: int, transition: int) -> int:
+    """How many blocks go: half of the shorter phase, rounded up (our choice), so that both phases have several such subsets."""
+    return -(-min(transition, n_layers - transition) // 2)
+
+
+def drawn(n_layers: int, transition: int, seed: int) -> list[Subset]:
+    """Random subsets of equal size of the ``silent`` and of the ``decisive`` phase, and from ``anywhere``: all there are where these are no more than `DRAWS`."""
+    m = size(n_layers, transition)
+    phases = {"silent": range(transition), "decisive": range(transition, n_layers), "anywhere": range(n_layers)}
+    return [
+        Subset(kind, removed)
+        for number, (kind, blocks) in enumerate(phases.items())
+        for removed in _some(blocks, m, np.random.default_rng([seed, 24, number]))
+    ]
+
+
+def is_whole(subsets: Iterable[Subset], kind: str, n_blocks: int, m: int) -> bool:
+    """Whether all subsets of `m` of so many blocks are among those of a kind."""
+    return sum(subset.kind == kind for subset in subsets) == comb(n_blocks, m)
+
+
+def _some(blocks: range, m: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Different subsets, in order."""
+    if comb(len(blocks), m) <= DRAWS:
+        return list(combinations(blocks, m))
+    found: set[tuple[int, ...]] = set()
+    while len(found) < DRAWS:
+        found.add(tuple(sorted(int(b) for b in rng.choice(np.array(blocks), m, replace=False))))
+    return sorted(found)

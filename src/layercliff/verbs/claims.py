@@ -1,0 +1,172 @@
+"""Claims: which of the paper's claims hold for a model on a task, and how that is known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
+
+from transformers import PreTrainedModel
+
+from layercliff.choices import Control, Score
+from layercliff.errors import RunError, TaskError
+from layercliff.models.model import Model
+from layercliff.progress import silent
+from layercliff.report import page
+from layercliff.results import ablated, claimed, controlled, noised, patched, pruned, similar, subsets, traced
+from layercliff.results.claimed import Claimed
+from layercliff.results.controlled import Controlled
+from layercliff.results.probed import Probed
+from layercliff.results.pruned import Pruned
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Task
+from layercliff.verbs import claim_runs
+from layercliff.verbs.ablate import ablate
+from layercliff.verbs.controls import controls
+from layercliff.verbs.noise import noise
+from layercliff.verbs.patch import patch
+from layercliff.verbs.probing import ABOUT, Options
+from layercliff.verbs.prune import prune
+from layercliff.verbs.similarity import similarity
+from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, Stages, costs
+from layercliff.verbs.subject import Setting
+from layercliff.verbs.trace import trace
+from layercliff.verdicts import evidence, stored
+from layercliff.verdicts.evidence import Evidence
+
+RANDOM_PATHS = 4
+
+Found = TypeVar("Found")
+
+
+def claims(
+    model: str | Model | PreTrainedModel, task: str | Task | Sequence[Task], **options: Unpack[Options]
+) -> Claimed:
+    """Judge every claim of the paper on a model and a task: its measurement with an interval, its control, its rule, its verdict.
+
+    What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching) is used as it is; what is missing is run with settings that
+    suffice: a raced path by margin up to the collapse, the tail and a few random paths, one draw of noise, the steps around the collapse. Where a claim lacks what it
+    is about (a transition, phases of three blocks, a collapse), its runs are left out and it is undecided, with the reason. An interrupted run goes on where
+    it stopped; without `resume`, verdicts and what was run for them alone are removed first. The arguments are those of `layercliff.trace`; verdicts lie in
+    ``DIR/claims.json`` and first on the page.
+
+    **Returns** a `Claimed`. Raises `LayercliffError`, in one sentence.
+    """
+    if options.get("out") is None:
+        raise RunError("Claims are judged from a run directory: name one with out.")
+    own: dict[str, Any] = {name: value for name, value in options.items() if name in ABOUT}
+    setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | own))
+    if len(setting.tasks) != 1:
+        raise TaskError(f"{len(setting.tasks)} tasks were named: claims are judged on one task at a time.")
+    run = RunDirectory(Path(str(options["out"])))
+    with run.lock():
+        run.claim(setting.subject)
+        for name in () if options.get("resume", True) else ("claims", claimed.FILE):
+            run.forget(name)
+    found = evidence.judge(_Gathering(setting, run, options).evidence())
+    with run.lock():
+        claimed.write(run, found)
+        page.write(run)
+    return found
+
+
+class _Gathering:
+    """Reads what a run directory holds, and runs what is missing, stage by stage."""
+
+    def __init__(self, setting: Setting, run: RunDirectory, options: Options) -> None:
+        self.setting, self.run = setting, run
+        self._options = options | {"resume": True}
+        self.task = setting.tasks[0]
+
+    @cached_property
+    def model(self) -> Model:
+        """Loaded when something is missing, once for all stages."""
+        options = self._options
+        return self.setting.load(
+            options.get("device", "auto"), options.get("trust_remote_code", False), options.get("report", silent)
+        )
+
+    def evidence(self) -> Evidence:
+        """All that the claims are judged by."""
+        dense = traced.read(self.run)
+        n_layers = dense.trace.n_layers if dense else self.model.n_layers
+        self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS))
+        dense = self._stage("reading the model at every depth", dense, lambda o: trace(self.model, self.task, **o))
+        found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
+        if found.undecided is not None:
+            self.stages.skip("random weights")
+        if found.short is not None:
+            self.stages.skip(*OF_PHASES)
+        if found.standing is not None:
+            self.stages.skip(*OF_COLLAPSE)
+        found = found if found.undecided else replace(found, controls=self._controls())
+        found = found if found.short else self._of_phases(found)
+        return found if found.standing else self._of_collapse(found)
+
+    def _stage(self, name: str, kept: Found | None, work: Callable[[Options], Found]) -> Found:
+        """What is `kept`, or what `work` makes of the options."""
+        if kept is not None:
+            self.stages.skip(name)
+            return kept
+        return self.stages.run(name, lambda report: work(self._options | {"report": report}))
+
+    def _path(self, score: Score, **more: Any) -> Pruned:
+        kept = pruned.read(self.run, score)
+        name = f"removing blocks: {score}"
+        return self._stage(name, kept, lambda o: prune(self.model, self.task, score=score, assess=False, **more, **o))
+
+    def _controls(self) -> Controlled:
+        """Random weights and shuffled answers."""
+        kept = controlled.read(self.run)
+        which: tuple[Control, ...] = ("random-weights", "shuffled-gold")
+        if kept is not None and not set(which) <= set(kept.about):
+            kept = None
+        return self._stage("random weights", kept, lambda o: controls(self.model, self.task, which=which, **o))
+
+    def _of_phases(self, found: Evidence) -> Evidence:
+        """What compares the phases."""
+        shaken = self._stage(
+            "noise at every depth", noised.read(self.run), lambda o: noise(self.model, self.task, draws=1, **o)
+        )
+        middle = sorted(shaken.about["eps"])[len(shaken.about["eps"]) // 2]
+        by_norm = self._stage(
+            "noise by norm",
+            _made_with(noised.read(self.run, claim_runs.NOISE_FOLDER), eps=[middle]),
+            lambda o: claim_runs.noise_by_norm(self.model, self.task, middle, o),
+        )
+        gone = self._stage(
+            "blocks and pairs taken out", ablated.read(self.run), lambda o: ablate(self.model, self.task, **o)
+        )
+        sets = self._stage(
+            "blocks of either phase taken out",
+            _made_with(subsets.read(self.run), transition=found.depth),
+            lambda o: claim_runs.subsets(self.model, self.task, found.depth, o),
+        )
+        return replace(found, noise=shaken, noise_by_norm=by_norm, ablated=gone, subsets=sets)
+
+    def _of_collapse(self, found: Evidence) -> Evidence:
+        """What looks at the collapse."""
+        step = found.collapse.step
+        assert step is not None
+        others = self._path("tail"), self._path("random", draws=RANDOM_PATHS)
+        alike = similar.read(self.run)
+        known = () if alike is None or alike.about["score"] != "margin" else tuple(map(int, alike.about["steps"]))
+        around = sorted({*known, step - 1, step})
+        alike = self._stage(
+            "states of",
+            alike if stored.has_steps(alike, step) else None,
+            lambda o: similarity(self.model, self.task, steps=around, score="margin", **o),
+        )
+        exchanged = patched.read(self.run)
+        holds = exchanged is not None and exchanged.about["score"] == "margin" and str(step) in exchanged.about["steps"]
+        exchanged = self._stage(
+            "states exchanged",
+            exchanged if holds else None,
+            lambda o: patch(self.model, self.task, steps=(step,), score="margin", **o),
+        )
+        return replace(found, others=others, similar=alike, patched=exchanged)
+
+
+def _made_with(kept: Probed | None, **wanted: Any) -> Probed | None:
+    """An analysis, if it was made with these settings."""
+    return kept if kept is not None and all(kept.about.get(k) == v for k, v in wanted.items()) else None

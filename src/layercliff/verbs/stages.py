@@ -1,0 +1,71 @@
+"""Progress of work in several stages: one bar over all of them, its time left from block passes counted beforehand."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from layercliff.progress import Report
+from layercliff.pruning.sweep import most_passes
+
+Found = TypeVar("Found")
+
+ALL = "all stages"
+
+RACED = 0.4  # of a step's block passes that a race with reuse takes, about
+NOISES = 3  # sizes of noise
+HALF = 0.5  # of the questions
+
+OF_PHASES = ("noise at every depth", "noise by norm", "blocks and pairs taken out", "blocks of either phase taken out")
+OF_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states of", "states exchanged")
+
+
+def costs(n_layers: int, random_paths: int) -> dict[str, float]:
+    """Block passes per question of the stages of `layercliff claims`, about, at most; by the beginning of what a stage says of its progress."""
+    forked = n_layers * (n_layers + 1) / 2
+    along = HALF * forked  # a path measured at every step
+    chosen = HALF * RACED * sum(most_passes(n) for n in range(2, n_layers + 1))
+    found = {
+        "reading the model at every depth": n_layers,
+        "removing blocks: margin": chosen + along,
+        "random weights": n_layers,
+        "noise at every depth": NOISES * forked,
+        "noise by norm": forked,
+        "blocks and pairs taken out": HALF * 4 * forked,
+        "blocks of either phase taken out": HALF * 40 * n_layers,
+        "removing blocks: tail": along,
+        "removing blocks: random": random_paths * along,
+        "states of": 6 * n_layers,
+        "states exchanged": HALF * 2 * n_layers + HALF * forked,
+    }
+    return {name: float(cost) for name, cost in found.items()}
+
+
+class Stages:
+    """Tells `report` of each stage, and of all of them together."""
+
+    def __init__(self, report: Report, costs: dict[str, float]) -> None:
+        self._report, self._costs = report, costs
+        self._left = dict(costs)
+
+    def run(self, name: str, work: Callable[[Report], Found]) -> Found:
+        """Do a stage."""
+        cost = self._costs[name]
+
+        def report(what: str, done: int, total: int, /) -> None:
+            self._report(what, done, total)
+            if what.startswith(name.partition(":")[0]):
+                self._left[name] = min(self._left[name], cost * (1 - done / max(1, total)))
+                self._tell()
+
+        found = work(report)
+        self._left[name] = 0
+        self._tell()
+        return found
+
+    def skip(self, *names: str) -> None:
+        """Stages that need not be done: as if they had never been planned."""
+        for name in names:
+            self._costs[name] = self._left[name] = 0.0
+
+    def _tell(self) -> None:
+        total = round(sum(self._costs.values()))
+        self._report(ALL, total - round(sum(self._left.values())), total)

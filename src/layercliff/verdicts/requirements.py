@@ -1,0 +1,43 @@
+"""What must be there before a claim can be judged, and the reason in words where it is not."""
+
+from layercliff.metrics.collapse import Collapse
+from layercliff.metrics.phases import Transition
+from layercliff.verdicts.sampled import FEWEST
+
+SHORTEST = 3  # blocks of a phase
+
+
+def few(groups: int, n: int) -> str | None:
+    """Too few questions."""
+    if groups >= FEWEST:
+        return None
+    return f"{n} questions in {groups} independent groups are not enough data: at least {FEWEST} groups are needed before an interval means anything."
+
+
+def no_transition(found: Transition) -> str | None:
+    """No transition depth, or one that is not shown."""
+    if found.depth is None:
+        return "The model is undecided on this task: it has no transition depth, and so neither phase."
+    if found.high == float("inf"):
+        return f"The model is not shown to decide on this task: {found.undecided_share:.0%} of resamples are undecided."
+    return None
+
+
+def short_phase(found: Transition, n_layers: int) -> str | None:
+    """No transition, or a phase of too few blocks."""
+    if (why := no_transition(found)) is not None:
+        return why
+    assert found.depth is not None
+    for name, blocks in (("Silent", found.depth), ("Decisive", n_layers - found.depth)):
+        if blocks < SHORTEST:
+            return f"The {name} Phase has {blocks} {'block' if blocks == 1 else 'blocks'} of {n_layers}, and the claim needs {SHORTEST}."
+    return None
+
+
+def no_collapse(found: Collapse, gone: int, n_layers: int) -> str | None:
+    """No collapse on the path of `gone` removed blocks."""
+    if not found.defined:
+        return "The dense model is not shown to be above chance on the questions reported on, so that no collapse is defined."
+    if found.step is None:
+        return f"The path does not collapse within {gone} removed blocks of {n_layers} (censored): walk it further with `layercliff prune`."
+    return None

@@ -1,0 +1,91 @@
+"""Intervals that verdicts rest on: wider than a page's, so that all verdicts together keep to one error rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from layercliff.metrics.collapse import tango_upper
+from layercliff.metrics.statistics import Resamples
+
+FAMILY = 0.05  # the probability of any wrong verdict
+CLAIMS = 10
+TAIL = (
+    FAMILY / CLAIMS
+)  # of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true
+RESAMPLES = 10_000
+FEWEST = 20  # groups of questions: a bootstrap of fewer says nothing so far out in the tails
+
+PerQuestion = Float[np.ndarray, " question"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate between two bounds, each of which fails with the probability of a tail. `scales`: its width shrinks with the root of the questions."""
+
+    point: float
+    low: float
+    high: float
+    scales: bool = True
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Questions in groups, resampled together, and the probability `tail` with which each bound may fail."""
+
+    resamples: Resamples
+    tail: float
+
+    @staticmethod
+    def of(groups: Sequence[str], seed: int = 0, tail: float = TAIL, resamples: int = RESAMPLES) -> "Sampled":
+        """Draw the resamples."""
+        return Sampled(Resamples.draw(groups, resamples, seed), tail)
+
+    @property
+    def n(self) -> int:
+        """Questions."""
+        return len(self.resamples.index)
+
+    @property
+    def groups(self) -> int:
+        """Groups of questions."""
+        return int(self.resamples.counts.shape[1])
+
+    def shared(self, parts: int) -> "Sampled":
+        """The same where a claim has several parts, among which its error is divided."""
+        return replace(self, tail=self.tail / parts)
+
+    def interval(self, point: float, samples: Float[np.ndarray, " resample"], *, scales: bool = True) -> Interval:
+        """The percentile interval, expanded by what a t interval of so many groups is wider than a normal one (Hesterberg 2015, section 5.3). A
+        sample that is not a number counts as beyond either end."""
+        groups = self.groups
+        if groups < 2:
+            return Interval(point, -np.inf, np.inf, scales)
+        tail = norm.cdf(np.sqrt(groups / (groups - 1)) * student.ppf(self.tail, groups - 1))
+        low = np.quantile(np.where(np.isnan(samples), -np.inf, samples), tail, method="inverted_cdf")
+        high = np.quantile(np.where(np.isnan(samples), np.inf, samples), 1 - tail, method="inverted_cdf")
+        return Interval(point, float(low), float(high), scales)
+
+    def mean(self, values: PerQuestion) -> Interval:
+        """The mean over questions."""
+        return self.interval(float(values.mean()), self.resamples.means(values[None])[:, 0])
+
+    def ratio(self, above: PerQuestion, below: PerQuestion) -> Interval:
+        """The ratio of two means over the same questions."""
+        samples = self.resamples.means(np.stack([above, below]))
+        return self.interval(float(above.mean() / below.mean()), samples[:, 0] / samples[:, 1])
+
+    def loss(self, before: PerQuestion, after: PerQuestion) -> Interval:
+        """The paired loss of accuracy, in the score interval of paired proportions (Tango 1998; of options that tie, shares are counted). Where questions come in
+        groups, the wider of this and the bootstrap's on either side."""
+        difference, n, level = before - after, self.n, 1 - self.tail
+        lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
+        low, high = -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level)
+        point = float(difference.mean())
+        if self.groups == n:
+            return Interval(point, low, high)
+        found = self.mean(difference)
+        return Interval(point, min(found.low, low), max(found.high, high))

@@ -1,0 +1,105 @@
+"""What stored results say, in the form that claims are judged by."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from layercliff.metrics import decision
+from layercliff.metrics.collapse import collapse_steps
+from layercliff.metrics.phases import transition_depths
+from layercliff.readout.trace import Trace
+from layercliff.results import patched
+from layercliff.results.controlled import Controlled
+from layercliff.results.probed import Probed
+from layercliff.results.pruned import Pruned
+from layercliff.results.similar import Similar, What
+from layercliff.verdicts import cliff
+from layercliff.verdicts.alike import Third
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.fragile import Losses
+
+
+def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
+    """Decision Margin and right answers ``[depth, question]``."""
+    margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold)
+    return margin, decision.correctness(trace.scores, trace.mask, trace.gold)
+
+
+def along(path: Pruned) -> PathMargins:
+    """A path's margins and right answers at all depths of every step."""
+    margins, correct = zip(*map(decisions, path.traces), strict=True)
+    return PathMargins(margins, correct)
+
+
+def distances(path: Pruned) -> Iterator[tuple[str, float]]:
+    """The steps from the collapse to the loss of the transition on a path and on its repetitions, by the estimate."""
+    yield path.score, cliff.estimate(along(path), path.main(0).chance)
+    for number, other in enumerate(path.others, 2):
+        if other.decided:
+            with np.errstate(invalid="ignore"):
+                lost, fallen = (
+                    cliff.lost_from(np.array(other.decided)),
+                    collapse_steps(np.array(other.accuracy), other.chance),
+                )
+                yield f"{path.score} {number}", float(lost - fallen)
+
+
+def returns(found: Probed, step: int, transition: int, chance: float) -> str:
+    """From which dense state on the collapsed model of a step decides again, in a sentence."""
+    table = patched.table(found).filter((pl.col("step") == step) & (pl.col("into") == "pruned")).sort("dense")
+    margin, accuracy = table["margin"].to_numpy(), table["accuracy"].to_numpy()
+    first = float(transition_depths(margin, accuracy, chance))
+    if np.isinf(first):
+        return f"Given the dense model's state at any depth, the model of step {step} does not decide again."
+    depth = int(table["dense"][int(first)])
+    below = (
+        f"{transition - depth} blocks before"
+        if depth < transition
+        else "not before"
+        if depth == transition
+        else "only beyond"
+    )
+    return f"Given the dense model's state, the model of step {step} decides again from depth {depth} on, {below} the transition at depth {transition}."
+
+
+def shuffles(found: Controlled) -> tuple[int, float]:
+    """How often answers were shuffled, and the share of shuffles with a transition."""
+    row = found.table.row(
+        by_predicate=(pl.col("control") == "shuffled-gold") & (pl.col("task") == found.name), named=True
+    )
+    return row["draws"], row["decided_draws"]
+
+
+def lost(found: Probed, runs: slice) -> Losses:
+    """Margin that some runs lose against the undisturbed model, question by question."""
+    out: np.ndarray = found.undisturbed[0] - found.decisions[0][runs]
+    return out
+
+
+def by_size(found: Probed) -> dict[float, Losses]:
+    """Margin lost by noise at each depth, by its size, in the mean over draws."""
+    sizes, draws = found.about["eps"], found.about["draws"]
+    losses = lost(found, slice(None)).reshape(len(sizes), draws, len(found.trace.scores), -1).mean(1)
+    return dict(zip(map(float, sizes), losses, strict=True))
+
+
+def thirds(found: Similar, step: int) -> dict[What, Third]:
+    """The last third of depths one step before `step` and at it, of every map that could be compared."""
+    table = found.summary.filter(~pl.col("standardised"))
+    one: dict[What, Third] = {}
+    maps: tuple[What, ...] = ("tokens", "options", "random")
+    for what in maps:
+        rows = [table.filter((pl.col("what") == what) & (pl.col("step") == k)).to_dicts() for k in (step - 1, step)]
+        if all(row and row[0]["third"] is not None for row in rows):
+            before, at = (row[0] for row in rows)
+            first, second = (np.array(row["third_samples"], np.float64) for row in (before, at))
+            one[what] = Third(before["third"], at["third"], first, second, at["third_shuffled"])
+    return one
+
+
+def has_steps(found: Similar | None, step: int) -> bool:
+    """Whether a similarity speaks of the steps before and at `step` of the path by margin, with its subsamples."""
+    if found is None or found.about["score"] != "margin" or "third_samples" not in found.summary.columns:
+        return False
+    return {str(step - 1), str(step)} <= set(found.about["steps"])

@@ -1,0 +1,15 @@
+"""C8, which is about many models and tasks."""
+
+from layercliff.results.claimed import Verdict
+from layercliff.verdicts.verdict import undecided
+
+CLAIM = (
+    "C8",
+    "The later the transition, the lower the critical ratio.",
+    "Over models and tasks, the correlation of T/L and k*/L lies below 0, its interval clustered by model.",
+)
+
+
+def not_run() -> Verdict:
+    """What is said of a single model on a single task."""
+    return undecided(CLAIM, "One model on one task cannot show a correlation over models and tasks: it needs a study.")

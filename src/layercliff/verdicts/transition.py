@@ -1,0 +1,51 @@
+"""C1: is there a sharp decision transition?"""
+
+import numpy as np
+from jaxtyping import Float
+
+from layercliff.results.claimed import Verdict
+from layercliff.verdicts.sampled import Interval, Sampled
+from layercliff.verdicts.verdict import judge, part
+
+SHARE = 0.5
+CLAIM = (
+    "C1",
+    "A sharp decision transition exists.",
+    f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, and a model of random weights and shuffled answers have no transition.",
+)
+Margins = Float[np.ndarray, "depth _"]
+OFTEN = 0.05  # of the shuffles with a transition: more speaks against the measurement
+
+
+def share(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
+    """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which rise at all, is
+    read off the `chosen` margins and measured on those of other questions, so that neither the largest of many noisy rises is taken for large nor noise
+    around 0 for rises."""
+    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
+    jump, all_rises = steps[around(rises)].sum(0), steps[rises > 0].sum(0)
+    if sampled.mean(all_rises).low <= 0:  # a share of nothing: no ratio has an end then
+        return Interval(float(jump.mean() / all_rises.mean()) if all_rises.mean() > 0 else np.nan, -np.inf, np.inf)
+    return sampled.ratio(jump, all_rises)
+
+
+def around(rises: Float[np.ndarray, " block"]) -> list[int]:
+    """The block of the largest rise and the greater of its neighbours."""
+    block = int(rises.argmax())
+    beside = [b for b in (block - 1, block + 1) if 0 <= b < len(rises)]
+    return [block, max(beside, key=lambda b: float(rises[b]))] if beside else [block]
+
+
+def judged(
+    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: tuple[int, float], random: int | None
+) -> Verdict:
+    """Decision margins ``[depth, question]`` of the two halves, with the sample of the second. `shuffles`: how often answers were shuffled, and the share with a
+    transition. `random`: the transition depth of a model of the same shape with random weights, None without one."""
+    found = share(chosen, measured, sampled)
+    draws, often = shuffles
+    control = f"Shuffled answers: a transition in {often:.0%} of {draws} shuffles. Random weights: "
+    control += "no transition." if random is None else f"a transition at depth {random}."
+    fault = ""
+    if often > OFTEN or random is not None:
+        fault = "The control has a transition too, so that the one measured says nothing about decisions."
+    what = "share of all rises of the margin in the two blocks around the jump (report half)"
+    return judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)

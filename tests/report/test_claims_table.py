@@ -1,0 +1,24 @@
+"""The table of verdicts in words."""
+
+import numpy as np
+
+from layercliff.report import claims_table
+from layercliff.results.claimed import Claimed
+from layercliff.verdicts.sampled import Interval
+from layercliff.verdicts.verdict import judge, part, undecided
+
+
+def test_rows_and_summary() -> None:
+    held = judge(
+        ("C1", "It is so.", "The rule."), [part("a share", Interval(0.7, 0.6, 0.8), (0.5, np.inf), 1200)], "the control"
+    )
+    open_one = judge(
+        ("C4", "Steps.", "The rule."), [part("steps", Interval(np.nan, -np.inf, np.inf, False), (-1.5, 1.5), 90)], ""
+    )
+    found = Claimed("a model", "5 %", (held, open_one, undecided(("C8", "Many.", "Rule."), "It needs a study.")))
+    rows = claims_table.rows(found)
+    assert [(row.id, row.verdict) for row in rows] == [("C1", "supported"), ("C4", "undecided"), ("C8", "undecided")]
+    assert rows[0].measured == (("a share", "+0.700 [+0.600, +0.800], claimed > 0.5, n = 1,200"),)
+    assert rows[1].measured == (("steps", "beyond [beyond, beyond], claimed -1.5 to 1.5, n = 90"),)
+    assert (rows[2].measured, rows[2].reason) == ((), "It needs a study.")
+    assert claims_table.summary(found) == "Supported: C1. Contradicted: none. Undecided: C4, C8."

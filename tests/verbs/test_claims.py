@@ -1,0 +1,182 @@
+"""The claims verb on a tiny model that decides in the middle: interrupted, gone on with, read again; and where there is nothing to judge."""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import families
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from transformers import LlamaConfig, PreTrainedModel
+
+import layercliff
+from layercliff.errors import RunError, TaskError
+from layercliff.models.model import Model
+from layercliff.models.surgery import cut
+from layercliff.readout.read import Reader
+from layercliff.results import subsets as of_subsets
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Question, Task
+from layercliff.verbs.stages import ALL, Stages
+
+L, T = 8, 4
+WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
+IDS = [f"C{number}" for number in range(1, 11)]
+
+
+def network() -> PreTrainedModel:
+    """Eight blocks: the fourth turns the stream, those after it hardly change it."""
+    shape = {**families._SHAPE, "num_hidden_layers": L}
+    found = type(families.network("llama"))(LlamaConfig(**shape)).eval()  # families seeds the weights
+    with torch.no_grad():
+        for parameter in found.parameters():
+            parameter.add_(0.15 * torch.randn_like(parameter))
+        found.lm_head.weight.mul_(4.0)
+        for number, block in enumerate(found.model.layers):
+            for matrix in (block.self_attn.o_proj.weight, block.mlp.down_proj.weight):
+                matrix.mul_(30.0 if number == T - 1 else 0.02 if number >= T else 4.0)
+    return found
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Model, Task]:
+    """A model that decides at depth 4, and a task whose answers are what it says."""
+    rng = np.random.default_rng(0)
+    options = [tuple(rng.permutation(WORDS)[:4].tolist()) for _ in range(160)]
+    questions = tuple(
+        Question(f"q{i}", f"which {WORDS[i % 8]} {WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}")
+        for i in range(160)
+    )
+    task = Task("said", questions, "made up", "none", "first_token")
+    model = Model.of(network(), families.tokenizer(), "decided")
+    trace = layercliff.trace(model, task).trace
+    answers = dict(zip((question.id for question in trace.questions), trace.scores[-1].argmax(1).tolist(), strict=True))
+    said = tuple(replace(question, gold=answers[question.id]) for question in questions)
+    return model, replace(task, questions=said)
+
+
+@pytest.fixture(scope="module")
+def decided(world: tuple[Model, Task]) -> Model:
+    return world[0]
+
+
+@pytest.fixture(scope="module")
+def task(world: tuple[Model, Task]) -> Task:
+    return world[1]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def run(decided: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stopped while the phases are compared, and gone on with."""
+    out = tmp_path_factory.mktemp("claims") / "run"
+
+    def stop(what: str, done: int, _: int) -> None:
+        if what == "blocks of either phase taken out" and done:
+            raise Stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", str(out.parent / "cache"))
+        with pytest.raises(Stop):
+            layercliff.claims(decided, task, out=out, report=stop)
+        noise = (out / "noise" / "summary.json").stat().st_mtime_ns
+        assert not (out / "claims.json").exists()
+        layercliff.claims(decided, task, out=out)
+        assert (out / "noise" / "summary.json").stat().st_mtime_ns == noise
+    return out
+
+
+def test_every_claim_has_a_verdict_in_the_file_and_first_on_the_page(run: Path) -> None:
+    content = json.loads((run / "claims.json").read_text())
+    assert [entry["id"] for entry in content["claims"]] == IDS
+    found = {entry["id"]: entry for entry in content["claims"]}
+    assert found["C10"]["verdict"] == "supported"  # the blocks from T on hardly do anything
+    assert (found["C10"]["measured"], found["C10"]["n"]) == (0.0, 160)
+    assert found["C8"]["verdict"] == "undecided"
+    for entry in content["claims"]:
+        assert entry["verdict"] in ("supported", "contradicted", "undecided")
+        assert (
+            entry["reason"]
+            if entry["verdict"] == "undecided"
+            else entry["low"] is not None or entry["high"] is not None
+        )
+        assert entry["parts"] or entry["reason"]
+    for name in ("C1", "C2", "C3", "C4", "C5", "C6", "C9", "C10"):
+        assert found[name]["parts"], found[name]["reason"]
+        assert found[name]["control"], name
+    page = (run / "report.html").read_text()
+    assert page.index('id="claims"') < page.index('id="compare"') < page.index('id="prune-margin"')
+    assert all(f"<b>{name}</b>" in page for name in IDS)
+
+
+def test_what_was_run_is_what_the_rules_ask_for(decided: Model, task: Task, run: Path) -> None:
+    sets = of_subsets.read(RunDirectory(run))
+    assert sets is not None
+    assert sets.transition == T
+    runs = of_subsets.subsets(sets)
+    by_kind = {
+        kind: [one.removed for one in runs if one.kind == kind] for kind in dict.fromkeys(one.kind for one in runs)
+    }
+    assert {kind: len(removed) for kind, removed in by_kind.items()} == {
+        "best": 1, "silent by margin": 1, "silent": 6, "decisive": 6, "anywhere": 20,
+    }  # fmt: skip
+    assert all(block >= T for removed in (*by_kind["best"], *by_kind["decisive"]) for block in removed)
+    assert all(block < T for removed in (*by_kind["silent by margin"], *by_kind["silent"]) for block in removed)
+    number = [one.removed for one in runs].index((1, 3))
+    kept = tuple(block for block in range(L) if block not in (1, 3))
+    prompts = Task(
+        "said",
+        tuple(q for q in task.questions if q.id in {x.id for x in sets.trace.questions}),
+        "made up",
+        "none",
+        "first_token",
+    )
+    less = copy.deepcopy(decided.network)
+    cut(less, list(kept))
+    whole = layercliff.trace(less, prompts, tokenizer=families.tokenizer()).trace
+    places = {question.id: index for index, question in enumerate(whole.questions)}
+    order = [places[question.id] for question in sets.trace.questions]
+    np.testing.assert_allclose(sets.scores[number], whole.scores[-1][order], rtol=1e-3, atol=1e-3)
+    steps = pl.read_parquet(run / "similarity" / "summary.parquet")["step"].unique().to_list()
+    collapse = json.loads((run / "prune" / "margin" / "path.json").read_text())["collapse"]["step"]
+    assert {collapse - 1, collapse} <= set(steps)
+
+
+def test_a_finished_run_is_judged_again_without_a_pass(
+    decided: Model, task: Task, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "read", lambda *_: pytest.fail("the model was run"))
+    before = json.loads((run / "claims.json").read_text())
+    found = layercliff.claims(decided, task, out=run)
+    assert json.loads((run / "claims.json").read_text()) == before
+    assert found["C10"].verdict == "supported"
+
+
+def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, tmp_path: Path) -> None:
+    questions = tuple(Question(f"q{i}", f"is it {i}?", ("blue", "red", "green"), i % 3, f"g{i}") for i in range(48))
+    found = layercliff.claims(tiny, Task("none", questions, "made up", "none", "first_token"), out=tmp_path / "run")
+    assert {verdict.verdict for verdict in found.verdicts} == {"undecided"}
+    assert "undecided" in found["C1"].reason or "not shown to decide" in found["C1"].reason
+    assert not (tmp_path / "run" / "noise").exists()
+
+
+def test_refusals(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="name one with out"):
+        layercliff.claims(tiny, colours)
+    with pytest.raises(TaskError, match="2 tasks were named"):
+        layercliff.claims(tiny, (colours, replace(colours, name="other")), out=tmp_path / "run")
+
+
+def test_stages_add_up() -> None:
+    told: list[tuple[str, int, int]] = []
+    stages = Stages(lambda *what: told.append(what), {"one": 10.0, "two: a": 30.0, "three": 60.0})
+    stages.skip("three")
+    stages.run("one", lambda report: report("one of them", 1, 2))
+    stages.run("two: a", lambda report: report("two", 1, 3))
+    assert [(done, total) for what, done, total in told if what == ALL] == [(5, 40), (10, 40), (20, 40), (40, 40)]

@@ -1,0 +1,239 @@
+"""Every claim in worlds where it holds, fails, or cannot be told; and what its parts say."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import worlds
+
+from layercliff.metrics.collapse import Collapse, tango_upper
+from layercliff.metrics.phases import Transition
+from layercliff.results.claimed import Verdict
+from layercliff.verdicts import alike, cliff, recovery, requirements, silent, transition
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.sampled import TAIL, Interval, Sampled
+from layercliff.verdicts.verdict import judge, part
+
+N = 300
+SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)
+FEW = Sampled.of([f"g{i}" for i in range(24)], resamples=2000)
+
+World = Callable[[np.random.Generator, Sampled], Verdict]
+HOLDS: dict[str, World] = {
+    "C1": lambda rng, s: worlds.c1(rng, s, 0.8),
+    "C2": lambda rng, s: worlds.c2(rng, s, 0.0),
+    "C3": lambda rng, s: worlds.c3(rng, s, 0.4),
+    "C4": lambda rng, s: worlds.c4(rng, s, 0.0),
+    "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.2),
+    "C6": lambda rng, s: worlds.c6(rng, s, 0.2),
+    "C7": lambda rng, s: worlds.c7(rng, s, -0.3),
+    "C9": lambda rng, s: worlds.c9(rng, s, 0.2),
+    "C10": lambda rng, s: worlds.c10(rng, s, 0.0),
+}
+FAILS: dict[str, World] = {
+    "C1": lambda rng, s: worlds.c1(rng, s, 0.25),
+    "C2": lambda rng, s: worlds.c2(rng, s, 0.25),
+    "C3": lambda rng, s: worlds.c3(rng, s, -0.1),
+    "C4": lambda rng, s: worlds.c4(rng, s, 4.5),
+    "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.9),
+    "C6": lambda rng, s: worlds.c6(rng, s, -0.2),
+    "C7": lambda rng, s: worlds.c7(rng, s, 0.3),
+    "C9": lambda rng, s: worlds.c9(rng, s, -0.2),
+    "C10": lambda rng, s: worlds.c10(rng, s, 0.25),
+}
+OPEN: dict[str, World] = {
+    "C1": lambda rng, s: worlds.c1(rng, s, 0.5),
+    "C2": lambda rng, s: worlds.c2(rng, s, 0.05),
+    "C3": lambda rng, s: worlds.c3(rng, s, 0.1),
+    "C4": lambda rng, s: worlds.c4(rng, s, 1.5),
+    "C5": lambda rng, _: worlds.c5(rng, TAIL, 1.0, 0.5),
+    "C6": lambda rng, s: worlds.c6(rng, s, 0.0),
+    "C7": lambda rng, s: worlds.c7(rng, s, 0.0),
+    "C9": lambda rng, s: worlds.c9(rng, s, 0.0),
+    "C10": lambda rng, s: worlds.c10(rng, s, 0.05),
+}
+
+
+@pytest.mark.parametrize("claim", HOLDS)
+def test_a_claim_that_holds_is_supported(claim: str) -> None:
+    found = HOLDS[claim](np.random.default_rng(1), SAMPLED)
+    assert (found.id, found.verdict, found.reason) == (claim, "supported", "")
+
+
+@pytest.mark.parametrize("claim", FAILS)
+def test_a_claim_that_fails_is_contradicted(claim: str) -> None:
+    found = FAILS[claim](np.random.default_rng(2), SAMPLED)
+    assert found.verdict == "contradicted"
+    assert found.deciding is not None
+    assert found.deciding.answer == "contradicted"
+
+
+@pytest.mark.parametrize("claim", OPEN)
+def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> None:
+    found = OPEN[claim](np.random.default_rng(3), FEW)
+    assert found.verdict == "undecided"
+    assert "both sides" in found.reason
+    assert found.deciding is not None
+    assert (found.deciding.questions_needed is not None) == (
+        "would settle it," in found.reason and "no number" not in found.reason
+    )
+
+
+def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
+    for point, expected in ((0.02, "supported"), (0.11, "contradicted")):
+        half = 0.06
+        open_one = part("x", Interval(point, point - half, point + half), (-np.inf, 0.05), 100)
+        assert open_one.answer == "undecided"
+        assert open_one.questions_needed is not None
+        times = np.sqrt(open_one.questions_needed / 100)
+        settled = Interval(point, point - half / times * 0.999, point + half / times * 0.999)
+        assert part("x", settled, (-np.inf, 0.05), open_one.questions_needed).answer == expected
+        fewer = Interval(point, point - half / times * 1.02, point + half / times * 1.02)
+        assert part("x", fewer, (-np.inf, 0.05), 90).answer == "undecided"
+
+
+def test_losses_of_groups_are_never_narrower_than_those_of_independent_questions() -> None:
+    before, after = np.ones(60), np.ones(60)
+    after[:3] = 0.0
+    alone = Sampled.of([str(i) for i in range(60)]).loss(before, after)
+    paired = Sampled.of([str(i // 2) for i in range(60)]).loss(before, after)
+    assert alone.point == paired.point == pytest.approx(0.05)
+    assert alone.high == pytest.approx(tango_upper(3, 0, 60, 1 - TAIL))
+    assert alone.low == pytest.approx(-tango_upper(0, 3, 60, 1 - TAIL))
+    assert paired.low <= alone.low < alone.high <= paired.high
+    same = Sampled.of([str(i // 6) for i in range(60)]).loss(before, before)
+    assert same.high > 0.05  # where nothing changed, the bootstrap alone would be certain
+
+
+def test_all_parts_must_hold_and_one_is_enough_to_fail() -> None:
+    good, bad, open_one = (
+        part(n, Interval(p, p - 1, p + 1), (0.0, np.inf), 9) for n, p in (("a", 2.0), ("b", -2.0), ("c", 0.5))
+    )
+    claim = ("C0", "statement", "rule")
+    assert judge(claim, [good, good], "").verdict == "supported"
+    assert judge(claim, [good, open_one], "").verdict == "undecided"
+    failed = judge(claim, [open_one, good, bad], "")
+    assert (failed.verdict, failed.deciding) == ("contradicted", bad)
+    faulty = judge(claim, [good], "", "the control shows it too")
+    assert (faulty.verdict, faulty.reason) == ("undecided", "the control shows it too")
+    assert judge(claim, [bad], "", "the control shows it too").verdict == "contradicted"
+
+
+def test_there_and_back() -> None:
+    found = worlds.c4(np.random.default_rng(0), FEW, 1.5)
+    content = found.as_dict()
+    assert {"id", "statement", "measured", "low", "high", "control", "rule", "verdict"} <= set(content)
+    assert Verdict.from_dict(content) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Transition(None, np.inf, np.inf, 1.0), "undecided on this task"),
+        (Transition(9, 9.0, np.inf, 0.04), "4% of resamples"),
+        (Transition(9, 9.0, 9.0, 0.0), "The Decisive Phase has 1 block of 10"),
+        (Transition(2, 2.0, 2.0, 0.0), "The Silent Phase has 2 blocks of 10"),
+    ],
+)
+def test_phases_that_are_too_short_or_missing(found: Transition, words: str) -> None:
+    assert words in (requirements.short_phase(found, 10) or "")
+    assert requirements.short_phase(Transition(5, 4.0, 6.0, 0.0), 10) is None
+
+
+def test_censored_and_undefined_collapse_and_few_questions() -> None:
+    assert "(censored)" in (requirements.no_collapse(Collapse(True, None, 9.0, np.inf, 0.9), 4, 10) or "")
+    assert "above chance" in (requirements.no_collapse(Collapse(False, None, np.inf, np.inf, 1.0), 4, 10) or "")
+    assert requirements.no_collapse(Collapse(True, 3, 3.0, 4.0, 0.0), 4, 10) is None
+    assert "12 questions in 12" in (requirements.few(12, 12) or "")
+    assert requirements.few(20, 40) is None
+
+
+def test_sharpness_against_the_plain_share() -> None:
+    rng = np.random.default_rng(5)
+    rises = [0.0, 0.1, 0.5, 0.2, 0.1, -0.1]
+    chosen, measured = (worlds.curve(rng, rises, n, noise=0.001) for n in (50, N))
+    assert transition.around(np.array(rises)) == [2, 3]
+    assert transition.share(chosen, measured, SAMPLED).point == pytest.approx(0.7 / 0.9, abs=0.002)
+    flat = np.zeros((5, N))
+    assert np.isnan(transition.share(flat, flat, SAMPLED).point)
+
+
+def test_sharpness_is_not_biased_by_noise() -> None:
+    """The share computed from one mean curve counts noise as rises."""
+    rng = np.random.default_rng(6)
+    sampled = Sampled.of([str(i) for i in range(60)], resamples=2)
+    plain, other = [], []
+    for _ in range(100):
+        chosen, measured = (worlds.curve(rng, [0.0] * 8 + [0.3, 0.1, 0.1], 60, noise=0.3) for _ in range(2))
+        steps = np.diff(measured.mean(1))
+        plain.append(steps[transition.around(steps)].sum() / steps[steps > 0].sum())
+        other.append(transition.share(chosen, measured, sampled).point)
+    assert abs(np.median(other) - 0.8) < 0.5 * abs(np.median(plain) - 0.8)
+
+
+def test_a_transition_where_there_is_nothing_to_decide_is_a_fault() -> None:
+    rng = np.random.default_rng(7)
+    halves = [worlds.curve(rng, [0.0, 0.0, 0.9, 0.0], N) for _ in range(2)]
+    assert transition.judged(*halves, SAMPLED, (20, 0.05), None).verdict == "supported"
+    often = transition.judged(*halves, SAMPLED, (20, 0.1), None)
+    assert (often.verdict, "The control" in often.reason) == ("undecided", True)
+    random = transition.judged(*halves, SAMPLED, (20, 0.0), 3)
+    assert random.verdict == "undecided"
+    assert "a transition at depth 3" in random.control
+
+
+def test_loss_of_transition_along_a_path() -> None:
+    decided = np.array([[True, True], [False, True], [True, False], [False, True], [False, True]])
+    np.testing.assert_array_equal(cliff.lost_from(decided), [3, np.inf])
+    ones, zeros = np.ones((2, 40)), np.zeros((2, 40))
+    margins = [ones, ones, ones, -ones]
+    path = PathMargins(margins, [ones, ones, zeros, zeros])
+    sampled = Sampled.of([str(i) for i in range(40)], resamples=50)
+    # with an accuracy of 0 there is no transition either, so that both are lost at step 2
+    assert cliff.distance(path, 0.25, sampled) == Interval(0.0, 0.0, 0.0, False)
+    never = cliff.distance(PathMargins([ones, ones], [ones, ones]), 0.25, sampled)
+    assert np.isnan(never.point)
+    assert (never.low, never.high) == (-np.inf, np.inf)
+    assert (
+        cliff.judged(
+            PathMargins([ones, ones], [ones, ones]), 0.25, sampled, {"tail": np.nan, "random": np.inf}, ""
+        ).verdict
+        == "undecided"
+    )
+
+
+def test_permuted_phases_with_an_obvious_answer() -> None:
+    silent_right, decisive_right = np.zeros((8, 30)), np.ones((8, 30))
+    assert silent.permuted(silent_right, decisive_right, 0) < 1e-3  # 1 of 12,870 orders
+    assert silent.permuted(decisive_right, decisive_right, 0) == 1.0
+
+
+def test_subsets_that_are_all_there_are_add_no_uncertainty() -> None:
+    rng = np.random.default_rng(9)
+    silent_right = (rng.random((6, N)) < rng.random((6, 1))).astype(float)
+    decisive_right = np.ones((3, N))
+    drawn = silent.difference(silent_right, decisive_right, (False, False), SAMPLED, 0)
+    whole = silent.difference(silent_right, decisive_right, (True, True), SAMPLED, 0)
+    assert drawn.point == whole.point == pytest.approx(1 - silent_right.mean())
+    assert drawn.high - drawn.low > 2 * (whole.high - whole.low)
+    of_mean = SAMPLED.mean(1 - silent_right.mean(0))
+    assert (whole.low, whole.high) == pytest.approx((of_mean.low, of_mean.high))
+
+
+def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
+    thirds = {
+        name: alike.Third(0.01, 0.0, np.linspace(-0.1, 0.1, 9), np.zeros(9), 0.0)
+        for name in ("tokens", "options", "random")
+    }
+    found = alike.judged(thirds, 100)  # type: ignore[arg-type]
+    assert found.verdict == "undecided"
+    assert "no number of questions" in found.reason
+    assert "do not vary" in alike.judged({}, 100).reason
+
+
+def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
+    rng = np.random.default_rng(10)
+    broken = rng.normal(-0.3, 0.2, (2, N))
+    found = recovery.judged({5: broken[0]}, {}, broken[1], SAMPLED)
+    assert (found.verdict, "dense model" in found.reason) == ("undecided", True)
+    assert recovery.judged({}, {}, broken[1], SAMPLED).verdict == recovery.not_run().verdict == "undecided"

@@ -1,0 +1,101 @@
+"""Made-up worlds in which a claim holds, fails, or stands exactly on the edge."""
+
+import numpy as np
+
+from layercliff.results.claimed import Verdict
+from layercliff.verdicts import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
+from layercliff.verdicts.alike import Third
+from layercliff.verdicts.cliff import PathMargins
+from layercliff.verdicts.sampled import Sampled
+
+Rng = np.random.Generator
+
+
+def right(rng: Rng, base: np.ndarray, lost: float, won: float = 0.02) -> np.ndarray:
+    """Right answers after a change that loses some of the right ones and wins some of the wrong ones."""
+    return np.where(base == 1, rng.random(base.shape) >= lost, rng.random(base.shape) < won).astype(float)
+
+
+def curve(rng: Rng, rises: list[float], n: int, noise: float = 0.2) -> np.ndarray:
+    """Margins ``[depth, question]`` with these mean rises, every question's own walk around them."""
+    mean = -0.4 + np.concatenate([[0.0], np.cumsum(rises)])
+    return np.asarray(mean[:, None] + rng.normal(0, noise, (len(mean), n)) + rng.normal(0, noise, n))
+
+
+def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
+    """Two neighbouring blocks make `share` of a rise of 1.2; the rest is spread over six others, and eight do not rise."""
+    rest = [1.2 * (1 - share) / 6] * 6
+    rises = [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
+    chosen, measured = curve(rng, rises, sampled.n), curve(rng, rises, sampled.n)
+    return transition.judged(chosen, measured, sampled, (20, 0.0), None)
+
+
+def c2(rng: Rng, sampled: Sampled, lost: float) -> Verdict:
+    """Nine of ten questions are right; without the best blocks `lost` points go, without the tail none."""
+    dense = (rng.random(sampled.n) < 0.9).astype(float)
+    best = right(rng, dense, (lost + 0.002) / 0.9)
+    anywhere = np.stack([right(rng, dense, 0.3) for _ in range(5)])
+    return decisive.judged((dense, best), (dense, dense), anywhere, 2, (sampled, sampled))
+
+
+def c3(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
+    """Subsets differ, and so do questions; silent ones cost `excess` more in the mean."""
+    easy = rng.normal(0, 0.1, sampled.n)
+    draws = {"silent": (20, 0.7 - excess), "decisive": (10, 0.7)}
+    found = {}
+    for name, (n_draws, mean) in draws.items():
+        chances = mean + rng.normal(0, 0.1, (n_draws, 1)) + easy
+        found[name] = (rng.random((n_draws, sampled.n)) < chances).astype(float)
+    return silent.judged(found["silent"], found["decisive"], (False, False), 3, sampled, int(rng.integers(1000)))
+
+
+def c4(rng: Rng, sampled: Sampled, later: float) -> Verdict:
+    """Accuracy falls from 1 to 0.1 in nine steps, so that the collapse is at step 4 (chance 0.25, half of it 0.625); the margin crosses 0 `later` steps after."""
+    steps = np.arange(10)
+    accuracy = 1 - 0.1 * steps
+    margins, correct = [], []
+    for step in steps:
+        middle = 0.1 * (3.75 + later - step)
+        ends = np.array([-0.5, -0.5, middle, middle])
+        margins.append(ends[:, None] + rng.normal(0, 0.15, sampled.n))
+        correct.append((rng.random((4, sampled.n)) < accuracy[step]).astype(float))
+    return cliff.judged(PathMargins(margins, correct), 0.25 if later < 3 else 0.05, sampled, {"tail": 0.0}, "")
+
+
+def c5(rng: Rng, tail: float, hidden: float, decisions: float) -> Verdict:
+    """Estimates with an error of 0.03, which subsamples show."""
+
+    def third(before: float, at: float) -> Third:
+        values = np.array([before, at]) + rng.normal(0, 0.03, 2)
+        samples = values[:, None] + rng.normal(0, 0.03, (2, 200))
+        return Third(values[0], values[1], samples[0], samples[1], 0.0)
+
+    thirds = {"tokens": third(0.9, 0.9 * hidden), "options": third(0.8, 0.8 * decisions), "random": third(0.7, 0.6)}
+    return alike.judged(thirds, 300, tail)  # type: ignore[arg-type]
+
+
+def c6(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
+    """Noise before depth 4 of 8 costs `excess` more; questions of a group have something in common."""
+    common = rng.normal(0, 0.2, sampled.groups)[sampled.resamples.index]
+    loss = 0.1 + rng.normal(0, 0.2, (9, sampled.n))
+    loss[:4] += excess + common
+    return fragile.judged({0.1: loss}, 4, sampled, {0.1: loss})
+
+
+def c7(rng: Rng, sampled: Sampled, margin: float) -> Verdict:
+    """One step beyond the collapse has this margin after training, the dense model 0.6."""
+    trained = rng.normal(0, 0.3, (2, sampled.n)) + np.array([[margin], [0.6]])
+    return recovery.judged({8: trained[0]}, {"step 6": trained[0] + 0.2}, trained[1], sampled)
+
+
+def c9(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
+    """Blocks 2 and 3 before the transition at depth 4 cost `excess` more than others."""
+    loss = rng.exponential(0.1, (8, sampled.n))
+    loss[2:4] += excess
+    return blocks.judged(loss, loss[:-1] + loss[1:], 4, sampled)
+
+
+def c10(rng: Rng, sampled: Sampled, lost: float) -> Verdict:
+    """`lost` points go with the Decisive Phase."""
+    dense = (rng.random(sampled.n) < 0.9).astype(float)
+    return remedy.judged(dense, right(rng, dense, (lost + 0.002) / 0.9), 4, sampled, "")
