@@ -84,7 +84,11 @@ def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> No
     with blended(tiny.network, step.blends):
         merged = decision(step.kept)
     table = pl.read_parquet(run / "laco" / "similarity" / "similarity.parquet").filter(
-        (pl.col("what") == "decision") & (pl.col("dense") == 5) & (pl.col("pruned") == 3) & ~pl.col("standardised")
+        (pl.col("step") == 2)
+        & (pl.col("what") == "decision")
+        & (pl.col("dense") == 5)
+        & (pl.col("pruned") == 3)
+        & ~pl.col("standardised")
     )
     assert table["cka"].item() == pytest.approx(linear_cka(dense, merged), abs=1e-4)
     assert abs(linear_cka(dense, merged) - linear_cka(dense, decision(step.kept))) > 1e-3
