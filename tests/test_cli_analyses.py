@@ -31,7 +31,6 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
     assert "is no run directory" in missing.stderr
     for verb, more in (
         ("prune", ("--remove", 2, "--no-assess")),
-        ("trace", ("--control", "constant")),
         ("controls", ("--control", "all")),
         ("noise", ("--draws", 1, "--eps", "0.1,0.3")),
         ("ablate", ()),

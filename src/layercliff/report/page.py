@@ -1,6 +1,9 @@
 """The page of a run: one self-contained HTML file that shows whatever the run directory holds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -16,10 +19,24 @@ from layercliff.results.traced import Traced
 from layercliff.store import RunDirectory
 
 PAGE = "report.html"
+_later: set[Path] = set()  # directories whose page is written at the end of several results
+
+
+@contextmanager
+def once(run: RunDirectory) -> Iterator[None]:
+    """Write the page of a directory once, after all that is done meanwhile and not after each of it."""
+    _later.add(run.path)
+    try:
+        yield
+    finally:
+        _later.discard(run.path)
+    write(run)
 
 
 def write(run: RunDirectory) -> None:
-    """Write ``report.html`` from what the directory holds. All text is escaped; the page opens without network."""
+    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page opens without network."""
+    if run.path in _later:
+        return
     traced = results.read(run)
     found = compared.paths(run)
     content = {

@@ -63,10 +63,10 @@ def claims(
         run.claim(setting.subject)
         for name in () if options.get("resume", True) else ("claims", claimed.FILE):
             run.forget(name)
-    found = evidence.judge(_Gathering(setting, run, options).evidence())
-    with run.lock():
-        claimed.write(run, found)
-        page.write(run)
+    with page.once(run):
+        found = evidence.judge(_Gathering(setting, run, options).evidence())
+        with run.lock():
+            claimed.write(run, found)
     return found
 
 
