@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: tiny models, a tokenizer, a small task, a cache of the tests' own."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from layercliff.models.model import Model
 from layercliff.tasks.question import Question, Task
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: several at once would wait for one another
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
