@@ -86,3 +86,6 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
     client = pytest.importorskip("nbclient")
     notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
     client.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+    assert "T = 13 of 18" in printed
+    assert "largest_logit_difference=0.0" in printed
