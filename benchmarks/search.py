@@ -122,10 +122,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "race": asdict(race.timed), "loop": asdict(looped), "largest_score_difference": max(differences),
         "peak_memory_bytes": machine.peak_memory_bytes(), "versions": machine.versions(),
     }  # fmt: skip
-    result["gemm_share"] = _gemm_share(brief(None), part)
+    _keep(result, arguments.out)
+    if not arguments.no_gemm:
+        result["gemm_share"] = _gemm_share(brief(None), part)
+        _keep(result, arguments.out)
     if arguments.sleb_rows:
         result |= _sleb(model, part, arguments.sleb_rows, brief(None))
+        _keep(result, arguments.out)
     return result
+
+
+def _keep(result: dict[str, Any], file: Path | None) -> None:
+    """Write what is measured so far."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _line(number: int, exact: Timed, race: Timed, loop: Timed, difference: float) -> str:
@@ -197,10 +208,11 @@ def summary(result: dict[str, Any]) -> str:
         f"removed, exact: {exact['removed']}; race: {race['removed']}; the same set: {set(exact['removed']) == set(race['removed'])}",
         f"largest difference of a score to the loop's: {result['largest_score_difference']:.1e}",
     ]
-    share = result["gemm_share"]
-    lines.append(
-        f"matrix products alone over a step: {share['share']:.2f} ({share['least']:.2f} - {share['greatest']:.2f}) {_met(share['share'], 'gemm')}"
-    )
+    if "gemm_share" in result:
+        share = result["gemm_share"]
+        lines.append(
+            f"matrix products alone over a step: {share['share']:.2f} ({share['least']:.2f} - {share['greatest']:.2f}) {_met(share['share'], 'gemm')}"
+        )
     if "sleb" in result:
         found = result["sleb"]
         lines.append(
@@ -227,6 +239,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--memory-gb", type=float, default=4.0, help="for states")
     parser.add_argument("--sample", type=int, default=2, help="candidates of the loop timed per step; 0: all")
     parser.add_argument("--sleb-rows", type=int, default=40, help="rows timed in SLEB's pattern; 0: leave it out")
+    parser.add_argument(
+        "--no-gemm", action="store_true", help="leave the matrix products alone out: six times a first step"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="torch's threads")
     parser.add_argument("--out", type=Path, help="a JSON file for everything measured")
@@ -241,9 +256,6 @@ def main() -> None:
     logging.disable_progress_bar()
     result = run(arguments)
     print(summary(result))
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

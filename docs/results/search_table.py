@@ -11,13 +11,13 @@ def row(found: dict[str, Any]) -> str:
     exact, race, loop = found["exact"], found["race"], found["loop"]
     first = loop["seconds"][0] / exact["seconds"][0]
     path, raced = (sum(loop["seconds"]) / sum(one["seconds"]) for one in (exact, race))
-    share = found["gemm_share"]
+    share = "{share:.2f} ({least:.2f}-{greatest:.2f})".format(**found["gemm_share"]) if "gemm_share" in found else ""
     sleb = f"{found['sleb']['ratio']:.1f}" if "sleb" in found else ""
     same = "yes" if set(exact["removed"]) == set(race["removed"]) else "no"
     return (
         f"| {found['model']} | {found['task']}, {found['questions']} | {found['steps']} of {found['n_layers']} | "
         f"{found['tokens_shared']} / {found['tokens_loop']} | {sum(exact['passes'])} / {sum(race['passes'])} / {sum(loop['passes'])} | {first:.2f} | {path:.2f} | "
-        f"{raced:.2f} | {same} | {sleb} | {share['share']:.2f} ({share['least']:.2f}-{share['greatest']:.2f}) | {found['peak_memory_bytes'] / 2**30:.1f} |"
+        f"{raced:.2f} | {same} | {sleb} | {share} | {found['peak_memory_bytes'] / 2**30:.1f} |"
     )
 
 
