@@ -12,7 +12,7 @@ function options(question) {
       const mark = document.createElement("span");
       mark.className = "mark " + kind;
       mark.textContent = text;
-      item.append(mark);
+      item.append(" ", mark);
     }
     list.append(item);
   });

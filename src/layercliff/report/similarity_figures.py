@@ -125,7 +125,7 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
     colour = alt.condition(
         "isValid(datum.cka)", alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)), alt.value("#ccd2d9")
     )  # fmt: skip
-    cells = alt.Chart(shown).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)
+    cells = alt.Chart(shown).mark_rect(invalid=None).encode(x=x, y=y, color=colour, tooltip=hover)
     dots = (
         alt.Chart(shown.filter("matching"))
         .mark_point(filled=True, size=14, color="white", opacity=0.9)
