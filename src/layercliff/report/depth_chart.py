@@ -9,7 +9,7 @@ import polars as pl
 from layercliff.report.chart import INK, Chart
 from layercliff.report.words import PERCENT
 
-COLUMN = 170  # pixels that an entry of a legend takes
+COLUMNS = 5  # of a legend; the page takes fewer where it is narrow
 
 
 def depth_axis(n_layers: int, title: str = "depth (blocks passed)", field: str = "depth:Q") -> alt.X:
@@ -81,8 +81,8 @@ def lines(
 
 
 def legend(orient: Literal["top", "bottom"] = "top") -> alt.Legend:
-    """Above or below the figure, in as many columns as its width allows."""
-    return alt.Legend(orient=orient, symbolOpacity=1, columns=alt.ExprRef(f"max(1, floor(width / {COLUMN}))"))
+    """Above or below the figure."""
+    return alt.Legend(orient=orient, symbolOpacity=1, columns=COLUMNS)
 
 
 def written_by(depths: Iterable[int]) -> list[str]:

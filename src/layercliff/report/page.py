@@ -21,6 +21,7 @@ from layercliff.report import (
     trace_figures,
     words,
 )
+from layercliff.report.analyses import Section
 from layercliff.report.chart import Figure
 from layercliff.results import claimed, compared
 from layercliff.results import traced as results
@@ -49,18 +50,16 @@ def write(run: RunDirectory) -> None:
         return
     traced, found = results.read(run), compared.paths(run)
     claims, dense = claimed.read(run), question_figures.asked(traced, found)
+    probes = list(analyses.sections(run))
     content = {
         "title": run.path.name,
         "subject": run.subject(),
         "claims": _claims_section(claims) if claims else None,
-        "answers": list(_answers(traced, found)),
+        "answers": list(_answers(traced, found, probes)),
         "trace": _trace_section(traced) if traced else None,
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
-        "analyses": [
-            vars(section) | {"figures": [shown(figure) for figure in section.figures]}
-            for section in analyses.sections(run)
-        ],
+        "analyses": [vars(section) | {"figures": [shown(figure) for figure in section.figures]} for section in probes],
         "questions": _questions_section(dense, found) if dense else None,
     }
     sections = [*(content["trace"] or {"sections": []})["sections"], *content["paths"], *content["analyses"]]
@@ -94,14 +93,18 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
     return [(label, links) for label, links in parts if links]
 
 
-def _answers(traced: Traced | None, paths: Sequence[Pruned]) -> Iterator[tuple[str, str, str]]:
-    """What the tool is asked, the section that shows it, and the answer: where the decision forms, what can go, where the cliff is."""
+def _answers(
+    traced: Traced | None, paths: Sequence[Pruned], probes: Sequence[Section]
+) -> Iterator[tuple[str, str, str]]:
+    """What was asked, the section that shows it, and the answer: where the decision forms, what can go, where the cliff is, what analyses found."""
     for name, analysis in traced.analyses.items() if traced else ():
         yield f"Where does the decision form: {_title(name)}?", f"trace-{name}", words.verdict(analysis)
     for path in paths:
         anchor = f"prune-{path.score}"
         yield f"Which blocks can go, by {path.score}?", anchor, words.recommendation(path)
         yield f"Where is the cliff, by {path.score}?", anchor, words.cliff(path)
+    for section in probes:
+        yield section.heading, f"analysis-{section.name}", section.sentence
 
 
 def _title(name: str) -> str:

@@ -1,5 +1,5 @@
 // A question that is opened shows its options and its decision margin at every depth, of the dense and of pruned models.
-const asked = JSON.parse(document.getElementById("asked").textContent);
+const asked = read("asked");
 
 function options(question) {
   const list = document.createElement("ul");
