@@ -14,6 +14,7 @@ from layercliff.results.similar import ABOUT, Similar
 SHORT = {"tokens": "all tokens", "decision": "deciding token", "options": "decisions", "random": "random rows"}
 COLOURS = dict(zip(SHORT.values(), (BLUE, GREEN, HEAVY, PURPLE), strict=True))
 HEIGHT = 300
+UNKNOWN = "#b9c0c9"
 
 
 def figures(found: Similar) -> Iterator[Figure]:
@@ -122,16 +123,17 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         axis=alt.Axis(labelOverlap=True),
     )
     hover = ["step:Q", *_about(), *reading("cka", "debiased CKA")]
-    colour = alt.condition(
-        "isValid(datum.cka)", alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)), alt.value("#ccd2d9")
-    )  # fmt: skip
-    cells = alt.Chart(shown).mark_rect(invalid=None).encode(x=x, y=y, color=colour, tooltip=hover)
+    colour = alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True))
+    known, unknown = shown.drop_nulls("cka"), shown.filter(pl.col("cka").is_null())
+    cells = [alt.Chart(known).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)]
+    if len(unknown):
+        cells.append(alt.Chart(unknown).mark_rect(color=UNKNOWN).encode(x=x, y=y, tooltip=hover))
     dots = (
         alt.Chart(shown.filter("matching"))
         .mark_point(filled=True, size=14, color="white", opacity=0.9)
         .encode(x=x, y=y, tooltip=hover)
     )
-    return alt.layer(cells, dots)
+    return alt.layer(*cells, dots)
 
 
 def _matching(table: pl.DataFrame, found: Similar, step: str) -> Chart:
