@@ -3,7 +3,7 @@ const columns = Math.max(1, Math.floor(innerWidth / 170));
 const look = {
   background: "transparent", font: "Helvetica, Arial, sans-serif", view: { stroke: null }, text: { color: "var(--soft)" },
   axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelColor: "var(--soft)", titleColor: "var(--soft)", gridColor: "var(--line)", domainColor: "var(--line)", tickColor: "var(--line)" },
-  legend: { labelFontSize: 12, labelColor: "var(--soft)", titleColor: "var(--soft)", labelLimit: 150, symbolBaseFillColor: "var(--soft)", symbolBaseStrokeColor: "var(--soft)", ...(innerWidth < 600 ? { orient: "top", direction: "horizontal", columns } : {}) },
+  legend: { labelFontSize: 12, labelColor: "var(--soft)", titleColor: "var(--soft)", labelLimit: 150, symbolBaseFillColor: "var(--soft)", symbolBaseStrokeColor: "var(--soft)", ...(innerWidth < 600 ? { orient: "top", direction: "horizontal", columns, layout: { bottom: { direction: "vertical" } } } : {}) },
 };
 
 function read(id) {
