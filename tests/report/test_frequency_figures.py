@@ -63,7 +63,7 @@ def test_models_side_by_side(form: Format, tmp_path: Path) -> None:
     first = light.frequency.labels[0]
     shown = next(row for row in bars if row["column"] == "1·3" and row["answer"] == first)
     assert shown["share"] == light.frequency.share[2, 0]
-    assert (shown["low"], shown["written by"]) == (light.frequency.low[2, 0], "block 2")
+    assert (shown["share_low"], shown["written by"]) == (light.frequency.low[2, 0], "block 2")
 
     lines = [row for row in rows(found["x-divergence"].sized(600)) if "divergence" in row]
     kl = [row["divergence"] for row in lines if row["curve"] == "4 removed"]

@@ -8,7 +8,7 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, HEAVY, Chart, Figure, level
-from layercliff.report.depth_chart import block_axis, numbers, transition_mark
+from layercliff.report.depth_chart import block_axis, counted, legend, numbers, reading, transition_mark
 from layercliff.results import ablated
 from layercliff.results.probed import Probed
 
@@ -64,14 +64,14 @@ def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart
     aside = pl.when(pl.col("how") == "skip").then(-ASIDE).otherwise(ASIDE)
     shown = table.with_columns(place=middle + aside, manner=pl.col("how").replace_strict(NAMES))
     colour = alt.Color(
-        "manner:N", title=None, scale=alt.Scale(domain=list(NAMES.values()), range=[HEAVY, BLUE]), legend=alt.Legend(orient="top")
+        "manner:N", title=None, scale=alt.Scale(domain=list(NAMES.values()), range=[HEAVY, BLUE]), legend=legend()
     )  # fmt: skip
     y = alt.Y(f"{change}:Q", title=f"change of {title}")
     base = alt.Chart(shown).encode(
         x=block_axis(n_layers, "block taken out" if shown["size"][0] == 1 else "pair taken out, by its middle"),
         color=colour,
     )
-    hover = ["blocks:N", "manner:N", "n:Q", *numbers([change, f"{change}_low", f"{change}_high", value])]
+    hover = ["blocks:N", "manner:N", counted(), *reading(change, f"change of {title}"), *numbers([value])]
     bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
         y=alt.Y(f"{change}_low:Q", title=f"change of {title}"), y2=f"{change}_high:Q"
     )

@@ -6,6 +6,7 @@ import altair as alt
 
 from layercliff.report import words
 from layercliff.report.chart import Chart, Figure, level
+from layercliff.report.depth_chart import counted, legend, reading
 from layercliff.results import compared
 from layercliff.results.pruned import Pruned
 
@@ -24,7 +25,7 @@ def figures(found: Sequence[Pruned]) -> Iterator[Figure]:
 
 
 def _accuracy(found: Sequence[Pruned]) -> Chart:
-    table = compared.steps_table(found)
+    table = compared.steps_table(found).with_columns(n=len(found[0].traces[0].questions))
     names = [path.score for path in found]
     pick = alt.selection_point(fields=["criterion"], bind="legend")
     base = alt.Chart(table).encode(
@@ -33,19 +34,18 @@ def _accuracy(found: Sequence[Pruned]) -> Chart:
             "criterion:N",
             title=None,
             scale=alt.Scale(domain=names, scheme="tableau10"),
-            legend=alt.Legend(orient="right"),
+            legend=legend(),
         ),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
     )
     y = alt.Y("accuracy:Q", title="accuracy (report half)", scale=alt.Scale(domain=[0, 1]))
     hover = [
         "criterion:N",
-        "removed:Q",
-        *(
-            alt.Tooltip(f"{c}:Q", format=".3f")
-            for c in ("accuracy", "accuracy_low", "accuracy_high", "loss", "less", "less_low", "less_high")
-        ),
+        alt.Tooltip("removed:Q", title="blocks removed"),
+        counted(),
+        *reading("accuracy", "accuracy", ".3f", ""),
     ]
+    hover += [*reading("loss", "accuracy lost", interval=""), *reading("less", f"below {names[0]}", interval="")]
     band = base.mark_area().encode(
         y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2="accuracy_high:Q",
         opacity=alt.condition(pick, alt.value(0.12), alt.value(0.02)),

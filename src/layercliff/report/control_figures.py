@@ -9,7 +9,7 @@ import polars as pl
 from layercliff.metrics.phases import rises
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PURPLE, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis, lines, numbers, transition_mark
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
 from layercliff.results.controlled import MODEL, Controlled
 
 NAMES = {
@@ -126,11 +126,11 @@ def _fall(found: Controlled) -> str:
 
 
 def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, title: str) -> Chart:
-    shown = curves.with_columns(curve=pl.col("control").replace_strict(NAMES))
+    asked = found.table.filter(pl.col("task") == task).select("control", "n", "draws")
+    shown = placed(curves.join(asked, on="control")).with_columns(curve=pl.col("control").replace_strict(NAMES))
     colours = {name: colour for name, colour in COLOURS.items() if name in set(shown["curve"])}
     n_layers = int(shown["depth"].to_numpy().max())
-    names = [value, *(f"{value}_{end}" for end in ("low", "high", "draw_least", "draw_greatest")), "chance"]
-    hover: list[str | alt.Tooltip] = ["curve:N", "depth:Q", *numbers(names)]
+    hover = [*where(), counted(), "draws:Q", *numbers([f"{value}_draw_least", f"{value}_draw_greatest", "chance"])]
     x, domain = depth_axis(n_layers), (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     drawn = alt.Chart(shown.filter(pl.col(f"{value}_draw_least") < pl.col(f"{value}_draw_greatest")))
     spread = drawn.mark_rule(opacity=0.7).encode(
@@ -148,19 +148,24 @@ def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, titl
 
 def _loss(found: Controlled, by_depth: pl.DataFrame) -> Chart:
     n_layers = len(by_depth) - 1
-    shown = by_depth.with_columns(curve=pl.lit(PLAIN))
-    hover: list[str | alt.Tooltip] = ["index:Q", *numbers(["loss", "loss_low", "loss_high"], ".3f")]
+    shown = placed(by_depth, "index").with_columns(curve=pl.lit(PLAIN))
+    hover = [*where("index"), *_passages()]
     x = depth_axis(n_layers, field="index:Q")
     marks = transition_mark(found.transition(MODEL, found.name), n_layers)
     return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, log=True))
 
 
+def _passages() -> list[alt.Tooltip]:
+    return [alt.Tooltip("paragraphs:Q", title="passages"), alt.Tooltip("tokens:Q")]
+
+
 def _rise(path: pl.DataFrame) -> Chart:
     shown = path.with_columns(curve=pl.lit(PLAIN))
-    hover: list[str | alt.Tooltip] = [
-        "index:Q",
-        "removed:Q",
-        *numbers(["loss", "rise", "rise_low", "rise_high"], ".3f"),
+    hover = [
+        alt.Tooltip("index:Q", title="step"),
+        alt.Tooltip("removed:Q", title="blocks removed"),
+        *_passages(),
+        *numbers(["loss"]),
     ]
     x = alt.X("removed:Q", title="blocks removed", axis=alt.Axis(grid=False, format="d", tickMinStep=1))
     return alt.layer(

@@ -1,11 +1,15 @@
-"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands."""
+"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands, and what a mark says on hover."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import altair as alt
 import polars as pl
 
 from layercliff.report.chart import INK, Chart
+from layercliff.report.words import PERCENT
+
+COLUMNS = 5  # of a legend; the page takes fewer where it is narrow
 
 
 def depth_axis(n_layers: int, title: str = "depth (blocks passed)", field: str = "depth:Q") -> alt.X:
@@ -56,12 +60,13 @@ def lines(
     domain: tuple[float, float] | None = None,
     log: bool = False,
 ) -> list[Chart]:
-    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``; `log`: on a logarithmic axis."""
+    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``; `log`: on a logarithmic axis.
+    A point says what it is of, what `hover` adds (where it is, how many were asked), and its value with the interval."""
     colour = alt.Color(
         f"{by}:N",
         title=None,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(orient="top", symbolOpacity=1),
+        legend=legend(),
     )
     scale = alt.Scale(type="log") if log else alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
     y = alt.Y(f"{value}:Q", title=title, scale=scale)
@@ -69,8 +74,43 @@ def lines(
     band = base.mark_area(opacity=0.18).encode(
         y=alt.Y(f"{value}_low:Q", title=title, scale=scale), y2=f"{value}_high:Q"
     )
-    points = base.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=list(hover))
+    unsigned = log or (domain is not None and domain[0] >= 0)
+    told = [f"{by}:N", *hover, *reading(value, title, ".3f" if unsigned else "+.3f")]
+    points = base.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=told)
     return [band, base.mark_line(strokeWidth=2).encode(y=y), points]
+
+
+def legend(orient: Literal["top", "bottom"] = "top") -> alt.Legend:
+    """Above or below the figure."""
+    return alt.Legend(orient=orient, symbolOpacity=1, columns=COLUMNS)
+
+
+def written_by(depths: Iterable[int]) -> list[str]:
+    """What each depth of the dense model was written by."""
+    return [f"block {depth - 1}" if depth else "embeddings" for depth in depths]
+
+
+def placed(table: pl.DataFrame, depth: str = "depth") -> pl.DataFrame:
+    """A table with the block that wrote each row's depth, for `where`."""
+    return table.with_columns(pl.Series("written by", written_by(table[depth]), pl.String))
+
+
+def where(depth: str = "depth") -> list[alt.Tooltip]:
+    """A depth of the dense model on hover, and the block that wrote it."""
+    return [alt.Tooltip(f"{depth}:Q", title="depth"), alt.Tooltip("written by:N")]
+
+
+def reading(value: str, title: str, form: str = "+.3f", interval: str = f"{PERCENT} ") -> list[alt.Tooltip]:
+    """A column on hover, with both ends of its interval, ``<value>_low`` and ``<value>_high``."""
+    ends = [
+        alt.Tooltip(f"{value}_{end}:Q", title=f"{title}, {interval}{end}", format=form) for end in ("low", "high")
+    ]  # two of a name would be shown as one
+    return [alt.Tooltip(f"{value}:Q", title=title, format=form), *ends]
+
+
+def counted(what: str = "questions") -> alt.Tooltip:
+    """The column ``n`` on hover."""
+    return alt.Tooltip("n:Q", title=what)
 
 
 def numbers(names: Sequence[str], form: str = "+.3f") -> list[alt.Tooltip]:

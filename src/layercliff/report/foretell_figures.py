@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from layercliff.report.chart import BLUE, Figure
+from layercliff.report.depth_chart import counted, numbers
 from layercliff.results.foretold import Foretelling
 from layercliff.results.traced import described
 
@@ -16,12 +17,18 @@ def figures(found: Foretelling) -> Iterator[Figure]:
     table = pl.DataFrame(
         {
             "block": range(found.n_layers),
+            "n": measured.n_select,
             "lost": measured.margin - measured.without,
             "influence": measured.influence,
             "gate": measured.gates,
         }
     )
-    hover = ["block:Q", *(alt.Tooltip(f"{c}:Q", format=".4f") for c in ("lost", "influence", "gate"))]
+    hover = [
+        "block:Q",
+        counted(),
+        alt.Tooltip("lost:Q", title="margin lost", format="+.4f"),
+        *numbers(["influence", "gate"], ".4f"),
+    ]
     bars = (
         alt.Chart(table)
         .mark_bar(color=BLUE)

@@ -12,8 +12,8 @@ from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
-from layercliff.report.depth_chart import depth_axis, lines, numbers
-from layercliff.report.radar import Radar, radars
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where, written_by
+from layercliff.report.radar import Line, Radar, radars
 
 SHOWN = 8  # answers; the others are drawn together
 SHORT = 6  # letters: longer answers are numbered where radar plots stand beside each other
@@ -104,19 +104,31 @@ def _stacked(found: Sequence[Answering]) -> Chart:
             ends = [[*(float(end[depth, c]) for c in shown), None][: len(names)] for end in (of.low, of.high)]
             offered = [*(float(of.offered[c]) for c in shown), None][: len(names)]
             shares = _of(of.share[depth], shown, len(names))
-            by = f"block {place - 1}" if place else "embeddings"
+            (by,) = written_by([place])
             rows += [
-                (column, one.name, str(place), by, *entry, order)
+                (column, one.name, str(place), by, of.n_counted, *entry, order)
                 for order, entry in enumerate(zip(names, shares, *ends, offered, strict=True))
             ]
         domain.append(f"gap{number}·")
     of = found[0].frequency
     rows += [
-        ("gold·gold", GOLD, "", "", answer, share, None, None, None, order)
+        ("gold·gold", GOLD, "", "", of.n_counted, answer, share, None, None, None, order)
         for order, (answer, share) in enumerate(zip(names, _of(of.gold, shown, len(names)), strict=True))
     ]
     domain.append("gold·gold")
-    columns = ["column", "model", "depth", "written by", "answer", "share", "low", "high", "offered", "order"]
+    columns = [
+        "column",
+        "model",
+        "depth",
+        "written by",
+        "n",
+        "answer",
+        "share",
+        "share_low",
+        "share_high",
+        "offered",
+        "order",
+    ]
     table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
     x = alt.X(
         "column:N",
@@ -133,7 +145,7 @@ def _stacked(found: Sequence[Answering]) -> Chart:
             y=alt.Y("share:Q", title="share of questions won", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("answer:N", sort=names, scale=alt.Scale(domain=names, range=PALETTE), title=None),
             order=alt.Order("order:Q"),
-            tooltip=["model:N", "depth:N", "written by:N", "answer:N", *numbers(["share", "low", "high", "offered"], ".3f")],
+            tooltip=["model:N", "depth:N", "written by:N", "answer:N", counted(), *reading("share", "share", ".3f"), *numbers(["offered"], ".3f")],
         )
     )  # fmt: skip
     if len(found) == 1:
@@ -146,30 +158,25 @@ def _stacked(found: Sequence[Answering]) -> Chart:
 def _divergence(found: Sequence[Answering]) -> Chart:
     if len(found) == 1:
         of, places = found[0].frequency, found[0].places
-        curves = {"KL(OF || gold)": (of.kl, places), "JS": (of.js, places)}
+        curves = {"KL(OF || gold)": (of.kl, places, of.n_counted), "JS": (of.js, places, of.n_counted)}
         colours = dict(zip(curves, (PURPLE, GREEN), strict=True))
     else:
-        curves = {one.name: (one.frequency.kl, one.places) for one in found}
+        curves = {one.name: (one.frequency.kl, one.places, one.frequency.n_counted) for one in found}
         colours = dict(zip(curves, (BLUE, GREEN, HEAVY), strict=False))
     table = pl.concat(
         [
             pl.DataFrame(
                 {
-                    "curve": name, "depth": places, "written by": [f"block {d - 1}" if d else "embeddings" for d in places],
+                    "curve": name, "depth": places, "n": n,
                     "divergence": curve.point, "divergence_low": curve.low, "divergence_high": curve.high,
                 }
             )
-            for name, (curve, places) in curves.items()
+            for name, (curve, places, n) in curves.items()
         ]
     )  # fmt: skip
-    hover: list[str | alt.Tooltip] = [
-        "curve:N",
-        "depth:Q",
-        "written by:N",
-        *numbers([f"divergence{end}" for end in ("", "_low", "_high")], ".3f"),
-    ]
     x = depth_axis(found[0].places[-1], "depth (blocks passed)" if len(found) == 1 else "depth in the dense model")
-    return alt.layer(*lines(table, x, "divergence", "divergence (nats)", "curve", colours, hover))
+    hover = [*where(), counted()]
+    return alt.layer(*lines(placed(table), x, "divergence", "divergence (nats)", "curve", colours, hover))
 
 
 def _radar(found: Sequence[Answering]) -> Chart:
@@ -179,9 +186,14 @@ def _radar(found: Sequence[Answering]) -> Chart:
     plots: list[Radar] = []
     for one in found:
         of, T = one.frequency, one.analysis.transition.depth
-        lines = {line: of.share[depth, spokes].tolist() for line, depth in _depths(one.analysis).items()}
+        lines = {
+            line: Line(
+                *(values[depth, spokes].tolist() for values in (of.share, of.low, of.high)), depth=one.places[depth]
+            )
+            for line, depth in _depths(one.analysis).items()
+        }
         title = f"{one.name} ({'undecided' if T is None else f'T = {T}'})"
-        plots.append(Radar(title, lines | {GOLD: of.gold[spokes].tolist()}))
+        plots.append(Radar(title, of.n_counted, lines | {GOLD: Line(of.gold[spokes].tolist())}))
     return radars(plots, names, labels, DEPTHS | {GOLD: HEAVY}, dashed=GOLD)
 
 

@@ -8,7 +8,17 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, INK, ORANGE, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis, lines, numbers, transition_mark
+from layercliff.report.depth_chart import (
+    counted,
+    depth_axis,
+    legend,
+    lines,
+    numbers,
+    placed,
+    reading,
+    transition_mark,
+    where,
+)
 from layercliff.results import lensed
 from layercliff.results.probed import Probed
 
@@ -62,22 +72,24 @@ def _probe(found: Probed) -> str:
 
 def _read(found: Probed, table: pl.DataFrame, value: str, title: str, line: Chart) -> Chart:
     colours = {name: colour for name, colour in COLOURS.items() if name in set(table["lens"])}
-    hover: list[str | alt.Tooltip] = ["lens:N", "depth:Q", "n:Q"]
-    hover += numbers(
-        [value, f"{value}_low", f"{value}_high", f"{value}_gain", f"{value}_gain_low", f"{value}_gain_high"]
-    )
+    hover = [*where(), counted(), *reading(f"{value}_gain", "more than the logit lens")]
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     n_layers = found.trace.n_layers
-    drawn = lines(table, depth_axis(n_layers), value, title, "lens", colours, hover, domain)
+    drawn = lines(placed(table), depth_axis(n_layers), value, title, "lens", colours, hover, domain)
     return alt.layer(line, *transition_mark(found.transition, n_layers), *drawn)
 
 
 def _divergence(found: Probed, trained: dict[str, Any]) -> Chart:
     table = pl.concat(
         [
-            pl.DataFrame({"lens": name, "depth": range(len(trained[name])), "divergence": trained[name]}).filter(
-                pl.col("divergence") > 0  # the scale is logarithmic
-            )
+            pl.DataFrame(
+                {
+                    "lens": name,
+                    "depth": range(len(trained[name])),
+                    "n": trained["held_out"],
+                    "divergence": trained[name],
+                }
+            ).filter(pl.col("divergence") > 0)  # the scale is logarithmic
             for name in (lensed.LOGIT, lensed.TUNED_LENS)
         ]
     )
@@ -85,11 +97,11 @@ def _divergence(found: Probed, trained: dict[str, Any]) -> Chart:
         "lens:N",
         title=None,
         scale=alt.Scale(domain=[lensed.LOGIT, lensed.TUNED_LENS], range=[BLUE, GREEN]),
-        legend=alt.Legend(orient="top"),
+        legend=legend(),
     )
     y = alt.Y("divergence:Q", title="KL divergence (nats)", scale=alt.Scale(type="log"))
-    base = alt.Chart(table).encode(x=depth_axis(found.trace.n_layers), y=y, color=colour)
-    points = base.mark_point(filled=True, size=42, opacity=1)
+    base = alt.Chart(placed(table)).encode(x=depth_axis(found.trace.n_layers), y=y, color=colour)
+    hover = ["lens:N", *where(), counted("positions"), *numbers(["divergence"], ".3f")]
     return alt.layer(
-        base.mark_line(strokeWidth=2), points.encode(tooltip=["lens:N", "depth:Q", *numbers(["divergence"], ".3f")])
+        base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=42, opacity=1).encode(tooltip=hover)
     )

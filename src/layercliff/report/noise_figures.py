@@ -7,7 +7,7 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, PURPLE, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis, lines, numbers, transition_mark
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
 from layercliff.results import noised
 from layercliff.results.probed import Probed
 
@@ -45,15 +45,12 @@ def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart
     names = list(dict.fromkeys(table["noise"]))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
     change = f"{value}_change"
-    hover = ["noise:N", "depth:Q", "n:Q"]
-    hover_numbers = numbers(
-        [change, f"{change}_low", f"{change}_high", f"{value}_draw_least", f"{value}_draw_greatest", value]
-    )
+    hover = [*where(), counted(), *numbers([f"{value}_draw_least", f"{value}_draw_greatest", value])]
     x = depth_axis(n_layers, "depth that gets the noise (blocks passed)")
     spread = (
         alt.Chart(table)
         .mark_rule(opacity=0.7)
         .encode(x=x, color="noise:N", y=f"{value}_draw_least:Q", y2=f"{value}_draw_greatest:Q")
     )
-    layers = lines(table, x, change, f"change of {title}", "noise", colours, [*hover, *hover_numbers])
+    layers = lines(placed(table), x, change, f"change of {title}", "noise", colours, hover)
     return alt.layer(level(0.0, ""), *transition_mark(found.transition, n_layers), *layers, spread)

@@ -1,6 +1,7 @@
 """The page of a run: one self-contained HTML file that shows whatever the run directory holds."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from layercliff import cache
-from layercliff.report import analyses, claims_table, compare_figures, path_figures, trace_figures, words
+from layercliff.readout.trace import Trace
+from layercliff.report import (
+    analyses,
+    claims_table,
+    compare_figures,
+    path_figures,
+    question_figures,
+    trace_figures,
+    words,
+)
+from layercliff.report.analyses import Section
 from layercliff.report.chart import Figure
 from layercliff.results import claimed, compared
 from layercliff.results import traced as results
@@ -37,22 +48,68 @@ def write(run: RunDirectory) -> None:
     """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page opens without network."""
     if run.path in _later:
         return
-    traced = results.read(run)
-    found = compared.paths(run)
+    traced, found = results.read(run), compared.paths(run)
+    claims, dense = claimed.read(run), question_figures.asked(traced, found)
+    probes = list(analyses.sections(run))
     content = {
         "title": run.path.name,
         "subject": run.subject(),
-        "claims": _claims_section(claims) if (claims := claimed.read(run)) else None,
+        "claims": _claims_section(claims) if claims else None,
+        "answers": list(_answers(traced, found, probes)),
         "trace": _trace_section(traced) if traced else None,
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
-        "analyses": [
-            vars(section) | {"figures": [shown(figure) for figure in section.figures]}
-            for section in analyses.sections(run)
-        ],
-        "library": library(),
+        "analyses": [vars(section) | {"figures": [shown(figure) for figure in section.figures]} for section in probes],
+        "questions": _questions_section(dense, found) if dense else None,
     }
-    run.write_text(PAGE, template("page.html").render(content))
+    sections = [*(content["trace"] or {"sections": []})["sections"], *content["paths"], *content["analyses"]]
+    sections += [content["comparison"]] if content["comparison"] else []
+    figures = [figure for section in sections for figure in section["figures"]]
+    run.write_text(PAGE, render("page.html", content | {"contents": _contents(content)}, figures))
+
+
+def render(name: str, content: dict[str, Any], figures: Iterable[dict[str, Any]]) -> str:
+    """A page with its `figures` (as `shown` makes them), which its content refers to."""
+    drawn = {figure["name"]: figure["specification"] for figure in figures}
+    return template(name).render(content | {"figures": drawn, "library": library()})
+
+
+def _contents(content: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The table of contents: groups of (anchor, text); a group of one needs no name."""
+    parts: list[tuple[str, list[tuple[str, str]]]] = []
+    if content["claims"] or content["answers"]:
+        parts.append(("Verdicts", [("verdicts", "")]))
+    if content["trace"]:
+        parts.append(
+            ("Where the decision forms", [(f"trace-{s['name']}", s["title"]) for s in content["trace"]["sections"]])
+        )
+    compare = [("compare", "criteria compared")] if content["comparison"] else []
+    parts.append(
+        ("Pruned", [*compare, *((f"prune-{path['score']}", f"by {path['score']}") for path in content["paths"])])
+    )
+    parts.append(("Analyses", [(f"analysis-{section['name']}", section["heading"]) for section in content["analyses"]]))
+    parts.append(("Questions", [("questions", "")] if content["questions"] else []))
+    parts.append(("How this was made", [("made", "")] if content["trace"] else []))
+    return [(label, links) for label, links in parts if links]
+
+
+def _answers(
+    traced: Traced | None, paths: Sequence[Pruned], probes: Sequence[Section]
+) -> Iterator[tuple[str, str, str]]:
+    """What was asked, the section that shows it, and the answer: where the decision forms, what can go, where the cliff is, what analyses found."""
+    for name, analysis in traced.analyses.items() if traced else ():
+        yield f"Where does the decision form: {_title(name)}?", f"trace-{name}", words.verdict(analysis)
+    for path in paths:
+        anchor = f"prune-{path.score}"
+        yield f"Which blocks can go, by {path.score}?", anchor, words.recommendation(path)
+        yield f"Where is the cliff, by {path.score}?", anchor, words.cliff(path)
+    for section in probes:
+        yield section.heading, f"analysis-{section.name}", section.sentence
+
+
+def _title(name: str) -> str:
+    """A task's name, or that of all together."""
+    return "all tasks together" if name == "joint" else name
 
 
 def _claims_section(found: claimed.Claimed) -> dict[str, Any]:
@@ -87,12 +144,12 @@ def library() -> Markup:
 
 def _trace_section(traced: Traced) -> dict[str, Any]:
     drawn = dict(trace_figures.figures(traced))
-    rows = results.questions_table(traced.trace).sort("margin").to_dicts()
     return {
         "subject": traced.subject,
         "sections": [
             {
                 "name": name,
+                "title": _title(name),
                 "verdict": words.verdict(analysis),
                 "phases": words.phases(analysis),
                 "figures": [shown(figure) for figure in drawn[name]],
@@ -103,11 +160,14 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
             for name, analysis in traced.analyses.items()
         ],
         "notices": list(words.notices(traced)),
-        "questions": rows,
-        "n_layers": traced.trace.n_layers,
         "cost": traced.cost,
         "tasks": traced.trace.tasks,
     }
+
+
+def _questions_section(dense: Trace, paths: Sequence[Pruned]) -> dict[str, Any]:
+    rows = results.questions_table(dense).with_row_index("number").sort("margin")
+    return {"rows": rows.to_dicts(), "data": question_figures.content(dense, paths)}
 
 
 def shown(figure: Figure) -> dict[str, Any]:
@@ -116,11 +176,24 @@ def shown(figure: Figure) -> dict[str, Any]:
         "name": figure.name,
         "heading": figure.heading,
         "caption": figure.caption,
-        "specification": figure.sized("container"),
+        "specification": _compact(figure.sized("container")),
     }
 
 
-def _comparison(found: list[Pruned]) -> dict[str, Any]:
+def _compact(specification: dict[str, Any]) -> dict[str, Any]:
+    """A specification without the columns that it does not name, and with five digits of every number, which makes the page a fifth smaller."""
+    named = json.dumps({name: part for name, part in specification.items() if name != "datasets"})
+    tables = {
+        name: [{column: value for column, value in row.items() if column in named} for row in table]
+        for name, table in specification["datasets"].items()
+    }
+    found: dict[str, Any] = json.loads(
+        json.dumps(specification | {"datasets": tables}), parse_float=lambda number: float(f"{float(number):.5g}")
+    )
+    return found
+
+
+def _comparison(found: Sequence[Pruned]) -> dict[str, Any]:
     return {
         "figures": [shown(figure) for figure in compare_figures.figures(found)],
         "rows": compared.summary_table(found).to_dicts(),

@@ -8,7 +8,7 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, HEAVY, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis, lines, numbers, transition_mark
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
 from layercliff.results import patched
 from layercliff.results.probed import Probed
 
@@ -65,9 +65,13 @@ def _alone(rows: list[dict[str, Any]], against: str, value: str = "margin") -> f
 
 def _exchanged(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
-    shown = table.with_columns(which=pl.col("into").replace_strict(NAMES))
-    hover: list[str | alt.Tooltip] = ["which:N", "dense:Q", "pruned:Q", "n:Q"]
-    hover += numbers([value, f"{value}_low", f"{value}_high", f"{value}_change", f"{value}_gain"])
+    shown = placed(table, "dense").with_columns(which=pl.col("into").replace_strict(NAMES))
+    hover = [
+        *where("dense"),
+        alt.Tooltip("pruned:Q", title="depth in the pruned model"),
+        counted(),
+        *numbers([f"{value}_change", f"{value}_gain"]),
+    ]
     rows = table.to_dicts()
     alone = [
         level(_alone(rows, against, value), f"{name} by itself")

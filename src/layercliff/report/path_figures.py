@@ -9,6 +9,7 @@ import polars as pl
 from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.report import frequency_figures, words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, Chart, Figure, level
+from layercliff.report.depth_chart import counted, depth_axis, legend, numbers, reading, where, written_by
 from layercliff.report.frequency_figures import Answering
 from layercliff.results import path_tables
 from layercliff.results.pruned import Pruned
@@ -61,30 +62,30 @@ def shown_steps(pruned: Pruned) -> tuple[int, int]:
 
 def _answering(pruned: Pruned, task: str, step: int) -> Answering:
     name = f"{pruned.gone(step)} removed" if step else "dense"
-    return Answering(name, pruned.analyses[step][task], (0, *(block + 1 for block in pruned.steps[step].kept)))
+    return Answering(name, pruned.analyses[step][task], depths_of(pruned, step))
+
+
+def depths_of(pruned: Pruned, step: int) -> tuple[int, ...]:
+    """The depths of a step's model, as the dense model's after the same blocks."""
+    return (0, *(block + 1 for block in pruned.steps[step].kept))
+
+
+def _removed() -> alt.Tooltip:
+    return alt.Tooltip("removed:N", title="removed in this step")
 
 
 def _accuracy(pruned: Pruned) -> Chart:
-    table = path_tables.steps_table(pruned).filter(pl.col("task") == pruned.main(0).name)
+    table = path_tables.steps_table(pruned).filter(pl.col("task") == pruned.main(0).name).rename({"n_questions": "n"})
     base = alt.Chart(table).encode(
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
     )
     y = alt.Y("accuracy:Q", title="accuracy (report half)", scale=alt.Scale(domain=[0, 1]))
-    hover = [
-        alt.Tooltip("removed:N"),
-        *(alt.Tooltip(f"{column}:Q") for column in ("step", "n_questions", "transition_depth")),
-    ]
+    hover = ["step:Q", _removed(), counted(), *reading("accuracy", "accuracy", ".3f")]
     hover += [
-        alt.Tooltip(f"{column}:Q", format=".3f")
-        for column in (
-            "accuracy",
-            "accuracy_low",
-            "accuracy_high",
-            "decision_margin",
-            "accuracy_loss",
-            "one_sided_upper",
-        )
+        *reading("accuracy_loss", "accuracy lost"),
+        alt.Tooltip("one_sided_upper:Q", title="lost at most (one-sided)", format="+.3f"),
     ]
+    hover += [*reading("decision_margin", "decision margin"), alt.Tooltip("transition_depth:Q", title="T")]
     band = base.mark_area(opacity=0.25, color=ORANGE).encode(
         y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2="accuracy_high:Q"
     )
@@ -119,29 +120,22 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
     names = [f"{step} removed" if step else "dense" for step in steps]
     rows = []
     for step, name in zip(steps, names, strict=True):
-        curve, blocks = pruned.main(step).margin, [-1, *pruned.steps[step].kept]
-        for depth, block in enumerate(blocks):
-            rows.append(
-                (
-                    name,
-                    block + 1,
-                    "embeddings" if block < 0 else f"block {block}",
-                    *(float(a[depth]) for a in (curve.point, curve.low, curve.high)),
-                )
-            )
-    table = pl.DataFrame(rows, schema=["model", "depth", "written by", "margin", "low", "high"], orient="row")
+        curve, depths = pruned.main(step).margin, depths_of(pruned, step)
+        values = [array.tolist() for array in (curve.point, curve.low, curve.high)]
+        n = [pruned.main(step).n_questions] * len(depths)
+        rows += zip([name] * len(depths), depths, written_by(depths), n, *values, strict=True)
+    schema = ["model", "depth", "written by", "n", "margin", "margin_low", "margin_high"]
+    table = pl.DataFrame(rows, schema=schema, orient="row")
     colour = alt.Color(
         "model:N",
         title=None,
         scale=alt.Scale(domain=names, range=[BLUE, GREEN, HEAVY]),
-        legend=alt.Legend(orient="top"),
+        legend=legend(),
     )
-    base = alt.Chart(table).encode(
-        x=alt.X("depth:Q", title="depth in the dense model", axis=alt.Axis(grid=False, format="d")), color=colour
-    )
+    base = alt.Chart(table).encode(x=depth_axis(pruned.n_layers, "depth in the dense model"), color=colour)
     y = alt.Y("margin:Q", title="decision margin", scale=alt.Scale(domain=[-1, 1]))
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="decision margin"), y2="high:Q")
-    hover = ["model:N", "written by:N", *(alt.Tooltip(f"{c}:Q", format="+.3f") for c in ("margin", "low", "high"))]
+    band = base.mark_area(opacity=0.15).encode(y=alt.Y("margin_low:Q", title="decision margin"), y2="margin_high:Q")
+    hover = ["model:N", *where(), counted(), *reading("margin", "decision margin")]
     points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
     return alt.layer(
         level(0.0, ""),
@@ -155,7 +149,7 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
 def _solid(pruned: Pruned, steps: tuple[int, ...], names: list[str], base: Chart, y: alt.Y) -> Iterator[Chart]:
     """Solid line pieces between blocks that follow one another in the dense model; what bridges removed blocks stays dashed."""
     for step, name in zip(steps, names, strict=True):
-        kept = np.array([-1, *pruned.steps[step].kept]) + 1
+        kept = np.array(depths_of(pruned, step))
         for piece in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1):
             shown = f"datum.model == '{name}' && datum.depth >= {piece[0]} && datum.depth <= {piece[-1]}"
             yield base.transform_filter(shown).mark_line(strokeWidth=2.5).encode(y=y)
@@ -165,17 +159,16 @@ def _watched(pruned: Pruned) -> Chart:
     table = path_tables.watched_table(pruned)
     base = alt.Chart(table).encode(
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False)),
-        color=alt.Color("task:N", title=None, legend=alt.Legend(orient="top")),
+        color=alt.Color("task:N", title=None, legend=legend()),
     )
     hover = [
         "task:N",
         "step:Q",
-        "n:Q",
-        *(
-            alt.Tooltip(f"{c}:Q", format=".3f")
-            for c in ("accuracy", "accuracy_low", "accuracy_high", "margin", "chance")
-        ),
+        counted(),
+        *reading("accuracy", "accuracy", ".3f"),
+        *reading("margin", "decision margin"),
     ]
+    hover += numbers(["chance"], ".3f")
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]))
     band = base.mark_area(opacity=0.15).encode(y=alt.Y("accuracy_low:Q", title="accuracy"), y2="accuracy_high:Q")
     return alt.layer(
@@ -184,8 +177,9 @@ def _watched(pruned: Pruned) -> Chart:
 
 
 def _gone(stability: Stability) -> Chart:
-    rows = [(k, b, float(share)) for k, shares in enumerate(stability.gone) for b, share in enumerate(shares) if k]
-    table = pl.DataFrame(rows, schema=["step", "block", "gone in"], orient="row")
+    n = len(stability.loss)
+    rows = [(k, b, n, float(share)) for k, shares in enumerate(stability.gone) for b, share in enumerate(shares) if k]
+    table = pl.DataFrame(rows, schema=["step", "block", "n", "gone in"], orient="row")
     return (
         alt.Chart(table)
         .mark_rect()
@@ -198,26 +192,32 @@ def _gone(stability: Stability) -> Chart:
                 scale=alt.Scale(scheme="oranges", domain=[0, 1]),
                 legend=alt.Legend(format="%"),
             ),
-            tooltip=["step:O", "block:O", alt.Tooltip("gone in:Q", format="%")],
+            tooltip=["step:O", "block:O", counted("repetitions"), alt.Tooltip("gone in:Q", format="%")],
         )
     )
 
 
 def _bias(pruned: Pruned) -> Chart:
-    curves = [found.frequency.kl for k in range(len(pruned.steps)) if (found := pruned.main(k)).frequency is not None]
+    frequencies = [of for k in range(len(pruned.steps)) if (of := pruned.main(k).frequency) is not None]
     rows = [
-        (k, pruned.gone(k) / pruned.n_layers, *(float(c[-1]) for c in (kl.point, kl.low, kl.high)))
-        for k, kl in enumerate(curves)
+        (
+            k,
+            pruned.gone(k) / pruned.n_layers,
+            ", ".join(map(str, pruned.steps[k].removed)),
+            found.n_counted,
+            *(float(c[-1]) for c in (found.kl.point, found.kl.low, found.kl.high)),
+        )
+        for k, found in enumerate(frequencies)
     ]
-    table = pl.DataFrame(rows, schema=["step", "ratio", "kl", "low", "high"], orient="row")
+    table = pl.DataFrame(rows, schema=["step", "ratio", "removed", "n", "kl", "kl_low", "kl_high"], orient="row")
     base = alt.Chart(table).encode(
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
     )
     y = alt.Y("kl:Q", title="KL to the gold answers (nats)")
     band = base.mark_area(opacity=0.25, color=ORANGE).encode(
-        y=alt.Y("low:Q", title="KL to the gold answers (nats)"), y2="high:Q"
+        y=alt.Y("kl_low:Q", title="KL to the gold answers (nats)"), y2="kl_high:Q"
     )
-    hover = ["step:Q", *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("kl", "low", "high"))]
+    hover = ["step:Q", _removed(), counted(), *reading("kl", "KL (nats)", ".3f")]
     return alt.layer(
         band,
         base.mark_line(color=ORANGE).encode(y=y),
@@ -226,7 +226,7 @@ def _bias(pruned: Pruned) -> Chart:
 
 
 def _candidates(pruned: Pruned) -> Chart:
-    table = path_tables.candidates_table(pruned)
+    table = path_tables.candidates_table(pruned).with_columns(n=pruned.n_select)
     x = alt.X(
         "block:O",
         title="block left out",
@@ -234,7 +234,7 @@ def _candidates(pruned: Pruned) -> Chart:
         scale=alt.Scale(domain=list(range(pruned.n_layers))),
     )
     base = alt.Chart(table).encode(x=x, y=alt.Y("step:O", title="step"))
-    hover = ["step:O", "block:O", alt.Tooltip("score:Q", format="+.4f"), "removed:N"]
+    hover = ["step:O", "block:O", counted(), alt.Tooltip("score:Q", format="+.4f"), "removed:N"]
     cells = base.mark_rect().encode(
         color=alt.Color("score:Q", title=pruned.score, scale=alt.Scale(scheme="viridis")), tooltip=hover
     )

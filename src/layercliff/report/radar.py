@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from layercliff.report.chart import INK, Chart
-from layercliff.report.depth_chart import numbers
+from layercliff.report.depth_chart import counted, legend, reading, where, written_by
 
 PITCH = 2.9  # radii from the middle of a plot to the next one's
 TALL = 3.0  # radii that plots take in height
@@ -19,11 +19,22 @@ Point = TypeVar("Point")
 
 
 @dataclass(frozen=True)
+class Line:
+    """A share for each spoke, with its interval and the depth of the dense model, where it has them."""
+
+    shares: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    depth: int | None = None
+
+
+@dataclass(frozen=True)
 class Radar:
-    """One plot: `lines` have a share for each spoke."""
+    """One plot of the answers to `n` questions, by the names of its lines."""
 
     title: str
-    lines: Mapping[str, Sequence[float]]
+    n: int
+    lines: Mapping[str, Line]
 
 
 def radars(
@@ -31,21 +42,39 @@ def radars(
 ) -> Chart:
     """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those of lines, of which one is `dashed`."""
     turns = [2 * math.pi * number / len(answers) for number in range(len(answers))]
-    outer = max(1, math.ceil(10 * max(max(shares) for plot in plots for shares in plot.lines.values()))) / 10
+    outer = max(1, math.ceil(10 * max(max(line.shares) for plot in plots for line in plot.lines.values()))) / 10
     middles = [(number - (len(plots) - 1) / 2) * PITCH for number in range(len(plots))]
 
     def around(radii: Sequence[float], middle: float) -> list[tuple[float, float]]:
         return [(middle + r * math.sin(turn), r * math.cos(turn)) for r, turn in zip(radii, turns, strict=True)]
 
-    rows = [
-        (line, f"{line} {number}", plot.title, answer, share, x, y, order)
-        for number, plot in enumerate(plots)
-        for line, shares in plot.lines.items()
-        for order, (answer, share, (x, y)) in enumerate(
-            _closed(list(zip(answers, shares, around([s / outer for s in shares], middles[number]), strict=True)))
-        )
+    rows = []
+    for number, plot in enumerate(plots):
+        for name, line in plot.lines.items():
+            nothing = [None] * len(answers)
+            places = around([share / outer for share in line.shares], middles[number])
+            points = list(zip(answers, line.shares, line.low or nothing, line.high or nothing, places, strict=True))
+            by = None if line.depth is None else written_by([line.depth])[0]
+            rows += [
+                (name, f"{name} {number}", plot.title, line.depth, by, plot.n, answer, *shares, x, y, order)
+                for order, (answer, *shares, (x, y)) in enumerate(_closed(points))
+            ]
+    columns = [
+        "line",
+        "path",
+        "plot",
+        "depth",
+        "written by",
+        "n",
+        "answer",
+        "share",
+        "share_low",
+        "share_high",
+        "x",
+        "y",
+        "order",
     ]
-    table = pl.DataFrame(rows, schema=["line", "path", "plot", "answer", "share", "x", "y", "order"], orient="row")
+    table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
     rings = [
         (f"{middle} {ring}", x, y, order)
         for middle in middles
@@ -59,23 +88,23 @@ def radars(
         for order, point in enumerate([(middle, 0.0), end])
     ]
     web = pl.DataFrame([*rings, *spokes], schema=["path", "x", "y", "order"], orient="row")
-    places = _places(len(plots))
+    axes = _places(len(plots))
     kinds = [line for line in colours if line in set(table["line"])]
     colour = alt.Color(
         "line:N",
         title=None,
         scale=alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds]),
-        legend=alt.Legend(orient="top"),
+        legend=legend(),
     )
-    drawn = alt.Chart(table).encode(**places, color=colour, detail="path:N", order="order:Q")
+    drawn = alt.Chart(table).encode(**axes, color=colour, detail="path:N", order="order:Q")
     dash = alt.condition(f"datum.line == '{dashed}'", alt.value([4, 3]), alt.value([1, 0]))
-    hover = ["plot:N", "line:N", "answer:N", *numbers(["share"], ".3f")]
-    base = alt.Chart(web).encode(**places, detail="path:N", order="order:Q")
+    hover = ["plot:N", "line:N", *where(), "answer:N", counted(), *reading("share", "share", ".3f")]
+    base = alt.Chart(web).encode(**axes, detail="path:N", order="order:Q")
     return alt.layer(
         base.mark_line(color=INK, opacity=0.35, strokeWidth=1),
         drawn.mark_line(strokeWidth=2.2, opacity=0.9).encode(strokeDash=dash),
         drawn.mark_point(filled=True, size=28, opacity=1).encode(tooltip=hover),
-        *_text([plot.title for plot in plots], labels, turns, middles, outer, places),
+        *_text([plot.title for plot in plots], labels, turns, middles, outer, axes),
     )
 
 
@@ -113,8 +142,8 @@ def _text(
         "right": "< -0.1",
         "center": ">= -0.1 && datum.side <= 0.1",
     }
-    for align, where in aligned.items():
-        base = alt.Chart(around).transform_filter(f"datum.side {where}").encode(**places, text="text:N")
+    for align, beside in aligned.items():
+        base = alt.Chart(around).transform_filter(f"datum.side {beside}").encode(**places, text="text:N")
         yield base.mark_text(align=align, fontSize=10, limit=160)
     sizes = [(middle + 0.04, ring - 0.06, f"{ring * outer:.0%}") for middle in middles for ring in (0.5, 1.0)]
     rings = pl.DataFrame(sizes, schema=["x", "y", "text"], orient="row")

@@ -7,7 +7,7 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PURPLE, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis, lines, numbers
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where
 from layercliff.results import recovered
 from layercliff.results.recovered import Recovered
 
@@ -67,17 +67,24 @@ def _cliff(found: Recovered) -> str:
 def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Chart:
     names = {step: _name(found, step) for step in found.steps}
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names.values())}
-    shown = table.with_columns(model=pl.col("step").replace_strict(names, return_dtype=pl.String))
-    hover: list[str | alt.Tooltip] = ["model:N", "trained:N", "dense:Q", "depth:Q", "n:Q", "seeds:Q"]
-    ends = ("", "_low", "_high", "_seed_least", "_seed_greatest")
-    hover += numbers([f"{value}{end}" for end in ends])
+    shown = placed(table, "dense").with_columns(model=pl.col("step").replace_strict(names, return_dtype=pl.String))
+    hover = [
+        "trained:N",
+        *where("dense"),
+        alt.Tooltip("depth:Q", title="depth in its own blocks"),
+        counted(),
+        "seeds:Q",
+    ]
+    hover += numbers([f"{value}_seed_least", f"{value}_seed_greatest"])
     x = depth_axis(found.n_layers, "depth in the dense model (blocks that are left)", "dense:Q")
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
-    before = (
-        alt.Chart(shown.filter(~pl.col("trained")))
-        .mark_line(strokeDash=[4, 3], strokeWidth=1.5, opacity=0.8)
-        .encode(x=x, y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(domain=list(domain))), color="model:N")
+    base = alt.Chart(shown.filter(~pl.col("trained"))).encode(
+        x=x, y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(domain=list(domain))), color="model:N"
     )
+    before = [
+        base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, opacity=0.8),
+        base.mark_point(size=24, opacity=0.8).encode(tooltip=["model:N", *hover, *reading(value, title)]),
+    ]
     trained = shown.filter(pl.col("trained"))
     spread = (
         alt.Chart(trained)
@@ -85,7 +92,7 @@ def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Ch
         .encode(x=x, color="model:N", y=f"{value}_seed_least:Q", y2=f"{value}_seed_greatest:Q")
     )
     after = lines(trained, x, value, title, "model", colours, hover, domain)
-    return alt.layer(_floor(found, value), before, *after, *([spread] if found.about["seeds"] > 1 else []))
+    return alt.layer(_floor(found, value), *before, *after, *([spread] if found.about["seeds"] > 1 else []))
 
 
 def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Chart:
@@ -96,8 +103,12 @@ def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Char
         )
         for name, when in zip(TRAINED, ("before", "after"), strict=True)
     ]  # fmt: skip
-    hover: list[str | alt.Tooltip] = ["model:N", "removed:Q", "place:N", "n:Q", "transition_before:Q", "transition_after:Q"]  # fmt: skip
-    hover += numbers([value, f"{value}_low", f"{value}_high", f"{value}_gain"])
+    hover = [alt.Tooltip("removed:Q", title="blocks removed"), "place:N", counted()]
+    hover += [
+        alt.Tooltip("transition_before:Q", title="T as pruned"),
+        alt.Tooltip("transition_after:Q", title="T trained"),
+        *numbers([f"{value}_gain"]),
+    ]
     x = alt.X("removed:Q", title="blocks removed", axis=alt.Axis(format="d", grid=False, tickMinStep=1))
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     return alt.layer(_floor(found, value), *lines(pl.concat(frames), x, value, title, "model", TRAINED, hover, domain))

@@ -8,12 +8,13 @@ import polars as pl
 
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, PURPLE, Chart, Figure
-from layercliff.report.depth_chart import depth_axis, lines, numbers
+from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where
 from layercliff.results.similar import ABOUT, Similar
 
 SHORT = {"tokens": "all tokens", "decision": "deciding token", "options": "decisions", "random": "random rows"}
 COLOURS = dict(zip(SHORT.values(), (BLUE, GREEN, HEAVY, PURPLE), strict=True))
 HEIGHT = 300
+UNKNOWN = "#b9c0c9"
 
 
 def figures(found: Similar) -> Iterator[Figure]:
@@ -89,8 +90,18 @@ def _matched(found: Similar) -> pl.Expr:
     return pl.struct("step", "dense", "pruned").is_in([{"step": s, "dense": a, "pruned": b} for s, a, b in keys])
 
 
+def _about() -> list[alt.Tooltip]:
+    """Which depths a value is of, and how many samples and features."""
+    own = [
+        alt.Tooltip("pruned:Q", title="depth in the pruned model"),
+        counted("samples"),
+        alt.Tooltip("d:Q", title="features"),
+    ]
+    return [*where("dense"), *own, *numbers(["shuffled", "shuffled_size"])]
+
+
 def _map(table: pl.DataFrame, found: Similar) -> Chart:
-    shown = table.with_columns(
+    shown = placed(table, "dense").rename({"low": "cka_low", "high": "cka_high"}).with_columns(
         column=pl.format("{}·{}", pl.col("step"), pl.col("pruned")), matching=_matched(found),
     )  # fmt: skip
     columns = list(dict.fromkeys(shown.sort("step", "pruned", maintain_order=True)["column"]))
@@ -111,40 +122,25 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         scale=alt.Scale(paddingInner=0.02),
         axis=alt.Axis(labelOverlap=True),
     )
-    hover = [
-        "step:Q",
-        "dense:Q",
-        "pruned:Q",
-        "n:Q",
-        "d:Q",
-        *numbers(["cka", "low", "high", "shuffled", "shuffled_size"]),
-    ]
-    colour = alt.condition(
-        "isValid(datum.cka)", alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)), alt.value("#ccd2d9")
-    )  # fmt: skip
-    cells = alt.Chart(shown).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)
+    hover = ["step:Q", *_about(), *reading("cka", "debiased CKA")]
+    colour = alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True))
+    known, unknown = shown.drop_nulls("cka"), shown.filter(pl.col("cka").is_null())
+    cells = [alt.Chart(known).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)]
+    if len(unknown):
+        cells.append(alt.Chart(unknown).mark_rect(color=UNKNOWN).encode(x=x, y=y, tooltip=hover))
     dots = (
         alt.Chart(shown.filter("matching"))
         .mark_point(filled=True, size=14, color="white", opacity=0.9)
         .encode(x=x, y=y, tooltip=hover)
     )
-    return alt.layer(cells, dots)
+    return alt.layer(*cells, dots)
 
 
 def _matching(table: pl.DataFrame, found: Similar, step: str) -> Chart:
-    shown = table.filter(_matched(found)).with_columns(
-        what=pl.col("what").replace_strict(SHORT), cka_low=pl.col("low"), cka_high=pl.col("high")
-    )
+    shown = placed(table.filter(_matched(found)), "dense").rename({"low": "cka_low", "high": "cka_high"})
+    shown = shown.with_columns(what=pl.col("what").replace_strict(SHORT))
     n_layers = table["dense"].max()
     assert isinstance(n_layers, int)
-    hover: list[str | alt.Tooltip] = [
-        "what:N",
-        "dense:Q",
-        "pruned:Q",
-        "n:Q",
-        "d:Q",
-        *numbers(["cka", "low", "high", "shuffled", "shuffled_size"]),
-    ]
     zero = alt.Chart(pl.DataFrame({"y": [0.0]})).mark_rule(color=INK, strokeDash=[5, 4]).encode(y="y:Q")
     x = depth_axis(n_layers, "depth in the dense model (blocks that are left)", "dense:Q")
-    return alt.layer(zero, *lines(shown.drop_nulls("cka"), x, "cka", "debiased CKA", "what", COLOURS, hover))
+    return alt.layer(zero, *lines(shown.drop_nulls("cka"), x, "cka", "debiased CKA", "what", COLOURS, _about()))

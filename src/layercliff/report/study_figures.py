@@ -1,17 +1,19 @@
 """The figures of a study: transition against critical ratio, and what was foretold against what came."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import altair as alt
 import polars as pl
 
 from layercliff.report import study_words
 from layercliff.report.chart import INK, Chart, Figure
+from layercliff.report.depth_chart import counted, legend
 from layercliff.results import studied
 from layercliff.results.foretold import TARGET
-from layercliff.results.studied import Panel, Studied
+from layercliff.results.studied import Panel, Point, Row, Studied
 
 HEIGHT = 380
+FORETOLD = "foretold-"  # what the names of a rule's figures begin with
 UNDECIDED = 1.12  # where undecided models stand on the axis of T/L
 
 
@@ -19,23 +21,32 @@ def figures(found: Studied) -> Iterator[Figure]:
     """One per format and schedule, then one per way of leaving out."""
     for panel in found.panels:
         if panel.points:
-            name = f"transition-collapse-{panel.format}-{panel.schedule}".replace("+", "-ends")
             heading = f"Transition against critical ratio: {study_words.name(panel)}"
             caption = " ".join(study_words.association(panel))
             yield Figure(
-                name, heading, f"{caption} One point per model and task, the median over seeds.", _points(panel), HEIGHT
+                name_of(panel),
+                heading,
+                f"{caption} One point per model and task, the median over seeds.",
+                _points(panel, found.rows),
+                HEIGHT,
             )
     table = studied.training(found.rows)
     for judgement in found.judgements:
         told = table.with_columns(foretold=pl.Series(judgement.predicted))
         caption = " ".join(study_words.judgement(judgement))
         yield Figure(
-            f"foretold-{judgement.left_out}", f"Foretold with the {judgement.left_out} left out", caption, _foretold(told), HEIGHT
+            f"{FORETOLD}{judgement.left_out}", f"Foretold with the {judgement.left_out} left out", caption, _foretold(told), HEIGHT
         )  # fmt: skip
 
 
-def _points(panel: Panel) -> Chart:
+def name_of(panel: Panel) -> str:
+    """The name of a panel's figure."""
+    return f"transition-collapse-{panel.format}-{panel.schedule}".replace("+", "-ends")
+
+
+def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
     decided = [point.transition <= 1 for point in panel.points]
+    cells = [_cells(panel, point, rows) for point in panel.points]
     table = pl.DataFrame(
         {
             "model": [p.model for p in panel.points],
@@ -45,6 +56,10 @@ def _points(panel: Panel) -> Chart:
             "ratio": [p.ratio for p in panel.points],
             "kind": [_kind(d, p.censored) for p, d in zip(panel.points, decided, strict=True)],
             "seeds": [p.seeds for p in panel.points],
+            "T": ["; ".join(map(study_words.transition, own)) for own in cells],
+            "k*": ["; ".join(map(study_words.collapse, own)) for own in cells],
+            "L": [own[0].n_layers for own in cells],
+            "n": [own[0].n_questions for own in cells],
         }
     )
     ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED], labelOverlap=False)  # fmt: skip
@@ -53,19 +68,25 @@ def _points(panel: Panel) -> Chart:
     base = alt.Chart(table).encode(
         x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks),
         y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=alt.Scale(domain=[0, 1.02])),
-        color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=alt.Legend(orient="bottom", columns=2)),
+        color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=legend("bottom")),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
     )  # fmt: skip
     hover = [
-        "model:N", "task:N", alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), "kind:N", "seeds:Q",
+        "model:N", "task:N", alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), "kind:N", "T:N", "k*:N", alt.Tooltip("L:Q", title="blocks"), counted(), "seeds:Q",
     ]  # fmt: skip
     shape = alt.Shape(
         "kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
-        legend=alt.Legend(orient="bottom", columns=2),
+        legend=legend("bottom"),
     )  # fmt: skip
     marks = base.mark_point(filled=True, size=80).encode(shape=shape, tooltip=hover).add_params(pick)
     names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(text="task:N")
     return alt.layer(marks, names)
+
+
+def _cells(panel: Panel, point: Point, rows: Sequence[Row]) -> list[Row]:
+    """The cells that a point is the median of, one per seed."""
+    own = (panel.format, panel.schedule, point.model, point.task)
+    return [row for row in rows if (row.panel, row.schedule, row.model, row.task) == own and row.place is not None]
 
 
 def _kind(decided: bool, censored: bool) -> str:
@@ -84,8 +105,8 @@ def _foretold(table: pl.DataFrame) -> Chart:
         .encode(
             x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("model:N", title=None, legend=alt.Legend(orient="bottom", columns=2)),
-            tooltip=["model:N", "task:N", "seed:Q", alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
+            color=alt.Color("model:N", title=None, legend=legend("bottom")),
+            tooltip=["model:N", "task:N", "seed:Q", alt.Tooltip("n_layers:Q", title="blocks"), alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
         )
     )  # fmt: skip
     return alt.layer(line, points)

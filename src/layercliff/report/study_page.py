@@ -2,8 +2,19 @@
 
 from layercliff.report import page, study_figures, study_words
 from layercliff.report.page import PAGE
-from layercliff.results.studied import Studied
+from layercliff.results.studied import Panel, Studied
 from layercliff.store import RunDirectory
+
+CONTENTS = [
+    (label, [(anchor, "")])
+    for anchor, label in (
+        ("verdicts", "Verdicts"),
+        ("together", "What cells say together"),
+        ("cells", "Cells"),
+        ("left-out", "What is not a plain point"),
+        ("foretold", "Foretelling the collapse"),
+    )
+]
 
 
 def write(run: RunDirectory, studied: Studied) -> None:
@@ -21,17 +32,39 @@ def write(run: RunDirectory, studied: Studied) -> None:
         }
         for row in studied.rows
     ]
+    drawn = {figure.name: page.shown(figure) for figure in study_figures.figures(studied)}
     content = {
         "title": f"study {run.path.name}",
+        "contents": CONTENTS,
         "summary": study_words.summary(studied),
+        "verdicts": [_verdict(panel) for panel in studied.panels],
         "panels": [
-            {"name": study_words.name(p), "sentences": list(study_words.association(p))} for p in studied.panels
+            {
+                "name": study_words.name(panel),
+                "sentences": list(study_words.association(panel)),
+                "figure": drawn.get(study_figures.name_of(panel)),
+            }
+            for panel in studied.panels
         ],
         "left_out": list(study_words.left_out(studied.rows)),
-        "judgements": [list(study_words.judgement(judgement)) for judgement in studied.judgements],
+        "judgements": [figure for name, figure in drawn.items() if name.startswith(study_figures.FORETOLD)],
         "unjudged": studied.unjudged,
         "cells": cells,
-        "figures": [page.shown(figure) for figure in study_figures.figures(studied)],
-        "library": page.library(),
     }
-    run.write_text(PAGE, page.template("study.html").render(content))
+    run.write_text(PAGE, page.render("study.html", content, drawn.values()))
+
+
+def _verdict(panel: Panel) -> dict[str, str | int]:
+    """A panel's row of the table of verdicts."""
+    found = panel.association
+    return {
+        "name": study_words.name(panel),
+        "verdict": study_words.falls(found),
+        "complete": found.complete,
+        "points": found.points,
+        **{
+            name: study_words.estimate(value)
+            for name in ("pearson", "spearman", "kendall")
+            for value in (getattr(found, name),)
+        },
+    }

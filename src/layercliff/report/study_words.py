@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS
+from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, Association
 from layercliff.metrics.foretelling import LEVEL, Against, Judgement
 from layercliff.metrics.perplexity import Estimate
 from layercliff.report.words import PERCENT
@@ -48,12 +48,16 @@ def association(panel: Panel) -> Iterator[str]:
         why = "a side does not vary" if found.complete > 1 else "that takes more"
         yield f"T/L and k*/L: no correlation can be given over the {found.complete} of {found.points} pairs of model and task with both: {why}."
     else:
-        yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {_estimate(found.pearson)}, Spearman {_estimate(found.spearman)}."
+        yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {estimate(found.pearson)}, Spearman {estimate(found.spearman)}."
     if found.kendall is not None:
-        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {_estimate(found.kendall)}, from the {found.pairs} couples whose order is known."
-    verdict = {True: "supported", False: "contradicted", None: "undecided"}[found.falls]
-    yield f"That a later transition goes with a lower critical ratio (claim C8) is {verdict}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above."
+        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples whose order is known."
+    yield f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above."
     yield _clusters(found.clusters)
+
+
+def falls(found: Association) -> str:
+    """The verdict on C8."""
+    return {True: "supported", False: "contradicted", None: "undecided"}[found.falls]
 
 
 def _clusters(n: int) -> str:
@@ -67,7 +71,10 @@ def _clusters(n: int) -> str:
     return f"Intervals ({PERCENT}) resample the {n} models whole, since the tasks of one model are not independent of one another{few}."
 
 
-def _estimate(found: Estimate) -> str:
+def estimate(found: Estimate | None) -> str:
+    """A correlation with its interval; nothing where there is none."""
+    if found is None:
+        return ""
     if math.isnan(found.low):
         return f"{found.point:+.2f}"
     return f"{found.point:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"

@@ -1,7 +1,6 @@
 """The figures of a trace."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import altair as alt
 import polars as pl
@@ -10,7 +9,7 @@ from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.statistics import Curve
 from layercliff.report import frequency_figures, words
 from layercliff.report.chart import BLUE, INK, ORANGE, Chart, Figure, level
-from layercliff.report.depth_chart import depth_axis
+from layercliff.report.depth_chart import counted, depth_axis, legend, reading, where, written_by
 from layercliff.report.frequency_figures import Answering
 from layercliff.results.traced import Traced
 
@@ -43,18 +42,16 @@ def figures(traced: Traced) -> Iterator[tuple[str, list[Figure]]]:
         )
 
 
-def _table(analysis: Analysis, curve: Curve, **more: Any) -> pl.DataFrame:
+def _table(analysis: Analysis, curve: Curve) -> pl.DataFrame:
     depths = range(analysis.n_layers + 1)
-    block = ["embeddings", *(f"block {b}" for b in range(analysis.n_layers))]
     return pl.DataFrame(
         {
             "depth": depths,
-            "block": block,
+            "written by": written_by(depths),
             "value": curve.point,
-            "low": curve.low,
-            "high": curve.high,
+            "value_low": curve.low,
+            "value_high": curve.high,
             "n": analysis.n_questions,
-            **more,
         }
     )
 
@@ -69,14 +66,8 @@ def _line(
 ) -> Chart:
     base = alt.Chart(_table(analysis, curve)).encode(x=depth_axis(analysis.n_layers))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True))
-    hover = [
-        alt.Tooltip("depth:Q"),
-        alt.Tooltip("block:N", title="written by"),
-        alt.Tooltip("value:Q", title=title, format=form),
-        *(alt.Tooltip(f"{end}:Q", title=f"{words.PERCENT} {end}", format=form) for end in ("low", "high")),
-        alt.Tooltip("n:Q", title="questions"),
-    ]
-    band = base.mark_area(opacity=0.25, color=colour).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    hover = [*where(), counted(), *reading("value", title, form)]
+    band = base.mark_area(opacity=0.25, color=colour).encode(y=alt.Y("value_low:Q", title=title), y2="value_high:Q")
     line = base.mark_line(color=colour, strokeWidth=2).encode(y=y)
     points = base.mark_point(color=colour, filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
     return alt.layer(band, line, points)
@@ -93,7 +84,7 @@ def _phases(analysis: Analysis) -> list[Chart]:
         "phase:N",
         title=None,
         scale=alt.Scale(domain=["Silent Phase", "Decisive Phase"], range=[SILENT, DECISIVE]),
-        legend=alt.Legend(orient="top", symbolOpacity=0.5),
+        legend=legend(),
     )
     shading = alt.Chart(table).mark_rect(opacity=0.14).encode(x="from:Q", x2="to:Q", color=colour)
     high = min(transition.high, analysis.n_layers)

@@ -1,0 +1,51 @@
+// A question that is opened shows its options and its decision margin at every depth, of the dense and of pruned models.
+const asked = read("asked");
+
+function options(question) {
+  const list = document.createElement("ul");
+  asked.options[question].forEach((option, number) => {
+    const item = document.createElement("li");
+    item.textContent = option;
+    const who = asked.models.filter(model => model.answered[question] === number).map(model => model.name);
+    const marks = [number === asked.gold[question] && ["right", "gold"], who.length && [number === asked.gold[question] ? "right" : "wrong", "answered: " + who.join("; ")]];
+    for (const [kind, text] of marks.filter(Boolean)) {
+      const mark = document.createElement("span");
+      mark.className = "mark " + kind;
+      mark.textContent = text;
+      item.append(" ", mark);
+    }
+    list.append(item);
+  });
+  return list;
+}
+
+function margins(question) {
+  return asked.models.filter(model => model.margins[question]).flatMap(model =>
+    model.margins[question].map((margin, number) => ({
+      model: model.name, depth: model.depths[number], "written by": asked.written[model.depths[number]], margin: margin / asked.unit,
+    })));
+}
+
+function show(row) {
+  const question = row.dataset.question, detail = document.createElement("tr"), cell = detail.insertCell(), chart = document.createElement("div");
+  detail.className = "detail";
+  cell.colSpan = row.cells.length;
+  chart.className = "chart";
+  cell.append(options(question), chart);
+  row.after(detail);
+  const specification = { ...asked.figure, datasets: { ...asked.figure.datasets, question: margins(question) } };
+  draw(chart, specification).then(drawn => { detail.drawn = drawn; }).catch(console.error);
+}
+
+function hide(detail) {
+  detail.drawn?.finalize();
+  detail.remove();
+}
+
+document.querySelector("#questions tbody").addEventListener("click", event => {
+  const row = event.target.closest("tr[data-question]"), isButton = event.target.matches("button");
+  if (!row || !isButton && String(getSelection())) return;  // text of the row is being selected
+  const button = row.querySelector("button"), isOpen = button.getAttribute("aria-expanded") === "true";
+  button.setAttribute("aria-expanded", !isOpen);
+  if (isOpen) hide(row.nextElementSibling); else show(row);
+});

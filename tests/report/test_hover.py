@@ -1,0 +1,88 @@
+"""Every mark that a pointer would rest on says where it is, its value, the interval and how many it is of, where the table has them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import made
+import pytest
+
+from layercliff.report import (
+    ablate_figures,
+    compare_figures,
+    control_figures,
+    foretell_figures,
+    lens_figures,
+    noise_figures,
+    patch_figures,
+    path_figures,
+    recover_figures,
+    similarity_figures,
+    study_figures,
+    trace_figures,
+)
+from layercliff.report.chart import Figure
+
+WHERE = ("depth", "dense", "index", "step", "removed", "block", "blocks", "foretold", "transition")
+COUNTED = ("n", "paragraphs", "n_layers")
+
+
+def figures() -> Iterator[Figure]:
+    for _, some in trace_figures.figures(made.traced()):
+        yield from some
+    yield from path_figures.figures(made.pruned())
+    yield from compare_figures.figures([made.pruned(), made.pruned("tail")])
+    yield from noise_figures.figures(made.noised())
+    yield from ablate_figures.figures(made.ablated())
+    yield from patch_figures.figures(made.patched())
+    yield from lens_figures.figures(made.lensed())
+    yield from control_figures.figures(made.beside())
+    yield from similarity_figures.figures(made.similar())
+    yield from recover_figures.figures(made.recovered())
+    yield from foretell_figures.figures(made.foretelling())
+    yield from study_figures.figures(made.study())
+
+
+DRAWN = {figure.name: figure.sized(600) for figure in figures()}
+
+
+def layers(part: dict[str, Any], above: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The marks of a specification with what they inherit."""
+    here = above | {name: part[name] for name in ("data",) if name in part}
+    here["encoding"] = above.get("encoding", {}) | part.get("encoding", {})
+    if "layer" not in part:
+        yield here | {"mark": part["mark"]}
+    for inner in part.get("layer", ()):
+        yield from layers(inner, here)
+
+
+def value_of(mark: dict[str, Any]) -> str:
+    """The column that a mark shows: by its colour on a map, by its height elsewhere."""
+    field: str = mark["encoding"].get("color" if mark["mark"]["type"] == "rect" else "y", {}).get("field", "")
+    return "share" if field == "y" else field  # the place in a radar plot
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_marks_say_where_what_and_of_how_many(name: str) -> None:
+    specification = DRAWN[name]
+    marks = list(layers(specification, {}))
+    told = [mark for mark in marks if "tooltip" in mark["encoding"]]
+    assert told
+    assert [m for m in marks if m["mark"]["type"] in ("point", "bar") and "tooltip" not in m["encoding"]] == []
+    for mark in told:
+        columns = {column for row in specification["datasets"][mark["data"]["name"]] for column in row}
+        hover = [entry["field"] for entry in mark["encoding"]["tooltip"]]
+        titles = [entry.get("title", entry["field"]) for entry in mark["encoding"]["tooltip"]]
+        assert len(set(titles)) == len(titles)  # two of a name would be shown as one
+        assert set(hover) <= columns
+        assert set(hover) & set(WHERE)
+        assert set(hover) & set(COUNTED)
+        assert "written by" in hover or not set(hover) & {"depth", "dense"}
+        value = value_of(mark)
+        if value not in ("", "dense", "step"):  # one colour for what has none; the places of dots and rings on maps
+            assert value in hover
+        assert {f"{value}_{end}" for end in ("low", "high")} & columns <= set(hover)
+
+
+def test_every_kind_of_figure_is_looked_at() -> None:
+    kinds = {name.split("-")[0] for name in DRAWN}
+    assert kinds == {"t", "prune", "compare", "noise", "ablate", "patch", "lens", "controls", "similarity", "recover", "foretell", "transition", "foretold"}  # fmt: skip
