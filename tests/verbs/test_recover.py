@@ -145,6 +145,7 @@ def test_an_interrupted_training_ends_with_the_same_numbers(
     found = recover(about, out, report=watch)
     assert seen["training step 1, seed 0"] == [9, 10]  # from the checkpoint at 8, in the third epoch
     assert "training step 0, seed 0" not in seen
+    assert seen["trained models"] == [10, 19, 20, 20, *range(21, 31), 30]  # updates of all three
     for step, (first, _) in run[1].trained.items():
         np.testing.assert_array_equal(found.trained[step][0].scores, first.scores)
         assert found.losses[step][0] == run[1].losses[step][0]

@@ -234,6 +234,23 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
 def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
     rng = np.random.default_rng(10)
     broken = rng.normal(-0.3, 0.2, (2, N))
-    found = recovery.judged({5: broken[0]}, {}, broken[1], SAMPLED)
+    found = recovery.judged({5: broken[0]}, {}, broken[1], "lora", SAMPLED)
     assert (found.verdict, "dense model" in found.reason) == ("undecided", True)
-    assert recovery.judged({}, {}, broken[1], SAMPLED).verdict == recovery.not_run().verdict == "undecided"
+    nothing = recovery.judged({}, {}, broken[1], "lora", SAMPLED)
+    assert nothing == recovery.not_run()
+    assert "--recover" in nothing.reason
+
+
+def test_steps_beyond_the_collapse_share_the_error_of_their_claim() -> None:
+    rng = np.random.default_rng(11)
+    after = {step: rng.normal(-0.3, 0.2, N) for step in (5, 6, 7)}
+    found = recovery.judged(after, {"step 4 (at the collapse)": after[5] + 1}, np.ones(N), "full, 9 updates", SAMPLED)
+    assert found.verdict == "supported"
+    assert [one.what.split()[4] for one in found.parts] == ["5", "6", "7"]
+    own = Sampled(SAMPLED.resamples, TAIL / 3)
+    assert [one.high for one in found.parts] == [own.mean(margin).high for margin in after.values()]
+    assert "full, 9 updates" in found.control
+    assert f"step 4 (at the collapse): {after[5].mean() + 1:+.3f}" in found.control
+    after[6] += 0.6
+    back = recovery.judged(after, {}, np.ones(N), "lora", SAMPLED)
+    assert (back.verdict, back.deciding) == ("contradicted", back.parts[1])

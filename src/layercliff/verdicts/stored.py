@@ -13,11 +13,13 @@ from layercliff.results import patched
 from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import Recovered
 from layercliff.results.similar import Similar, What
 from layercliff.verdicts import cliff
 from layercliff.verdicts.alike import Third
 from layercliff.verdicts.cliff import PathMargins
 from layercliff.verdicts.fragile import Losses
+from layercliff.verdicts.sampled import PerQuestion
 
 
 def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
@@ -103,3 +105,30 @@ def has_steps(found: Similar | None, step: int) -> bool:
     if found is None or found.about["score"] != "margin" or "third_samples" not in found.summary.columns:
         return False
     return {str(step - 1), str(step)} <= set(found.about["steps"])
+
+
+def trained(found: Recovered) -> dict[int, PerQuestion]:
+    """The Decision Margin at the last depth of each step after training, question by question, in the mean over seeds."""
+    last = np.array([-1])
+    return {
+        step: np.mean([decisions(trace.at(last))[0][0] for trace in traces], 0)
+        for step, traces in found.trained.items()
+    }
+
+
+def training(found: Recovered) -> str:
+    """How was trained, in words."""
+    about, seeds = found.about, found.about["seeds"]
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    return f"{about['method']}, {about['updates']} updates of {about['batch']} questions{mean}"
+
+
+def is_of(found: Recovered | None, path: Pruned) -> bool:
+    """Whether trained steps are those of a path as it is, and training changed them."""
+    if found is None or (found.about["score"], found.about["cliff"]) != (path.score, path.collapse.step):
+        return False
+    return (
+        found.about["updates"] > 0
+        and found.steps[-1] < len(path.steps)
+        and all(found.kept(step) == path.steps[step].kept for step in found.steps)
+    )
