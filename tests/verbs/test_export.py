@@ -29,6 +29,7 @@ from layercliff.report import terminal
 from layercliff.results import pruned as results
 from layercliff.results.pruned import Pruned
 from layercliff.store import RunDirectory
+from layercliff.tasks import text as texts
 from layercliff.tasks.question import Question, Task
 from layercliff.verbs import answers
 from layercliff.verbs.chosen import choose
@@ -225,6 +226,21 @@ def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
     with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
         checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
     assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
+
+
+def test_the_text_that_was_read_is_called_by_its_name(tmp_path: Path) -> None:
+    model, words = saved(tmp_path / "model"), written(tmp_path)
+    text = tmp_path / "our own.txt"
+    text.write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
+    common: dict[str, Any] = {"remove": 1, "score": "loss", "format": "letter", "device": "cpu", "assess": False}
+    for name, source in (("'our own.txt'", str(text)), ("prose", "prose")):
+        layercliff.prune(model, words, text=source, out=tmp_path / name, **common)
+        layercliff.export(tmp_path / name, tmp_path / f"{name}-small", step=1, device="cpu")
+        card = (tmp_path / f"{name}-small" / "README.md").read_text()
+        digest = texts.digest(texts.load(source))
+        assert f" --text {name} " in card
+        assert f"\n{name.strip(chr(39))} is the text that was read (fingerprint {digest})." in card
+        assert str(text) not in card
 
 
 def chatty(directory: Path) -> str:
