@@ -1,5 +1,6 @@
 """Every claim in worlds where it holds, fails, or cannot be told; and what its parts say."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -156,6 +157,28 @@ def test_sharpness_against_the_plain_share() -> None:
     assert transition.share(chosen, measured, SAMPLED).point == pytest.approx(0.7 / 0.9, abs=0.002)
     flat = np.zeros((5, N))
     assert np.isnan(transition.share(flat, flat, SAMPLED).point)
+
+
+def test_a_share_of_rises_that_are_not_shown_says_how_many_questions_would_show_them() -> None:
+    rng = np.random.default_rng(12)
+    chosen = worlds.curve(rng, [0.0, 0.1, 0.0], N)
+
+    def judged(n: int) -> Verdict:
+        sampled = Sampled.of([str(i) for i in range(n)], resamples=4000)
+        return transition.judged(chosen, worlds.curve(rng, [0.0, 0.1, 0.0], n, noise=0.3), sampled, (20, 0.0), None)
+
+    few = judged(40)
+    assert few.verdict == "undecided"
+    assert few.control
+    assert few.deciding is not None
+    assert (few.deciding.low, few.deciding.high) == (None, None)
+    found = re.search(r"not shown to rise .* about ([\d,]+) questions would show it, 40 were asked", few.reason)
+    assert found is not None
+    many = int(found[1].replace(",", ""))
+    assert 40 < many < 2000
+    assert "not shown to rise" not in judged(4 * many).reason
+    flat = transition.judged(np.zeros((4, N)), np.zeros((4, N)), SAMPLED, (20, 0.0), None)
+    assert "no number of questions" in flat.reason
 
 
 def test_sharpness_is_not_biased_by_noise() -> None:
