@@ -21,13 +21,13 @@ from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout.read import Reader
 from layercliff.recovery import training
-from layercliff.results import pruned, recovered, traced
+from layercliff.results import patched, pruned, recovered, similar, traced
 from layercliff.results import subsets as of_subsets
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Question, Task
 from layercliff.verbs import claim_training
 from layercliff.verbs.stages import ALL, Stages
-from layercliff.verdicts import evidence
+from layercliff.verdicts import evidence, stored
 from layercliff.verdicts.evidence import Evidence
 
 L, T = 8, 4
@@ -251,6 +251,22 @@ def test_a_path_that_ends_at_its_collapse_has_nothing_to_train(run: Path) -> Non
     short = replace(path, steps=path.steps[:end], traces=path.traces[:end])
     assert not claim_training.lacks(None, short)
     assert "ends at the collapse" in evidence.judge(Evidence(dense, short))["C7"].reason
+
+
+def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path) -> None:
+    directory, step = RunDirectory(run), collapse_of(run)
+    path, alike, exchanged = pruned.read(directory, "margin"), similar.read(directory), patched.read(directory)
+    assert path is not None
+    assert exchanged is not None
+    assert stored.has_steps(alike, path, step)
+    assert stored.of_path(exchanged.about, path)
+    steps = list(path.steps)
+    kept = steps[step].kept
+    gone = next(block for block in range(L) if block not in kept)
+    steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
+    for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
+        assert not stored.has_steps(alike, other, step)
+        assert not stored.of_path(exchanged.about, other)
 
 
 def test_what_cannot_be_trained_is_said_first(

@@ -174,19 +174,24 @@ class _Gathering:
         assert step is not None
         others = self._path("tail"), self._path("random", draws=RANDOM_PATHS)
         alike = similar.read(self.run)
-        known = () if alike is None or alike.about["score"] != "margin" else tuple(map(int, alike.about["steps"]))
+        known = () if alike is None or not stored.of_path(alike.about, found.path) else map(int, alike.about["steps"])
         around = sorted({*known, step - 1, step})
         alike = self._stage(
             "states of",
-            alike if stored.has_steps(alike, step) else None,
+            alike if stored.has_steps(alike, found.path, step) else None,
             lambda o: similarity(self.model, self.task, steps=around, score="margin", **o),
         )
         exchanged = patched.read(self.run)
-        holds = exchanged is not None and exchanged.about["score"] == "margin" and str(step) in exchanged.about["steps"]
+        own: dict[str, Any] = {"steps": [step], "score": "margin"}
+        if exchanged is not None and stored.of_path(exchanged.about, found.path):
+            own |= {
+                "steps": sorted({step, *map(int, exchanged.about["steps"])}),
+                "positions": exchanged.about["positions"],
+            }
         exchanged = self._stage(
             "states exchanged",
-            exchanged if holds else None,
-            lambda o: patch(self.model, self.task, steps=(step,), score="margin", **o),
+            _made_with(exchanged, steps={str(k): list(found.path.steps[k].kept) for k in own["steps"]}, score="margin"),
+            lambda o: patch(self.model, self.task, **own, **o),
         )
         return replace(found, others=others, similar=alike, patched=exchanged, trained=self._trained(found.path))
 
