@@ -132,6 +132,11 @@ def _merged(of: Step) -> str | None:
     return key(blend.ordered(of.blends))[:16] if of.blends else None
 
 
+def _checkpoints(identity: dict[str, Any]) -> str:
+    """Where a training lies until it is finished."""
+    return f"{results.CHECKPOINTS}/{key(identity)[:16]}"
+
+
 class _Recovery:
     """Trains steps of a path and traces them; what is finished lies in the run directory."""
 
@@ -183,6 +188,7 @@ class _Recovery:
             self.run.forget(folder)
             self._train(of, seed, folder, identity, what)
             record = self.run.read_json(f"{folder}/{results.RECORD}")
+        self.run.forget(_checkpoints(identity))
         self.seconds += record["seconds"]
         assert self.this.journal is not None
         name = key("trained", self.this.setting.subject.model_dump(), identity)
@@ -210,7 +216,7 @@ class _Recovery:
 
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:
         begin = time.perf_counter()
-        checkpoints = self.run.path / results.CHECKPOINTS / key(identity)[:16]
+        checkpoints = self.run.path / _checkpoints(identity)
         model = self._pruned(of)
         if self.how.method == "full":
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
@@ -225,7 +231,6 @@ class _Recovery:
             (place / results.RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
         cache.make_directory(self.run.path / folder, write)
-        self.run.forget(f"{results.CHECKPOINTS}/{checkpoints.name}")
 
     def _told(self, what: str, done: int, total: int, /) -> None:
         """The progress of a training, and with it of all."""
