@@ -21,8 +21,10 @@ from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout.read import Reader
 from layercliff.recovery import training
+from layercliff.report import page
 from layercliff.results import patched, pruned, recovered, similar, traced
 from layercliff.results import subsets as of_subsets
+from layercliff.results.recovered import Recovered
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Question, Task
 from layercliff.verbs import claim_training
@@ -118,9 +120,9 @@ def test_every_claim_has_a_verdict_in_the_file_and_first_on_the_page(run: Path) 
     for name in ("C1", "C2", "C3", "C4", "C5", "C6", "C9", "C10"):
         assert found[name]["parts"], found[name]["reason"]
         assert found[name]["control"], name
-    page = (run / "report.html").read_text()
-    assert page.index('id="claims"') < page.index('id="compare"') < page.index('id="prune-margin"')
-    assert all(f"<b>{name}</b>" in page for name in IDS)
+    shown = (run / "report.html").read_text()
+    assert shown.index('id="claims"') < shown.index('id="compare"') < shown.index('id="prune-margin"')
+    assert all(f"<b>{name}</b>" in shown for name in IDS)
 
 
 def test_what_was_run_is_what_the_rules_ask_for(decided: Model, task: Task, run: Path) -> None:
@@ -168,8 +170,8 @@ def test_a_finished_run_is_judged_again_without_a_pass(
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The finished run, to be gone on with."""
-    monkeypatch.setenv("LAYERCLIFF_CACHE", str(run.parent / "cache"))  # what draws pages is bundled once
+    """The finished run, to be gone on with; its page is not drawn again."""
+    monkeypatch.setattr(page, "write", lambda _: None)
     return Path(shutil.copytree(run, tmp_path / "run"))
 
 
@@ -279,7 +281,12 @@ def test_what_cannot_be_trained_is_said_first(
             with pytest.raises(LayercliffError, match=r"needs the package trl.*layercliff\[recover\]"):
                 layercliff.claims(decided, task, out=out, recover=True)
         assert not (copied / "recover").exists()
-    layercliff.recover(decided, task, steps=(1,), score="tail", updates=0, out=copied)
+    path = pruned.read(RunDirectory(copied), "tail")
+    assert path is not None
+    about = {"score": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
+    dense, how = path.traces[0], training.Training("lora", 1, 1, 1e-3, 1, 0.0).as_dict()
+    stored_by_tail = Recovered(path.subject, {0: dense}, {0: (dense,)}, about | how, {}, {0: [[]]}, {})
+    recovered.write(RunDirectory(copied), stored_by_tail)
     with pytest.raises(RunError, match=r"path by tail, which those by margin would replace"):
         layercliff.claims(decided, task, out=copied, recover=True)
     assert recovered.read(RunDirectory(copied)) is not None
