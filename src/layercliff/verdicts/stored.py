@@ -104,7 +104,7 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
 def of_path(about: Mapping[str, Any], path: Pruned) -> bool:
     """Whether the steps that an analysis looked at, as its settings have them, are those of a path as it is now."""
     own = {str(number): list(step.kept) for number, step in enumerate(path.steps)}
-    return about["score"] == path.score and about["steps"].items() <= own.items()
+    return bool(about["score"] == path.score and about["steps"].items() <= own.items())
 
 
 def has_steps(found: Similar | None, path: Pruned, step: int) -> bool:
@@ -134,4 +134,4 @@ def is_of(found: Recovered | None, path: Pruned) -> bool:
     """Whether trained steps are those of a path as it is, and training changed them."""
     if found is None or not of_path(found.about, path):
         return False
-    return found.about["cliff"] == path.collapse.step and found.about["updates"] > 0
+    return bool(found.about["cliff"] == path.collapse.step and found.about["updates"] > 0)
