@@ -47,6 +47,10 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
     again = run("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
     assert "not computed again" in again.stderr
     assert again.stdout.startswith("Noise of size 0.1 costs most at depth")
+    judged = run("claims", *about, "--recover")  # too few questions for anything to be trained
+    assert judged.returncode == 0, judged.stderr
+    assert "C7" in judged.stdout
+    assert "not enough data" in " ".join(judged.stdout.split())
     figures = run("figures", about[-1], "--format", "svg")
     assert figures.returncode == 0
     assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10

@@ -1,5 +1,7 @@
 """The command that judges the paper's claims."""
 
+from typing import Annotated
+
 import typer
 
 from layercliff.console import progress, show_licence, use_cache
@@ -32,6 +34,12 @@ def claims(
     model: ModelOption,
     task: TaskOption,
     out: OutOption,
+    recover: Annotated[
+        bool,
+        typer.Option(
+            "--recover", help="Train the dense model and steps around the collapse, for C7; needs layercliff[recover]."
+        ),
+    ] = False,
     format: FormatOption = None,
     shots: ShotsOption = 0,
     sampler: SamplerOption = "fixed",

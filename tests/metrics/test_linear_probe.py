@@ -8,6 +8,7 @@ from layercliff.errors import TaskError
 from layercliff.metrics import decision, linear_probe
 from layercliff.metrics.linear_probe import cross_validated, exchanged, folds, shuffled
 from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.tasks.question import Question
 
 N, K, D = 120, 4, 24
 RNG = np.random.default_rng(0)
@@ -15,6 +16,10 @@ MASK = np.ones((N, K), bool)
 MASK[::5, -1] = False
 GOLD = RNG.integers(0, K - 1, N)
 GROUPS = [f"g{i // 2}" for i in range(N)]
+QUESTIONS = [
+    Question(str(i), "which?", tuple("abcd"[:width]), int(gold), group)
+    for i, (width, gold, group) in enumerate(zip(MASK.sum(1), GOLD, GROUPS, strict=True))
+]
 
 
 def planted(per_option: bool, size: float = 2.0) -> np.ndarray:
@@ -38,7 +43,7 @@ def accuracy_interval(scores: np.ndarray, gold: np.ndarray) -> tuple[float, floa
 def test_a_planted_direction_is_found_and_nothing_in_the_control(per_option: bool) -> None:
     states, fold = planted(per_option), folds(GROUPS, 0)
     assert accuracy_interval(cross_validated(states, MASK, GOLD, fold), GOLD)[0] > 0.7
-    drawn = shuffled(GOLD, MASK, 0)
+    drawn = shuffled(QUESTIONS, "letter", 0)
     low, high = accuracy_interval(cross_validated(states, MASK, drawn, fold), drawn)
     chance = float(np.mean([(drawn[MASK.sum(1) == k] == o).mean() for k in (3, 4) for o in range(K - 1)]))
     assert low < chance + 0.05
@@ -95,7 +100,7 @@ def test_groups_stay_whole_and_shuffling_keeps_how_often_each_option_is_right() 
     assert all(fold[i] == fold[i + 1] for i in range(0, N, 2))
     with pytest.raises(TaskError, match="2 groups"):
         folds(["a", "b", "a"], 0)
-    drawn = shuffled(GOLD, MASK, 0)
+    drawn = shuffled(QUESTIONS, "letter", 0)
     assert MASK[np.arange(N), drawn].all()
     np.testing.assert_array_equal(np.bincount(drawn), np.bincount(GOLD))
     assert (drawn != GOLD).mean() > 0.4
@@ -103,7 +108,7 @@ def test_groups_stay_whole_and_shuffling_keeps_how_often_each_option_is_right() 
 
 def test_exchanged_scores_are_measured_at_the_gold_place() -> None:
     scores = np.where(MASK, RNG.standard_normal((N, K)), np.nan)
-    drawn = shuffled(GOLD, MASK, 0)
+    drawn = shuffled(QUESTIONS, "letter", 0)
     moved = exchanged(scores, GOLD, drawn)
     for values, gold in ((scores, drawn), (moved, GOLD)):
         margin = decision.margin(decision.probabilities(values[None], MASK), MASK, gold)

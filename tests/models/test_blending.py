@@ -13,9 +13,9 @@ from layercliff.errors import ModelError
 from layercliff.models import blending
 from layercliff.models.anatomy import find_blocks
 from layercliff.models.blend import Blends, Channelwise, Linear
-from layercliff.models.blending import blended
+from layercliff.models.blending import blended, identity
 from layercliff.models.model import Model
-from layercliff.models.slots import WRITE, Slots, groups, layout, writer
+from layercliff.models.slots import KINDS, WRITE, Slots, groups, layout, writer
 from layercliff.models.surgery import cut, pruned
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
@@ -167,7 +167,19 @@ def test_what_belongs_to_no_slot_is_mixed() -> None:
 
 @pytest.mark.parametrize("family", UNDERSTOOD)
 def test_layouts_are_proven(family: str) -> None:
-    blending.prove(Model.of(families.network(family), families.tokenizer()))
+    """And hold for the whole network: with the heads, or channels, of every block in the other order, it says what it said before."""
+    model = Model.of(families.network(family), families.tokenizer())
+    blending.prove(model)
+    network = model.network
+    dense = weights(network)
+    with torch.no_grad():
+        before = network(IDS).logits
+        for kind in KINDS:
+            same = {index: identity(network, index) for index in range(families.N_LAYERS)}
+            turned = {index: replace(one, **{kind: getattr(one, kind)[::-1]}) for index, one in same.items()}
+            with blended(network, turned):
+                assert any(not torch.equal(now, dense[name]) for name, now in weights(network).items())
+                torch.testing.assert_close(network(IDS).logits, before, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("family", ["falcon", "bloom", "olmo2", "qwen3_moe"])

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import families
 import numpy as np
@@ -13,14 +16,21 @@ import torch
 from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
-from layercliff.errors import RunError, TaskError
+from layercliff.errors import LayercliffError, RunError, TaskError
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout.read import Reader
+from layercliff.recovery import training
+from layercliff.report import page
+from layercliff.results import patched, pruned, recovered, similar, traced
 from layercliff.results import subsets as of_subsets
+from layercliff.results.recovered import Recovered
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Question, Task
+from layercliff.verbs import claim_training
 from layercliff.verbs.stages import ALL, Stages
+from layercliff.verdicts import evidence, stored
+from layercliff.verdicts.evidence import Evidence
 
 L, T = 8, 4
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
@@ -110,9 +120,9 @@ def test_every_claim_has_a_verdict_in_the_file_and_first_on_the_page(run: Path) 
     for name in ("C1", "C2", "C3", "C4", "C5", "C6", "C9", "C10"):
         assert found[name]["parts"], found[name]["reason"]
         assert found[name]["control"], name
-    page = (run / "report.html").read_text()
-    assert page.index('id="claims"') < page.index('id="compare"') < page.index('id="prune-margin"')
-    assert all(f"<b>{name}</b>" in page for name in IDS)
+    shown = (run / "report.html").read_text()
+    assert shown.index('id="claims"') < shown.index('id="compare"') < shown.index('id="prune-margin"')
+    assert all(f"<b>{name}</b>" in shown for name in IDS)
 
 
 def test_what_was_run_is_what_the_rules_ask_for(decided: Model, task: Task, run: Path) -> None:
@@ -156,6 +166,130 @@ def test_a_finished_run_is_judged_again_without_a_pass(
     found = layercliff.claims(decided, task, out=run)
     assert json.loads((run / "claims.json").read_text()) == before
     assert found["C10"].verdict == "supported"
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished run, to be gone on with; its page is not drawn again."""
+    monkeypatch.setattr(page, "write", lambda _: None)
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is trained, with few updates."""
+    done: list[str] = []
+    train = training.train
+
+    def watched(*of: Any) -> Any:
+        done.append(of[6])
+        return train(*of)
+
+    monkeypatch.setattr(training, "train", watched)
+    monkeypatch.setattr(claim_training, "UPDATES", 4)
+    return done
+
+
+def collapse_of(run: Path) -> int:
+    return int(json.loads((run / "prune" / "margin" / "path.json").read_text())["collapse"]["step"])
+
+
+def test_steps_around_the_collapse_are_trained_when_asked_for(
+    decided: Model, task: Task, copied: Path, trainings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, step = json.loads((copied / "claims.json").read_text())["claims"], collapse_of(copied)
+    assert "--recover" in before[6]["reason"]
+    told: list[float] = []
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == ALL:
+            told.append(done / total)
+        if what == f"training step {step}, seed 0" and done == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        layercliff.claims(decided, task, out=copied, recover=True, report=stop)
+    assert told == sorted(told)
+    assert 0 < told[-1] < 1
+    found = layercliff.claims(decided, task, out=copied, recover=True)["C7"]
+    names = [f"training step {number}, seed 0" for number in (0, step - 1, step, step + 2)]
+    assert trainings == [*names[:3], *names[2:]]  # what was interrupted is gone on with
+    kept = recovered.read(RunDirectory(copied))
+    assert kept is not None
+    (one,) = found.parts
+    for number, said in ((step + 2, f"{one.measured:+.3f}"), (step, found.control), (0, found.control)):
+        trace = kept.trained[number][0]
+        chances = torch.from_numpy(trace.scores[-1]).double().softmax(1).numpy()
+        margins = [row[gold] - np.delete(row, gold).max() for row, gold in zip(chances, trace.gold, strict=True)]
+        assert f"{np.mean(margins):+.3f}" in said
+    assert one.what == f"decision margin of step {step + 2} after training"
+    assert "4 updates of 16 questions" in found.control
+    after = json.loads((copied / "claims.json").read_text())["claims"]
+    assert before[:6] + before[7:] == after[:6] + after[7:]
+    monkeypatch.setitem(sys.modules, "trl", None)  # what is there needs no library, nor to be asked for
+    claim_training.ready(RunDirectory(copied))
+    assert layercliff.claims(decided, task, out=copied)["C7"] == found
+    assert len(trainings) == 5
+
+
+def test_a_training_that_is_there_is_gone_on_with_as_it_was_made(
+    decided: Model, task: Task, copied: Path, trainings: list[str]
+) -> None:
+    step = collapse_of(copied)
+    layercliff.recover(decided, task, steps=(step,), updates=2, batch=8, seeds=2, material="select", out=copied)
+    trainings.clear()
+    found = layercliff.claims(decided, task, out=copied, recover=True)["C7"]
+    assert trainings == [f"training step {number}, seed {seed}" for number in (step - 1, step + 2) for seed in (0, 1)]
+    assert "2 updates of 8 questions, mean of 2 seeds" in found.control
+    assert found.parts
+
+
+def test_a_path_that_ends_at_its_collapse_has_nothing_to_train(run: Path) -> None:
+    dense, path = traced.read(RunDirectory(run)), pruned.read(RunDirectory(run), "margin")
+    assert dense is not None
+    assert path is not None
+    assert claim_training.lacks(None, path)
+    end = collapse_of(run) + 1
+    short = replace(path, steps=path.steps[:end], traces=path.traces[:end])
+    assert not claim_training.lacks(None, short)
+    assert "ends at the collapse" in evidence.judge(Evidence(dense, short))["C7"].reason
+
+
+def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path) -> None:
+    directory, step = RunDirectory(run), collapse_of(run)
+    path, alike, exchanged = pruned.read(directory, "margin"), similar.read(directory), patched.read(directory)
+    assert path is not None
+    assert exchanged is not None
+    assert stored.has_steps(alike, path, step)
+    assert stored.of_path(exchanged.about, path)
+    steps = list(path.steps)
+    kept = steps[step].kept
+    gone = next(block for block in range(L) if block not in kept)
+    steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
+    for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
+        assert not stored.has_steps(alike, other, step)
+        assert not stored.of_path(exchanged.about, other)
+
+
+def test_what_cannot_be_trained_is_said_first(
+    decided: Model, task: Task, copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as missing:
+        missing.setattr(Reader, "read", lambda *_: pytest.fail("the model was run"))
+        missing.setitem(sys.modules, "trl", None)
+        for out in (copied, tmp_path / "new"):
+            with pytest.raises(LayercliffError, match=r"needs the package trl.*layercliff\[recover\]"):
+                layercliff.claims(decided, task, out=out, recover=True)
+        assert not (copied / "recover").exists()
+    path = pruned.read(RunDirectory(copied), "tail")
+    assert path is not None
+    about = {"score": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
+    dense, how = path.traces[0], training.Training("lora", 1, 1, 1e-3, 1, 0.0).as_dict()
+    stored_by_tail = Recovered(path.subject, {0: dense}, {0: (dense,)}, about | how, {}, {0: [[]]}, {})
+    recovered.write(RunDirectory(copied), stored_by_tail)
+    with pytest.raises(RunError, match=r"path by tail, which those by margin would replace"):
+        layercliff.claims(decided, task, out=copied, recover=True)
+    assert recovered.read(RunDirectory(copied)) is not None
 
 
 def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, tmp_path: Path) -> None:

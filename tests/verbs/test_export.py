@@ -1,7 +1,8 @@
-"""Exported steps of paths over several tasks, near ties, steps of steps, and the commands that a card gives. Reloads are in this process, for speed."""
+"""The export verb: ordinary checkpoints, near ties, steps of steps, refusals, and the commands that a card gives. Reloads are in this process, for speed."""
 
 import json
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from test_prune import WORDS, saved, written
 from typer.testing import CliRunner
 
 import layercliff
 from layercliff import cli_paths
-from layercliff.errors import ModelError
+from layercliff.errors import ModelError, RunError
+from layercliff.metrics.collapse import Collapse
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.readout import asked
@@ -24,7 +27,9 @@ from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
 from layercliff.report import terminal
 from layercliff.results import pruned as results
+from layercliff.results.pruned import Pruned
 from layercliff.store import RunDirectory
+from layercliff.tasks import text as texts
 from layercliff.tasks.question import Question, Task
 from layercliff.verbs import answers
 from layercliff.verbs.chosen import choose
@@ -152,6 +157,90 @@ def test_an_existing_target_is_said_before_anything_is_loaded(tmp_path: Path) ->
     (tmp_path / "small").mkdir()
     with pytest.raises(layercliff.LayercliffError, match="exists already"):
         layercliff.export(tmp_path / "nowhere", tmp_path / "small")
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3_moe", "smollm3"])
+def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
+    model, words = saved(tmp_path / "model", family), written(tmp_path)
+    found = layercliff.prune(model, words, remove=2, format="letter", device="cpu", out=tmp_path / "run")
+    exported = layercliff.export(tmp_path / "run", tmp_path / "small", step=2, device="cpu")
+    assert exported.proof.largest_logit_difference == 0
+    assert exported.predictions_compared == 20
+    record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
+    assert record["source_layer"] == list(found.steps[2].kept)
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert "without 2 of its 5 blocks" in card
+    small = layercliff.trace(str(tmp_path / "small"), words, format="letter", device="cpu").trace
+    report = [h == "report" for h in small.half_of]
+    np.testing.assert_allclose(small.scores[:, report], found.traces[2].scores, rtol=1e-4, atol=1e-5)
+    step = layercliff.trace(f"{tmp_path / 'run'}@2", words, format="letter", device="cpu")
+    np.testing.assert_allclose(step.trace.scores, small.scores, rtol=1e-5, atol=1e-6)
+    assert step.trace.n_layers == 3
+    assert layercliff.plan(f"{tmp_path / 'run'}@2", words, format="letter").n_layers == 3
+
+
+def test_export_refusals(tmp_path: Path) -> None:
+    model, words = saved(tmp_path / "model"), written(tmp_path)
+    layercliff.trace(model, words, format="letter", out=tmp_path / "run")
+    with pytest.raises(RunError, match="holds no finished path"):
+        layercliff.export(tmp_path / "run", tmp_path / "small")
+    layercliff.prune(model, words, remove=1, format="letter", out=tmp_path / "run")
+    with pytest.raises(RunError, match="has steps 0-1: there is no step 4"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step=4)
+    with pytest.raises(ModelError, match="has steps 0-1: there is no step 9"):
+        layercliff.load(f"{tmp_path / 'run'}@9")
+    (tmp_path / "small").mkdir()
+    with pytest.raises(RunError, match="exists already"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step=1)
+    families.network("llama", seed=1).save_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match="is another one than the path"):
+        layercliff.export(tmp_path / "run", tmp_path / "other", step=1)
+
+
+def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, words_ = saved(tmp_path / "model"), written(tmp_path)
+    layercliff.prune(model, words_, remove=2, format="letter", device="cpu", out=tmp_path / "run")
+    with pytest.raises(RunError, match="has no cliff: name a step"):
+        layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu")
+    monkeypatch.setattr(Pruned, "collapse", Collapse(True, 2, 2.0, 2.0, 0.0))
+    assert layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu").step == 1
+
+
+@pytest.mark.parametrize("damage", ["weights", "missing"])
+def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    run = subprocess.run
+
+    def damaged(command: list[str], **options: object) -> object:
+        file = Path(command[3]) / "model.safetensors"
+        tensors = load_file(file)
+        if damage == "weights":
+            tensors["model.layers.1.mlp.up_proj.weight"] = tensors["model.layers.1.mlp.up_proj.weight"] + 0.01
+        else:
+            del tensors["model.layers.1.mlp.up_proj.weight"]
+        save_file(tensors, file, {"format": "pt"})
+        return run(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
+    with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
+        checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
+    assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
+
+
+def test_the_text_that_was_read_is_called_by_its_name(tmp_path: Path) -> None:
+    model, words = saved(tmp_path / "model"), written(tmp_path)
+    text = tmp_path / "our own.txt"
+    text.write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
+    common: dict[str, Any] = {"remove": 1, "score": "loss", "format": "letter", "device": "cpu", "assess": False}
+    for name, source in (("'our own.txt'", str(text)), ("prose", "prose")):
+        layercliff.prune(model, words, text=source, out=tmp_path / name, **common)
+        layercliff.export(tmp_path / name, tmp_path / f"{name}-small", step=1, device="cpu")
+        card = (tmp_path / f"{name}-small" / "README.md").read_text()
+        digest = texts.digest(texts.load(source))
+        assert f" --text {name} " in card
+        assert f"\n{name.strip(chr(39))} is the text that was read (fingerprint {digest})." in card
+        assert str(text) not in card
 
 
 def chatty(directory: Path) -> str:

@@ -1,5 +1,7 @@
 """What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these, or refused."""
 
+import errno
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 import layercliff
-from layercliff.errors import RunError
+from layercliff.errors import LayercliffError, RunError
 from layercliff.metrics.similarity import linear_cka
 from layercliff.models.blending import blended
 from layercliff.models.model import Model
@@ -63,6 +65,33 @@ def test_what_rows_share_changes_nothing(
         assert probed.cost["batches"] > 1
     for whole, shared in zip(*found, strict=True):
         np.testing.assert_allclose(shared, whole, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("verb", "settings", "others"),
+    [
+        ("noise", {"eps": (0.1,), "draws": 1}, {"eps": (0.5,), "draws": 1}),
+        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (2,), "score": "tail"}),
+    ],
+)
+def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
+    tiny: Model, task: Task, run: Path, monkeypatch: pytest.MonkeyPatch, verb: str, settings: dict[str, Any], others: dict[str, Any]
+) -> None:  # fmt: skip
+    """Where the files of an analysis cannot be written to the end, the settings of the one before must not be read with them."""
+    analysis, move = partial(getattr(layercliff, verb), tiny, task, shots=1, out=run / "tail"), Path.replace
+    analysis(**settings)
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "summary.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return move(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
+        patch.setattr(Path, "replace", full)
+        analysis(**others)
+    notes: list[str] = []
+    analysis(**settings, note=notes.append)
+    assert not any("not computed again" in note for note in notes)
 
 
 def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:

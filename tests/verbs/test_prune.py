@@ -1,4 +1,4 @@
-"""The prune and export verbs on tiny models: the obvious loop, resume, files, refusals, the proof."""
+"""The prune verb on tiny models: the obvious loop, resume, files, refusals."""
 
 import errno
 import json
@@ -10,13 +10,10 @@ import families
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.torch import load_file, save_file
 
 import layercliff
-from layercliff.errors import LayercliffError, ModelError, RunError, TaskError
+from layercliff.errors import LayercliffError, RunError, TaskError
 from layercliff.metrics import decision
-from layercliff.metrics.collapse import Collapse
-from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.iterative import Iterative
@@ -402,75 +399,6 @@ def test_a_killed_path_ends_with_the_same_bytes(tmp_path: Path) -> None:
 def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:
     with pytest.raises(TaskError, match="too few questions"):
         layercliff.prune(tiny, task, limit=1)
-
-
-@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3_moe", "smollm3"])
-def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
-    model, words = saved(tmp_path / "model", family), written(tmp_path)
-    found = layercliff.prune(model, words, remove=2, format="letter", device="cpu", out=tmp_path / "run")
-    exported = layercliff.export(tmp_path / "run", tmp_path / "small", step=2, device="cpu")
-    assert exported.proof.largest_logit_difference == 0
-    assert exported.predictions_compared == 20
-    record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
-    assert record["source_layer"] == list(found.steps[2].kept)
-    card = (tmp_path / "small" / "README.md").read_text()
-    assert "without 2 of its 5 blocks" in card
-    small = layercliff.trace(str(tmp_path / "small"), words, format="letter", device="cpu").trace
-    report = [h == "report" for h in small.half_of]
-    np.testing.assert_allclose(small.scores[:, report], found.traces[2].scores, rtol=1e-4, atol=1e-5)
-    step = layercliff.trace(f"{tmp_path / 'run'}@2", words, format="letter", device="cpu")
-    np.testing.assert_allclose(step.trace.scores, small.scores, rtol=1e-5, atol=1e-6)
-    assert step.trace.n_layers == 3
-    assert layercliff.plan(f"{tmp_path / 'run'}@2", words, format="letter").n_layers == 3
-
-
-def test_export_refusals(tmp_path: Path) -> None:
-    model, words = saved(tmp_path / "model"), written(tmp_path)
-    layercliff.trace(model, words, format="letter", out=tmp_path / "run")
-    with pytest.raises(RunError, match="holds no finished path"):
-        layercliff.export(tmp_path / "run", tmp_path / "small")
-    layercliff.prune(model, words, remove=1, format="letter", out=tmp_path / "run")
-    with pytest.raises(RunError, match="has steps 0-1: there is no step 4"):
-        layercliff.export(tmp_path / "run", tmp_path / "small", step=4)
-    with pytest.raises(ModelError, match="has steps 0-1: there is no step 9"):
-        layercliff.load(f"{tmp_path / 'run'}@9")
-    (tmp_path / "small").mkdir()
-    with pytest.raises(RunError, match="exists already"):
-        layercliff.export(tmp_path / "run", tmp_path / "small", step=1)
-    families.network("llama", seed=1).save_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match="is another one than the path"):
-        layercliff.export(tmp_path / "run", tmp_path / "other", step=1)
-
-
-def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, words_ = saved(tmp_path / "model"), written(tmp_path)
-    layercliff.prune(model, words_, remove=2, format="letter", device="cpu", out=tmp_path / "run")
-    with pytest.raises(RunError, match="has no cliff: name a step"):
-        layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu")
-    monkeypatch.setattr(Pruned, "collapse", Collapse(True, 2, 2.0, 2.0, 0.0))
-    assert layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu").step == 1
-
-
-@pytest.mark.parametrize("damage", ["weights", "missing"])
-def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
-    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
-    run = subprocess.run
-
-    def damaged(command: list[str], **options: object) -> object:
-        file = Path(command[3]) / "model.safetensors"
-        tensors = load_file(file)
-        if damage == "weights":
-            tensors["model.layers.1.mlp.up_proj.weight"] = tensors["model.layers.1.mlp.up_proj.weight"] + 0.01
-        else:
-            del tensors["model.layers.1.mlp.up_proj.weight"]
-        save_file(tensors, file, {"format": "pt"})
-        return run(command, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
-    with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
-        checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
-    assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The recover verb on tiny models: resume, control, files, export, refusals."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from layercliff.errors import LayercliffError, RunError
 from layercliff.metrics import decision
 from layercliff.models.surgery import cut
 from layercliff.recovery import training, weights
+from layercliff.results import recovered
 from layercliff.results.recovered import Recovered
+from layercliff.store import RunDirectory
 
 WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 8, "rate": 1e-2, "rank": 4, "material": "unasked"}
@@ -145,9 +148,30 @@ def test_an_interrupted_training_ends_with_the_same_numbers(
     found = recover(about, out, report=watch)
     assert seen["training step 1, seed 0"] == [9, 10]  # from the checkpoint at 8, in the third epoch
     assert "training step 0, seed 0" not in seen
+    assert seen["trained models"] == [10, 19, 20, 20, *range(21, 31), 30]  # updates of all three
     for step, (first, _) in run[1].trained.items():
         np.testing.assert_array_equal(found.trained[step][0].scores, first.scores)
         assert found.losses[step][0] == run[1].losses[step][0]
+    assert not list((out / "recover" / "training").glob("*"))
+
+
+def test_checkpoints_of_a_finished_training_do_not_stay(
+    about: tuple[str, str], pruned: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, forget = pruned(), RunDirectory.forget
+
+    def killed(self: RunDirectory, name: str) -> None:
+        if name.startswith("recover/training"):
+            raise KeyboardInterrupt
+        forget(self, name)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunDirectory, "forget", killed)
+        recover(about, out, steps=(1,))
+    assert list((out / "recover" / "training").glob("*"))
+    seen: set[str] = set()
+    recover(about, out, steps=(1,), report=lambda what, *_: seen.add(what))
+    assert "training step 0, seed 0" not in seen
     assert not list((out / "recover" / "training").glob("*"))
 
 
@@ -167,6 +191,23 @@ def test_what_is_trained_is_not_trained_again(
     np.testing.assert_array_equal(again.trained[3][1].scores, run[1].trained[3][1].scores)
     with pytest.raises(AssertionError, match="trained again"):
         recover(about, run[0], seeds=2, rate=2e-2)
+
+
+def test_a_full_disk_leaves_no_finished_training_of_other_settings(
+    about: tuple[str, str], pruned: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, move = pruned(), Path.replace
+    recover(about, out, steps=(1,), updates=0)
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "summary.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return move(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
+        patch.setattr(Path, "replace", full)
+        recover(about, out, steps=(1,), updates=1)
+    assert recovered.read(RunDirectory(out)) is None
 
 
 def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recovered]) -> None:

@@ -1,5 +1,6 @@
 """Every claim in worlds where it holds, fails, or cannot be told; and what its parts say."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -158,6 +159,28 @@ def test_sharpness_against_the_plain_share() -> None:
     assert np.isnan(transition.share(flat, flat, SAMPLED).point)
 
 
+def test_a_share_of_rises_that_are_not_shown_says_how_many_questions_would_show_them() -> None:
+    rng = np.random.default_rng(12)
+    chosen = worlds.curve(rng, [0.0, 0.1, 0.0], N)
+
+    def judged(n: int) -> Verdict:
+        sampled = Sampled.of([str(i) for i in range(n)], resamples=4000)
+        return transition.judged(chosen, worlds.curve(rng, [0.0, 0.1, 0.0], n, noise=0.3), sampled, (20, 0.0), None)
+
+    few = judged(40)
+    assert few.verdict == "undecided"
+    assert few.control
+    assert few.deciding is not None
+    assert (few.deciding.low, few.deciding.high) == (None, None)
+    found = re.search(r"not shown to rise .* about ([\d,]+) questions would show it, 40 were asked", few.reason)
+    assert found is not None
+    many = int(found[1].replace(",", ""))
+    assert 40 < many < 2000
+    assert "not shown to rise" not in judged(4 * many).reason
+    flat = transition.judged(np.zeros((4, N)), np.zeros((4, N)), SAMPLED, (20, 0.0), None)
+    assert "no number of questions" in flat.reason
+
+
 def test_sharpness_is_not_biased_by_noise() -> None:
     """The share computed from one mean curve counts noise as rises."""
     rng = np.random.default_rng(6)
@@ -234,6 +257,23 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
 def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
     rng = np.random.default_rng(10)
     broken = rng.normal(-0.3, 0.2, (2, N))
-    found = recovery.judged({5: broken[0]}, {}, broken[1], SAMPLED)
+    found = recovery.judged({5: broken[0]}, {}, broken[1], "lora", SAMPLED)
     assert (found.verdict, "dense model" in found.reason) == ("undecided", True)
-    assert recovery.judged({}, {}, broken[1], SAMPLED).verdict == recovery.not_run().verdict == "undecided"
+    nothing = recovery.judged({}, {}, broken[1], "lora", SAMPLED)
+    assert nothing == recovery.not_run()
+    assert "--recover" in nothing.reason
+
+
+def test_steps_beyond_the_collapse_share_the_error_of_their_claim() -> None:
+    rng = np.random.default_rng(11)
+    after = {step: rng.normal(-0.3, 0.2, N) for step in (5, 6, 7)}
+    found = recovery.judged(after, {"step 4 (at the collapse)": after[5] + 1}, np.ones(N), "full, 9 updates", SAMPLED)
+    assert found.verdict == "supported"
+    assert [one.what.split()[4] for one in found.parts] == ["5", "6", "7"]
+    own = Sampled(SAMPLED.resamples, TAIL / 3)
+    assert [one.high for one in found.parts] == [own.mean(margin).high for margin in after.values()]
+    assert "full, 9 updates" in found.control
+    assert f"step 4 (at the collapse): {after[5].mean() + 1:+.3f}" in found.control
+    after[6] += 0.6
+    back = recovery.judged(after, {}, np.ones(N), "lora", SAMPLED)
+    assert (back.verdict, back.deciding) == ("contradicted", back.parts[1])

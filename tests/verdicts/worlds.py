@@ -85,7 +85,7 @@ def c6(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
 def c7(rng: Rng, sampled: Sampled, margin: float) -> Verdict:
     """One step beyond the collapse has this margin after training, the dense model 0.6."""
     trained = rng.normal(0, 0.3, (2, sampled.n)) + np.array([[margin], [0.6]])
-    return recovery.judged({8: trained[0]}, {"step 6": trained[0] + 0.2}, trained[1], sampled)
+    return recovery.judged({8: trained[0]}, {"step 6": trained[0] + 0.2}, trained[1], "lora", sampled)
 
 
 def c9(rng: Rng, sampled: Sampled, excess: float) -> Verdict:

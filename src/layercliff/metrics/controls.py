@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from layercliff.choices import Format
 from layercliff.metrics import phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.effects import decisions
@@ -17,6 +18,7 @@ from layercliff.metrics.frequency import best_constant_answer
 from layercliff.metrics.phases import Jump, Transition
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
 from layercliff.readout.trace import Trace
+from layercliff.tasks.question import Question
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,30 @@ def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) ->
 
 
 def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
+    """The questions of each task with exchanged golds (`exchanged_gold`)."""
+    parts = {name: trace.of(name) for name in trace.tasks}
+    return Trace.joined(
+        [_with_gold(part, exchanged_gold(part.questions, part.tasks[name].form, rng)) for name, part in parts.items()]
+    )
+
+
+def exchanged_gold(
+    questions: Sequence[Question], form: Format, rng: np.random.Generator
+) -> Int[np.ndarray, " question"]:
     """Questions with the same options (*letter*: with as many) exchange their golds; where no other question has them, any option is drawn."""
-    return Trace.joined([_shuffled(trace.of(name), rng) for name in trace.tasks])
+    alike: dict[Hashable, list[int]] = defaultdict(list)
+    for number, question in enumerate(questions):
+        alike[len(question.options) if form == "letter" else tuple(sorted(question.options))].append(number)
+    gold = np.array([question.gold for question in questions])
+    for numbers in alike.values():
+        for number, other in zip(numbers, rng.permutation(numbers), strict=True):
+            own, theirs = questions[number], questions[other]
+            if len(numbers) == 1:
+                gold[number] = rng.integers(len(own.options))
+            else:
+                right = theirs.options[theirs.gold]
+                gold[number] = theirs.gold if form == "letter" else own.options.index(right)
+    return gold
 
 
 def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:
@@ -107,23 +131,6 @@ def _constant(trace: Trace) -> tuple[Float[np.ndarray, " question"], Float[np.nd
         if answer in offered:
             margin[number] = 1.0 if answer == offered[question.gold] else -1.0
     return margin, (margin > 0).astype(np.float64)
-
-
-def _shuffled(trace: Trace, rng: np.random.Generator) -> Trace:
-    (task,) = trace.tasks.values()
-    alike: dict[Hashable, list[int]] = defaultdict(list)
-    for number, question in enumerate(trace.questions):
-        alike[len(question.options) if task.form == "letter" else tuple(sorted(question.options))].append(number)
-    gold = trace.gold.copy()
-    for numbers in alike.values():
-        for number, other in zip(numbers, rng.permutation(numbers), strict=True):
-            own, theirs = trace.questions[number], trace.questions[other]
-            if len(numbers) == 1:
-                gold[number] = rng.integers(len(own.options))
-            else:
-                right = theirs.options[theirs.gold]
-                gold[number] = theirs.gold if task.form == "letter" else own.options.index(right)
-    return _with_gold(trace, gold)
 
 
 def _wrong(trace: Trace, rng: np.random.Generator) -> Trace | None:

@@ -7,7 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize
 
+from layercliff.choices import Format
 from layercliff.errors import TaskError
+from layercliff.metrics import controls
+from layercliff.tasks.question import Question
 
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3)
 """Penalties, the strongest first. Features are standardised and divided by the root of their number, so that a state's squared norm is 1 on average."""
@@ -23,15 +26,10 @@ Gold = Int[np.ndarray, " question"]
 Scores = Float[np.ndarray, "question option"]
 
 
-def shuffled(gold: Gold, mask: Mask, seed: int) -> Gold:
-    """Gold options exchanged at random among questions of equally many options: the control task of Hewitt and Liang (2019), in which there is nothing to
-    be known, so that a probe that finds something has been fitted to its own questions."""
-    found = gold.copy()
-    rng = np.random.default_rng([seed, STREAM, 0])
-    sizes = mask.sum(1)
-    for size in np.unique(sizes):
-        found[sizes == size] = rng.permutation(gold[sizes == size])
-    return found
+def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
+    """Exchanged gold options: the control task of Hewitt and Liang (2019), in which there is nothing to be known, so that a probe that finds something has been
+    fitted to its own questions."""
+    return controls.exchanged_gold(questions, form, np.random.default_rng([seed, STREAM, 0]))
 
 
 def exchanged(scores: Scores, gold: Gold, other: Gold) -> Scores:

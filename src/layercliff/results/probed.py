@@ -89,9 +89,10 @@ def columns(found: Effects) -> dict[str, np.ndarray]:
 
 
 def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -> None:
-    """Write everything; the summary comes last and says that the rest is complete."""
+    """Write everything; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
     from safetensors.numpy import save_file
 
+    run.forget(f"{folder}/summary.json")
     trace = probed.trace
     arrays = {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold}
     with cache.whole_file(run.path / folder / "scores.safetensors") as partial:

@@ -232,9 +232,10 @@ def ends(found: Recovered) -> pl.DataFrame:
 
 
 def write(run: RunDirectory, found: Recovered) -> None:
-    """Write traces, questions, tables and summary; the summary comes last and says that the rest is complete."""
+    """Write traces, questions, tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
     from safetensors.numpy import save_file
 
+    run.forget(SUMMARY)
     dense = found.untrained[0]
     arrays = {"mask": dense.mask, "gold": dense.gold}
     for step in found.steps:

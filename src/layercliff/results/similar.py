@@ -46,7 +46,8 @@ class Similar:
 
 
 def write(run: RunDirectory, found: Similar) -> None:
-    """Write tables and summary; the summary comes last and says that the rest is complete."""
+    """Write tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    run.forget(SUMMARY)
     for name, table in (("similarity", found.table), ("summary", found.summary)):
         with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
             table.write_parquet(partial)

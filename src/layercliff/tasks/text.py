@@ -46,6 +46,11 @@ def load(source: str) -> tuple[str, ...]:
     return passages
 
 
+def named(source: str) -> str:
+    """What a text is called wherever it lies: a file by its name, without its directory."""
+    return source if source in (PROSE, BOOLQ) or source.startswith(HUB) else Path(source).name
+
+
 def digest(passages: Sequence[str]) -> str:
     """A fingerprint."""
     return hashlib.sha256("\0".join(passages).encode()).hexdigest()[:16]

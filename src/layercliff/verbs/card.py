@@ -15,7 +15,7 @@ from layercliff.models.sources import Located
 from layercliff.report import words
 from layercliff.results import traced
 from layercliff.verbs.chosen import Chosen
-from layercliff.verbs.command import TEXT, command
+from layercliff.verbs.command import command, text
 from layercliff.verbs.worn import Worn
 
 
@@ -77,7 +77,8 @@ def _card(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None, tr
     )
     begun = f" The path began with {pruned.subject.model}." if located.base else ""
     trust = " --trust-remote-code" if trust_remote_code else ""
-    text = f"\n\n{TEXT} is the text that was read (fingerprint {found})." if (found := _text(chosen)) else ""
+    read = text(pruned)
+    fingerprint = f"\n\n{read} is the text that was read (fingerprint {pruned.cost['wanted']['text']})." if read else ""
     head = {
         "library_name": "transformers",
         "base_model": _name(base.name),
@@ -100,19 +101,13 @@ Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Ke
 Made with layercliff {machine.versions()["layercliff"]}:
 
     {command(pruned, "RUN", trust_remote_code)}
-    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT{trust}{text}
+    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT{trust}{fingerprint}
 """
 
 
 def _name(model: str) -> str:
     """What a model is called elsewhere: its id, or the name of its directory or file."""
     return model if sources.resolve(model).kind in ("hub", "packaged") else Path(model).expanduser().resolve().name
-
-
-def _text(chosen: Chosen) -> str | None:
-    """The fingerprint of the text that the path's criterion was given, if any."""
-    found = chosen.pruned.cost.get("wanted", {}).get("text")
-    return None if found is None else str(found)
 
 
 def _recipes(found: Recipes) -> str:

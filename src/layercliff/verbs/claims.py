@@ -13,20 +13,33 @@ from layercliff.errors import RunError, TaskError
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.report import page
-from layercliff.results import ablated, claimed, controlled, noised, patched, pruned, similar, subsets, traced
+from layercliff.results import (
+    ablated,
+    claimed,
+    controlled,
+    noised,
+    patched,
+    pruned,
+    recovered,
+    similar,
+    subsets,
+    traced,
+)
 from layercliff.results.claimed import Claimed
 from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import Recovered
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Task
-from layercliff.verbs import claim_runs
+from layercliff.verbs import claim_runs, claim_training
 from layercliff.verbs.ablate import ablate
 from layercliff.verbs.controls import controls
 from layercliff.verbs.noise import noise
 from layercliff.verbs.patch import patch
 from layercliff.verbs.probing import ABOUT, Options
 from layercliff.verbs.prune import prune
+from layercliff.verbs.recover import ALL as TRAINING
 from layercliff.verbs.similarity import similarity
 from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, Stages, costs
 from layercliff.verbs.subject import Setting
@@ -40,12 +53,17 @@ Found = TypeVar("Found")
 
 
 def claims(
-    model: str | Model | PreTrainedModel, task: str | Task | Sequence[Task], **options: Unpack[Options]
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    *,
+    recover: bool = False,
+    **options: Unpack[Options],
 ) -> Claimed:
     """Judge every claim of the paper on a model and a task: its measurement with an interval, its control, its rule, its verdict.
 
-    What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching) is used as it is; what is missing is run with settings that
-    suffice: a raced path by margin up to the collapse, the tail and a few random paths, one draw of noise, the steps around the collapse. Where a claim lacks what it
+    What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching, training) is used as it is; what is missing is run with settings that
+    suffice: a raced path by margin up to the collapse, the tail and a few random paths, one draw of noise, the steps around the collapse. Only with `recover` are models trained
+    that the directory does not hold trained yet (C7; as `layercliff.recover` does it, which needs the extra ``recover``). Where a claim lacks what it
     is about (a transition, phases of three blocks, a collapse), its runs are left out and it is undecided, with the reason. An interrupted run goes on where
     it stopped; without `resume`, verdicts and what was run for them alone are removed first. The arguments are those of `layercliff.trace`; verdicts lie in
     ``DIR/claims.json`` and first on the page.
@@ -64,7 +82,7 @@ def claims(
         for name in () if options.get("resume", True) else ("claims", claimed.FILE):
             run.forget(name)
     with page.once(run):
-        found = evidence.judge(_Gathering(setting, run, options).evidence())
+        found = evidence.judge(_Gathering(setting, run, recover, options).evidence())
         with run.lock():
             claimed.write(run, found)
     return found
@@ -73,10 +91,13 @@ def claims(
 class _Gathering:
     """Reads what a run directory holds, and runs what is missing, stage by stage."""
 
-    def __init__(self, setting: Setting, run: RunDirectory, options: Options) -> None:
+    def __init__(self, setting: Setting, run: RunDirectory, recover: bool, options: Options) -> None:
         self.setting, self.run = setting, run
         self._options = options | {"resume": True}
         self.task = setting.tasks[0]
+        self.trains = recover
+        if recover:
+            claim_training.ready(run)
 
     @cached_property
     def model(self) -> Model:
@@ -90,8 +111,11 @@ class _Gathering:
         """All that the claims are judged by."""
         dense = traced.read(self.run)
         n_layers = dense.trace.n_layers if dense else self.model.n_layers
-        self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS))
+        trained = claim_training.share(recovered.read(self.run), len(self.setting.drawn[0][0]))
+        self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS, trained))
         dense = self._stage("reading the model at every depth", dense, lambda o: trace(self.model, self.task, **o))
+        if not self.trains:
+            self.stages.skip(TRAINING)
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
         if found.undecided is not None:
             self.stages.skip("random weights")
@@ -150,21 +174,34 @@ class _Gathering:
         assert step is not None
         others = self._path("tail"), self._path("random", draws=RANDOM_PATHS)
         alike = similar.read(self.run)
-        known = () if alike is None or alike.about["score"] != "margin" else tuple(map(int, alike.about["steps"]))
+        known = () if alike is None or not stored.of_path(alike.about, found.path) else map(int, alike.about["steps"])
         around = sorted({*known, step - 1, step})
         alike = self._stage(
             "states of",
-            alike if stored.has_steps(alike, step) else None,
+            alike if stored.has_steps(alike, found.path, step) else None,
             lambda o: similarity(self.model, self.task, steps=around, score="margin", **o),
         )
         exchanged = patched.read(self.run)
-        holds = exchanged is not None and exchanged.about["score"] == "margin" and str(step) in exchanged.about["steps"]
+        own: dict[str, Any] = {"steps": [step], "score": "margin"}
+        if exchanged is not None and stored.of_path(exchanged.about, found.path):
+            own |= {
+                "steps": sorted({step, *map(int, exchanged.about["steps"])}),
+                "positions": exchanged.about["positions"],
+            }
         exchanged = self._stage(
             "states exchanged",
-            exchanged if holds else None,
-            lambda o: patch(self.model, self.task, steps=(step,), score="margin", **o),
+            _made_with(exchanged, steps={str(k): list(found.path.steps[k].kept) for k in own["steps"]}, score="margin"),
+            lambda o: patch(self.model, self.task, **own, **o),
         )
-        return replace(found, others=others, similar=alike, patched=exchanged)
+        return replace(found, others=others, similar=alike, patched=exchanged, trained=self._trained(found.path))
+
+    def _trained(self, path: Pruned) -> Recovered | None:
+        """Steps around the collapse after training, if the directory holds them or they are to be trained."""
+        kept = recovered.read(self.run)
+        if not self.trains or not claim_training.lacks(kept, path):
+            self.stages.skip(TRAINING)
+            return kept if stored.is_of(kept, path) else None
+        return self._stage(TRAINING, None, lambda o: claim_training.train(self.model, self.task, kept, path, o))
 
 
 def _made_with(kept: Probed | None, **wanted: Any) -> Probed | None:

@@ -7,13 +7,11 @@ from typing import Any
 from layercliff.results.pruned import Pruned
 from layercliff.verbs.prune import prune
 
-TEXT = "FILE"  # in place of what --text named, of which a path keeps a fingerprint alone
-
 
 def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     """``layercliff prune`` with the options that `pruned` was made with and that differ from their defaults.
 
-    A task is named as it was; a format is said where all tasks have the same one. Neither device nor memory is, which decide no choice.
+    A task is named as it was, a file of text without its directory; a format is said where all tasks have the same one. Neither device nor memory is, which decide no choice.
     """
     subject, wanted = pruned.subject, pruned.cost.get("wanted", {})
     formats = {task.format for task in subject.tasks}
@@ -23,7 +21,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
         "score": pruned.score,
         **wanted,
         "watch": ",".join(_watched(pruned, name.rpartition(" ")[0]) for name in wanted.get("watch", ())),
-        "text": TEXT if wanted.get("text") else None,
+        "text": text(pruned),
         "format": formats.pop() if len(formats) == 1 else None,
         "shots": subject.shots,
         "sampler": subject.sampler,
@@ -42,6 +40,12 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
         if value is not None and value not in (default, [], ""):
             words += _option(name.replace("_", "-"), value)
     return shlex.join([*words, "--out", out])
+
+
+def text(pruned: Pruned) -> str | None:
+    """What `pruned` was given to read, by its name; paths of earlier versions keep its fingerprint alone."""
+    found = pruned.cost.get("text", "FILE")
+    return str(found) if pruned.cost.get("wanted", {}).get("text") else None
 
 
 def _watched(pruned: Pruned, name: str) -> str:

@@ -63,24 +63,24 @@ def compare(
     ratio = 0.5 if remove is None and to_ratio is None else to_ratio
     loaded = setting.load(device, trust_remote_code, report)
     found = []
-    for number, criterion in enumerate(criteria):
-        report(f"criteria ({criterion})", number, len(criteria))
-        without = {} if CATALOGUE[cast(Score, criterion)].iterative else {"race": None}
-        found.append(
-            prune(
-                loaded,
-                setting.tasks,
-                score=cast(Score, criterion),
-                remove=remove,
-                to_ratio=ratio,
-                out=out,
-                report=report,
-                note=note,
-                **({"assess": False} | options | without),
+    with page.once(run):
+        for number, criterion in enumerate(criteria):
+            report(f"criteria ({criterion})", number, len(criteria))
+            without = {} if CATALOGUE[cast(Score, criterion)].iterative else {"race": None}
+            found.append(
+                prune(
+                    loaded,
+                    setting.tasks,
+                    score=cast(Score, criterion),
+                    remove=remove,
+                    to_ratio=ratio,
+                    out=out,
+                    report=report,
+                    note=note,
+                    **({"assess": False} | options | without),
+                )
             )
-        )
-    report("criteria", len(criteria), len(criteria))
-    with run.lock():
-        compared.write(run, found)
-        page.write(run)
+        report("criteria", len(criteria), len(criteria))
+        with run.lock():
+            compared.write(run, found)
     return found

@@ -126,7 +126,7 @@ def _probe(
     for part in this.asked:
         here = slice(begin, begin := begin + len(part.questions))
         fold = linear_probe.folds([question.group for question in part.questions], seed)
-        drawn = linear_probe.shuffled(part.gold, part.mask, seed)
+        drawn = linear_probe.shuffled(part.questions, part.form, seed)
         name = key("probe", this.setting.subject.model_dump(), part.form, [q.id for q in part.questions])
         states: Float[np.ndarray, "depth question _ d"] | None = None
         for depth in range(n_depths):

@@ -154,6 +154,7 @@ def prune(
         del choosing
         cost = {
             "wanted": wanted,
+            "text": None if text is None else texts.named(text),
             "device": str(loaded.device),
             "selection_block_passes": passes,
             "selection_seconds": round(seconds, 3),

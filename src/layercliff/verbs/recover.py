@@ -41,6 +41,8 @@ LIBRARIES = ("peft", "trl")
 ENOUGH = 100  # questions asked nowhere else, to be trained on without being told to
 WRITTEN = 7  # times the weights: two checkpoints with the optimiser's two moments, and the end
 BEYOND = 2  # steps after the collapse that are trained by default, where the path is that long
+UPDATES, BATCH = 100, 16
+ALL = "trained models"  # what progress of all trainings together is told under
 
 
 def recover(
@@ -51,8 +53,8 @@ def recover(
     score: Score | None = None,
     seeds: int = 1,
     method: choices.Training = "lora",
-    updates: int = 100,
-    batch: int = 16,
+    updates: int = UPDATES,
+    batch: int = BATCH,
     rate: float | None = None,
     rank: int = 16,
     distill: float = 0.0,
@@ -78,7 +80,7 @@ def recover(
         raise RunError(f"--seeds {seeds}: train each model at least once.")
     path, some = steps_of(options.get("out"), (0, *steps), score)
     if not steps:
-        some |= {step: path.steps[step] for step in _around(path)}
+        some |= {step: path.steps[step] for step in _default(path)}
     some = dict(sorted(some.items()))
     wanted: dict[str, Any] = {
         "score": path.score, "steps": {str(step): list(of.kept) for step, of in some.items()}, "merged": {str(step): _merged(of) for step, of in some.items()},
@@ -95,7 +97,7 @@ def recover(
             raise RunError(
                 f"In {this.setting.subject.dtype} most updates of full training would be rounded away: use --dtype float32, or --method lora."
             )
-        found = _Recovery(this, this.run, how, material)
+        found = _Recovery(this, this.run, how, material, len(some) * seeds)
         trained = {
             step: [found.trained(step, some[step], path.traces[step], seed) for seed in range(seeds)] for step in some
         }
@@ -113,11 +115,16 @@ def recover(
     return recovered
 
 
-def _around(path: Pruned) -> tuple[int, ...]:
-    """The recommended step, the last before the collapse, the collapsed one and one beyond; without a collapse, the recommended and the last."""
+def around(path: Pruned) -> tuple[int, ...]:
+    """The last step before the collapse, the collapsed one and one beyond, as far as the path goes; none without a collapse."""
     last, cliff = len(path.steps) - 1, path.collapse.step
-    around = (last,) if cliff is None else (cliff - 1, cliff, min(cliff + BEYOND, last))
-    return tuple(sorted({step for step in (path.recommended, *around) if step > 0}))
+    return () if cliff is None else tuple(sorted({cliff - 1, cliff, min(cliff + BEYOND, last)}))
+
+
+def _default(path: Pruned) -> tuple[int, ...]:
+    """The recommended step and those around the collapse; without a collapse, the recommended and the last."""
+    some = around(path) or (len(path.steps) - 1,)
+    return tuple(sorted({step for step in (path.recommended, *some) if step > 0}))
 
 
 def _merged(of: Step) -> str | None:
@@ -125,13 +132,18 @@ def _merged(of: Step) -> str | None:
     return key(blend.ordered(of.blends))[:16] if of.blends else None
 
 
+def _checkpoints(identity: dict[str, Any]) -> str:
+    """Where a training lies until it is finished."""
+    return f"{results.CHECKPOINTS}/{key(identity)[:16]}"
+
+
 class _Recovery:
     """Trains steps of a path and traces them; what is finished lies in the run directory."""
 
     def __init__(
-        self, this: Probing[Recovered], run: RunDirectory, how: Training, material: choices.Material | None
+        self, this: Probing[Recovered], run: RunDirectory, how: Training, material: choices.Material | None, models: int
     ) -> None:
-        self.this, self.run, self.how = this, run, how
+        self.this, self.run, self.how, self.models, self.finished = this, run, how, models, 0
         for part in this.asked:
             if "report" not in part.half_of:
                 raise TaskError(
@@ -176,12 +188,15 @@ class _Recovery:
             self.run.forget(folder)
             self._train(of, seed, folder, identity, what)
             record = self.run.read_json(f"{folder}/{results.RECORD}")
+        self.run.forget(_checkpoints(identity))
         self.seconds += record["seconds"]
         assert self.this.journal is not None
         name = key("trained", self.this.setting.subject.model_dump(), identity)
         if (kept := self.this.journal.get(name)) is None:
             kept = {"scores": self._read(wearing(self._pruned(of), self.run.path / folder)).scores}
             self.this.journal.put(name, kept)
+        self.finished += 1
+        self._tell(0)
         nothing = np.full(kept["scores"].shape[:2], np.nan, np.float32)
         return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record["losses"])
 
@@ -201,13 +216,13 @@ class _Recovery:
 
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:
         begin = time.perf_counter()
-        checkpoints = self.run.path / results.CHECKPOINTS / key(identity)[:16]
+        checkpoints = self.run.path / _checkpoints(identity)
         model = self._pruned(of)
         if self.how.method == "full":
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
             cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints")
         trained, losses = training.train(
-            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self.this.report
+            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told
         )
 
         def write(place: Path) -> None:
@@ -216,7 +231,15 @@ class _Recovery:
             (place / results.RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
         cache.make_directory(self.run.path / folder, write)
-        self.run.forget(f"{results.CHECKPOINTS}/{checkpoints.name}")
+
+    def _told(self, what: str, done: int, total: int, /) -> None:
+        """The progress of a training, and with it of all."""
+        self.this.report(what, done, total)
+        self._tell(done)
+
+    def _tell(self, done: int) -> None:
+        updates = max(1, self.how.updates)
+        self.this.report(ALL, self.finished * updates + done, self.models * updates)
 
     def _read(self, model: Model) -> Trace:
         reading = Pass(model, self.this.setting.subject, None, self.this.report, self.this.note)

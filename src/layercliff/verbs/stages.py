@@ -13,13 +13,15 @@ ALL = "all stages"
 RACED = 0.4  # of a step's block passes that a race with reuse takes, about
 NOISES = 3  # sizes of noise
 HALF = 0.5  # of the questions
+TRAINED = 3  # block passes forward and backward
 
 OF_PHASES = ("noise at every depth", "noise by norm", "blocks and pairs taken out", "blocks of either phase taken out")
-OF_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states of", "states exchanged")
+OF_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states of", "states exchanged", "trained models")
 
 
-def costs(n_layers: int, random_paths: int) -> dict[str, float]:
-    """Block passes per question of the stages of `layercliff claims`, about, at most; by the beginning of what a stage says of its progress."""
+def costs(n_layers: int, random_paths: int, trained: float) -> dict[str, float]:
+    """Block passes per question of the stages of `layercliff claims`, about, at most; by the beginning of what a stage says of its progress. `trained`: how often as
+    many questions as are asked pass through a training, over all models."""
     forked = n_layers * (n_layers + 1) / 2
     along = HALF * forked  # a path measured at every step
     chosen = HALF * RACED * sum(most_passes(n) for n in range(2, n_layers + 1))
@@ -35,6 +37,7 @@ def costs(n_layers: int, random_paths: int) -> dict[str, float]:
         "removing blocks: random": random_paths * along,
         "states of": 6 * n_layers,
         "states exchanged": HALF * 2 * n_layers + HALF * forked,
+        "trained models": TRAINED * trained * n_layers,
     }
     return {name: float(cost) for name, cost in found.items()}
 

@@ -15,6 +15,7 @@ from layercliff.results.claimed import Claimed, Verdict
 from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import Recovered
 from layercliff.results.similar import Similar
 from layercliff.results.traced import Traced
 from layercliff.verdicts import (
@@ -49,6 +50,7 @@ class Evidence:
     similar: Similar | None = None
     patched: Probed | None = None
     controls: Controlled | None = None
+    trained: Recovered | None = None
 
     @property
     def n_layers(self) -> int:
@@ -122,7 +124,7 @@ def _verdicts(e: Evidence) -> Iterator[Verdict]:
     yield _c4(e)
     yield _c5(e)
     yield _c6(e)
-    yield recovery.not_run()
+    yield _c7(e)
     yield study.not_run()
     yield _c9(e)
     yield _c10(e)
@@ -189,6 +191,23 @@ def _c6(e: Evidence) -> Verdict:
         return _missing(fragile.CLAIM, e.short)
     by_norm = stored.by_size(e.noise_by_norm) if e.noise_by_norm else {}
     return fragile.judged(stored.by_size(e.noise), e.depth, e.everything, by_norm)
+
+
+def _c7(e: Evidence) -> Verdict:
+    if e.standing:
+        return _missing(recovery.CLAIM, e.standing)
+    if e.collapse.step == len(e.path.steps) - 1:
+        return recovery.no_step()
+    if e.trained is None:
+        return recovery.not_run()
+    after = stored.trained(e.trained)
+    beyond = {step: margin for step, margin in after.items() if e.trained.place(step) == "beyond"}
+    others = {
+        f"step {step} ({e.trained.place(step)} the collapse)": margin
+        for step, margin in after.items()
+        if step and step not in beyond
+    }
+    return recovery.judged(beyond, others, after[0], stored.training(e.trained), e.report)
 
 
 def _c9(e: Evidence) -> Verdict:

@@ -1,6 +1,7 @@
 """What stored results say, in the form that claims are judged by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,11 +14,13 @@ from layercliff.results import patched
 from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import Recovered
 from layercliff.results.similar import Similar, What
 from layercliff.verdicts import cliff
 from layercliff.verdicts.alike import Third
 from layercliff.verdicts.cliff import PathMargins
 from layercliff.verdicts.fragile import Losses
+from layercliff.verdicts.sampled import PerQuestion
 
 
 def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
@@ -98,8 +101,37 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
     return one
 
 
-def has_steps(found: Similar | None, step: int) -> bool:
-    """Whether a similarity speaks of the steps before and at `step` of the path by margin, with its subsamples."""
-    if found is None or found.about["score"] != "margin" or "third_samples" not in found.summary.columns:
+def of_path(about: Mapping[str, Any], path: Pruned) -> bool:
+    """Whether the steps that an analysis looked at, as its settings have them, are those of a path as it is now."""
+    own = {str(number): list(step.kept) for number, step in enumerate(path.steps)}
+    return bool(about["score"] == path.score and about["steps"].items() <= own.items())
+
+
+def has_steps(found: Similar | None, path: Pruned, step: int) -> bool:
+    """Whether a similarity speaks of the steps before and at `step` of a path, with its subsamples."""
+    if found is None or not of_path(found.about, path) or "third_samples" not in found.summary.columns:
         return False
     return {str(step - 1), str(step)} <= set(found.about["steps"])
+
+
+def trained(found: Recovered) -> dict[int, PerQuestion]:
+    """The Decision Margin at the last depth of each step after training, question by question, in the mean over seeds."""
+    last = np.array([-1])
+    return {
+        step: np.mean([decisions(trace.at(last))[0][0] for trace in traces], 0)
+        for step, traces in found.trained.items()
+    }
+
+
+def training(found: Recovered) -> str:
+    """How was trained, in words."""
+    about, seeds = found.about, found.about["seeds"]
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    return f"{about['method']}, {about['updates']} updates of {about['batch']} questions{mean}"
+
+
+def is_of(found: Recovered | None, path: Pruned) -> bool:
+    """Whether trained steps are those of a path as it is, and training changed them."""
+    if found is None or not of_path(found.about, path):
+        return False
+    return bool(found.about["cliff"] == path.collapse.step and found.about["updates"] > 0)

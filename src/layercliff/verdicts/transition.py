@@ -1,10 +1,12 @@
 """C1: is there a sharp decision transition?"""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
 from layercliff.results.claimed import Verdict
-from layercliff.verdicts.sampled import Interval, Sampled
+from layercliff.verdicts.sampled import Interval, PerQuestion, Sampled
 from layercliff.verdicts.verdict import judge, part
 
 SHARE = 0.5
@@ -21,11 +23,25 @@ def share(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
     """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which rise at all, is
     read off the `chosen` margins and measured on those of other questions, so that neither the largest of many noisy rises is taken for large nor noise
     around 0 for rises."""
-    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
-    jump, all_rises = steps[around(rises)].sum(0), steps[rises > 0].sum(0)
+    jump, all_rises = _rises(chosen, measured)
     if sampled.mean(all_rises).low <= 0:  # a share of nothing: no ratio has an end then
         return Interval(float(jump.mean() / all_rises.mean()) if all_rises.mean() > 0 else np.nan, -np.inf, np.inf)
     return sampled.ratio(jump, all_rises)
+
+
+def _rises(chosen: Margins, measured: Margins) -> tuple[PerQuestion, PerQuestion]:
+    """The rise around the jump, and all rises, question by question."""
+    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
+    return steps[around(rises)].sum(0), steps[rises > 0].sum(0)
+
+
+def _not_shown(chosen: Margins, measured: Margins, sampled: Sampled) -> str:
+    """Why there is no share where the rises are not shown to be any, and how many questions would show them."""
+    total = part("", sampled.mean(_rises(chosen, measured)[1]), (0.0, np.inf), sampled.n)
+    enough = "no number of questions can be told that would show it"
+    if total.questions_needed is not None:
+        enough = f"about {total.questions_needed:,} questions would show it, {sampled.n:,} were asked"
+    return f"The margin is not shown to rise on the questions reported on, and there is no share of nothing; {enough}."
 
 
 def around(rises: Float[np.ndarray, " block"]) -> list[int]:
@@ -48,4 +64,5 @@ def judged(
     if often > OFTEN or random is not None:
         fault = "The control has a transition too, so that the one measured says nothing about decisions."
     what = "share of all rises of the margin in the two blocks around the jump (report half)"
-    return judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)
+    verdict = judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)
+    return verdict if np.isfinite(found.low) else replace(verdict, reason=_not_shown(chosen, measured, sampled))

@@ -1,0 +1,53 @@
+"""What the claim on fine-tuning needs: steps around the collapse and the dense model, trained in the same way."""
+
+from typing import Any
+
+from layercliff.errors import RunError
+from layercliff.models.model import Model
+from layercliff.recovery import weights
+from layercliff.results import pruned, recovered
+from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import HOW, Recovered
+from layercliff.store import RunDirectory
+from layercliff.tasks.question import Task
+from layercliff.verbs.probing import Options
+from layercliff.verbs.recover import BATCH, LIBRARIES, UPDATES, around, recover
+from layercliff.verdicts import stored
+
+MODELS = 4  # the dense one, and steps below, at and beyond the collapse
+
+
+def ready(run: RunDirectory) -> None:
+    """Raise `LayercliffError` where something will have to be trained and cannot be, before anything else is run."""
+    path, kept = pruned.read(run, "margin"), recovered.read(run)
+    if path is not None and not lacks(kept, path):
+        return
+    if kept is not None and kept.about["score"] != "margin":
+        raise RunError(
+            f"{run.path} holds trained steps of the path by {kept.about['score']}, which those by margin would replace: choose another --out, or leave out --recover."
+        )
+    for name in LIBRARIES:
+        weights.library(name)
+
+
+def lacks(kept: Recovered | None, path: Pruned) -> bool:
+    """Whether steps around the collapse of `path` are still to be trained: not where it has none beyond the collapse."""
+    step = path.collapse.step
+    if step is None or step == len(path.steps) - 1:
+        return False
+    return kept is None or not stored.is_of(kept, path) or not set(around(path)) <= set(kept.steps)
+
+
+def share(kept: Recovered | None, n: int) -> float:
+    """How often `n` questions pass through a training, over all models, about."""
+    about = {"seeds": 1, "updates": UPDATES, "batch": BATCH} if kept is None else kept.about
+    return MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / n
+
+
+def train(model: Model, task: Task, kept: Recovered | None, path: Pruned, options: Options) -> Recovered:
+    """Train the dense model and the steps around the collapse of `path`, in the way of those that are `kept` of it, and these with them."""
+    steps, how = set(around(path)), dict[str, Any](updates=UPDATES, batch=BATCH)
+    if kept is not None and stored.is_of(kept, path):
+        steps |= set(kept.steps)
+        how = {name: kept.about[name] for name in (*HOW, "seeds", "material")}
+    return recover(model, task, steps=sorted(steps), score="margin", **how, **options)
