@@ -130,7 +130,12 @@ def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, titl
     shown = placed(curves.join(asked, on="control")).with_columns(curve=pl.col("control").replace_strict(NAMES))
     colours = {name: colour for name, colour in COLOURS.items() if name in set(shown["curve"])}
     n_layers = int(shown["depth"].to_numpy().max())
-    hover = [*where(), counted(), "draws:Q", *numbers([f"{value}_draw_least", f"{value}_draw_greatest", "chance"])]
+    hover: list[str | alt.Tooltip] = [
+        *where(),
+        counted(),
+        "draws:Q",
+        *numbers([f"{value}_draw_least", f"{value}_draw_greatest", "chance"]),
+    ]
     x, domain = depth_axis(n_layers), (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     drawn = alt.Chart(shown.filter(pl.col(f"{value}_draw_least") < pl.col(f"{value}_draw_greatest")))
     spread = drawn.mark_rule(opacity=0.7).encode(

@@ -188,7 +188,10 @@ def _radar(found: Sequence[Answering]) -> Chart:
         of, T = one.frequency, one.analysis.transition.depth
         lines = {
             line: Line(
-                *(values[depth, spokes].tolist() for values in (of.share, of.low, of.high)), depth=one.places[depth]
+                of.share[depth, spokes].tolist(),
+                of.low[depth, spokes].tolist(),
+                of.high[depth, spokes].tolist(),
+                one.places[depth],
             )
             for line, depth in _depths(one.analysis).items()
         }

@@ -51,7 +51,7 @@ def write(run: RunDirectory) -> None:
     traced, found = results.read(run), compared.paths(run)
     claims, dense = claimed.read(run), question_figures.asked(traced, found)
     probes = list(analyses.sections(run))
-    content = {
+    content: dict[str, Any] = {
         "title": run.path.name,
         "subject": run.subject(),
         "claims": _claims_section(claims) if claims else None,

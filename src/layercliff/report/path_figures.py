@@ -1,6 +1,7 @@
 """The figures of a pruning path."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -118,7 +119,7 @@ def _accuracy(pruned: Pruned) -> Chart:
 
 def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
     names = [f"{step} removed" if step else "dense" for step in steps]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for step, name in zip(steps, names, strict=True):
         curve, depths = pruned.main(step).margin, depths_of(pruned, step)
         values = [array.tolist() for array in (curve.point, curve.low, curve.high)]

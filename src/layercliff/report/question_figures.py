@@ -27,7 +27,7 @@ def content(dense: Trace, paths: Sequence[Pruned]) -> dict[str, Any]:
     """What opens below each of `dense`'s questions, in their order: options, the gold one, and of every model its depths (the dense model's), its answers and
     its margins in thousandths, null for questions it was not asked. `figure` draws those of one question."""
     number = {key: i for i, key in enumerate(_keys(dense))}
-    models = []
+    models: list[dict[str, Any]] = []
     for name, depths, trace in _models(dense, paths):
         probabilities = decision.probabilities(trace.scores, trace.mask)
         margins = np.rint(UNIT * decision.margin(probabilities, trace.mask, trace.gold)).astype(int).T.tolist()

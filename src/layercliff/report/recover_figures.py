@@ -68,7 +68,7 @@ def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Ch
     names = {step: _name(found, step) for step in found.steps}
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names.values())}
     shown = placed(table, "dense").with_columns(model=pl.col("step").replace_strict(names, return_dtype=pl.String))
-    hover = [
+    hover: list[str | alt.Tooltip] = [
         "trained:N",
         *where("dense"),
         alt.Tooltip("depth:Q", title="depth in its own blocks"),
@@ -103,7 +103,7 @@ def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Char
         )
         for name, when in zip(TRAINED, ("before", "after"), strict=True)
     ]  # fmt: skip
-    hover = [alt.Tooltip("removed:Q", title="blocks removed"), "place:N", counted()]
+    hover: list[str | alt.Tooltip] = [alt.Tooltip("removed:Q", title="blocks removed"), "place:N", counted()]
     hover += [
         alt.Tooltip("transition_before:Q", title="T as pruned"),
         alt.Tooltip("transition_after:Q", title="T trained"),
