@@ -8,6 +8,8 @@ from pathlib import Path
 import families
 import pytest
 
+from layercliff import cli
+
 COMMAND = [sys.executable, "-m", "layercliff"]
 
 
@@ -25,7 +27,16 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     return ("-m", directory / "model", "-t", directory / "task.jsonl", "-f", "letter", "-o", directory / "run")
 
 
-def test_every_analysis_in_one_directory(about: tuple[object, ...]) -> None:
+def test_every_analysis_in_one_directory(about: tuple[object, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process: each command by itself would import everything again."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = ["layercliff", *map(str, arguments)]
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+            patch.setattr(sys, "argv", command)
+            cli.main()
+        return subprocess.CompletedProcess(command, int(end.value.code or 0), *capsys.readouterr())
+
     missing = run("patch", *about)
     assert missing.returncode == 2
     assert "is no run directory" in missing.stderr

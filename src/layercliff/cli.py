@@ -44,12 +44,13 @@ INTERRUPTED = 130  # what typer exits with after Ctrl-C
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         from layercliff import __version__
 
         typer.echo(f"layercliff {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
