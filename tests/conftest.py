@@ -1,13 +1,17 @@
 """Fixtures shared by all tests: tiny models, a tokenizer, a small task, a cache of the tests' own."""
 
+import errno
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import families
 import pytest
 import torch
 
+from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, proof
 from layercliff.models.model import Model
 from layercliff.tasks.question import Question, Task
@@ -47,6 +51,25 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(checkpoint.subprocess, "run", run)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[None]]:
+    """A disk that is full when a file of a name is to be written, which what is run on it must end with saying."""
+    move = Path.replace
+
+    @contextmanager
+    def full(name: str) -> Iterator[None]:
+        def replace(self: Path, target: Path) -> Path:
+            if target.name == name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return move(self, target)
+
+        with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
+            patch.setattr(Path, "replace", replace)
+            yield
+
+    return full
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
     python docs/results/verdicts.py --out runs/verdicts --model gemma-3-270m --tasks capitals,cities --limit 300
 
 Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a cell replace those it had in ``verdicts.csv`` beside this
-file, which holds every part of every claim; a line for each cell is printed as Markdown. A limit keeps the first questions.
+file, which holds every part of every claim; a line for each cell is printed as Markdown. A limit keeps as many
+questions of a task, drawn by the seed.
 """
 
 import argparse
@@ -19,6 +20,9 @@ from layercliff.results.claimed import Claimed
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = {"supported": "yes", "contradicted": "**no**", "undecided": "?"}
 CELL = ("model", "task", "format")
+TYPES = dict.fromkeys(("measured", "low", "high", "claimed_above", "claimed_below"), pl.Float64) | dict.fromkeys(
+    ("n", "questions_needed"), pl.Int64
+)
 
 
 def rows(cell: dict[str, Any], found: Claimed) -> Iterator[dict[str, Any]]:
@@ -66,17 +70,13 @@ def main() -> None:
         traced = layercliff.trace(model, task, out=out, **options)
         (about,) = traced.trace.tasks.values()
         cell = {"model": given.model, "task": task, "format": about.form, "questions": traced.main.n_questions}
-        cell["T"] = f"{traced.transition_depth or '-'} of {traced.trace.n_layers}"
+        cell["T"] = f"{'-' if traced.transition_depth is None else traced.transition_depth} of {traced.trace.n_layers}"
         table = pl.DataFrame(list(rows(cell, found)), infer_schema_length=None, schema_overrides=TYPES)
         pl.concat([kept(table), table]).sort(CELL, maintain_order=True).write_csv(TABLE)
         lines.append(line(cell, found))
         print(lines[-1], flush=True)
     print("\n".join(["", *lines]))
 
-
-TYPES = dict.fromkeys(("measured", "low", "high", "claimed_above", "claimed_below"), pl.Float64) | dict.fromkeys(
-    ("n", "questions_needed"), pl.Int64
-)
 
 if __name__ == "__main__":
     main()

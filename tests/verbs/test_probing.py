@@ -1,6 +1,7 @@
 """What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these, or refused."""
 
-import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import layercliff
-from layercliff.errors import LayercliffError, RunError
+from layercliff.errors import RunError
 from layercliff.metrics.similarity import linear_cka
 from layercliff.models.blending import blended
 from layercliff.models.model import Model
@@ -75,19 +76,12 @@ def test_what_rows_share_changes_nothing(
     ],
 )
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
-    tiny: Model, task: Task, run: Path, monkeypatch: pytest.MonkeyPatch, verb: str, settings: dict[str, Any], others: dict[str, Any]
+    tiny: Model, task: Task, run: Path, full_disk: Callable[[str], AbstractContextManager[None]], verb: str, settings: dict[str, Any], others: dict[str, Any]
 ) -> None:  # fmt: skip
     """Where the files of an analysis cannot be written to the end, the settings of the one before must not be read with them."""
-    analysis, move = partial(getattr(layercliff, verb), tiny, task, shots=1, out=run / "tail"), Path.replace
+    analysis = partial(getattr(layercliff, verb), tiny, task, shots=1, out=run / "tail")
     analysis(**settings)
-
-    def full(self: Path, target: Path) -> Path:
-        if target.name == "summary.json":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return move(self, target)
-
-    with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
-        patch.setattr(Path, "replace", full)
+    with full_disk("summary.json"):
         analysis(**others)
     notes: list[str] = []
     analysis(**settings, note=notes.append)

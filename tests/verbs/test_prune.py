@@ -1,9 +1,10 @@
 """The prune verb on tiny models: the obvious loop, resume, files, refusals."""
 
-import errno
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import families
@@ -249,19 +250,11 @@ def test_a_longer_path_is_kept_where_a_shorter_one_is_wanted(tiny: Model, task: 
 
 
 def test_a_full_disk_leaves_no_finished_path_of_other_settings(
-    tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Model, task: Task, tmp_path: Path, full_disk: Callable[[str], AbstractContextManager[None]]
 ) -> None:
     """Where the files of a longer path cannot be written to the end, the shorter one's must not be read with them."""
     layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
-    replace = Path.replace
-
-    def full(self: Path, target: Path) -> Path:
-        if target.name == "path.json":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return replace(self, target)
-
-    with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
-        patch.setattr(Path, "replace", full)
+    with full_disk("path.json"):
         layercliff.prune(tiny, task, remove=3, out=tmp_path / "run")
     assert len(layercliff.prune(tiny, task, remove=3, out=tmp_path / "run").steps) == 4
 

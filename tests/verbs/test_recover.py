@@ -1,10 +1,10 @@
 """The recover verb on tiny models: resume, control, files, export, refusals."""
 
-import errno
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -194,18 +194,11 @@ def test_what_is_trained_is_not_trained_again(
 
 
 def test_a_full_disk_leaves_no_finished_training_of_other_settings(
-    about: tuple[str, str], pruned: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+    about: tuple[str, str], pruned: Callable[[], Path], full_disk: Callable[[str], AbstractContextManager[None]]
 ) -> None:
-    out, move = pruned(), Path.replace
+    out = pruned()
     recover(about, out, steps=(1,), updates=0)
-
-    def full(self: Path, target: Path) -> Path:
-        if target.name == "summary.json":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return move(self, target)
-
-    with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
-        patch.setattr(Path, "replace", full)
+    with full_disk("summary.json"):
         recover(about, out, steps=(1,), updates=1)
     assert recovered.read(RunDirectory(out)) is None
 
