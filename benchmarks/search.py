@@ -109,10 +109,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         found += [_timed(partial(_without, loop, kept, block)) for block in after]
         looped.seconds.append(statistics.mean(seconds for seconds, _ in found) * len(kept))
         looped.passes.append(len(kept) * (len(kept) - 1))
-        difference = max(
-            abs(float(OnTask(part, "margin").values(readings)[0].mean()) - step.scores[block])
+        scored = {
+            block: float(OnTask(part, "margin").values(readings)[0].mean())
             for block, (_, readings) in zip(sample, found, strict=True)
-        )
+        }
+        difference = max(abs(score - step.scores[block]) for block, score in scored.items())
+        if len(scored) == len(kept):
+            looped.removed.append(max(scored, key=scored.__getitem__))
         differences.append(difference)
         print(_line(number, exact.timed, race.timed, looped, difference), flush=True)
     result: dict[str, Any] = {
@@ -201,11 +204,12 @@ def summary(result: dict[str, Any]) -> str:
     exact, race, loop = result["exact"], result["race"], result["loop"]
     first = loop["seconds"][0] / exact["seconds"][0]
     path, raced = (sum(loop["seconds"]) / sum(one["seconds"]) for one in (exact, race))
+    whole = f"; the loop: {loop['removed']}" if loop["removed"] else ""
     lines = [
         f"one step, exact: {first:.2f}x the loop's speed ({exact['passes'][0]} and {loop['passes'][0]} block passes) {_met(first, 'one step')}",
         f"path of {result['steps']} steps, exact: {path:.2f}x ({sum(exact['passes'])} and {sum(loop['passes'])} block passes, {result['memory_gb']} GB for states, peak {result['peak_memory_bytes'] / 2**30:.2f} GB) {_met(path, 'path')}",
         f"path, race {result['race_error']}: {raced:.2f}x ({sum(race['passes'])} block passes of smaller batches) {_met(raced, 'race')}",
-        f"removed, exact: {exact['removed']}; race: {race['removed']}; the same set: {set(exact['removed']) == set(race['removed'])}",
+        f"removed, exact: {exact['removed']}; race: {race['removed']}{whole}; the same set: {set(exact['removed']) == set(race['removed'])}",
         f"largest difference of a score to the loop's: {result['largest_score_difference']:.1e}",
     ]
     if "gemm_share" in result:
