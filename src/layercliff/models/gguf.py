@@ -28,7 +28,9 @@ def convert(file: Path, target: Path) -> None:
         )
         tokenizer = AutoTokenizer.from_pretrained(**where)
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{file} cannot be read by transformers: {str(error).splitlines()[0]}.") from error
+        raise ModelError(
+            f"{file} cannot be read by transformers: {(str(error) or type(error).__name__).splitlines()[0]}."
+        ) from error
     model.config._name_or_path = ""
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
