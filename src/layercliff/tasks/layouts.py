@@ -10,6 +10,7 @@ from layercliff.tasks.question import Question
 from layercliff.tasks.rows import Row, labelled, text_of
 
 BLANK = "_"
+BRACKETS = re.compile(r"\[.*?\]")
 
 
 def hellaswag(row: Row, line: str) -> Question:
@@ -23,7 +24,7 @@ def hellaswag(row: Row, line: str) -> Question:
 def without_brackets(text: str) -> str:
     """HellaSwag's clean-up in lm-evaluation-harness: what stands before a removed bracket is not stripped again, nor are three spaces made one."""
     text = text.strip().replace(" [title]", ". ")
-    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+    return (BRACKETS.sub("", text) if "[" in text else text).replace("  ", " ")
 
 
 def piqa(row: Row, line: str) -> Question:
