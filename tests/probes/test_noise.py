@@ -91,3 +91,15 @@ def test_runs_are_ordered_by_size_draw_depth() -> None:
     depths = [fork.depth for fork in made(eps=(0.1, 0.2)).forks(3)]
     assert depths == [0, 1, 2, 3] * 4
     np.testing.assert_array_equal([len(b.rest) for b in made().forks(3)], [3, 2, 1, 0] * 2)
+
+
+def test_branches_of_a_question_have_the_noise_of_its_rows() -> None:
+    rows = (
+        tuple(Row(0, o, (1, 2, 3, *end[:-1]), end) for o, end in enumerate(((8, 7, 6), (8, 9, 10), (5, 4)))) + ROWS[1:]
+    )
+    whole, branching = Batch(rows), Batch(rows, branching=True)
+    expected = made().normal(whole, 1, 1, (8, D))
+    found = made().normal(branching, 1, 1, (8, D))
+    assert len(found) < len(expected)
+    for (one, path), (other, place) in zip(whole.places, branching.places, strict=True):
+        assert torch.equal(expected[one, list(path)], found[other, list(place)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import families
 import numpy as np
@@ -14,7 +15,8 @@ from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.models.passage import Stream
 from layercliff.probes.noise import Noise
-from layercliff.readout.batches import Batch
+from layercliff.readout.asked import ask
+from layercliff.readout.batches import Batch, read_from
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS
@@ -34,12 +36,11 @@ def test_no_noise_changes_nothing_to_the_last_bit(tiny: Model, colours: Task, fo
     assert np.nanmax(np.abs(runs(found)[1, 0] - found.trace.scores[-1])) > 0.01
 
 
-def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task) -> None:
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task, form: Literal["first_token", "cloze"]) -> None:
     """The slow way: one prompt at a time through the network's own forward, noise added by a hook before a block."""
-    found = layercliff.noise(tiny, colours, eps=(0.4,), draws=2, seed=3)
-    from layercliff.readout.asked import ask
-
-    asked = ask(tiny, colours, "first_token", found.trace.questions)
+    found = layercliff.noise(tiny, colours, format=form, eps=(0.4,), draws=2, seed=3)
+    asked = ask(tiny, colours, form, found.trace.questions)
     for number in (0, 4, 7):
         row = asked.rows[number]
         ids = tuple(f"colours\0{q.id}" for q in asked.questions)
@@ -52,12 +53,17 @@ def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task) -> None
 
             handle = tiny.anatomy.blocks[depth].register_forward_pre_hook(hook)
             with torch.inference_mode():
-                logits = tiny.network(input_ids=torch.tensor([row.tokens]), use_cache=False).logits[0, -1]
+                logits = tiny.network(input_ids=torch.tensor([row.tokens]), use_cache=False).logits[0]
             handle.remove()
-            expected = logits[list(row.targets)].numpy()
-            np.testing.assert_allclose(
-                runs(found)[0, 1, depth, row.question, : len(expected)], expected, rtol=1e-4, atol=1e-5
-            )
+            given = runs(found)[0, 1, depth, row.question]
+            if row.option is None:
+                np.testing.assert_allclose(
+                    given[: len(row.targets)], logits[-1, list(row.targets)], rtol=1e-4, atol=1e-5
+                )
+            else:
+                read = logits[read_from(row) :].log_softmax(-1)
+                expected = float(read[range(len(row.targets)), list(row.targets)].sum()) / asked.size(row)
+                assert given[row.option] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("form", ["first_token", "cloze"])

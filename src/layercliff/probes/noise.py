@@ -24,8 +24,8 @@ class Noise:
     Sized by the ``norm``, sigma is the root mean square over the features instead, so that `eps` is the ratio of the norms of noise and state.
 
     `ids[q]` names question q: noise is drawn for each question, depth and draw by themselves, the same for every `eps`, so that it is the same
-    however rows are batched; tokens at the same position of a question's rows get the same numbers. Padding gets none. Batches must share nothing (what all
-    questions begin with would have one noise for all of them).
+    however rows are batched; tokens at the same position of a question's rows get the same numbers. Padding gets none. Batches must keep questions apart (what all
+    begin with would have one noise for all of them), and rows too where only the positions that are read get noise (a token may be read for one option alone).
     """
 
     ids: tuple[str, ...]
@@ -56,11 +56,20 @@ class Noise:
 
     def normal(self, batch: Batch, depth: int, draw: int, shape: Sequence[int]) -> Float[Tensor, "row position d"]:
         """Standard normal numbers for the positions that get noise, 0 elsewhere. They are drawn position by position from where noise begins."""
+        noisy = [
+            list(path if self.positions == "all" else path[read_from(row) :])
+            for row, (_, path) in zip(batch.rows, batch.places, strict=True)
+        ]
+        most: dict[int, int] = {}  # of a question's rows
+        for row, places in zip(batch.rows, noisy, strict=True):
+            most[row.question] = max(len(places), most.get(row.question, 0))
+        drawn = {}
+        for question, count in most.items():
+            rng = np.random.default_rng([self.seed, 11, _number(self.ids[question]), depth, draw])
+            drawn[question] = rng.standard_normal((count, shape[-1]), dtype=np.float32)
         found = np.zeros((len(batch.sequences), *shape), np.float32)
-        for row, (sequence, _) in zip(batch.rows, batch.places, strict=True):
-            begin, end = 0 if self.positions == "all" else read_from(row), len(row.tokens)
-            rng = np.random.default_rng([self.seed, 11, _number(self.ids[row.question]), depth, draw])
-            found[sequence, begin:end] = rng.standard_normal((end - begin, shape[-1]), dtype=np.float32)
+        for row, (sequence, _), places in zip(batch.rows, batch.places, noisy, strict=True):
+            found[sequence, places] = drawn[row.question][: len(places)]
         return torch.from_numpy(found)
 
 

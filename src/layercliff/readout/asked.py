@@ -53,9 +53,9 @@ class Asked:
     def gold(self) -> Int[np.ndarray, " question"]:
         return np.array([question.gold for question in self.questions])
 
-    def batches(self, budget: int, share: Sharing) -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens; `share` says what of that which they have in common is run once."""
-        return batches.plan(self.rows, budget, share)
+    def batches(self, budget: int, share: Sharing, *, apart: bool = False) -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` tokens; `share` says what of that which they have in common is run once, across questions unless they are kept `apart`."""
+        return batches.plan(self.rows, budget, share, apart=apart)
 
     def of(self, half: Half) -> "Asked":
         """The part of one half."""

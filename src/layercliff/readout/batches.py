@@ -81,12 +81,13 @@ class Batch:
         return Level(lead), Level(ids, torch.zeros(len(ids), dtype=torch.long, device=device), tree)
 
 
-def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing") -> tuple[Batch, ...]:
+def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing", *, apart: bool = False) -> tuple[Batch, ...]:
     """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same batches.
 
-    `share` says what of that which rows have in common is run once in a batch: what all of them begin with, and what those of a question do.
+    `share` says what of that which rows have in common is run once in a batch: what all of them begin with, and what those of a question do; only the latter
+    where questions are kept `apart`.
     """
-    lead = _common(rows) if share != "nothing" and len(rows) > 1 else 0
+    lead = _common(rows) if share != "nothing" and not apart and len(rows) > 1 else 0
     branching = share == "branches"
     found = sorted(_units(rows, lead, branching), key=lambda unit: (-unit[0], _order(unit[1][0])))
     ends = _ends([length for length, _ in found], lead, budget)

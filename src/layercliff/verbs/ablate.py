@@ -51,9 +51,7 @@ def ablate(
             return partial(forks.states, n_layers=n_layers, forks=runs)
 
         dense, places = forks.order(n_layers, runs)
-        trace = this.traces(
-            this.batched(report, whole=False), states, len(dense) + len(places), "blocks and pairs taken out"
-        )
+        trace = this.traces(this.batched(report), states, len(dense) + len(places), "blocks and pairs taken out")
         undisturbed = trace.at(dense)
         n_select = sum(len(part.questions) for part in select)
         found = Probed(

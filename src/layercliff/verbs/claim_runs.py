@@ -52,7 +52,7 @@ def subsets(model: Model, task: Task, transition: int, options: Options) -> Prob
             return partial(forks.states, n_layers=n_layers, forks=leave)
 
         dense, places = forks.order(n_layers, leave)
-        report = this.batched([part.of("report") for part in this.asked], whole=False)
+        report = this.batched([part.of("report") for part in this.asked])
         trace = this.traces(report, states, len(dense) + len(places), "blocks of either phase taken out")
         chosen = [[run.kind, list(run.removed)] for run in runs]
         found = Probed(
@@ -100,7 +100,7 @@ def noise_by_norm(model: Model, task: Task, size: float, options: Options) -> Pr
 
         some = leave(this.asked[0])
         dense, runs = forks.order(n_layers, some)
-        trace = this.traces(this.batched(this.asked, whole=True), states, len(dense) + len(runs), "noise by norm")
+        trace = this.traces(this.batched(this.asked, "questions"), states, len(dense) + len(runs), "noise by norm")
         undisturbed = trace.at(dense)
         found = Probed(
             subject, undisturbed, trace.scores[runs], wanted, this.transition(undisturbed), this.cost(forks.passes(n_layers, some))

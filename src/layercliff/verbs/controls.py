@@ -146,7 +146,7 @@ def _trace(this: Probing[Controlled]) -> Trace:
 
 def _read(this: Probing[Controlled], parts: Sequence[Asked], what: str, model: Model | None = None) -> Trace:
     model = model or this.model
-    planned = this.batched(parts, whole=False, model=model)
+    planned = this.batched(parts, model=model)
     return this.traces(planned, lambda _: lambda passage, _: passage.depths(), model.n_layers + 1, what, model)
 
 

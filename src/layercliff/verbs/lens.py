@@ -89,7 +89,7 @@ def lens(
             )  # fmt: skip
         through = maps.lens(this.model) if maps else None
         n_depths = this.model.n_layers + 1
-        planned = this.batched(this.asked, whole=False)
+        planned = this.batched(this.asked)
         logit = this.traces(planned, _depths, n_depths, "reading through the logit lens")
         runs: list[np.ndarray] = []
         if through is not None:

@@ -59,9 +59,8 @@ def noise(
 
         some = made(this.asked[0]).forks(n_layers)
         dense, runs = forks.order(n_layers, some)
-        trace = this.traces(
-            this.batched(this.asked, whole=True), states, len(dense) + len(runs), "noise at every depth"
-        )
+        planned = this.batched(this.asked, "questions" if positions == "all" else "rows")
+        trace = this.traces(planned, states, len(dense) + len(runs), "noise at every depth")
         undisturbed = trace.at(dense)
         found = Probed(
             subject, undisturbed, trace.scores[runs], wanted, this.transition(undisturbed), this.cost(forks.passes(n_layers, some))

@@ -59,7 +59,7 @@ def patch(
         report = [part.of("report") for part in this.asked]
         if few := [part.task.name for part in report if not part.questions]:
             raise TaskError(f"Task {few[0]} has too few questions to leave some for a report: ask at least 2 groups.")
-        planned = this.batched(report, whole=positions == "decision")
+        planned = this.batched(report, "rows" if positions == "decision" else "nothing")
         runs: list[np.ndarray] = []
         undisturbed: Trace | None = None
         for step, kept in chosen.items():

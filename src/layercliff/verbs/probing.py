@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,6 +34,7 @@ ABOUT: dict[str, Any] = {
 """What a run is about, where an analysis is not told otherwise."""
 
 Kept = TypeVar("Kept")
+Apart = Literal["nothing", "questions", "rows"]
 
 
 class Options(TypedDict, total=False):
@@ -84,13 +85,13 @@ class Probing(Generic[Kept]):
         return self.setting.ask(self.model)
 
     def batched(
-        self, parts: Sequence[Asked], *, whole: bool, model: Model | None = None
+        self, parts: Sequence[Asked], apart: Apart = "nothing", *, model: Model | None = None
     ) -> list[tuple[Asked, tuple[Batch, ...]]]:
-        """Every task's rows in batches for a `model` (default: the run's); `whole`: each is a sequence of its own, whatever rows have in common."""
+        """Every task's rows in batches for a `model` (default: the run's); what is `apart` shares no token that is run."""
         model = model or self.model
         budget = model.batch_tokens(self.batch_tokens)
-        shares = "nothing" if whole else model.anatomy.shares
-        return [(part, part.batches(budget, shares)) for part in parts]
+        share = "nothing" if apart == "rows" else model.anatomy.shares
+        return [(part, part.batches(budget, share, apart=apart == "questions")) for part in parts]
 
     def traces(
         self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,

@@ -107,7 +107,7 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
     made = make(this.model.network, step.blends)
     readings: list[tuple[Batch, Reading]] = []
     control: list[tuple[Batch, Reading]] = []
-    ((_, batches),) = this.batched([part], whole=True)
+    ((_, batches),) = this.batched([part], "rows")
     for done, batch in enumerate(batches):
         this.report(f"states of {part.task.name} ({name})", done, len(batches))
         here = [row.question for row in batch.rows if row.option in (None, 0)]
