@@ -91,7 +91,7 @@ def prune(
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
     begin = time.perf_counter()
-    _refuse(score, splits, draws, race)
+    paths = _paths(score, splits, draws, race)
     setting = Setting.of(
         model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
         weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
@@ -132,9 +132,11 @@ def prune(
                 subject, report, note,
             )  # fmt: skip
 
-        def walk(halves: Sequence[Asked], watched: Sequence[Asked]) -> Walk:
+        def walk(halves: Sequence[Asked], watched: Sequence[Asked], number: int = 0) -> Walk:
             measured = [part.of("report") for part in halves]
-            return Walk(loaded, measured, watched, loaded.batch_tokens(batch_tokens), journal, subject, report, note)
+            return Walk(
+                loaded, measured, watched, loaded.batch_tokens(batch_tokens), journal, subject, report, note, (number, paths)
+            )  # fmt: skip
 
         def chooser(given: Brief, draw: int = 0) -> Chooser:
             return registry.random_draw(given, draw, within) if score == "random" else registry.chooser(score, given)
@@ -143,12 +145,12 @@ def prune(
         steps, traces, watched = main.along(choosing, last, collapsed)
         passes, seconds = choosing.passes, choosing.seconds
         others: list[Split] = []
-        for number in range(1, draws if score == "random" else splits):
+        for number in range(1, paths):
             halves = parts if score == "random" else [part.split(seed, number) for part in parts]
             choosing = chooser(
                 brief(halves), number if score == "random" else 0
             )  # the states of the one before are let go
-            there, found, _ = walk(halves, ()).along(choosing, last, collapsed)
+            there, found, _ = walk(halves, (), number).along(choosing, last, collapsed)
             passes, seconds = passes + choosing.passes, seconds + choosing.seconds
             others.append(Split.of(there, accuracies(found), found))
         del choosing
@@ -176,8 +178,8 @@ def prune(
     return pruned
 
 
-def _refuse(score: Score, splits: int, draws: int, race: float | None) -> None:
-    """Say what cannot be asked for, before anything is loaded."""
+def _paths(score: Score, splits: int, draws: int, race: float | None) -> int:
+    """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
     if splits < 1 or draws < 1:
         raise RunError(f"--splits {splits} and --draws {draws}: both are at least 1.")
     if race is not None and not 0 < race < 1:
@@ -190,6 +192,7 @@ def _refuse(score: Score, splits: int, draws: int, race: float | None) -> None:
         raise RunError(
             f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
         )
+    return draws if score == "random" else splits
 
 
 def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:

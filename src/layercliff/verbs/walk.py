@@ -23,14 +23,16 @@ SURE = 3  # steps below the collapse line, one after another, after which a path
 
 
 class Walk:
-    """Walks paths of one model, measuring each step's model on `measured`, and on `watched` beside it, at all depths."""
+    """Walks a path of one model, measuring each step's model on `measured`, and on `watched` beside it, at all depths. It is one of several: so many come before it, so
+    many are there in all (`turn`)."""
 
     def __init__(
         self, model: Model, measured: Sequence[Asked], watched: Sequence[Asked], batch_tokens: int, journal: Journal | None, subject: object,
-        report: Report, note: Note,
+        report: Report, note: Note, turn: tuple[int, int] = (0, 1),
     ) -> None:  # fmt: skip
         self.model, self.measured, self.watched, self.batch_tokens = model, measured, watched, batch_tokens
-        self.journal, self.subject, self.say, self.note = journal, subject, report, note
+        self.journal, self.subject, self.report, self.note = journal, subject, report, note
+        self.turn = turn
         self.seconds: list[float] = []
         for part in measured:
             if not part.questions:
@@ -45,7 +47,7 @@ class Walk:
         steps = [Step(tuple(range(n_layers)))]
         traces, watched = [self._measure(self.measured, steps[0])], self._watch(steps[0])
         while (gone := n_layers - len(steps[-1].kept)) < last and not (collapsed and self._collapsed(traces)):
-            self.say("removing blocks", gone, last)
+            self._tell(gone, last)
             step = chooser.choose(steps[-1])
             if step is None:
                 self._ended(gone, last)
@@ -53,8 +55,13 @@ class Walk:
             steps.append(step)
             traces.append(self._measure(self.measured, step))
             watched += self._watch(step)
-        self.say("removing blocks", last, last)
+        self._tell(last, last)
         return steps, traces, watched
+
+    def _tell(self, gone: int, last: int) -> None:
+        """How far all of the paths are, as if each went on to `last`."""
+        before, of = self.turn
+        self.report("removing blocks", before * last + gone, of * last)
 
     def _ended(self, gone: int, last: int) -> None:
         """The criterion removes nothing more, short of `last` blocks."""
