@@ -178,6 +178,10 @@ def test_a_question_opens_with_its_options_and_margins(opened: Callable[..., Pag
     assert page.locator(".detail").evaluate("row => row.previousElementSibling.textContent.includes(' report')")
     page.get_by_role("button", name=asked.text, exact=True).click()
     assert page.locator(".detail").count() == 0
+    table = pl.read_parquet(run / "trace" / "questions.parquet")
+    page.get_by_role("button", name=table.filter(half="select")["text"][0], exact=True).first.click()
+    page.wait_for_selector(".detail svg")
+    assert page.locator(".detail .role-legend-label text").all_text_contents() == ["dense"]
 
 
 @pytest.mark.parametrize("of", ["run", "study"])

@@ -19,11 +19,15 @@ function options(question) {
   return list;
 }
 
-function margins(question) {
-  return asked.models.filter(model => model.margins[question]).flatMap(model =>
+function figure(question) {
+  const models = asked.models.filter(model => model.margins[question]), drawn = structuredClone(asked.figure);
+  const margins = models.flatMap(model =>
     model.margins[question].map((margin, number) => ({
       model: model.name, depth: model.depths[number], "written by": asked.written[model.depths[number]], margin: margin / asked.unit,
     })));
+  for (const { encoding } of drawn.layer)
+    if (encoding?.color) encoding.color.legend.values = models.map(model => model.name);  // only those that were asked
+  return { ...drawn, datasets: { ...drawn.datasets, question: margins } };
 }
 
 function show(row) {
@@ -33,8 +37,7 @@ function show(row) {
   chart.className = "chart";
   cell.append(options(question), chart);
   row.after(detail);
-  const specification = { ...asked.figure, datasets: { ...asked.figure.datasets, question: margins(question) } };
-  draw(chart, specification).then(drawn => { detail.drawn = drawn; }).catch(console.error);
+  draw(chart, figure(question)).then(drawn => { detail.drawn = drawn; }).catch(console.error);
 }
 
 function hide(detail) {
