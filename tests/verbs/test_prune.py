@@ -13,8 +13,10 @@ import polars as pl
 import pytest
 
 import layercliff
+from layercliff.choices import Format
 from layercliff.errors import LayercliffError, RunError, TaskError
 from layercliff.metrics import decision
+from layercliff.metrics.phases import transition_depths
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.iterative import Iterative
@@ -215,6 +217,22 @@ def test_splits_repeat_the_path_on_other_halves(tiny: Model, task: Task, tmp_pat
     again = layercliff.prune(tiny, task, remove=2, splits=4, out=tmp_path / "run")
     assert again.others == found.others
     assert len({split.accuracy for split in (*found.others,)}) > 1  # other halves, other accuracies
+
+
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+def test_repetitions_are_what_their_models_do_at_all_depths(tiny: Model, task: Task, form: Format) -> None:
+    """Only their last depth is read."""
+    for again in layercliff.prune(tiny, task, remove=3, score="random", draws=4, format=form).others:
+        for kept, accuracy, decided in zip(again.kept, again.accuracy, again.decided, strict=True):
+            network = families.network("llama")
+            cut(network, kept)
+            whole = layercliff.trace(network, task, tokenizer=families.tokenizer(), format=form).trace
+            report = [half == "report" for half in whole.half_of]
+            scores, mask, gold = whole.scores[:, report], whole.mask[report], whole.gold[report]
+            right = decision.correctness(scores, mask, gold).mean(1)
+            margin = decision.margin(decision.probabilities(scores, mask), mask, gold).mean(1)
+            assert accuracy == pytest.approx(right[-1])
+            assert decided == np.isfinite(transition_depths(margin, right, 1 / 3))
 
 
 def test_random_is_a_band_of_draws_within_a_range(tiny: Model, task: Task) -> None:

@@ -26,7 +26,7 @@ class Split:
 
     @staticmethod
     def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "Split":
-        """What is kept of a walked path with its `traces`."""
+        """What is kept of a walked path with its `traces`, of which the last depth says all of it: whether there is a transition depth, too."""
         chance = chance_of(traces[0])
         decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
         return Split(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)

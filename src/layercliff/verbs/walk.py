@@ -24,7 +24,7 @@ SURE = 3  # steps below the collapse line, one after another, after which a path
 
 class Walk:
     """Walks a path of one model, measuring each step's model on `measured`, and on `watched` beside it, at all depths. It is one of several: so many come before it, so
-    many are there in all (`turn`)."""
+    many are there in all (`turn`); those after the first are repetitions, of which the last depth alone is read, and alone in the traces."""
 
     def __init__(
         self, model: Model, measured: Sequence[Asked], watched: Sequence[Asked], batch_tokens: int, journal: Journal | None, subject: object,
@@ -83,11 +83,15 @@ class Walk:
         return trace
 
     def _read(self, part: Asked, step: Step) -> Trace:
-        reader = Reader(self.model, LogitLens(self.model.anatomy.unembedding), part.form, "none", self.note)
+        repeated = self.turn[0] > 0
+        depths = (len(step.kept),) if repeated else None
+        lens = LogitLens(self.model.anatomy.unembedding)
+        reader = Reader(self.model, lens, part.form, "none", self.note, depths=depths)
         readings = []
         made = make(self.model.network, step.blends)
         for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
-            name = key("report", self.subject, step.kept, ordered(step.blends), part.form, batch)
+            what = "report, last depth" if repeated else "report"
+            name = key(what, self.subject, step.kept, ordered(step.blends), part.form, batch)
             if self.journal and (found := self.journal.get(name)):
                 reading = Reading.of(found)
             else:
