@@ -3,11 +3,12 @@
     python docs/results/accuracies.py --out runs/accuracies --model smollm2-135m --limit 500
 
 Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a model replace those it had in ``accuracies.csv``
-beside this file, which is printed as Markdown. A limit keeps the first questions of a file (of MMLU, of each subject).
+beside this file; with ``--table`` nothing is run, and that file is printed as Markdown. A limit keeps the first questions of a file (of MMLU, of each subject).
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -20,16 +21,31 @@ TASKS = (
 TABLE = Path(__file__).with_suffix(".csv")
 
 
-def cell(model: str, loaded: layercliff.Model, task: str, limit: int | None, out: Path) -> dict[str, object]:
+def cell(model: str, loaded: layercliff.Model, task: str, limit: int | None, out: Path) -> dict[str, Any]:
     """One model on one task."""
     found = layercliff.evaluate(loaded, task, limit=limit, out=out / f"{model}-{task}-{limit or 'all'}")
     (name,) = found.scores
-    row: dict[str, object] = {"model": model, "task": task, "n": len(found.questions), "limit": limit}
+    row: dict[str, Any] = {"model": model, "task": task, "n": len(found.questions), "limit": limit}
     for metric in METRICS:
         score = found.scores[name][metric]
         row |= {metric: round(score.value, 4), f"{metric}_stderr": round(score.stderr_clustered, 4)}
         row |= {f"{metric}_low": round(score.low, 4), f"{metric}_high": round(score.high, 4)}
     return row
+
+
+def markdown(table: pl.DataFrame) -> str:
+    """A row for each task and model."""
+
+    def score(row: dict[str, Any], metric: str) -> str:
+        return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
+
+    lines = ["| task | model | questions | acc | acc_norm |", "|---|---|---|---|---|"]
+    for task in TASKS:
+        for row in table.filter(task=task).iter_rows(named=True):
+            of = " of each subject" if task == "mmlu" else ""
+            asked = f"all {row['n']}" if row["limit"] is None else f"the first {row['limit']}{of}"
+            lines.append(f"| {task} | {row['model']} | {asked} | {score(row, 'acc')} | {score(row, 'acc_norm')} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -38,7 +54,11 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--limit", type=int, help="questions of each task (default: all)")
+    parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
+    if arguments.table:
+        print(markdown(pl.read_csv(TABLE)))
+        return
     loaded = layercliff.load(arguments.model)
     rows = []
     for task in arguments.tasks.split(","):
