@@ -205,9 +205,7 @@ def test_splits_repeat_the_path_on_other_halves(tiny: Model, task: Task, tmp_pat
     found = layercliff.prune(
         tiny, task, remove=2, splits=3, out=tmp_path / "run", report=lambda *what: told.append(what)
     )
-    assert [told[1:] for told in told if told[0] == "removing blocks"] == [
-        (n, 6) for n in (0, 1, 2, 2, 3, 4, 4, 5, 6)
-    ]
+    assert [told[1:] for told in told if told[0] == "removing blocks"] == [(n, 6) for n in (0, 1, 2, 2, 3, 4, 4, 5, 6)]
     assert found.steps == layercliff.prune(tiny, task, remove=2).steps
     stability = found.stability
     assert stability is not None

@@ -15,6 +15,8 @@ from layercliff.results.studied import Panel, Point, Row, Studied
 HEIGHT = 380
 FORETOLD = "foretold-"  # what the names of a rule's figures begin with
 UNDECIDED = 1.12  # where undecided models stand on the axis of T/L
+RATIO = alt.Scale(domain=[0, 1.02])
+LABEL = (0.12, 0.04)  # the room of a point's label on either axis
 
 
 def figures(found: Studied) -> Iterator[Figure]:
@@ -62,12 +64,13 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
             "n": [own[0].n_questions for own in cells],
         }
     )
+    table = table.with_columns(written=pl.Series(_apart(table["transition"].to_list(), table["ratio"].to_list())))
     ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED], labelOverlap=False)  # fmt: skip
     kinds = ["both known", "censored: k* lies above", "undecided", "undecided and censored"]
     pick = alt.selection_point(fields=["model"], bind="legend")
     base = alt.Chart(table).encode(
         x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks),
-        y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=alt.Scale(domain=[0, 1.02])),
+        y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=RATIO),
         color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=legend("bottom")),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
     )  # fmt: skip
@@ -79,8 +82,21 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
         legend=legend("bottom"),
     )  # fmt: skip
     marks = base.mark_point(filled=True, size=80).encode(shape=shape, tooltip=hover).add_params(pick)
-    names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(text="task:N")
+    names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(
+        text="task:N", y=alt.Y("written:Q", scale=RATIO)
+    )
     return alt.layer(marks, names)
+
+
+def _apart(across: Sequence[float], up: Sequence[float]) -> list[float]:
+    """How high each point's label stands, so that none covers another: beside its point, or as far from there as it must, towards the middle."""
+    placed: list[tuple[float, float]] = []
+    for x, y in zip(across, up, strict=True):
+        at, step = y, LABEL[1] if y < 0.5 else -LABEL[1]
+        while any(abs(x - there) < LABEL[0] and abs(at - high) < LABEL[1] * 0.99 for there, high in placed):
+            at += step
+        placed.append((x, at))
+    return [high for _, high in placed]
 
 
 def _cells(panel: Panel, point: Point, rows: Sequence[Row]) -> list[Row]:
