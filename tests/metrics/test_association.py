@@ -57,6 +57,10 @@ def test_intervals_resample_whole_models() -> None:
     )
     up = association.associate(np.arange(8.0), np.arange(8.0), np.zeros(8, bool), list("abcdefgh"), 100)
     assert up.falls is False
+    few = association.associate(np.arange(10.0), -np.arange(10.0), np.zeros(10, bool), list("aabbccddee"), 100)
+    assert few.spearman is not None
+    assert few.spearman.high < 0
+    assert few.falls is None  # five models: their being all alike shows nothing
     assert once.pearson is not None
     assert often.pearson is not None
     assert astuple(often.pearson) == pytest.approx(astuple(once.pearson))

@@ -155,10 +155,10 @@ def row(model: str, task: str, transition: int | None, collapse: int | None, **m
 def rows() -> Sequence[Row]:
     """Models by tasks, the later their transition, the earlier their collapse; and one cell of every other kind."""
     rng = np.random.default_rng(0)
-    depths = {(m, t): int(rng.integers(8, 36)) for m in range(4) for t in range(3)}
+    depths = {(m, t): int(rng.integers(8, 36)) for m in range(6) for t in range(2)}
     common = [row(f"m{m}", f"t{t}", depth, 38 - depth + int(rng.integers(4))) for (m, t), depth in depths.items()]
-    odd = [row("m4", "undecided", None, 5), row("m4", "censored", 10, None), row("m4", "both", None, None)]
-    return [*common, *odd, Row("m4", "failed", "own", "margin", 0, "cells/m4/failed", reason="There is no task 'x'.")]
+    odd = [row("m6", "undecided", None, 5), row("m6", "censored", 10, None), row("m6", "both", None, None)]
+    return [*common, *odd, Row("m6", "failed", "own", "margin", 0, "cells/m6/failed", reason="There is no task 'x'.")]
 
 
 def study() -> Studied:

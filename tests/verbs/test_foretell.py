@@ -15,6 +15,7 @@ from layercliff.metrics.foretelling import FEATURES, share_below
 from layercliff.models.model import Model
 from layercliff.pruning.iterative import Iterative
 from layercliff.results import foretold
+from layercliff.results.studied import LEAST_ROWS
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Task
 
@@ -72,6 +73,15 @@ def test_the_rule_is_the_studys_and_a_model_outside_of_it_is_told(
     )
     assert found.measured.features["transition"] > 0.3  # a random model decides late or not at all
     assert any(reason.startswith("transition is") for reason in found.foretold.outside)
+
+
+def test_the_rule_that_ships(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    found = layercliff.foretell(tiny, colours, out=tmp_path / "run")
+    training = foretold.training()
+    assert found.source == training.source == "the rule that ships with layercliff"
+    assert found.rows == len(training.table) >= LEAST_ROWS
+    assert found.models == training.models
+    assert training.table["ratio"].is_between(0, 1).all()
 
 
 def test_without_a_rule_nothing_is_computed(

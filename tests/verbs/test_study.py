@@ -169,6 +169,11 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
 def test_few_models_are_said() -> None:
     from layercliff.report import study_words
 
+    five = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), [r for r in table(0.02) if r.model != "m0"])
+    fixed = five.judgements[0].against[0]
+    assert fixed.difference.high < 0
+    assert fixed.beaten is None
+    assert "undecided with fewer than 6 models" in " ".join(study_words.association(five.panels[0]))
     rows = [r for r in table(0.1) if r.model in ("m0", "m1")]
     found = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows)
     assert any("2 models are too few for an interval" in s for s in study_words.association(found.panels[0]))

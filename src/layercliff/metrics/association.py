@@ -10,6 +10,7 @@ from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
 
 LEAST_CLUSTERS = 3  # with fewer, resampling them says nothing, and intervals are nan
+SHOWN = 6  # clusters a verdict takes at least: that all of fewer lie on one side by chance is likelier than 1 in 20 (2 in 2**5 of five)
 FEW_CLUSTERS = 10  # with fewer, intervals from resampling them are too narrow (Cameron, Gelbach and Miller 2008)
 
 Points = Float[np.ndarray, " point"]
@@ -18,12 +19,13 @@ Weights = Float[np.ndarray, "resample point"]
 
 @dataclass(frozen=True)
 class Association:
-    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both known), and Kendall's tau over the
+    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both known), which lie in `complete_clusters`, and Kendall's tau over the
     `pairs` whose order is known, which leaves no point out. None where a side does not vary. Intervals (95 %) are a bootstrap over
     whole clusters, nan with fewer than three of them."""
 
     points: int
     complete: int
+    complete_clusters: int
     clusters: int
     pairs: int
     pearson: Estimate | None
@@ -32,9 +34,12 @@ class Association:
 
     @property
     def falls(self) -> bool | None:
-        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None where neither is shown."""
+        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None where neither is shown, or
+        clusters are too few to show it."""
         found = self.spearman
-        return None if found is None else True if found.high < 0 else False if found.low > 0 else None
+        if found is None or self.complete_clusters < SHOWN:
+            return None
+        return True if found.high < 0 else False if found.low > 0 else None
 
 
 def associate(
@@ -60,7 +65,7 @@ def associate(
     a, b = x[complete], y[complete]
     every = np.ones(len(x), bool)
     return Association(
-        len(x), int(complete.sum()), len(set(clusters)), int(comparable.sum()) // 2,
+        len(x), int(complete.sum()), len(set(names[complete])), len(set(clusters)), int(comparable.sum()) // 2,
         interval(lambda weights: pearson(a, b, weights), complete),
         interval(lambda weights: spearman(a, b, weights), complete),
         interval(lambda weights: kendall(x, y, censored, weights), every),

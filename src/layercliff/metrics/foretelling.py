@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from layercliff.metrics import ridge
-from layercliff.metrics.association import LEAST_CLUSTERS
+from layercliff.metrics.association import LEAST_CLUSTERS, SHOWN
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.ridge import Features, Ridge, Target
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
@@ -131,7 +131,7 @@ def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.nda
 @dataclass(frozen=True)
 class Against:
     """A baseline's mean absolute error in k*/L on the same held-out cells, and what the rule's is more (negative: less), with its interval over models.
-    `beaten`: the interval lies below 0; False where it lies above; None where neither is shown."""
+    `beaten`: the interval lies below 0; False where it lies above; None where neither is shown, or models are too few to show it."""
 
     name: str
     error: float
@@ -191,5 +191,5 @@ def _against(name: str, own: Target, other: Target, models: Sequence[str], seed:
         return Against(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
     samples = Resamples.draw(models, RESAMPLES, seed).means(paired[None])[:, 0]
     low, high = (float(end) for end in percentile_interval(samples))
-    beaten = True if high < 0 else False if low > 0 else None
+    beaten = None if len(set(models)) < SHOWN else True if high < 0 else False if low > 0 else None
     return Against(name, float(other.mean()), Estimate(difference, low, high), beaten)
