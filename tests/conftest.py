@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import families
+import made_up
 import pytest
 import torch
 
@@ -81,9 +82,8 @@ def tiny() -> Model:
 @pytest.fixture
 def colours() -> Task:
     """Twelve questions of 2 to 4 options, whose options have different first tokens."""
-    words = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
     questions = []
     for i in range(12):
-        options = tuple(words[(i + j) % 8] for j in range(2 + i % 3))
+        options = tuple(made_up.WORDS[(i + j) % 8] for j in range(2 + i % 3))
         questions.append(Question(f"q{i}", f"which of these is {i}?", options, i % len(options), f"g{i // 2}"))
     return Task("colours", tuple(questions), "made up", "none", "first_token")

@@ -1,6 +1,7 @@
 """Tiny random models of many families, built from their configurations, with norms that are not 1 and biases that are not 0."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -107,3 +108,10 @@ def tokenizer(begin: bool = False) -> PreTrainedTokenizerFast:
 
         model.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return PreTrainedTokenizerFast(tokenizer_object=model, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+
+
+def saved(directory: Path, family: str = "llama", n_layers: int = N_LAYERS) -> str:
+    """A checkpoint on disk with its tokenizer, by its path."""
+    network(family, n_layers=n_layers).save_pretrained(directory)
+    tokenizer().save_pretrained(directory)
+    return str(directory)

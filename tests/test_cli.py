@@ -18,8 +18,7 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("files")
-    families.network("llama").save_pretrained(directory / "model")
-    families.tokenizer().save_pretrained(directory / "model")
+    families.saved(directory / "model")
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(8)]
     (directory / "task.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     (directory / "bad.jsonl").write_text('{"question": "q", "options": ["a", "a"], "answer": 0}')

@@ -20,8 +20,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     directory = tmp_path_factory.mktemp("files")
-    families.network("llama").save_pretrained(directory / "model")
-    families.tokenizer().save_pretrained(directory / "model")
+    families.saved(directory / "model")
     rows = [{"question": f"{i} or {i * i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
     (directory / "task.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return ("-m", directory / "model", "-t", directory / "task.jsonl", "-f", "letter", "-o", directory / "run")

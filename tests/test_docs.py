@@ -52,10 +52,8 @@ def test_every_command_is_understood(page: Path) -> None:
 def test_the_guides_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one process of their own."""
     monkeypatch.chdir(tmp_path)
-    model = families.network("llama", n_layers=7)
     for target in ("stand-in", "small"):
-        model.save_pretrained(tmp_path / target)
-        families.tokenizer().save_pretrained(tmp_path / target)
+        families.saved(tmp_path / target, n_layers=7)
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     done = subprocess.run(

@@ -193,8 +193,7 @@ def test_a_model_that_brings_its_code(tmp_path: Path, monkeypatch: pytest.Monkey
     """The fresh process runs it only when it is trusted."""
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.syspath_prepend(tmp_path / "modules")
-    families.network("llama").save_pretrained(tmp_path / "dense")
-    families.tokenizer().save_pretrained(tmp_path / "dense")
+    families.saved(tmp_path / "dense")
     (tmp_path / "dense" / "modeling_own.py").write_text(OWN_CODE)
     file = tmp_path / "dense" / "config.json"
     config = json.loads(file.read_text())

@@ -13,9 +13,7 @@ from layercliff.models import loading, sources
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("checkpoint")
-    families.network("llama").save_pretrained(directory)
-    families.tokenizer().save_pretrained(directory)
-    return directory
+    return Path(families.saved(directory))
 
 
 def test_resolve(saved: Path, tmp_path: Path) -> None:
@@ -68,8 +66,7 @@ def test_digest_follows_the_weights(saved: Path, tmp_path: Path) -> None:
 def test_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    families.network("llama").save_pretrained(tmp_path)
-    families.tokenizer().save_pretrained(tmp_path)
+    families.saved(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors["model.layers.4.mlp.up_proj.weight"]
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})

@@ -1,6 +1,7 @@
 """Iterative choices against cutting every candidate out, on text and in a race; memory that runs out."""
 
 import families
+import made_up
 import numpy as np
 import pytest
 import torch
@@ -13,19 +14,14 @@ from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout import asked
-from layercliff.tasks.question import Question, Task
+from layercliff.tasks.question import Task
 
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 L = families.N_LAYERS
 
 
 @pytest.fixture
 def many() -> Task:
-    questions = tuple(
-        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
-        for i in range(200)
-    )
-    return Task("many", questions, "made up", "none", "first_token")
+    return made_up.task(200, "first_token", name="many")
 
 
 def brief(model: Model, task: Task, **more: object) -> Brief:

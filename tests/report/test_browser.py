@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import made
+import made_up
 import polars as pl
 import pytest
 
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: install layercliff[dev]")
 
 EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>"
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 PHONE = {"width": 390, "height": 844}
 Page = Any  # Playwright's
 
@@ -32,7 +32,9 @@ Page = Any  # Playwright's
 def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory with a trace, a short path and an analysis, and a question that would be a script."""
     questions = [
-        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(2 + i % 3)), 1, f"g{i}")
+        Question(
+            f"q{i}", f"which of these is {i}?", tuple(made_up.WORDS[(i + j) % 8] for j in range(2 + i % 3)), 1, f"g{i}"
+        )
         for i in range(13)
     ]
     questions.append(Question("evil", f"{EVIL}\nwhich?", ("blue <b>bold</b>", f"red {EVIL}"), 0, "evil"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -33,7 +34,6 @@ from layercliff.verdicts import evidence, stored
 from layercliff.verdicts.evidence import Evidence
 
 L, T = 8, 4
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 IDS = [f"C{number}" for number in range(1, 11)]
 
 
@@ -55,9 +55,9 @@ def network() -> PreTrainedModel:
 def world() -> tuple[Model, Task]:
     """A model that decides at depth 4, and a task whose answers are what it says."""
     rng = np.random.default_rng(0)
-    options = [tuple(rng.permutation(WORDS)[:4].tolist()) for _ in range(160)]
+    options = [tuple(rng.permutation(made_up.WORDS)[:4].tolist()) for _ in range(160)]
     questions = tuple(
-        Question(f"q{i}", f"which {WORDS[i % 8]} {WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}")
+        Question(f"q{i}", f"which {made_up.WORDS[i % 8]} {made_up.WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}")
         for i in range(160)
     )
     task = Task("said", questions, "made up", "none", "first_token")

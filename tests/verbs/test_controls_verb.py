@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -21,17 +22,12 @@ from layercliff.verbs.assess import LENGTH, SCORED
 from layercliff.verbs.probing import Probing
 
 L = families.N_LAYERS
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 FREE = ("shuffled-gold", "wrong-gold", "constant")
 
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    questions = tuple(
-        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
-        for i in range(16)
-    )
-    return Task("words", questions, "made up", "none", "letter")
+    return made_up.task(16, "letter")
 
 
 @pytest.fixture(scope="module")

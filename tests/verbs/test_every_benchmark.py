@@ -75,10 +75,9 @@ def test_the_subject_of_a_question_is_kept(tiny: Model, tmp_path: Path) -> None:
 
 def test_export_finds_the_file_of_a_benchmark_again(tmp_path: Path) -> None:
     """The proof of an exported step asks the report questions once more."""
-    families.network("llama").save_pretrained(tmp_path / "model")
-    families.tokenizer().save_pretrained(tmp_path / "model")
+    model = families.saved(tmp_path / "model")
     task("winogrande", tmp_path)
     named = f"winogrande={tmp_path / 'winogrande.jsonl'}"
-    layercliff.prune(str(tmp_path / "model"), named, out=tmp_path / "run", remove=1, assess=False)
+    layercliff.prune(model, named, out=tmp_path / "run", remove=1, assess=False)
     layercliff.export(tmp_path / "run", to=tmp_path / "checkpoint", step=1)
     assert (tmp_path / "checkpoint" / "config.json").exists()

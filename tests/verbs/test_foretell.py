@@ -4,10 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
-from test_prune import saved, written
 
 import layercliff
 from layercliff.errors import RunError
@@ -115,9 +116,9 @@ def test_the_command(study: Path, tmp_path: Path) -> None:
         "layercliff",
         "foretell",
         "-m",
-        saved(tmp_path / "model"),
+        families.saved(tmp_path / "model"),
         "-t",
-        written(tmp_path),
+        made_up.written(tmp_path),
         "-f",
         "letter",
     ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -9,19 +10,14 @@ import pytest
 import layercliff
 from layercliff.errors import RunError
 from layercliff.models.model import Model
-from layercliff.tasks.question import Question, Task
+from layercliff.tasks.question import Task
 
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 L = 5
 
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    questions = tuple(
-        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
-        for i in range(30)
-    )
-    return Task("words", questions, "made up", "none", "first_token")
+    return made_up.task(30, "first_token")
 
 
 @pytest.fixture(scope="module")

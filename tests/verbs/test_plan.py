@@ -12,9 +12,7 @@ from layercliff.errors import ModelError
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    families.network("llama").save_pretrained(tmp_path / "model")
-    families.tokenizer().save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    return Path(families.saved(tmp_path / "model"))
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import families
+import made_up
 import pytest
-from test_prune import saved, written
 from transformers import LlamaConfig, PretrainedConfig, Qwen3Config
 
 import layercliff
@@ -22,7 +23,7 @@ PAPER: dict[str, PretrainedConfig] = {
 
 
 def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -> None:
-    model, words = saved(tmp_path / "model"), written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
     grid = {"models": [model], "tasks": [words], "formats": ["letter"], "remove": 3, "foretell": False, "device": "cpu"}
     one = layercliff.plan(model, words, format="letter", remove=3, device="cpu")
     found = layercliff.plan_study(grid)
@@ -46,7 +47,11 @@ def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -
 
 def test_what_cannot_be_planned_is_listed(tmp_path: Path) -> None:
     found = layercliff.plan_study(
-        {"models": [saved(tmp_path / "model"), str(tmp_path / "none")], "tasks": [written(tmp_path)], "device": "cpu"}
+        {
+            "models": [families.saved(tmp_path / "model"), str(tmp_path / "none")],
+            "tasks": [made_up.written(tmp_path)],
+            "device": "cpu",
+        }
     )
     assert [run.plan is None for run in found.runs] == [False, True]
     assert "There is no model at" in str(found.runs[1].reason)
@@ -62,7 +67,7 @@ def test_the_papers_models_can_be_planned_from_their_shapes(file: Path, tmp_path
         PAPER[model].save_pretrained(tmp_path / model)
     here = {
         "models": tuple(str(tmp_path / m) for m in grid.models),
-        "tasks": (Asking(task=written(tmp_path)),),
+        "tasks": (Asking(task=made_up.written(tmp_path)),),
         "device": "cpu",
     }
     found = layercliff.plan_study(grid.model_copy(update=here))
@@ -73,8 +78,8 @@ def test_the_papers_models_can_be_planned_from_their_shapes(file: Path, tmp_path
 def test_the_papers_study_runs_on_a_tiny_model(tmp_path: Path) -> None:
     grid = Grid.read(STUDIES / "paper.yaml")
     here = {
-        "models": (saved(tmp_path / "model"),),
-        "tasks": (Asking(task=written(tmp_path)),),
+        "models": (families.saved(tmp_path / "model"),),
+        "tasks": (Asking(task=made_up.written(tmp_path)),),
         "device": "cpu",
         "formats": ("letter",),
         "limit": 20,

@@ -3,11 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -19,42 +18,8 @@ from layercliff.metrics import decision
 from layercliff.metrics.phases import transition_depths
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.pruning.iterative import Iterative
 from layercliff.report import words
-from layercliff.results.pruned import Pruned
-from layercliff.tasks.question import Question, Task
-from layercliff.verbs import assess as assessing
-
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
-
-
-@pytest.fixture
-def task() -> Task:
-    questions = tuple(
-        Question(f"q{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(3)), i % 3, f"g{i}")
-        for i in range(40)
-    )
-    return Task("words", questions, "made up", "none", "first_token")
-
-
-def saved(directory: Path, family: str = "llama") -> str:
-    families.network(family).save_pretrained(directory)
-    families.tokenizer().save_pretrained(directory)
-    return str(directory)
-
-
-def written(directory: Path) -> str:
-    rows = [
-        {
-            "id": f"q{i}",
-            "question": f"which of these is {i}?",
-            "options": [WORDS[(i + j) % 8] for j in range(3)],
-            "answer": i % 3,
-        }
-        for i in range(40)
-    ]
-    (directory / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    return str(directory / "words.jsonl")
+from layercliff.tasks.question import Task
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "bloom"])
@@ -105,30 +70,6 @@ def test_files_and_reading_back(tiny: Model, task: Task, tmp_path: Path) -> None
     assert again.collapse == found.collapse
     np.testing.assert_array_equal(again.correct, found.correct)
     assert len(layercliff.figures(tmp_path / "run", ("svg",))) == 7
-
-
-@pytest.mark.parametrize("reuse", [2**16, 2**30])
-def test_an_interrupted_path_ends_with_the_same_bytes(
-    tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reuse: int
-) -> None:
-    layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "whole")
-    swept, left = Iterative._swept, [0]
-
-    def interrupted(self: Iterative, *arguments: object) -> object:
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return swept(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Iterative, "_swept", interrupted)
-    for after in (1, 2, 4, 7, 0):
-        left[0] = after
-        try:
-            layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "run")
-        except KeyboardInterrupt:
-            assert not (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
-    paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
-    assert paths[0] == paths[1]
 
 
 def test_a_longer_path_begins_with_the_shorter_ones_steps(tiny: Model, task: Task, tmp_path: Path) -> None:
@@ -271,42 +212,6 @@ def test_a_longer_path_is_kept_where_a_shorter_one_is_wanted(tiny: Model, task: 
     assert len(raced.steps) == 2
 
 
-def test_a_full_disk_leaves_no_finished_path_of_other_settings(
-    tiny: Model, task: Task, tmp_path: Path, full_disk: Callable[[str], AbstractContextManager[None]]
-) -> None:
-    """Where the files of a longer path cannot be written to the end, the shorter one's must not be read with them."""
-    layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
-    with full_disk("path.json"):
-        layercliff.prune(tiny, task, remove=3, out=tmp_path / "run")
-    assert len(layercliff.prune(tiny, task, remove=3, out=tmp_path / "run").steps) == 4
-
-
-def test_a_failing_assessment_loses_no_path(
-    tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Pruned, "recommended", 1)
-
-    def fails(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(assessing, "assess", fails)
-    with pytest.raises(KeyboardInterrupt):
-        layercliff.prune(tiny, task, remove=2, out=tmp_path / "run")
-    assert (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
-
-    def too_much(*_: object, **__: object) -> None:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    monkeypatch.setattr(assessing, "assess", too_much)
-    said: list[str] = []
-    found = layercliff.prune(tiny, task, remove=2, out=tmp_path / "run", note=said.append)
-    assert found.assessment is None
-    assert any("was not assessed" in sentence for sentence in said)
-    said.clear()
-    layercliff.prune(tiny, task, remove=2, out=tmp_path / "run", note=said.append)
-    assert any("holds this path already" in sentence for sentence in said)
-
-
 def test_figures_of_steps_speak_of_dense_blocks(tiny: Model, task: Task, tmp_path: Path) -> None:
     found = layercliff.prune(tiny, task, remove=2, score="head", out=tmp_path / "run")
     path = json.loads((tmp_path / "run" / "prune" / "head" / "path.json").read_text())
@@ -339,85 +244,13 @@ def test_text_of_the_users_own(tiny: Model, task: Task, tmp_path: Path) -> None:
     assert own.steps[1].scores != tasks.steps[1].scores
 
 
-KILLED = """
-import os, random, signal, sys
-from pathlib import Path
-import layercliff
-from layercliff import cache
-from layercliff.pruning.iterative import Iterative
-from layercliff.verbs.walk import Walk
-
-MODEL, WORDS, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-
-def prune(out, remove=3):
-    layercliff.prune(MODEL, WORDS, format='letter', remove=remove, batch_tokens=200, device='cpu', out=FOLDER / out)
-
-def killed(after):
-    # the process ends at the n-th of: a batch swept, a task read, a file written
-    left = [after]
-    def counted(function):
-        def called(*arguments, **more):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **more)
-        return called
-    Iterative._swept, Walk._read = counted(Iterative._swept), counted(Walk._read)
-    cache.whole_file = counted(cache.whole_file)
-    return left
-
-def child(work):
-    if (pid := os.fork()) == 0:
-        try:
-            work()
-        except layercliff.LayercliffError as error:
-            print(error, flush=True)
-            os._exit(3)
-        os._exit(0)
-    return pid
-
-def ends(pid):
-    status = os.waitpid(pid, 0)[1]
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-def whole():
-    left = killed(10**9)
-    prune('whole')
-    (FOLDER / 'moments').write_text(str(10**9 - left[0]))
-
-assert ends(child(whole)) == 0
-assert ends(child(lambda: prune('run', remove=1))) == 0  # a shorter path lies there already
-moments = int((FOLDER / 'moments').read_text())
-for after in [moments - 1, *random.Random(0).sample(range(2, moments), 4)]:  # the last file but one, then any time
-    def work():
-        killed(after)
-        prune('run')
-    assert ends(child(work)) in (-9, 0), after
-both = [child(lambda: prune('run')), child(lambda: prune('run'))]
-print(sorted(ends(pid) for pid in both))
-prune('run')
-"""
-
-
-def test_a_killed_path_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    """kill -9 at many moments, then two at once, then the same command again."""
-    model, words_ = saved(tmp_path / "model"), written(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, model, words_, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "[0, 0]" in done.stdout or ("[0, 3]" in done.stdout and "Another layercliff process" in done.stdout)
-    paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
-    assert paths[0] == paths[1]
-
-
 def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:
     with pytest.raises(TaskError, match="too few questions"):
         layercliff.prune(tiny, task, limit=1)
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:
-    model, words = saved(tmp_path / "model"), written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
     command = [sys.executable, "-m", "layercliff"]
     pruned = subprocess.run(
         [*command, "prune", "-m", model, "-t", words, "-f", "letter", "--remove", "2", "-o", str(tmp_path / "run")],

@@ -17,12 +17,11 @@ from layercliff.errors import ModelError, RunError
 @pytest.fixture
 def run(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A run directory with a path of two steps; the model is of the family asked for."""
-    families.network(getattr(request, "param", "llama")).save_pretrained(tmp_path / "model")
-    families.tokenizer().save_pretrained(tmp_path / "model")
+    model = families.saved(tmp_path / "model", getattr(request, "param", "llama"))
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(12)]
     (tmp_path / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     layercliff.prune(
-        str(tmp_path / "model"), str(tmp_path / "words.jsonl"), remove=2, format="letter", device="cpu", out=tmp_path / "run"
+        model, str(tmp_path / "words.jsonl"), remove=2, format="letter", device="cpu", out=tmp_path / "run"
     )  # fmt: skip
     return tmp_path / "run"
 

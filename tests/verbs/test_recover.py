@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -24,7 +25,6 @@ from layercliff.results import recovered
 from layercliff.results.recovered import Recovered
 from layercliff.store import RunDirectory
 
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
 SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 8, "rate": 1e-2, "rank": 4, "material": "unasked"}
 LIMIT = 24
 
@@ -33,10 +33,9 @@ LIMIT = 24
 def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A model and a task as files, so that a run can be exported."""
     directory = tmp_path_factory.mktemp("files")
-    families.network("llama").save_pretrained(directory / "model")
-    families.tokenizer().save_pretrained(directory / "model")
+    families.saved(directory / "model")
     rows = [
-        {"id": f"q{i}", "question": f"which is {i}?", "options": [WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
+        {"id": f"q{i}", "question": f"which is {i}?", "options": [made_up.WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
         for i in range(60)
     ]  # fmt: skip
     (directory / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import made_up
 import numpy as np
 import polars as pl
 import pytest
@@ -13,16 +14,14 @@ from layercliff.metrics.similarity import linear_cka
 from layercliff.models.model import Model
 from layercliff.tasks.question import Question, Task
 
-WORDS = ["blue", "red", "green", "yellow", "one", "two", "three", "iron"]
-
 
 @pytest.fixture(scope="module")
 def task() -> Task:
     questions = tuple(
         Question(
             f"q{i}",
-            f"{WORDS[i % 7]} {WORDS[i % 5]} or {i}?",
-            tuple(WORDS[(i + j) % 8] for j in range(3)),
+            f"{made_up.WORDS[i % 7]} {made_up.WORDS[i % 5]} or {i}?",
+            tuple(made_up.WORDS[(i + j) % 8] for j in range(3)),
             i % 3,
             f"g{i}",
         )

@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import families
+import made_up
 import numpy as np
 import polars as pl
 import pytest
-from test_prune import saved, written
 
 import layercliff
 from layercliff.errors import RunError
@@ -27,9 +28,9 @@ SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("study")
-    saved(directory / "llama")
-    saved(directory / "gemma3", "gemma3")
-    written(directory)
+    families.saved(directory / "llama")
+    families.saved(directory / "gemma3", "gemma3")
+    made_up.written(directory)
     return directory
 
 

@@ -148,9 +148,8 @@ layercliff.trace(sys.argv[1], sys.argv[4], format="letter", batch_tokens=60, dev
 
 def test_killed_without_warning(tmp_path: Path) -> None:
     """kill -9 after some batches, twice, then a run to the end: only what was missing is computed, the same to the bit."""
-    families.network("llama").save_pretrained(tmp_path / "model")
-    families.tokenizer().save_pretrained(tmp_path / "model")
-    model, run, task = (str(tmp_path / name) for name in ("model", "run", "task.jsonl"))
+    model = families.saved(tmp_path / "model")
+    run, task = (str(tmp_path / name) for name in ("run", "task.jsonl"))
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(12)]
     Path(task).write_text("\n".join(json.dumps(row) for row in rows))
     for batches in (1, 2):

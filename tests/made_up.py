@@ -1,0 +1,28 @@
+"""Questions made of words that the tiny tokenizer knows."""
+
+import json
+from pathlib import Path
+
+from layercliff.choices import Format
+from layercliff.tasks.question import Question, Task
+
+WORDS = ("blue", "red", "green", "yellow", "one", "two", "three", "iron")
+
+
+def task(n: int, form: Format, options: int = 3, name: str = "words", prefix: str = "q") -> Task:
+    """Questions q0, q1, ... that name different options and have different answers, each a group of its own."""
+    questions = tuple(
+        Question(f"{prefix}{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(options)), i % options, f"g{i}")
+        for i in range(n)
+    )  # fmt: skip
+    return Task(name, questions, "made up", "none", form)
+
+
+def written(directory: Path, n: int = 40) -> str:
+    """The same questions as a file of a user's own, by its path."""
+    rows = [
+        {"id": question.id, "question": question.text, "options": question.options, "answer": question.gold}
+        for question in task(n, "first_token").questions
+    ]
+    (directory / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return str(directory / "words.jsonl")
