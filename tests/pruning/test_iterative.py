@@ -1,5 +1,7 @@
 """Iterative choices against cutting every candidate out, on text and in a race; memory that runs out."""
 
+from dataclasses import replace
+
 import families
 import made_up
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.pruning import registry
+from layercliff.pruning import race, registry
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.step import Step
@@ -63,6 +65,19 @@ def test_a_race_chooses_what_all_questions_choose_with_fewer_passes(tiny: Model,
     for step in raced:
         assert set(step.seen) == set(step.scores)
         assert step.seen[step.removed[0]] == max(step.seen.values())
+
+
+@pytest.mark.parametrize("ends", [10, 18])
+def test_looks_of_a_race_may_begin_otherwise(tiny: Model, monkeypatch: pytest.MonkeyPatch, ends: int) -> None:
+    """What is known of the tokens that one look's prompts begin with says nothing of another's, be it as long or longer."""
+    plain = made_up.task(20, "first_token").questions
+    given = [replace(q, text=f"{'blue' if i < ends else 'iron'} {q.text}") for i, q in enumerate(plain)]
+    task = Task("words", tuple(given), "made up", "none", "first_token")
+    whole = path(brief(tiny, task), "margin")
+    monkeypatch.setattr(race, "looks", lambda *_: [np.arange(ends), np.arange(ends, 20)])
+    for raced, exact in zip(path(brief(tiny, task, race=1e-9), "margin"), whole, strict=True):
+        assert set(raced.seen.values()) == {20}
+        assert raced.scores == pytest.approx(exact.scores, abs=1e-5)
 
 
 def test_out_of_memory_halves_the_batch_and_chooses_the_same(

@@ -54,6 +54,17 @@ def test_candidates_of_rows_that_share_their_beginning(family: str) -> None:
 
 
 @torch.inference_mode()
+def test_batches_that_begin_otherwise_are_told_apart(family: str) -> None:
+    """By the tokens of what their rows have in common, whether as long as another's or not."""
+    anatomy, leads = dissect(families.network(family)), Leads(10**9)
+    for row, end in ((0, 2), (1, 2), (0, 3), (0, 2)):
+        levels = (Level(IDS[row : row + 1, :end]), Level(IDS[row : row + 1, end:], torch.tensor([0])))
+        found = Sweep(anatomy.enter(levels, leads), range(L)).candidates()
+        for block, state in Sweep(anatomy.enter(IDS[row : row + 1]), range(L)).candidates().items():
+            torch.testing.assert_close(found[block], state[:, end:], rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
 def test_passes_are_those_stated() -> None:
     sweep = Sweep(dissect(families.network("llama")).enter(IDS), range(L))
     sweep.candidates()

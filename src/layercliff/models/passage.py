@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from inspect import BoundArguments, signature
 from typing import Any
 
@@ -49,18 +49,18 @@ class Stream:
 
 @dataclass
 class Leads:
-    """What the one row at the front of every batch of a task came to, by the blocks it has passed, within `budget` bytes: the batches of a
-    step share it. `clear` it when the step is over."""
+    """What rows at the front of batches came to, by their tokens and the blocks they have passed, within `budget` bytes: the batches of a
+    step share them. Batches that were not planned together may begin otherwise. `clear` it when the step is over."""
 
     budget: int = 0
-    known: dict[tuple[int, ...], tuple[Tensor, KeysValues]] = field(default_factory=dict)
+    known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Tensor, KeysValues]] = field(default_factory=dict)
     held: int = 0
 
-    def keep(self, passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
+    def keep(self, front: tuple[int, ...], passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
         """Remember, if it fits."""
         size = sum(t.numel() * t.element_size() for t in (state, *seen))
         if self.held + size <= self.budget:
-            self.known[passed] = (state, seen)
+            self.known[front, passed] = (state, seen)
             self.held += size
 
     def clear(self) -> None:
@@ -78,6 +78,12 @@ class Passage:
     levels: tuple[Level, ...]
     calls: tuple[tuple[Call, ...], ...]
     leads: Leads = field(default_factory=Leads)
+
+    @cached_property
+    def front(self) -> tuple[int, ...] | None:
+        """The tokens of the one row that all others follow, if there is one."""
+        ids = self.levels[0].ids
+        return tuple(ids[0].tolist()) if len(self.levels) > 1 and len(ids) == 1 else None
 
     @property
     def embedded(self) -> Stream:
@@ -99,8 +105,8 @@ class Passage:
         states: list[Tensor] = []
         seen: KeysValues | None = None
         for depth, (level, calls, hidden) in enumerate(zip(self.levels, self.calls, stream.levels, strict=True)):
-            if depth == 0 and passed in self.leads.known:
-                state, seen = self.leads.known[passed]
+            if depth == 0 and self.front is not None and (self.front, passed) in self.leads.known:
+                state, seen = self.leads.known[self.front, passed]
             else:
                 past = _Past(None if seen is None else (seen[0][level.parent], seen[1][level.parent]))
                 _, args, kwargs = calls[index]
@@ -108,8 +114,8 @@ class Passage:
                 kwargs = {k: past if isinstance(v, DynamicCache) else v for k, v in kwargs.items()}
                 state = hidden_state(self.blocks[index](hidden, *args, **kwargs))
                 seen = past.seen
-                if depth == 0 and len(level.ids) == 1:
-                    self.leads.keep(passed, state, seen)
+                if depth == 0 and self.front is not None:
+                    self.leads.keep(self.front, passed, state, seen)
             states.append(state)
         return Stream(passed, tuple(states))
 

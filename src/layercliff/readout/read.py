@@ -98,7 +98,7 @@ class Reader:
     def _read_whole(self, batch: Batch, kept: Sequence[int] | States | None) -> Reading:
         lead = batch.rows[0].tokens[: batch.lead]
         if lead != self._lead:
-            self._leads.clear()
+            self._leads.clear()  # of no more use: there would be less room for this one
             self._lead = lead
         passage = self.model.anatomy.enter(batch.levels(self.model.device), None if callable(kept) else self._leads)
         with self.model.anatomy.computing():
