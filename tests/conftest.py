@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import families
-import made_up
 import pytest
 import torch
+import word_tasks
 
 from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, proof
@@ -84,6 +84,6 @@ def colours() -> Task:
     """Twelve questions of 2 to 4 options, whose options have different first tokens."""
     questions = []
     for i in range(12):
-        options = tuple(made_up.WORDS[(i + j) % 8] for j in range(2 + i % 3))
+        options = tuple(word_tasks.WORDS[(i + j) % 8] for j in range(2 + i % 3))
         questions.append(Question(f"q{i}", f"which of these is {i}?", options, i % len(options), f"g{i // 2}"))
     return Task("colours", tuple(questions), "made up", "none", "first_token")

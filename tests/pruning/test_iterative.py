@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import families
-import made_up
 import numpy as np
 import pytest
 import torch
+import word_tasks
 
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
@@ -23,7 +23,7 @@ L = families.N_LAYERS
 
 @pytest.fixture
 def many() -> Task:
-    return made_up.task(200, "first_token", name="many")
+    return word_tasks.task(200, "first_token", name="many")
 
 
 def brief(model: Model, task: Task, **more: object) -> Brief:
@@ -70,7 +70,7 @@ def test_a_race_chooses_what_all_questions_choose_with_fewer_passes(tiny: Model,
 @pytest.mark.parametrize("ends", [10, 18])
 def test_looks_of_a_race_may_begin_otherwise(tiny: Model, monkeypatch: pytest.MonkeyPatch, ends: int) -> None:
     """What is known of the tokens that one look's prompts begin with says nothing of another's, be it as long or longer."""
-    plain = made_up.task(20, "first_token").questions
+    plain = word_tasks.task(20, "first_token").questions
     given = [replace(q, text=f"{'blue' if i < ends else 'iron'} {q.text}") for i, q in enumerate(plain)]
     task = Task("words", tuple(given), "made up", "none", "first_token")
     whole = path(brief(tiny, task), "margin")

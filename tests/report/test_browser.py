@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import made
-import made_up
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.models.model import Model
@@ -33,7 +33,11 @@ def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory with a trace, a short path and an analysis, and a question that would be a script."""
     questions = [
         Question(
-            f"q{i}", f"which of these is {i}?", tuple(made_up.WORDS[(i + j) % 8] for j in range(2 + i % 3)), 1, f"g{i}"
+            f"q{i}",
+            f"which of these is {i}?",
+            tuple(word_tasks.WORDS[(i + j) % 8] for j in range(2 + i % 3)),
+            1,
+            f"g{i}",
         )
         for i in range(13)
     ]

@@ -1,7 +1,7 @@
 """Fixtures of the verbs' tests."""
 
-import made_up
 import pytest
+import word_tasks
 
 from layercliff.tasks.question import Task
 
@@ -9,4 +9,4 @@ from layercliff.tasks.question import Task
 @pytest.fixture
 def task() -> Task:
     """Forty questions, twenty to either half."""
-    return made_up.task(40, "first_token")
+    return word_tasks.task(40, "first_token")

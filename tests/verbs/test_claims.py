@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import word_tasks
 from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
@@ -55,9 +55,11 @@ def network() -> PreTrainedModel:
 def world() -> tuple[Model, Task]:
     """A model that decides at depth 4, and a task whose answers are what it says."""
     rng = np.random.default_rng(0)
-    options = [tuple(rng.permutation(made_up.WORDS)[:4].tolist()) for _ in range(160)]
+    options = [tuple(rng.permutation(word_tasks.WORDS)[:4].tolist()) for _ in range(160)]
     questions = tuple(
-        Question(f"q{i}", f"which {made_up.WORDS[i % 8]} {made_up.WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}")
+        Question(
+            f"q{i}", f"which {word_tasks.WORDS[i % 8]} {word_tasks.WORDS[i // 8 % 8]} is {i}?", options[i], 0, f"g{i}"
+        )
         for i in range(160)
     )
     task = Task("said", questions, "made up", "none", "first_token")
@@ -253,6 +255,21 @@ def test_a_path_that_ends_at_its_collapse_has_nothing_to_train(run: Path) -> Non
     short = replace(path, steps=path.steps[:end], traces=path.traces[:end])
     assert not claim_training.lacks(None, short)
     assert "ends at the collapse" in evidence.judge(Evidence(dense, short))["C7"].reason
+
+
+def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
+    """Their states are the dense model's own, at a collapse as anywhere."""
+    directory, step = RunDirectory(run), collapse_of(run)
+    dense, path, alike = traced.read(directory), pruned.read(directory, "margin"), similar.read(directory)
+    assert dense is not None
+    assert path is not None
+    assert alike is not None
+    assert evidence.judge(Evidence(dense, path, similar=alike))["C5"].parts
+    steps = list(path.steps)
+    steps[step] = replace(steps[step], kept=tuple(range(len(steps[step].kept))))
+    found = evidence.judge(Evidence(dense, replace(path, steps=tuple(steps)), similar=alike))["C5"]
+    assert found.verdict == "undecided"
+    assert "the dense model's own" in found.reason
 
 
 def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.errors import LayercliffError, RunError
@@ -45,7 +45,7 @@ def test_refusals(tiny: Model, colours: Task, tmp_path: Path) -> None:
 
 
 def test_a_path_of_several_is_named_by_its_criterion(tmp_path: Path) -> None:
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     run = tmp_path / "run"
     layercliff.compare(model, words, ["tail", "head"], remove=1, format="letter", device="cpu", out=run)
     assert layercliff.plan(f"{run}/prune/tail@1", words, format="letter").n_layers == 4

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import word_tasks
 
 import layercliff
 from layercliff.errors import RunError
@@ -27,7 +27,7 @@ FREE = ("shuffled-gold", "wrong-gold", "constant")
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return made_up.task(16, "letter")
+    return word_tasks.task(16, "letter")
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import families
-import made_up
 import numpy as np
 import pytest
 import torch
+import word_tasks
 import yaml
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("reloads_here")
 
 
 def task(name: str, n: int, options: int = 3) -> Task:
-    return made_up.task(n, "letter", options, name, prefix=name)
+    return word_tasks.task(n, "letter", options, name)
 
 
 def put(model: Model, *tasks: Task, form: str = "letter") -> list[Asked]:
@@ -85,7 +85,7 @@ def test_only_near_ties_may_be_answered_otherwise(tiny: Model, form: str) -> Non
 @pytest.fixture
 def both(tmp_path: Path) -> Path:
     """A run over two tasks of forty questions."""
-    model, one = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, one = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     other = tmp_path / "others.jsonl"
     other.write_text(Path(one).read_text().replace("which of", "what of"))
     layercliff.prune(
@@ -157,7 +157,7 @@ def test_an_existing_target_is_said_before_anything_is_loaded(tmp_path: Path) ->
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3_moe", "smollm3"])
 def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
-    model, words = families.saved(tmp_path / "model", family), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     found = layercliff.prune(model, words, remove=2, format="letter", device="cpu", out=tmp_path / "run")
     exported = layercliff.export(tmp_path / "run", tmp_path / "small", step=2, device="cpu")
     assert exported.proof.largest_logit_difference == 0
@@ -176,7 +176,7 @@ def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
 
 
 def test_export_refusals(tmp_path: Path) -> None:
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     layercliff.trace(model, words, format="letter", out=tmp_path / "run")
     with pytest.raises(RunError, match="holds no finished path"):
         layercliff.export(tmp_path / "run", tmp_path / "small")
@@ -194,7 +194,7 @@ def test_export_refusals(tmp_path: Path) -> None:
 
 
 def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, words_ = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words_ = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     layercliff.prune(model, words_, remove=2, format="letter", device="cpu", out=tmp_path / "run")
     with pytest.raises(RunError, match="has no cliff: name a step"):
         layercliff.export(tmp_path / "run", tmp_path / "small", step="before-cliff", device="cpu")
@@ -225,7 +225,7 @@ def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
 
 
 def test_the_text_that_was_read_is_called_by_its_name(tmp_path: Path) -> None:
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     text = tmp_path / "our own.txt"
     text.write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
     common: dict[str, Any] = {"remove": 1, "score": "loss", "format": "letter", "device": "cpu", "assess": False}
@@ -258,7 +258,7 @@ def chatty(directory: Path) -> str:
 )  # fmt: skip
 def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str, Any]) -> None:
     """Parsed by the command line itself, into another directory: the same subject, the same wishes, the same steps."""
-    one = made_up.written(tmp_path)
+    one = word_tasks.written(tmp_path)
     watched = tmp_path / "own words.jsonl"
     watched.write_text(Path(one).read_text().replace("which of", "what of"))
     watch = str(watched) if options else ""

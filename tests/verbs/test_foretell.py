@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.errors import RunError
@@ -118,7 +118,7 @@ def test_the_command(study: Path, tmp_path: Path) -> None:
         "-m",
         families.saved(tmp_path / "model"),
         "-t",
-        made_up.written(tmp_path),
+        word_tasks.written(tmp_path),
         "-f",
         "letter",
     ]

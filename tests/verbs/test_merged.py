@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import cast
 
 import families
-import made_up
 import numpy as np
 import pytest
 import torch
+import word_tasks
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import layercliff
@@ -73,7 +73,7 @@ def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: Sco
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3"])
 @pytest.mark.parametrize("score", ["laco", "come"])
 def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str, score: Score) -> None:
-    model, words = families.saved(tmp_path / "model", family), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     run = tmp_path / "run"
     found = layercliff.prune(model, words, remove=2, score=score, format="letter", device="cpu", assess=False, out=run)
     exported = layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)
@@ -154,7 +154,7 @@ def test_an_assessment_is_of_the_merged_model(task: Task, score: Score) -> None:
 
 def test_a_step_of_a_step(tmp_path: Path) -> None:
     """A path that removes blocks from a step that removed some is of the dense model; one that merges has to begin from a checkpoint."""
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 
     def prune(model: str, score: str, out: str) -> layercliff.Pruned:
@@ -182,7 +182,7 @@ def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     """Two paths that keep the same blocks with other merges are other models."""
     from layercliff.models import sources
 
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     for score in ("tail", "laco", "mka"):
         layercliff.prune(
             model, words, remove=1, score=score, format="letter", device="cpu", assess=False, out=tmp_path / score

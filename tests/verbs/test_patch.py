@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import made_up
 import numpy as np
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.errors import RunError
@@ -17,7 +17,7 @@ L = 5
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return made_up.task(30, "first_token")
+    return word_tasks.task(30, "first_token")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import families
-import made_up
 import pytest
+import word_tasks
 from transformers import LlamaConfig, PretrainedConfig, Qwen3Config
 
 import layercliff
@@ -23,7 +23,7 @@ PAPER: dict[str, PretrainedConfig] = {
 
 
 def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -> None:
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     grid = {"models": [model], "tasks": [words], "formats": ["letter"], "remove": 3, "foretell": False, "device": "cpu"}
     one = layercliff.plan(model, words, format="letter", remove=3, device="cpu")
     found = layercliff.plan_study(grid)
@@ -49,7 +49,7 @@ def test_what_cannot_be_planned_is_listed(tmp_path: Path) -> None:
     found = layercliff.plan_study(
         {
             "models": [families.saved(tmp_path / "model"), str(tmp_path / "none")],
-            "tasks": [made_up.written(tmp_path)],
+            "tasks": [word_tasks.written(tmp_path)],
             "device": "cpu",
         }
     )
@@ -67,7 +67,7 @@ def test_the_papers_models_can_be_planned_from_their_shapes(file: Path, tmp_path
         PAPER[model].save_pretrained(tmp_path / model)
     here = {
         "models": tuple(str(tmp_path / m) for m in grid.models),
-        "tasks": (Asking(task=made_up.written(tmp_path)),),
+        "tasks": (Asking(task=word_tasks.written(tmp_path)),),
         "device": "cpu",
     }
     found = layercliff.plan_study(grid.model_copy(update=here))
@@ -79,7 +79,7 @@ def test_the_papers_study_runs_on_a_tiny_model(tmp_path: Path) -> None:
     grid = Grid.read(STUDIES / "paper.yaml")
     here = {
         "models": (families.saved(tmp_path / "model"),),
-        "tasks": (Asking(task=made_up.written(tmp_path)),),
+        "tasks": (Asking(task=word_tasks.written(tmp_path)),),
         "device": "cpu",
         "formats": ("letter",),
         "limit": 20,

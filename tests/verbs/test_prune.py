@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.choices import Format
@@ -250,7 +250,7 @@ def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:
-    model, words = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     command = [sys.executable, "-m", "layercliff"]
     pruned = subprocess.run(
         [*command, "prune", "-m", model, "-t", words, "-f", "letter", "--remove", "2", "-o", str(tmp_path / "run")],

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import families
-import made_up
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.models.model import Model
@@ -140,7 +140,7 @@ prune('run')
 
 def test_a_killed_path_ends_with_the_same_bytes(tmp_path: Path) -> None:
     """kill -9 at many moments, then two at once, then the same command again."""
-    model, words_ = families.saved(tmp_path / "model"), made_up.written(tmp_path)
+    model, words_ = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", KILLED, model, words_, str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import word_tasks
 from transformers import AutoModelForCausalLM
 
 import layercliff
@@ -35,7 +35,7 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     directory = tmp_path_factory.mktemp("files")
     families.saved(directory / "model")
     rows = [
-        {"id": f"q{i}", "question": f"which is {i}?", "options": [made_up.WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
+        {"id": f"q{i}", "question": f"which is {i}?", "options": [word_tasks.WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
         for i in range(60)
     ]  # fmt: skip
     (directory / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import made_up
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import word_tasks
 
 import layercliff
 from layercliff.errors import RunError
@@ -20,8 +20,8 @@ def task() -> Task:
     questions = tuple(
         Question(
             f"q{i}",
-            f"{made_up.WORDS[i % 7]} {made_up.WORDS[i % 5]} or {i}?",
-            tuple(made_up.WORDS[(i + j) % 8] for j in range(3)),
+            f"{word_tasks.WORDS[i % 7]} {word_tasks.WORDS[i % 5]} or {i}?",
+            tuple(word_tasks.WORDS[(i + j) % 8] for j in range(3)),
             i % 3,
             f"g{i}",
         )

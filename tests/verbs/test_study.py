@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import families
-import made_up
 import numpy as np
 import polars as pl
 import pytest
+import word_tasks
 
 import layercliff
 from layercliff.errors import RunError
@@ -30,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("study")
     families.saved(directory / "llama")
     families.saved(directory / "gemma3", "gemma3")
-    made_up.written(directory)
+    word_tasks.written(directory)
     return directory
 
 

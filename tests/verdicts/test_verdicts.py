@@ -254,6 +254,16 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
     assert "do not vary" in alike.judged({}, 100).reason
 
 
+@pytest.mark.parametrize(
+    ("kept", "own"),
+    [((0,), True), ((23,), False), ((0, 23), False), ((0, 1, 2, 3, 4, 6), True), ((0, 1, 2, 3, 5), False), ((0, 1, 2, 4, 5), False), ((1, 2, 3), False)],
+)  # fmt: skip
+def test_similarity_before_the_first_block_that_is_gone_is_the_dense_models_own(
+    kept: tuple[int, ...], own: bool
+) -> None:
+    assert alike.untouched(kept) is own
+
+
 def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
     rng = np.random.default_rng(10)
     broken = rng.normal(-0.3, 0.2, (2, N))

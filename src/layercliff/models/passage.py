@@ -44,23 +44,31 @@ class Stream:
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum(level.numel() * level.element_size() for level in self.levels)
+        return sum(level.nbytes for level in self.levels)
 
 
 @dataclass
 class Leads:
-    """What rows at the front of batches came to, by their tokens and the blocks they have passed, within `budget` bytes: the batches of a
-    step share them. Batches that were not planned together may begin otherwise. `clear` it when the step is over."""
+    """What the one row at the front of batches came to, by the blocks it has passed, within `budget` bytes: the batches of a step that are
+    planned together share it. `clear` it when the step is over."""
 
     budget: int = 0
-    known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Tensor, KeysValues]] = field(default_factory=dict)
+    front: tuple[int, ...] = ()
+    known: dict[tuple[int, ...], tuple[Tensor, KeysValues]] = field(default_factory=dict)
     held: int = 0
 
-    def keep(self, front: tuple[int, ...], passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
-        """Remember, if it fits."""
-        size = sum(t.numel() * t.element_size() for t in (state, *seen))
+    def of(self, front: tuple[int, ...]) -> dict[tuple[int, ...], tuple[Tensor, KeysValues]]:
+        """What is known of a row of these tokens; what was known of another is forgotten."""
+        if front != self.front:
+            self.clear()
+            self.front = front
+        return self.known
+
+    def keep(self, passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
+        """Remember of the row that was asked for last, if it fits."""
+        size = sum(t.nbytes for t in (state, *seen))
         if self.held + size <= self.budget:
-            self.known[front, passed] = (state, seen)
+            self.known[passed] = (state, seen)
             self.held += size
 
     def clear(self) -> None:
@@ -94,7 +102,7 @@ class Passage:
     def size(self) -> int:
         """Bytes that it holds: the first states, masks, positions."""
         held = {id(t): t for calls in self.calls for call in calls for t in _tensors(call)}
-        return sum(tensor.numel() * tensor.element_size() for tensor in held.values())
+        return sum(tensor.nbytes for tensor in held.values())
 
     def block(self, index: int, stream: Stream) -> Stream:
         """Pass a stream through the block of a dense index."""
@@ -104,9 +112,10 @@ class Passage:
             return Stream(passed, (hidden_state(self.blocks[index](stream.levels[0], *args, **kwargs)),))
         states: list[Tensor] = []
         seen: KeysValues | None = None
+        known = {} if self.front is None else self.leads.of(self.front)
         for depth, (level, calls, hidden) in enumerate(zip(self.levels, self.calls, stream.levels, strict=True)):
-            if depth == 0 and self.front is not None and (self.front, passed) in self.leads.known:
-                state, seen = self.leads.known[self.front, passed]
+            if depth == 0 and passed in known:
+                state, seen = known[passed]
             else:
                 past = _Past(None if seen is None else (seen[0][level.parent], seen[1][level.parent]))
                 _, args, kwargs = calls[index]
@@ -115,7 +124,7 @@ class Passage:
                 state = hidden_state(self.blocks[index](hidden, *args, **kwargs))
                 seen = past.seen
                 if depth == 0 and self.front is not None:
-                    self.leads.keep(self.front, passed, state, seen)
+                    self.leads.keep(passed, state, seen)
             states.append(state)
         return Stream(passed, tuple(states))
 

@@ -65,7 +65,6 @@ class Reader:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.depths = depths
         self._leads = Leads(LEAD_BYTES)
-        self._lead: tuple[int, ...] = ()
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | States | None = None) -> Reading:
@@ -96,10 +95,6 @@ class Reader:
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | States | None) -> Reading:
-        lead = batch.rows[0].tokens[: batch.lead]
-        if lead != self._lead:
-            self._leads.clear()  # of no more use: there would be less room for this one
-            self._lead = lead
         passage = self.model.anatomy.enter(batch.levels(self.model.device), None if callable(kept) else self._leads)
         with self.model.anatomy.computing():
             found = kept(passage, batch) if callable(kept) else passage.depths(kept)

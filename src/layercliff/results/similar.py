@@ -26,6 +26,11 @@ ABOUT: dict[What, str] = {
 """What is compared. The last is a control of the third."""
 
 
+def last_third(n_layers: int) -> range:
+    """The depths of the last third of a model of so many blocks: at least its last one."""
+    return range(n_layers - max(1, n_layers // 3) + 1, n_layers + 1)
+
+
 @dataclass(frozen=True)
 class Similar:
     """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it

@@ -191,8 +191,7 @@ def _compare(
             here = place.get((0, dense)), place.get((step, depth))
             values = dict.fromkeys(("cka", "low", "high", "shuffled", "shuffled_size"))
             rows.append(row | (values if None in here else _cell(alike, low, high, here)))
-        matching = [((0, block + 1), (step, depth)) for depth, block in enumerate(kept, 1)]
-        third = matching[-max(1, len(matching) // 3) :]
+        third = [((0, kept[depth - 1] + 1), (step, depth)) for depth in results.last_third(len(kept))]
         pairs = {"third": third, "last": [((0, len(stacks[0][0]) - 1), (step, len(kept)))]}
         summary: dict[str, Any] = {"step": step}
         for name, some in pairs.items():

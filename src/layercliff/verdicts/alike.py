@@ -1,6 +1,6 @@
 """C5: does similarity of hidden states survive the collapse, and that of decisions not?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 
 from layercliff.results.claimed import Verdict
-from layercliff.results.similar import What
+from layercliff.results.similar import What, last_third
 from layercliff.verdicts.sampled import TAIL, Interval
 from layercliff.verdicts.verdict import judge, part, undecided
 
@@ -40,6 +40,13 @@ def kept(third: Third, tail: float) -> Interval:
     if third.before - z * float(np.std(third.before_samples, ddof=1)) <= 0:
         return Interval(share, -np.inf, np.inf)
     return Interval(share, share - z * spread, share + z * spread)
+
+
+def untouched(kept: Sequence[int]) -> bool:
+    """Whether the last third of the depths of a model that keeps the blocks `kept` begins before the first one that is gone: states there are the dense
+    model's own, whatever collapsed."""
+    first = last_third(len(kept))[0]
+    return tuple(kept[:first]) == tuple(range(first))
 
 
 def judged(thirds: Mapping[What, Third], n: int, tail: float = TAIL) -> Verdict:

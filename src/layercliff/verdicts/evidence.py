@@ -183,6 +183,11 @@ def _c5(e: Evidence) -> Verdict:
     step = e.collapse.step
     if e.standing or e.similar is None or step is None:
         return _missing(alike.CLAIM, e.standing)
+    if alike.untouched(e.path.steps[step].kept):
+        return undecided(
+            alike.CLAIM,
+            "At the collapse the last third of depths begins before the first block that is gone: the states there are the dense model's own.",
+        )
     return alike.judged(stored.thirds(e.similar, step), len(e.traced.trace.questions), TAIL)
 
 
