@@ -21,11 +21,12 @@ TASKS = (
 TABLE = Path(__file__).with_suffix(".csv")
 
 
-def cell(model: str, loaded: layercliff.Model, task: str, limit: int | None, out: Path) -> dict[str, Any]:
+def cell(model: str, loaded: layercliff.Model, task: str, dtype: str, limit: int | None, out: Path) -> dict[str, Any]:
     """One model on one task."""
-    found = layercliff.evaluate(loaded, task, limit=limit, out=out / f"{model}-{task}-{limit or 'all'}")
+    out /= f"{model}-{task}-{limit or 'all'}"
+    found = layercliff.evaluate(loaded, task, limit=limit, dtype=dtype, out=out)
     (name,) = found.scores
-    row: dict[str, Any] = {"model": model, "task": task, "n": len(found.questions), "limit": limit}
+    row: dict[str, Any] = {"model": model, "task": task, "n": len(found.questions), "limit": limit, "dtype": dtype}
     for metric in METRICS:
         score = found.scores[name][metric]
         row |= {metric: round(score.value, 4), f"{metric}_stderr": round(score.stderr_clustered, 4)}
@@ -39,12 +40,14 @@ def markdown(table: pl.DataFrame) -> str:
     def score(row: dict[str, Any], metric: str) -> str:
         return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
 
-    lines = ["| task | model | questions | acc | acc_norm |", "|---|---|---|---|---|"]
+    lines = ["| task | model | dtype | questions | acc | acc_norm |", "|---|---|---|---|---|---|"]
     for task in TASKS:
         for row in table.filter(task=task).iter_rows(named=True):
             of = " of each subject" if task == "mmlu" else ""
             asked = f"all {row['n']}" if row["limit"] is None else f"the first {row['limit']}{of}"
-            lines.append(f"| {task} | {row['model']} | {asked} | {score(row, 'acc')} | {score(row, 'acc_norm')} |")
+            lines.append(
+                f"| {task} | {row['model']} | {row['dtype']} | {asked} | {score(row, 'acc')} | {score(row, 'acc_norm')} |"
+            )
     return "\n".join(lines)
 
 
@@ -54,15 +57,16 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--limit", type=int, help="questions of each task (default: all)")
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:
         print(markdown(pl.read_csv(TABLE)))
         return
-    loaded = layercliff.load(arguments.model)
+    loaded = layercliff.load(arguments.model, dtype=arguments.dtype)
     rows = []
     for task in arguments.tasks.split(","):
-        rows.append(cell(arguments.model, loaded, task, arguments.limit, arguments.out))
+        rows.append(cell(arguments.model, loaded, task, arguments.dtype, arguments.limit, arguments.out))
         print(rows[-1], flush=True)
     table = pl.DataFrame(rows, schema_overrides={"limit": pl.Int64})
     if TABLE.exists():
