@@ -42,6 +42,10 @@ class Reading:
         """For the journal."""
         return {"scores": self.scores, "mass": self.mass, "greedy": self.greedy}
 
+    def up_to(self, depths: int) -> "Reading":
+        """Only the first so many depths."""
+        return Reading(self.scores[:depths], self.mass[:depths], self.greedy[:depths])
+
     @staticmethod
     def of(arrays: Mapping[str, np.ndarray]) -> "Reading":
         """`arrays`, and back."""
@@ -199,7 +203,13 @@ def out_of_memory(error: Exception) -> bool:
     )
 
 
+def stacked(readings: Sequence[Reading]) -> Reading:
+    """Readings of the same batch at depths that follow one another, as one."""
+    return Reading(*(np.concatenate([getattr(r, name) for r in readings]) for name in ("scores", "mass", "greedy")))
+
+
 def joined(first: Reading, second: Reading) -> Reading:
+    """Readings of two batches at the same depths, as of one batch."""
     most = max(first.scores.shape[2], second.scores.shape[2])
     padded = [
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 
+from layercliff.choices import Format
 from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
@@ -14,8 +16,9 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning.step import Chooser, Step
 from layercliff.readout.asked import Asked
+from layercliff.readout.batches import Batch
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader, Reading
+from layercliff.readout.read import Reader, Reading, stacked
 from layercliff.readout.trace import Trace
 from layercliff.store import Journal, key
 
@@ -34,6 +37,7 @@ class Walk:
         self.journal, self.subject, self.report, self.note = journal, subject, report, note
         self.turn = turn
         self.seconds: list[float] = []
+        self._readings: dict[tuple[Format, Batch], Reading] = {}  # of the step measured last
         for part in measured:
             if not part.questions:
                 raise TaskError(
@@ -45,7 +49,7 @@ class Walk:
         those of the watched tasks. Raises `RunError` where the criterion removes nothing at all."""
         n_layers = self.model.n_layers
         steps = [Step(tuple(range(n_layers)))]
-        traces, watched = [self._measure(self.measured, steps[0])], self._watch(steps[0])
+        traces, watched = [self._measure(self.measured, steps)], self._watch(steps)
         while (gone := n_layers - len(steps[-1].kept)) < last and not (collapsed and self._collapsed(traces)):
             self._tell(gone, last)
             step = chooser.choose(steps[-1])
@@ -53,8 +57,8 @@ class Walk:
                 self._ended(gone, last)
                 break
             steps.append(step)
-            traces.append(self._measure(self.measured, step))
-            watched += self._watch(step)
+            traces.append(self._measure(self.measured, steps))
+            watched += self._watch(steps)
         self._tell(last, last)
         return steps, traces, watched
 
@@ -73,20 +77,24 @@ class Walk:
             f"The path ends after {gone} of {last} blocks: what the criterion leaves alone, or is told to, cannot go."
         )
 
-    def _watch(self, step: Step) -> list[Trace]:
-        return [self._measure(self.watched, step)] if self.watched else []
+    def _watch(self, steps: Sequence[Step]) -> list[Trace]:
+        return [self._measure(self.watched, steps)] if self.watched else []
 
-    def _measure(self, parts: Sequence[Asked], step: Step) -> Trace:
+    def _measure(self, parts: Sequence[Asked], steps: Sequence[Step]) -> Trace:
+        """Read the last of the steps; the one before it has been read."""
         begin = time.perf_counter()
-        trace = Trace.joined([self._read(part, step) for part in parts])
+        trace = Trace.joined([self._read(part, steps) for part in parts])
         self.seconds.append(time.perf_counter() - begin)
         return trace
 
-    def _read(self, part: Asked, step: Step) -> Trace:
+    def _read(self, part: Asked, steps: Sequence[Step]) -> Trace:
+        """Depths up to the first block that the step before does not share are taken from its reading."""
+        step, last = steps[-1], len(steps[-1].kept)
         repeated = self.turn[0] > 0
-        depths = (len(step.kept),) if repeated else None
+        known = depths_shared(steps[-2], step) if len(steps) > 1 and not repeated else 0
         lens = LogitLens(self.model.anatomy.unembedding)
-        reader = Reader(self.model, lens, part.form, "none", self.note, depths=depths)
+        unread = range(last if repeated else known, last + 1)
+        reader = Reader(self.model, lens, part.form, "none", self.note, depths=unread)
         readings = []
         made = make(self.model.network, step.blends)
         for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
@@ -95,10 +103,17 @@ class Walk:
             if self.journal and (found := self.journal.get(name)):
                 reading = Reading.of(found)
             else:
-                with wearing(made):
-                    reading = reader.read(batch, step.kept)
+                read = []
+                if known:
+                    read.append(self._readings[part.form, batch].up_to(min(known, last + 1)))
+                if unread:
+                    with wearing(made):
+                        read.append(reader.read(batch, step.kept))
+                reading = stacked(read)
                 if self.journal:
                     self.journal.put(name, reading.arrays())
+            if not repeated:
+                self._readings[part.form, batch] = reading
             readings.append((batch, reading))
         return part.trace(readings)
 
@@ -109,6 +124,15 @@ class Walk:
             return False
         step = collapse.collapse_steps(accuracies(traces), chance_of(traces[0]))
         return bool(step <= len(traces) - SURE)
+
+
+def depths_shared(first: Step, second: Step) -> int:
+    """How many depths, from the embeddings on, hold the same states in both models."""
+    alike = takewhile(
+        lambda pair: pair[0] == pair[1] and pair[0] not in {*first.blends, *second.blends},
+        zip(first.kept, second.kept, strict=False),
+    )
+    return 1 + sum(1 for _ in alike)
 
 
 def accuracies(traces: Sequence[Trace]) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""What is read of each step of a path: every depth once, and what the step before shares with it not again."""
+
+import families
+import numpy as np
+import pytest
+
+import layercliff
+from layercliff.choices import Format, Score
+from layercliff.models.blend import Linear
+from layercliff.models.model import Model
+from layercliff.pruning.step import Step
+from layercliff.readout.read import Reader, Reading
+from layercliff.tasks.question import Task
+from layercliff.verbs.walk import depths_shared
+
+
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+@pytest.mark.parametrize("score", ["margin", "tail", "random", "mka"])
+def test_every_step_reads_as_its_model_read_from_the_start(
+    task: Task, form: Format, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other numbers of depths at once)."""
+    found = layercliff.prune(model(), task, score=score, remove=4, format=form)
+    monkeypatch.setattr("layercliff.verbs.walk.depths_shared", lambda *_: 0)
+    fresh = layercliff.prune(model(), task, score=score, remove=4, format=form)
+    assert [step.kept for step in found.steps] == [step.kept for step in fresh.steps]
+    for ours, theirs in zip(found.traces, fresh.traces, strict=True):
+        assert ours.scores.shape == theirs.scores.shape
+        if form == "cloze":
+            np.testing.assert_array_equal(ours.scores, theirs.scores)
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("score", ["margin", "tail", "random"])
+def test_a_depth_that_the_step_before_shares_is_not_read_again(
+    task: Task, score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, int]] = []  # blocks kept, depths read
+    whole = Reader.read
+
+    def counted(self: Reader, batch: object, kept: object = None) -> Reading:
+        reading = whole(self, batch, kept)  # type: ignore[arg-type]
+        read.append((len(kept), len(reading.scores)))  # type: ignore[arg-type]
+        return reading
+
+    monkeypatch.setattr(Reader, "read", counted)
+    found = layercliff.prune(model(), task, score=score, draws=1, remove=3, format="cloze", batch_tokens=10_000)
+    expected = [(6, 7)]
+    for before, step in zip(found.steps, found.steps[1:], strict=False):
+        place = before.kept.index(step.removed[0])
+        expected += [(len(step.kept), len(step.kept) - place)] if place < len(step.kept) else []
+    assert read == expected
+    if score == "tail":
+        assert len(read) == 1
+
+
+def test_what_two_steps_share() -> None:
+    merged = {1: Linear({1: 0.5, 2: 0.5})}
+    assert depths_shared(Step((0, 1, 2, 3)), Step((0, 1, 3))) == 3
+    assert depths_shared(Step((0, 1, 2)), Step((0, 1))) == 3
+    assert depths_shared(Step((0, 1, 2)), Step((1, 2))) == 1
+    assert depths_shared(Step((0, 1, 2)), Step((0, 1), blends=merged)) == 2
+    assert depths_shared(Step((0, 1, 3), blends=merged), Step((0, 1), blends=merged)) == 2
+
+
+def model() -> Model:
+    """Six blocks of random weights."""
+    return Model.of(families.network("llama", n_layers=6), families.tokenizer())
