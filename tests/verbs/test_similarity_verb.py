@@ -1,5 +1,6 @@
 """The similarity verb on tiny models: against CKA of states taken one by one, controls, files, refusals."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,14 @@ import torch
 import word_tasks
 
 import layercliff
+from layercliff.choices import Format
 from layercliff.errors import RunError
 from layercliff.metrics.similarity import linear_cka
 from layercliff.models.model import Model
+from layercliff.readout.asked import ask
+from layercliff.readout.batches import Batch
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader
 from layercliff.tasks.question import Question, Task
 
 
@@ -47,8 +53,6 @@ def cell(run: Path, **wanted: object) -> dict[str, float]:
 
 @torch.inference_mode()
 def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path) -> None:
-    from layercliff.readout.asked import ask
-
     questions = layercliff.trace(tiny, task).trace.questions
     rows = ask(tiny, task, "first_token", questions).rows
     kept = layercliff.similarity(tiny, task, steps=(1, 3), out=run).about["steps"]["3"]
@@ -72,6 +76,41 @@ def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path
     found = cell(run, what="options", step=3, dense=4, pruned=2, standardised=False)
     assert found["cka"] == pytest.approx(expected, abs=1e-4)
     assert found["d"] == 3
+
+
+@pytest.mark.parametrize("form", ["first_token", "cloze"])
+def test_options_and_random_tokens_are_read_in_one_pass(
+    tiny: Model, task: Task, form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the options' tokens and the random ones each read by themselves, a row at a time."""
+    monkeypatch.setenv("LAYERCLIFF_CACHE", str(tmp_path / "cache"))
+    path = layercliff.prune(tiny, task, format=form, remove=3, assess=False, out=tmp_path / "run")
+    seen: list[int] = []
+    read = Reader.read
+    monkeypatch.setattr(
+        Reader, "read", lambda self, batch, kept=None: seen.append(len(batch.rows)) or read(self, batch, kept)
+    )  # type: ignore[func-returns-value]
+    found = layercliff.similarity(tiny, task, format=form, steps=(3,), batch_tokens=10_000, out=tmp_path / "run").table
+    part = ask(tiny, task, form, layercliff.trace(tiny, task, format=form).trace.questions)
+    assert seen[:2] == [2 * len(part.rows)] * 2  # the dense model, and step 3
+
+    unembedding = tiny.anatomy.unembedding
+    order = np.random.default_rng([0, 14]).permutation(unembedding.vocabulary)
+    for what in ("options", "random"):
+        rows = part.rows
+        if what == "random":
+            rows = tuple(replace(row, targets=tuple(int(order[t]) for t in row.targets)) for row in rows)
+        features = []
+        for kept, depth in ((range(5), 4), (path.steps[3].kept, 2)):
+            reader = Reader(tiny, LogitLens(unembedding), part.reading, "none")
+            readings = [(Batch((row,)), read(reader, Batch((row,)), kept)) for row in rows]
+            scores = part.scores(readings)[0][depth]
+            features.append(scores - scores.mean(-1, keepdims=True))
+        cka = found.row(
+            by_predicate=(pl.col("what") == what) & ~pl.col("standardised") & (pl.col("step") == 3) & (pl.col("dense") == 4) & (pl.col("pruned") == 2),
+            named=True,
+        )["cka"]  # fmt: skip
+        assert cka == pytest.approx(linear_cka(*features), abs=1e-4)
 
 
 def test_a_model_is_like_itself_and_shuffled_pairs_are_not(run: Path) -> None:

@@ -29,14 +29,12 @@ class Gather:
 
     def __call__(self, passage: Passage, batch: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
         """Every depth's state, as `Passage.depths` gives it."""
+        firsts = zip(batch.rows, batch.places, strict=True)
+        sequences = {row.question: sequence for row, (sequence, _) in firsts if row.option in (None, 0)}
+        self.found |= {question: [] for question in sequences}
         for depth, hidden in passage.depths(self.kept):
-            for row, (sequence, _) in zip(batch.rows, batch.places, strict=True):
-                if row.option in (None, 0):
-                    if depth == 0:
-                        self.found[row.question] = []
-                    self.found[row.question].append(
-                        hidden[sequence, list(self.places[row.question])].float().cpu().numpy()
-                    )
+            for question, sequence in sequences.items():
+                self.found[question].append(hidden[sequence, list(self.places[question])].float().cpu().numpy())
             yield depth, hidden
 
     def states(self, question: int) -> Float[np.ndarray, "depth place d"]:

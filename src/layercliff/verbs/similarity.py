@@ -79,9 +79,7 @@ def similarity(
                     tables.append(table.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
                     summaries.append(summary.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
         this.report("comparing", 1, 1)
-        passes = (
-            2 * sum(len(one.kept) for one in chosen.values()) / len(chosen)
-        )  # with the options' tokens, and with random ones
+        passes = sum(len(one.kept) for one in chosen.values()) / len(chosen)
         found = Similar(this.setting.subject, pl.concat(tables), pl.concat(summaries), wanted, this.cost(passes))
         results.write(this.run, found)
         page.write(this.run)
@@ -112,20 +110,20 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
         this.report(f"states of {part.task.name} ({name})", done, len(batches))
         here = [row.question for row in batch.rows if row.option in (None, 0)]
         journal_key = key("states", this.setting.subject.model_dump(), where, step.kept, ordered(step.blends), batch)
-        shuffled = replace(
-            batch, rows=tuple(replace(row, targets=tuple(int(order[t]) for t in row.targets)) for row in batch.rows)
-        )
+        shuffled = tuple(replace(row, targets=tuple(int(order[t]) for t in row.targets)) for row in batch.rows)
         known = this.journal.get(journal_key) if this.journal else None
         if known is None:
+            pairs = tuple(row for pair in zip(batch.rows, shuffled, strict=True) for row in pair)  # of the same states
             with wearing(made):
-                first, second = reader.read(batch, gather), reader.read(shuffled, step.kept)
-            known = {f"a_{n}": array for n, array in first.arrays().items()}
-            known |= {f"b_{n}": array for n, array in second.arrays().items()}
+                both = reader.read(replace(batch, rows=pairs), gather).arrays()
+            known = {
+                f"{letter}_{n}": array[:, begin::2] for begin, letter in enumerate("ab") for n, array in both.items()
+            }
             known |= {f"q_{question}": gather.states(question) for question in here}
             if this.journal:
                 this.journal.put(journal_key, known)
         this.batches += 1
-        for found, one, letter in ((readings, batch, "a_"), (control, shuffled, "b_")):
+        for found, one, letter in ((readings, batch, "a_"), (control, replace(batch, rows=shuffled), "b_")):
             arrays = {n.removeprefix(letter): array for n, array in known.items() if n.startswith(letter)}
             found.append((one, Reading.of(arrays)))
         gather.found |= {question: list(known[f"q_{question}"]) for question in here}
