@@ -20,8 +20,10 @@ from layercliff.results.claimed import Claimed
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = {"supported": "yes", "contradicted": "**no**", "undecided": "?"}
 CELL = ("model", "task", "format")
-TYPES = dict.fromkeys(("measured", "low", "high", "claimed_above", "claimed_below"), pl.Float64) | dict.fromkeys(
-    ("n", "questions_needed"), pl.Int64
+TYPES = (
+    dict.fromkeys(("what", "answer", "control", "reason"), pl.String)
+    | dict.fromkeys(("measured", "low", "high", "claimed_above", "claimed_below"), pl.Float64)
+    | dict.fromkeys(("n", "questions_needed"), pl.Int64)
 )
 
 
