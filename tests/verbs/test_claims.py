@@ -314,6 +314,7 @@ def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, t
     found = layercliff.claims(tiny, Task("none", questions, "made up", "none", "first_token"), out=tmp_path / "run")
     assert {verdict.verdict for verdict in found.verdicts} == {"undecided"}
     assert "undecided" in found["C1"].reason or "not shown to decide" in found["C1"].reason
+    assert "At the last depth: margin" in found["C1"].reason
     assert not (tmp_path / "run" / "noise").exists()
 
 

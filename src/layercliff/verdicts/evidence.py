@@ -22,6 +22,7 @@ from layercliff.verdicts import (
     alike,
     blocks,
     cliff,
+    deciding,
     decisive,
     fragile,
     recovery,
@@ -81,13 +82,16 @@ class Evidence:
 
     @cached_property
     def undecided(self) -> str | None:
-        """Why there is no transition to speak of."""
-        return self.few or requirements.no_transition(self.transition)
+        """Why there is no transition to speak of, and how many questions would settle whether there is."""
+        if self.few or (why := requirements.no_transition(self.transition)) is None:
+            return self.few
+        margin, correct = self.decisions
+        return f"{why} {deciding.enough(margin[-1], correct[-1], self.traced.main.chance, self.everything)}"
 
     @cached_property
     def short(self) -> str | None:
         """Why phases cannot be compared."""
-        return self.few or requirements.short_phase(self.transition, self.n_layers)
+        return self.undecided or requirements.short_phase(self.depth, self.n_layers)
 
     @cached_property
     def standing(self) -> str | None:

@@ -23,12 +23,9 @@ def no_transition(found: Transition) -> str | None:
     return None
 
 
-def short_phase(found: Transition, n_layers: int) -> str | None:
-    """No transition, or a phase of too few blocks."""
-    if (why := no_transition(found)) is not None:
-        return why
-    assert found.depth is not None
-    for name, blocks in (("Silent", found.depth), ("Decisive", n_layers - found.depth)):
+def short_phase(depth: int, n_layers: int) -> str | None:
+    """A phase of too few blocks before or after the transition depth."""
+    for name, blocks in (("Silent", depth), ("Decisive", n_layers - depth)):
         if blocks < SHORTEST:
             return f"The {name} Phase has {blocks} {'block' if blocks == 1 else 'blocks'} of {n_layers}, and the claim needs {SHORTEST}."
     return None
