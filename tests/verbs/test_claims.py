@@ -30,7 +30,7 @@ from layercliff.store import RunDirectory
 from layercliff.tasks.question import Question, Task
 from layercliff.verbs import claim_training
 from layercliff.verbs.stages import ALL, Stages
-from layercliff.verdicts import evidence, stored
+from layercliff.verdicts import evidence, requirements, stored
 from layercliff.verdicts.evidence import Evidence
 
 L, T = 8, 4
@@ -316,6 +316,20 @@ def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, t
     assert "undecided" in found["C1"].reason or "not shown to decide" in found["C1"].reason
     assert "At the last depth: margin" in found["C1"].reason
     assert not (tmp_path / "run" / "noise").exists()
+
+
+def test_of_an_undecided_model_that_collapses_only_similarity_is_looked_at(
+    decided: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C4 compares the collapse with a transition that is not there; C5 does not."""
+    monkeypatch.setattr(page, "write", lambda _: None)
+    monkeypatch.setattr(requirements, "no_transition", lambda _: "It does not decide.")
+    found = layercliff.claims(decided, task, out=tmp_path / "run")
+    assert found["C4"].reason.startswith("It does not decide. At the last depth: margin")
+    assert found["C5"].parts
+    held = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
+    assert held == {"trace", "prune", "similarity"}
+    assert {path.name for path in (tmp_path / "run" / "prune").iterdir() if path.is_dir()} == {"margin"}
 
 
 def test_refusals(tiny: Model, colours: Task, tmp_path: Path) -> None:

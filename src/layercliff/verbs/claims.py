@@ -30,6 +30,7 @@ from layercliff.results.controlled import Controlled
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.results.recovered import Recovered
+from layercliff.results.similar import Similar
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Task
 from layercliff.verbs import claim_runs, claim_training
@@ -41,7 +42,7 @@ from layercliff.verbs.probing import ABOUT, Options
 from layercliff.verbs.prune import prune
 from layercliff.verbs.recover import ALL as TRAINING
 from layercliff.verbs.similarity import similarity
-from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, Stages, costs
+from layercliff.verbs.stages import OF_BOTH, OF_COLLAPSE, OF_PHASES, Stages, costs
 from layercliff.verbs.subject import Setting
 from layercliff.verbs.trace import trace
 from layercliff.verdicts import evidence, stored
@@ -118,7 +119,7 @@ class _Gathering:
             self.stages.skip(TRAINING)
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
         if found.undecided is not None:
-            self.stages.skip("random weights")
+            self.stages.skip("random weights", *OF_BOTH)
         if found.short is not None:
             self.stages.skip(*OF_PHASES)
         if found.standing is not None:
@@ -169,31 +170,36 @@ class _Gathering:
         return replace(found, noise=shaken, noise_by_norm=by_norm, ablated=gone, subsets=sets)
 
     def _of_collapse(self, found: Evidence) -> Evidence:
-        """What looks at the collapse."""
+        """What looks at the collapse; beside the transition only where there is one."""
         step = found.collapse.step
         assert step is not None
-        others = self._path("tail"), self._path("random", draws=RANDOM_PATHS)
-        alike = similar.read(self.run)
-        known = () if alike is None or not stored.of_path(alike.about, found.path) else map(int, alike.about["steps"])
+        others = () if found.undecided else (self._path("tail"), self._path("random", draws=RANDOM_PATHS))
+        alike = self._alike(found.path, step)
+        exchanged = None if found.undecided else self._exchanged(found.path, step)
+        return replace(found, others=others, similar=alike, patched=exchanged, trained=self._trained(found.path))
+
+    def _alike(self, path: Pruned, step: int) -> Similar:
+        """Similarity one step before the collapse and at it."""
+        kept = similar.read(self.run)
+        known = () if kept is None or not stored.of_path(kept.about, path) else map(int, kept.about["steps"])
         around = sorted({*known, step - 1, step})
-        alike = self._stage(
+        return self._stage(
             "states of",
-            alike if stored.has_steps(alike, found.path, step) else None,
+            kept if stored.has_steps(kept, path, step) else None,
             lambda o: similarity(self.model, self.task, steps=around, score="margin", **o),
         )
-        exchanged = patched.read(self.run)
+
+    def _exchanged(self, path: Pruned, step: int) -> Probed:
+        """States exchanged with the collapsed model."""
+        kept = patched.read(self.run)
         own: dict[str, Any] = {"steps": [step], "score": "margin"}
-        if exchanged is not None and stored.of_path(exchanged.about, found.path):
-            own |= {
-                "steps": sorted({step, *map(int, exchanged.about["steps"])}),
-                "positions": exchanged.about["positions"],
-            }
-        exchanged = self._stage(
+        if kept is not None and stored.of_path(kept.about, path):
+            own |= {"steps": sorted({step, *map(int, kept.about["steps"])}), "positions": kept.about["positions"]}
+        return self._stage(
             "states exchanged",
-            _made_with(exchanged, steps={str(k): list(found.path.steps[k].kept) for k in own["steps"]}, score="margin"),
+            _made_with(kept, steps={str(k): list(path.steps[k].kept) for k in own["steps"]}, score="margin"),
             lambda o: patch(self.model, self.task, **own, **o),
         )
-        return replace(found, others=others, similar=alike, patched=exchanged, trained=self._trained(found.path))
 
     def _trained(self, path: Pruned) -> Recovered | None:
         """Steps around the collapse after training, if the directory holds them or they are to be trained."""

@@ -16,7 +16,8 @@ HALF = 0.5  # of the questions
 TRAINED = 3  # block passes forward and backward
 
 OF_PHASES = ("noise at every depth", "noise by norm", "blocks and pairs taken out", "blocks of either phase taken out")
-OF_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states of", "states exchanged", "trained models")
+OF_BOTH = ("removing blocks: tail", "removing blocks: random", "states exchanged")  # of the collapse beside T
+OF_COLLAPSE = (*OF_BOTH, "states of", "trained models")
 
 
 def costs(n_layers: int, random_paths: int, trained: float) -> dict[str, float]:
@@ -33,9 +34,9 @@ def costs(n_layers: int, random_paths: int, trained: float) -> dict[str, float]:
         "noise by norm": forked,
         "blocks and pairs taken out": HALF * 4 * forked,
         "blocks of either phase taken out": HALF * 40 * n_layers,
-        "removing blocks: tail": along,
+        "removing blocks: tail": HALF * n_layers,  # every step is a depth of the dense model
         "removing blocks: random": random_paths * along,
-        "states of": 6 * n_layers,
+        "states of": 3 * n_layers,
         "states exchanged": HALF * 2 * n_layers + HALF * forked,
         "trained models": TRAINED * trained * n_layers,
     }
