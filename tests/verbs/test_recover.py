@@ -124,8 +124,8 @@ def test_the_select_half_where_little_is_left(about: tuple[str, str], pruned: Ca
     n_report = len(found.untrained[0].questions)
     assert found.material["words"]["n"] == LIMIT - n_report
     assert any("the half that the path was chosen on" in note for note in notes)
-    for step in found.steps:  # no update was made
-        np.testing.assert_array_equal(found.trained[step][0].scores, found.untrained[step].scores)
+    for step in found.steps:  # no update was made; options' rows multiply more depths at once than along the path
+        np.testing.assert_allclose(found.trained[step][0].scores, found.untrained[step].scores, rtol=1e-5, atol=1e-6)
 
 
 def test_an_interrupted_training_ends_with_the_same_numbers(
