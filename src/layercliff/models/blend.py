@@ -3,8 +3,9 @@
 Merging merged blocks gives such a mixture again, so that every model on a path of merges is said in terms of the dense one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -56,6 +57,12 @@ Blends = Mapping[int, Blend]
 ARRAYS = "blends.safetensors"
 NOTHING: Blends = MappingProxyType({})
 """No block is merged."""
+
+
+def shared_blocks(first: Sequence[int], second: Sequence[int], merged: Container[int] = ()) -> int:
+    """How many blocks two models of the dense indices `first` and `second` have in common at their beginning, none of them `merged`."""
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0] not in merged, pairs))
 
 
 def linear(blends: Blends, block: int) -> Linear:

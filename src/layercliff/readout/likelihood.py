@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from layercliff.errors import TaskError
-from layercliff.models.blend import NOTHING, Blends
+from layercliff.models.blend import NOTHING, Blends, shared_blocks
 from layercliff.models.blending import Made, make, wearing
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
@@ -66,7 +66,7 @@ def _last_states(
     passage: Passage, n_layers: int, kept: Sequence[int], made: Made, blends: Blends
 ) -> Iterator[Float[Tensor, "row position d"]]:
     """The last depth of the dense model, then of the pruned one."""
-    common = next((place for place, index in enumerate(kept) if place != index or index in blends), len(kept))
+    common = shared_blocks(kept, range(n_layers), blends)
     stream = passage.embedded
     for run in passage.through(range(common)):
         stream = run(stream)

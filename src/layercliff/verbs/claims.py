@@ -42,7 +42,7 @@ from layercliff.verbs.probing import ABOUT, Options
 from layercliff.verbs.prune import prune
 from layercliff.verbs.recover import ALL as TRAINING
 from layercliff.verbs.similarity import similarity
-from layercliff.verbs.stages import OF_BOTH, OF_COLLAPSE, OF_PHASES, Stages, costs
+from layercliff.verbs.stages import OF_COLLAPSE, OF_PHASES, OF_TRANSITION_AND_COLLAPSE, Stages, costs
 from layercliff.verbs.subject import Setting
 from layercliff.verbs.trace import trace
 from layercliff.verdicts import evidence, stored
@@ -119,7 +119,7 @@ class _Gathering:
             self.stages.skip(TRAINING)
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
         if found.undecided is not None:
-            self.stages.skip("random weights", *OF_BOTH)
+            self.stages.skip("random weights", *OF_TRANSITION_AND_COLLAPSE)
         if found.short is not None:
             self.stages.skip(*OF_PHASES)
         if found.standing is not None:

@@ -16,8 +16,8 @@ HALF = 0.5  # of the questions
 TRAINED = 3  # block passes forward and backward
 
 OF_PHASES = ("noise at every depth", "noise by norm", "blocks and pairs taken out", "blocks of either phase taken out")
-OF_BOTH = ("removing blocks: tail", "removing blocks: random", "states exchanged")  # of the collapse beside T
-OF_COLLAPSE = (*OF_BOTH, "states of", "trained models")
+OF_TRANSITION_AND_COLLAPSE = ("removing blocks: tail", "removing blocks: random", "states exchanged")
+OF_COLLAPSE = (*OF_TRANSITION_AND_COLLAPSE, "states of", "trained models")
 
 
 def costs(n_layers: int, random_paths: int, trained: float) -> dict[str, float]:

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from itertools import takewhile
 
 import numpy as np
 
-from layercliff.choices import Format
 from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
-from layercliff.models.blend import ordered
+from layercliff.models.blend import ordered, shared_blocks
 from layercliff.models.blending import make, wearing
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
@@ -37,7 +35,7 @@ class Walk:
         self.journal, self.subject, self.report, self.note = journal, subject, report, note
         self.turn = turn
         self.seconds: list[float] = []
-        self._readings: dict[tuple[Format, Batch], Reading] = {}  # of the step measured last
+        self._readings: dict[Batch, Reading] = {}  # of the step measured last
         for part in measured:
             if not part.questions:
                 raise TaskError(
@@ -105,7 +103,7 @@ class Walk:
             else:
                 read = []
                 if known:
-                    read.append(self._readings[part.form, batch].up_to(min(known, last + 1)))
+                    read.append(self._readings[batch].up_to(known))
                 if unread:
                     with wearing(made):
                         read.append(reader.read(batch, step.kept))
@@ -113,7 +111,7 @@ class Walk:
                 if self.journal:
                     self.journal.put(name, reading.arrays())
             if not repeated:
-                self._readings[part.form, batch] = reading
+                self._readings[batch] = reading
             readings.append((batch, reading))
         return part.trace(readings)
 
@@ -128,11 +126,7 @@ class Walk:
 
 def depths_shared(first: Step, second: Step) -> int:
     """How many depths, from the embeddings on, hold the same states in both models."""
-    alike = takewhile(
-        lambda pair: pair[0] == pair[1] and pair[0] not in {*first.blends, *second.blends},
-        zip(first.kept, second.kept, strict=False),
-    )
-    return 1 + sum(1 for _ in alike)
+    return 1 + shared_blocks(first.kept, second.kept, {*first.blends, *second.blends})
 
 
 def accuracies(traces: Sequence[Trace]) -> np.ndarray:

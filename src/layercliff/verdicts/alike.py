@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
+from layercliff.models.blend import shared_blocks
 from layercliff.results.claimed import Verdict
 from layercliff.results.similar import What, last_third
 from layercliff.verdicts.sampled import TAIL, Interval
@@ -46,7 +47,7 @@ def untouched(kept: Sequence[int]) -> bool:
     """Whether the last third of the depths of a model that keeps the blocks `kept` begins before the first one that is gone: states there are the dense
     model's own, whatever collapsed."""
     first = last_third(len(kept))[0]
-    return tuple(kept[:first]) == tuple(range(first))
+    return shared_blocks(kept, range(first)) == first
 
 
 def judged(thirds: Mapping[What, Third], n: int, tail: float = TAIL) -> Verdict:
