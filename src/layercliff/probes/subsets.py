@@ -7,7 +7,7 @@ from math import comb
 
 import numpy as np
 
-DRAWS = 20  # random subsets of each kind
+DRAWS = 20  # random subsets of each kind, at least
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ def size(n_layers: int, transition: int) -> int:
 
 
 def drawn(n_layers: int, transition: int, seed: int) -> list[Subset]:
-    """Random subsets of equal size of the ``silent`` and of the ``decisive`` phase, and from ``anywhere``: all there are where these are no more than `DRAWS`."""
+    """Random subsets of equal size of the ``silent`` and of the ``decisive`` phase, and from ``anywhere``: all there are where these are no more than `DRAWS`. Blocks take
+    turns: each has gone before any but a few go again, so that one that nothing works without is never missed."""
     m = size(n_layers, transition)
     phases = {"silent": range(transition), "decisive": range(transition, n_layers), "anywhere": range(n_layers)}
     return [
@@ -44,10 +45,12 @@ def is_whole(subsets: Iterable[Subset], kind: str, n_blocks: int, m: int) -> boo
 
 
 def _some(blocks: range, m: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Different subsets, in order."""
-    if comb(len(blocks), m) <= DRAWS:
+    """Different subsets, in order: all blocks in random order, cut into pieces of `m`, the last one filled up from the beginning; and again."""
+    n = len(blocks)
+    if comb(n, m) <= DRAWS:
         return list(combinations(blocks, m))
     found: set[tuple[int, ...]] = set()
     while len(found) < DRAWS:
-        found.add(tuple(sorted(int(b) for b in rng.choice(np.array(blocks), m, replace=False))))
+        turns = [int(block) for block in rng.permutation(np.array(blocks))]
+        found |= {tuple(sorted((turns + turns)[begin : begin + m])) for begin in range(0, n, m)}
     return sorted(found)

@@ -24,13 +24,18 @@ RACE = 0.05  # the error allowed to a choice among the blocks of a phase
 NOISE_FOLDER = "claims/noise"
 
 
+def subset_settings(transition: int) -> dict[str, Any]:
+    """What sets of blocks taken out of either phase depend on."""
+    return {"transition": transition, "race": RACE, "draws": "in turns"}
+
+
 def subsets(model: Model, task: Task, transition: int, options: Options) -> Probed:
     """Right answers of the ``report`` half without sets of blocks: random ones of either phase and from anywhere, and, chosen on the other half by margin one
     after another, as many decisive blocks and as many silent ones as there are decisive ones. Results lie in ``DIR/claims/subsets/``."""
-    wanted: dict[str, Any] = {"transition": transition, "race": RACE}
+    wanted = subset_settings(transition)
 
     def about(kept: Probed) -> dict[str, Any]:
-        return {name: kept.about[name] for name in wanted}
+        return {name: kept.about.get(name) for name in wanted}
 
     with probing(model, task, of_subsets.FOLDER, wanted, of_subsets.read, options, about) as this:
         if this.kept is not None:

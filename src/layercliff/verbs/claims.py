@@ -164,7 +164,7 @@ class _Gathering:
         )
         sets = self._stage(
             "blocks of either phase taken out",
-            _made_with(subsets.read(self.run), transition=found.depth),
+            _made_with(subsets.read(self.run), **claim_runs.subset_settings(found.depth)),
             lambda o: claim_runs.subsets(self.model, self.task, found.depth, o),
         )
         return replace(found, noise=shaken, noise_by_norm=by_norm, ablated=gone, subsets=sets)
