@@ -50,6 +50,14 @@ def test_other_golds_leave_the_model_undecided(form: Format) -> None:
         assert found.margin.point[-1] < 0
 
 
+def test_by_luck_half_of_all_shuffles_of_two_options_are_above_0_and_next_to_none_is_shown_to_decide() -> None:
+    real = trace("letter", n=120, sizes=(2,))
+    draws = [controls.shuffled_gold(real, np.random.default_rng([7, i])) for i in range(20)]
+    found = controls.outcome(draws, 400)
+    assert (found.margins[:, -1] > 0).mean() > 0.25
+    assert found.decided <= 0.1
+
+
 def test_the_mean_over_draws_against_a_loop() -> None:
     real = trace("cloze")
     draws = [controls.shuffled_gold(real, np.random.default_rng([7, i])) for i in range(3)]

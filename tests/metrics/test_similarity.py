@@ -71,6 +71,17 @@ def test_a_group_larger_than_a_batch_stays_whole(monkeypatch: pytest.MonkeyPatch
     assert found.point[0, 1] == pytest.approx(linear_cka(x, x[:, ::-1]), abs=1e-9)
 
 
+def test_large_groups_are_put_two_to_a_batch_so_that_half_of_them_is_something() -> None:
+    x = RNG.normal(size=(6 * 300, 3))
+    groups = [str(i // 300) for i in range(len(x))]
+    assert np.isfinite(similarities([prepared(x, "x")], groups, subsamples=20).samples).all()
+
+
+def test_questions_with_as_many_options_as_most_have() -> None:
+    mask = np.arange(4) < np.array([3, 4, 3, 2, 3])[:, None]
+    np.testing.assert_array_equal(similarity.usual(mask), [0, 2, 4])
+
+
 def test_standardised_features_weigh_the_same() -> None:
     shared, own = RNG.normal(size=(300, 8)), [RNG.normal(size=(300, 1)) * 1e4 for _ in range(2)]
     x, y = (np.concatenate([shared, massive], 1) for massive in own)

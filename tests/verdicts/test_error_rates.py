@@ -7,17 +7,17 @@ import pytest
 import worlds
 
 from layercliff.results.claimed import Verdict
-from layercliff.verdicts.sampled import Sampled
+from layercliff.verdicts.sampled import FEWEST, Sampled
 
-WORLDS = 400
+WORLDS, FEW = 400, 150
 TAIL = 0.05  # what each bound may fail with here, so that failures are common enough to count
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(120)], tail=TAIL, resamples=400)
 ALONE = Sampled.of([f"g{i}" for i in range(120)], tail=TAIL, resamples=400)
 
 
-def most(tail: float) -> float:
+def most(tail: float, n_worlds: int = WORLDS) -> float:
     """A rate three standard errors of the simulation above the nominal one."""
-    return tail + 3 * float(np.sqrt(tail * (1 - tail) / WORLDS))
+    return tail + 3 * float(np.sqrt(tail * (1 - tail) / n_worlds))
 
 
 TWO_PARTS = ("C2", "C5")  # which share a claim's error
@@ -35,10 +35,10 @@ EDGES: dict[str, Callable[[np.random.Generator], Verdict]] = {
 }
 
 
-def rates(world: Callable[[np.random.Generator], Verdict]) -> dict[str, float]:
+def rates(world: Callable[[np.random.Generator], Verdict], n_worlds: int = WORLDS) -> dict[str, float]:
     rng = np.random.default_rng(31)
-    found = [world(rng).verdict for _ in range(WORLDS)]
-    return {verdict: found.count(verdict) / WORLDS for verdict in ("supported", "contradicted", "undecided")}  # type: ignore[arg-type]
+    found = [world(rng).verdict for _ in range(n_worlds)]
+    return {verdict: found.count(verdict) / n_worlds for verdict in ("supported", "contradicted", "undecided")}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", EDGES)
@@ -48,6 +48,26 @@ def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
     assert found["supported"] <= allowed
     assert found["contradicted"] <= allowed
     assert found["undecided"] >= 0.8
+
+
+def test_many_small_rises_are_not_lost_from_the_sum() -> None:
+    """A share of one half, where small rises look like falls on the questions that choose: with these left out, it was found supported in 5 to 14 %."""
+    assert rates(lambda rng: worlds.c1_small_rises(rng, ALONE), FEW)["supported"] <= most(TAIL, FEW)
+
+
+def test_a_block_that_nothing_works_without_is_not_missed() -> None:
+    """Silent blocks cost 10.4 points more: where no draw held block 0, the claim was contradicted in 5 % at a hundredth of this bound."""
+    assert rates(lambda rng: worlds.c3_one_block(rng, ALONE), FEW)["contradicted"] <= most(TAIL, FEW)
+
+
+RARE = Sampled.of([str(i) for i in range(FEWEST)], resamples=2000)
+
+
+def test_rare_failures_are_as_rare_where_few_questions_change_most() -> None:
+    """At the bound that verdicts have, with the fewest questions they may rest on, one in ten of which decides: an uncorrected percentile fails in 4 %."""
+    found = rates(lambda rng: worlds.c7_few_flip(rng, RARE))
+    assert found["supported"] <= 0.02
+    assert found["contradicted"] <= most(RARE.tail)
 
 
 @pytest.mark.parametrize(("later", "wrong"), [(2.0, "supported"), (0.75, "contradicted")])

@@ -75,9 +75,9 @@ def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> No
     assert found.verdict == "undecided"
     assert "both sides" in found.reason
     assert found.deciding is not None
-    assert (found.deciding.questions_needed is not None) == (
-        "would settle it," in found.reason and "no number" not in found.reason
-    )
+    if "the control speaks against it" not in found.reason:
+        told = "would settle it," in found.reason and "no number" not in found.reason
+        assert (found.deciding.questions_needed is not None) == told
 
 
 def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
@@ -115,6 +115,9 @@ def test_all_parts_must_hold_and_one_is_enough_to_fail() -> None:
     assert judge(claim, [good, open_one], "").verdict == "undecided"
     failed = judge(claim, [open_one, good, bad], "")
     assert (failed.verdict, failed.deciding) == ("contradicted", bad)
+    also = judge(claim, [open_one], "", "the control shows it too")
+    assert (also.verdict, "both sides" in also.reason, "questions" in also.reason) == ("undecided", True, False)
+    assert "the control shows it too" in also.reason
     faulty = judge(claim, [good], "", "the control shows it too")
     assert (faulty.verdict, faulty.reason) == ("undecided", "the control shows it too")
     assert judge(claim, [bad], "", "the control shows it too").verdict == "contradicted"
@@ -137,11 +140,16 @@ def test_a_missing_transition_and_phases_that_are_too_short() -> None:
 
 
 def test_censored_and_undefined_collapse_and_few_questions() -> None:
-    assert "(censored)" in (requirements.no_collapse(Collapse(True, None, 9.0, np.inf, 0.9), 4, 10) or "")
-    assert "above chance" in (requirements.no_collapse(Collapse(False, None, np.inf, np.inf, 1.0), 4, 10) or "")
-    assert requirements.no_collapse(Collapse(True, 3, 3.0, 4.0, 0.0), 4, 10) is None
+    censored = Collapse(True, None, 9.0, np.inf, 0.9)
+    told = requirements.no_collapse(censored, 4, 10, limited=True) or ""
+    assert "(censored): walk it further" in told
+    whole = requirements.no_collapse(censored, 9, 10, limited=False) or ""
+    assert ("(censored)" in whole, "further with" in whole) == (True, False)
+    undefined = Collapse(False, None, np.inf, np.inf, 1.0)
+    assert "above chance" in (requirements.no_collapse(undefined, 4, 10, limited=False) or "")
+    assert requirements.no_collapse(Collapse(True, 3, 3.0, 4.0, 0.0), 4, 10, limited=False) is None
     assert "12 questions in 12" in (requirements.few(12, 12) or "")
-    assert requirements.few(20, 40) is None
+    assert requirements.few(50, 100) is None
 
 
 def test_sharpness_against_the_plain_share() -> None:
@@ -193,7 +201,8 @@ def test_a_transition_where_there_is_nothing_to_decide_is_a_fault() -> None:
     rng = np.random.default_rng(7)
     halves = [worlds.curve(rng, [0.0, 0.0, 0.9, 0.0], N) for _ in range(2)]
     assert transition.judged(*halves, SAMPLED, (20, 0.05), None).verdict == "supported"
-    often = transition.judged(*halves, SAMPLED, (20, 0.1), None)
+    assert transition.judged(*halves, SAMPLED, (20, 0.15), None).verdict == "supported"  # 3 of 20: chance
+    often = transition.judged(*halves, SAMPLED, (20, 0.2), None)
     assert (often.verdict, "The control" in often.reason) == ("undecided", True)
     random = transition.judged(*halves, SAMPLED, (20, 0.0), 3)
     assert random.verdict == "undecided"
@@ -224,6 +233,16 @@ def test_permuted_phases_with_an_obvious_answer() -> None:
     silent_right, decisive_right = np.zeros((8, 30)), np.ones((8, 30))
     assert silent.permuted(silent_right, decisive_right, 0) < 1e-3  # 1 of 12,870 orders
     assert silent.permuted(decisive_right, decisive_right, 0) == 1.0
+    assert silent.permuted(silent_right[:3], decisive_right[:3], 0) == 1 / 20  # every order, once
+
+
+def test_so_few_subsets_that_no_order_of_them_is_rare_are_no_fault() -> None:
+    """Six blocks, three in each phase: there are three pairs of each, and no more to draw."""
+    silent_right, decisive_right = np.zeros((3, N)), np.ones((3, N))
+    few = silent.judged(silent_right, decisive_right, (True, True), 2, SAMPLED, 0)
+    assert (few.verdict, "So few subsets" in few.control) == ("supported", True)
+    alike_ones = silent.judged(decisive_right, decisive_right, (True, True), 2, SAMPLED, 0)
+    assert alike_ones.verdict == "contradicted"
 
 
 def test_subsets_that_are_all_there_are_add_no_uncertainty() -> None:
@@ -243,10 +262,10 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
         name: alike.Third(0.01, 0.0, np.linspace(-0.1, 0.1, 9), np.zeros(9), 0.0)
         for name in ("tokens", "options", "random")
     }
-    found = alike.judged(thirds, 100)  # type: ignore[arg-type]
+    found = alike.judged(thirds, (100, 100), (100, 100))  # type: ignore[arg-type]
     assert found.verdict == "undecided"
     assert "no number of questions" in found.reason
-    assert "do not vary" in alike.judged({}, 100).reason
+    assert "do not vary" in alike.judged({}, (100, 100), (100, 100)).reason
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from layercliff.probes.subsets import drawn
 from layercliff.results.claimed import Verdict
 from layercliff.verdicts import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
 from layercliff.verdicts.alike import Third
@@ -30,6 +31,13 @@ def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
     return transition.judged(chosen, measured, sampled, (20, 0.0), None)
 
 
+def c1_small_rises(rng: Rng, sampled: Sampled) -> Verdict:
+    """Two blocks make half of all rises; the rest is spread over so many blocks that each rise is as small as its error."""
+    rises = [0.01] * 20 + [0.15, 0.11] + [0.01] * 6
+    chosen, measured = (curve(rng, rises, sampled.n, noise=0.08) for _ in range(2))
+    return transition.judged(chosen, measured, sampled, (20, 0.0), None)
+
+
 def c2(rng: Rng, sampled: Sampled, lost: float) -> Verdict:
     """Nine of ten questions are right; without the best blocks `lost` points go, without the tail none."""
     dense = (rng.random(sampled.n) < 0.9).astype(float)
@@ -47,6 +55,15 @@ def c3(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
         chances = mean + rng.normal(0, 0.1, (n_draws, 1)) + easy
         found[name] = (rng.random((n_draws, sampled.n)) < chances).astype(float)
     return silent.judged(found["silent"], found["decisive"], (False, False), 3, sampled, int(rng.integers(1000)))
+
+
+def c3_one_block(rng: Rng, sampled: Sampled) -> Verdict:
+    """Nothing works without block 0 of 28, and no other matters: of 3 silent blocks (of 23) it is one three times in 23, and costs all 0.8 of them then."""
+    found = {}
+    for kind in ("silent", "decisive"):
+        sets = [run.removed for run in drawn(28, 23, int(rng.integers(2**31))) if run.kind == kind]
+        found[kind] = np.stack([(rng.random(sampled.n) < (0.0 if 0 in gone else 0.8)).astype(float) for gone in sets])
+    return silent.judged(found["silent"], found["decisive"], (False, True), 3, sampled, int(rng.integers(1000)))
 
 
 def c4(rng: Rng, sampled: Sampled, later: float) -> Verdict:
@@ -71,7 +88,7 @@ def c5(rng: Rng, tail: float, hidden: float, decisions: float) -> Verdict:
         return Third(values[0], values[1], samples[0], samples[1], 0.0)
 
     thirds = {"tokens": third(0.9, 0.9 * hidden), "options": third(0.8, 0.8 * decisions), "random": third(0.7, 0.6)}
-    return alike.judged(thirds, 300, tail)  # type: ignore[arg-type]
+    return alike.judged(thirds, (300, 300), (300, 300), tail)  # type: ignore[arg-type]
 
 
 def c6(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
@@ -86,6 +103,12 @@ def c7(rng: Rng, sampled: Sampled, margin: float) -> Verdict:
     """One step beyond the collapse has this margin after training, the dense model 0.6."""
     trained = rng.normal(0, 0.3, (2, sampled.n)) + np.array([[margin], [0.6]])
     return recovery.judged({8: trained[0]}, {"step 6": trained[0] + 0.2}, trained[1], "lora", sampled)
+
+
+def c7_few_flip(rng: Rng, sampled: Sampled) -> Verdict:
+    """As on the edge as `c7`, but that one question in ten changes by much and the others hardly."""
+    margin = np.where(rng.random(sampled.n) < 0.1, 0.9, -0.1) + rng.normal(0, 0.02, sampled.n)
+    return recovery.judged({8: margin}, {}, np.full(sampled.n, 0.6), "lora", sampled)
 
 
 def c9(rng: Rng, sampled: Sampled, excess: float) -> Verdict:

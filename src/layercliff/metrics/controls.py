@@ -24,7 +24,7 @@ from layercliff.tasks.question import Question
 @dataclass(frozen=True)
 class Outcome:
     """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over questions; `transition` and `jump` are
-    those of these curves. `margins` and `accuracies` are those of each draw, `decided` is the share of draws that have a transition depth by themselves."""
+    those of these curves. `margins` and `accuracies` are those of each draw, `decided` is the share of draws that by themselves have a transition depth in all but 2.5 % of resamples, as a model must."""
 
     n_questions: int
     chance: float
@@ -106,7 +106,8 @@ def _outcome(
     point, accuracy = mean.mean(1), right.mean(1)
     margins, accuracies = margin.mean(2), correct.mean(2)
     single = [
-        phases.transition_depths(m, a, float(level)) for m, a, level in zip(margins, accuracies, chances, strict=True)
+        phases.transition(m.mean(1), c.mean(1), resamples.means(m), resamples.means(c), float(level))
+        for m, c, level in zip(margin, correct, chances, strict=True)
     ]
     return Outcome(
         n_questions=margin.shape[2],
@@ -117,7 +118,7 @@ def _outcome(
         jump=phases.jump(point, samples),
         margins=margins,
         accuracies=accuracies,
-        decided=float(np.isfinite(single).mean()),
+        decided=float(np.mean([one.shown for one in single])),
     )
 
 

@@ -21,6 +21,11 @@ class Transition:
     high: float
     undecided_share: float
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is one, also in all but 2.5 % of resamples."""
+        return self.depth is not None and bool(np.isfinite(self.high))
+
 
 @dataclass(frozen=True)
 class Jump:

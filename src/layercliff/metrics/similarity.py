@@ -38,6 +38,12 @@ class Similarities:
         return percentile_interval(self.samples)
 
 
+def usual(mask: Bool[np.ndarray, "question option"]) -> Int[np.ndarray, " some"]:
+    """The questions with as many options as most have: those whose option scores can be compared."""
+    sizes = mask.sum(1)
+    return np.flatnonzero(sizes == np.bincount(sizes).argmax())
+
+
 def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
     """Which features are the same in all samples."""
     return np.asarray(np.ptp(features, axis=0) <= SAME * np.abs(features).max(0))
@@ -134,8 +140,8 @@ def _ratio(
 
 
 def _batches(groups: Sequence[str], rng: np.random.Generator) -> list[Int[np.ndarray, " sample"]]:
-    """Samples in as few batches of whole groups as keep to about `BATCH`, in an order of their own."""
+    """Samples in as few batches of whole groups as keep to about `BATCH`, of two groups at least, in an order of their own."""
     labels = np.unique(np.asarray(groups), return_inverse=True)[1]
     n_groups = int(labels.max()) + 1
-    share = np.array_split(rng.permutation(n_groups), min(n_groups, -(-len(labels) // BATCH)))
+    share = np.array_split(rng.permutation(n_groups), max(1, min(n_groups // 2, -(-len(labels) // BATCH))))
     return [np.flatnonzero(np.isin(labels, part)) for part in share]

@@ -25,7 +25,7 @@ TABLES = ("curves", "table", "text")
 @dataclass(frozen=True)
 class Controlled:
     """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
-    with its interval, the share of undecided resamples and of draws that are decided, the largest rise, and margin and accuracy at the last depth. `text` has the loss per
+    with its interval, the share of undecided resamples and of draws that decide (`Outcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
     token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `about` says how
     each control was made."""
 
@@ -42,10 +42,10 @@ class Controlled:
         return self.subject.tasks[0].name if len(self.subject.tasks) == 1 else "joint"
 
     def transition(self, control: str, task: str) -> int | None:
-        """T of a control, or of ``model``; None where it is undecided."""
+        """T of a control, or of ``model``; None where it is undecided, or in more than 2.5 % of resamples."""
         row = self.table.row(by_predicate=(pl.col("control") == control) & (pl.col("task") == task), named=True)
         depth: int | None = row["transition_depth"]
-        return depth
+        return None if row["transition_depth_high"] is None else depth
 
     def caption(self, task: str) -> str:
         """Model, task, split, n, format, dtype and seed in a line."""

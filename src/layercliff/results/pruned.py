@@ -65,6 +65,12 @@ class Pruned:
         """How many blocks are removed by a step."""
         return self.n_layers - len(self.steps[step].kept)
 
+    @property
+    def limited(self) -> bool:
+        """Whether the path ends where it was told to; otherwise it ends beyond the collapse, or where no other block can go."""
+        wanted = self.cost.get("wanted", {})
+        return wanted.get("remove") is not None or wanted.get("to_ratio") is not None
+
     @cached_property
     def watched_analyses(self) -> tuple[Mapping[str, Analysis], ...]:
         """Per step, the analysis of each watched task."""

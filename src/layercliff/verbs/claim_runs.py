@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from layercliff.choices import Positions
 from layercliff.models.model import Model
 from layercliff.probes import forks
 from layercliff.probes.forks import Fork, unchanged
@@ -86,9 +87,9 @@ def _chosen(this: Probing[Probed], phase: Sequence[int], steps: int, options: Op
     return tuple(block for block in range(model.n_layers) if block not in step.kept)
 
 
-def noise_by_norm(model: Model, task: Task, size: float, options: Options) -> Probed:
+def noise_by_norm(model: Model, task: Task, size: float, positions: Positions, options: Options) -> Probed:
     """Noise at every depth, its size a share of the state's norm; all questions, one draw. Results lie in ``DIR/claims/noise/``."""
-    wanted: dict[str, Any] = {"eps": [size], "draws": 1, "positions": "all", "scale": "norm"}
+    wanted: dict[str, Any] = {"eps": [size], "draws": 1, "positions": positions, "scale": "norm"}
     with probing(
         model, task, NOISE_FOLDER, wanted, partial(noised.read, folder=NOISE_FOLDER), options, lambda kept: kept.about
     ) as this:
@@ -98,14 +99,15 @@ def noise_by_norm(model: Model, task: Task, size: float, options: Options) -> Pr
 
         def leave(part: Asked) -> list[Fork]:
             ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
-            return Noise(ids, (size,), 1, "all", subject.seed, "norm").forks(n_layers)
+            return Noise(ids, (size,), 1, positions, subject.seed, "norm").forks(n_layers)
 
         def states(part: Asked) -> States:
             return partial(forks.states, n_layers=n_layers, forks=leave(part))
 
         some = leave(this.asked[0])
         dense, runs = forks.order(n_layers, some)
-        trace = this.traces(this.batched(this.asked, "questions"), states, len(dense) + len(runs), "noise by norm")
+        planned = this.batched(this.asked, "questions" if positions == "all" else "rows")
+        trace = this.traces(planned, states, len(dense) + len(runs), "noise by norm")
         undisturbed = trace.at(dense)
         found = Probed(
             subject, undisturbed, trace.scores[runs], wanted, this.transition(undisturbed), this.cost(forks.passes(n_layers, some))

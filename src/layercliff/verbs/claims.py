@@ -153,11 +153,11 @@ class _Gathering:
         shaken = self._stage(
             "noise at every depth", noised.read(self.run), lambda o: noise(self.model, self.task, draws=1, **o)
         )
-        middle = sorted(shaken.about["eps"])[len(shaken.about["eps"]) // 2]
+        middle, positions = sorted(shaken.about["eps"])[len(shaken.about["eps"]) // 2], shaken.about["positions"]
         by_norm = self._stage(
             "noise by norm",
-            _made_with(noised.read(self.run, claim_runs.NOISE_FOLDER), eps=[middle]),
-            lambda o: claim_runs.noise_by_norm(self.model, self.task, middle, o),
+            _made_with(noised.read(self.run, claim_runs.NOISE_FOLDER), eps=[middle], positions=positions),
+            lambda o: claim_runs.noise_by_norm(self.model, self.task, middle, positions, o),
         )
         gone = self._stage(
             "blocks and pairs taken out", ablated.read(self.run), lambda o: ablate(self.model, self.task, **o)

@@ -145,10 +145,8 @@ def _features(part: Asked, what: What, seen: _Seen) -> tuple[Float[np.ndarray, "
         return seen.tokens, [groups[question] for question in seen.owner]
     if what == "decision":
         return seen.decision, groups
-    sizes = part.mask.sum(1)
-    usual = int(np.bincount(sizes).argmax())
-    keep = np.flatnonzero(sizes == usual)
-    scores = (seen.scores if what == "options" else seen.random)[:, keep, :usual]
+    keep = metric.usual(part.mask)
+    scores = (seen.scores if what == "options" else seen.random)[:, keep, : int(part.mask[keep[0]].sum())]
     return scores - scores.mean(-1, keepdims=True), [groups[question] for question in keep]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from layercliff.models.blend import shared_blocks
 from layercliff.results.claimed import Verdict
@@ -19,6 +19,7 @@ CLAIM = (
     "Similarity of hidden states survives the collapse; similarity of decisions does not.",
     f"Mean CKA with the dense model over the last third of depths, at the collapse against one step before: hidden states keep more than {KEPT:.0%} of it, decision representations less than {LOST:.0%}.",
 )
+Sizes = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Third:
     shuffled: float
 
 
-def kept(third: Third, tail: float) -> Interval:
+def kept(third: Third, tail: float, groups: int) -> Interval:
     """The share of similarity that is left; its error is that of ``at - share * before`` over subsamples of half of the groups, whose spread is that of the
-    estimate (see `layercliff.metrics.similarity.Similarities`). Without end where the similarity before is not shown to be above 0."""
+    estimate (see `layercliff.metrics.similarity.Similarities`), with as many degrees of freedom as there are `groups` but one. Without end where the similarity before is not shown to be above 0."""
     share = third.at / third.before
     spread = float(np.std(third.at_samples - share * third.before_samples, ddof=1)) / abs(third.before)
-    z = float(norm.ppf(1 - tail))
+    z = float(student.ppf(1 - tail, groups - 1))
     if third.before - z * float(np.std(third.before_samples, ddof=1)) <= 0:
         return Interval(share, -np.inf, np.inf)
     return Interval(share, share - z * spread, share + z * spread)
@@ -50,20 +51,19 @@ def untouched(kept: Sequence[int]) -> bool:
     return shared_blocks(kept, range(first)) == first
 
 
-def judged(thirds: Mapping[What, Third], n: int, tail: float = TAIL) -> Verdict:
-    """`thirds` of ``tokens`` (hidden states), ``options`` (decision representations) and, as a control, ``random`` vocabulary rows."""
+def judged(thirds: Mapping[What, Third], n: Sizes, groups: Sizes, tail: float = TAIL) -> Verdict:
+    """`thirds` of ``tokens`` (hidden states), ``options`` (decision representations) and, as a control, ``random`` vocabulary rows; `n` questions in so many `groups`, first of
+    the hidden states, then of the decisions."""
     if missing := {"tokens", "options", "random"} - set(thirds):
         return undecided(
             CLAIM,
             f"States of the last third do not vary over the questions ({', '.join(sorted(missing))}), so that nothing can be compared.",
         )
+    states = kept(thirds["tokens"], tail / 2, groups[0])
+    decisions = kept(thirds["options"], tail / 2, groups[1])
     parts = [
-        part(
-            "share of the similarity of hidden states that is left", kept(thirds["tokens"], tail / 2), (KEPT, np.inf), n
-        ),
-        part(
-            "share of the similarity of decisions that is left", kept(thirds["options"], tail / 2), (-np.inf, LOST), n
-        ),
+        part("share of the similarity of hidden states that is left", states, (KEPT, np.inf), n[0]),
+        part("share of the similarity of decisions that is left", decisions, (-np.inf, LOST), n[1]),
     ]
     random = thirds["random"]
     control = f"Samples paired at random: CKA {thirds['tokens'].shuffled:+.2f} (states), {thirds['options'].shuffled:+.2f} (decisions). "

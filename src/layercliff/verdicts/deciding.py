@@ -1,22 +1,28 @@
 """Whether a model decides at all: how many questions would settle it."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from layercliff.metrics.statistics import LEVEL
 from layercliff.verdicts.sampled import PerQuestion, Sampled
 from layercliff.verdicts.verdict import part
 
 
 def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sampled) -> str:
-    """What the last depth says, and how many questions would show that a transition depth can be (margin above 0 and accuracy above chance there), or cannot."""
-    half, n = sampled.shared(2), sampled.n
+    """What the last depth says, and how many questions would show that a transition depth can be (margin above 0 and accuracy above chance there), or cannot; with
+    the 95 % intervals by which a model is said to decide."""
+    usual, n = replace(sampled, tail=(1 - LEVEL) / 2), sampled.n
     parts = (
-        part("margin", half.mean(margin), (0.0, np.inf), n),
-        part("accuracy less chance", half.mean(correct - chance), (0.0, np.inf), n),
+        part("margin", usual.mean(margin), (0.0, np.inf), n),
+        part("accuracy less chance", usual.mean(correct - chance), (0.0, np.inf), n),
     )
     said = ", ".join(f"{one.what} {one.measured:+.2f} [{one.low:+.2f}, {one.high:+.2f}]" for one in parts)
     said = f"At the last depth: {said}"
     if any(one.answer == "contradicted" for one in parts):
         return f"{said}. That it does not decide is shown; more questions would not change it."
+    if all(one.answer == "supported" for one in parts):
+        return f"{said}. Each of the two is shown by itself, both together are not quite: a few more questions would settle whether it decides."
     falls = [one for one in parts if one.measured is not None and one.measured < 0]  # either one below settles it
     needed = [one.questions_needed for one in falls or parts if one.answer == "undecided"]
     known = [number for number in needed if number is not None]

@@ -8,6 +8,7 @@ import numpy as np
 
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
+from layercliff.metrics.similarity import usual
 from layercliff.probes.removals import removals
 from layercliff.probes.subsets import is_whole, size
 from layercliff.results import subsets
@@ -33,7 +34,7 @@ from layercliff.verdicts import (
     study,
     transition,
 )
-from layercliff.verdicts.sampled import TAIL, Sampled
+from layercliff.verdicts.sampled import Sampled
 from layercliff.verdicts.verdict import FAMILY_SENTENCE, Claim, undecided
 
 
@@ -96,8 +97,8 @@ class Evidence:
     @cached_property
     def standing(self) -> str | None:
         """Why there is no collapse to speak of."""
-        last = len(self.path.steps) - 1
-        return self.few or requirements.no_collapse(self.collapse, self.path.gone(last), self.n_layers)
+        gone = self.path.gone(len(self.path.steps) - 1)
+        return self.few or requirements.no_collapse(self.collapse, gone, self.n_layers, self.path.limited)
 
     @cached_property
     def everything(self) -> Sampled:
@@ -118,6 +119,8 @@ class Evidence:
 def judge(evidence: Evidence) -> Claimed:
     """The verdict on every claim."""
     about = f"{evidence.traced.caption(evidence.traced.main.name)} ({len(evidence.path.traces[0].questions)} of them reported on where a path or blocks were chosen)"
+    if kept := evidence.path.protected:
+        about += f"; the path protects {'block' if len(kept) == 1 else 'blocks'} {', '.join(map(str, kept))}"
     return Claimed(about, FAMILY_SENTENCE, tuple(_verdicts(evidence)))
 
 
@@ -190,16 +193,21 @@ def _c5(e: Evidence) -> Verdict:
     if alike.untouched(e.path.steps[step].kept):
         return undecided(
             alike.CLAIM,
-            "At the collapse the last third of depths begins before the first block that is gone: the states there are the dense model's own.",
+            "At the collapse the last third of depths begins before the first block that is gone, with states that are the dense model's own.",
         )
-    return alike.judged(stored.thirds(e.similar, step), len(e.traced.trace.questions), TAIL)
+    groups = np.array(e.traced.trace.groups)
+    compared = groups[usual(e.traced.trace.mask)]
+    if why := requirements.few(len(set(compared)), len(compared)):
+        return undecided(alike.CLAIM, f"Decisions are compared over questions of as many options as most have: {why}")
+    sizes, apart = (len(groups), len(compared)), (len(set(groups)), len(set(compared)))
+    return alike.judged(stored.thirds(e.similar, step), sizes, apart)
 
 
 def _c6(e: Evidence) -> Verdict:
     if e.short or e.noise is None:
         return _missing(fragile.CLAIM, e.short)
     by_norm = stored.by_size(e.noise_by_norm) if e.noise_by_norm else {}
-    return fragile.judged(stored.by_size(e.noise), e.depth, e.everything, by_norm)
+    return fragile.judged(stored.by_size(e.noise), e.depth, e.everything, by_norm, e.noise.about["positions"])
 
 
 def _c7(e: Evidence) -> Verdict:

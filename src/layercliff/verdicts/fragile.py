@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from layercliff.choices import Positions
 from layercliff.results.claimed import Verdict
 from layercliff.verdicts.sampled import PerQuestion, Sampled
 from layercliff.verdicts.verdict import judge, part
@@ -25,13 +26,19 @@ def excess(loss: Losses, transition: int) -> PerQuestion:
 
 
 def judged(
-    losses: Mapping[float, Losses], transition: int, sampled: Sampled, by_norm: Mapping[float, Losses]
+    losses: Mapping[float, Losses],
+    transition: int,
+    sampled: Sampled,
+    by_norm: Mapping[float, Losses],
+    positions: Positions = "all",
 ) -> Verdict:
-    """Margin lost at the last depth by noise at each depth 0..L, by its size in standard deviations over features; `by_norm` by its size in norms of the state."""
+    """Margin lost at the last depth by noise at each depth 0..L, by its size in standard deviations over features; `by_norm` by its size in norms of the state. Both at
+    all `positions`, or at those that are read."""
     own = sampled.shared(len(losses))
     parts = []
     for size, loss in losses.items():
-        what = f"margin lost by noise of size {size:g} before depth {transition} minus from it on"
+        where = "" if positions == "all" else " on the positions that are read"
+        what = f"margin lost by noise of size {size:g}{where} before depth {transition} minus from it on"
         parts.append(part(what, own.mean(excess(loss, transition)), (0.0, np.inf), sampled.n))
     found = [f"{size:g} {own.mean(excess(loss, transition)).point:+.3f}" for size, loss in by_norm.items()]
     return judge(CLAIM, parts, f"Noise sized by the norm of the state: {', '.join(found)}." if found else "")

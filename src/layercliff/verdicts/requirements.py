@@ -18,7 +18,7 @@ def no_transition(found: Transition) -> str | None:
     """No transition depth, or one that is not shown."""
     if found.depth is None:
         return "The model is undecided on this task: it has no transition depth, and so neither phase."
-    if found.high == float("inf"):
+    if not found.shown:
         return f"The model is not shown to decide on this task: {found.undecided_share:.0%} of resamples are undecided."
     return None
 
@@ -31,10 +31,11 @@ def short_phase(depth: int, n_layers: int) -> str | None:
     return None
 
 
-def no_collapse(found: Collapse, gone: int, n_layers: int) -> str | None:
-    """No collapse on the path of `gone` removed blocks."""
+def no_collapse(found: Collapse, gone: int, n_layers: int, limited: bool) -> str | None:
+    """No collapse on the path of `gone` removed blocks, which is `limited` if it ends where it was told to, not where no other block can go."""
     if not found.defined:
         return "The dense model is not shown to be above chance on the questions reported on, so that no collapse is defined."
     if found.step is None:
-        return f"The path does not collapse within {gone} removed blocks of {n_layers} (censored): walk it further with `layercliff prune`."
+        further = "walk it further with `layercliff prune`" if limited else "no other block can go"
+        return f"The path does not collapse within {gone} removed blocks of {n_layers} (censored): {further}."
     return None

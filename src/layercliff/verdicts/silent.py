@@ -1,5 +1,8 @@
 """C3: does pruning the Silent Phase collapse the model at once?"""
 
+from itertools import combinations
+from math import comb
+
 import numpy as np
 from jaxtyping import Float
 
@@ -37,13 +40,24 @@ def difference(silent: Right, decisive: Right, whole: tuple[bool, bool], sampled
 
 
 def permuted(silent: Right, decisive: Right, seed: int) -> float:
-    """The one-sided p-value of that difference when the phases of the subsets are exchanged at random; the observed order counts as one of them."""
-    rng = np.random.default_rng([seed, 23])
+    """The one-sided p-value of that difference when the phases of the subsets are exchanged: in all ways where there are no more than `PERMUTATIONS`, at random otherwise;
+    the observed order counts as one of them."""
     means = np.concatenate([decisive.mean(1), silent.mean(1)])
-    orders = rng.random((PERMUTATIONS, len(means))).argsort(1)
-    n = len(decisive)
-    found = means[orders[:, :n]].mean(1) - means[orders[:, n:]].mean(1)
-    return float(((found >= means[:n].mean() - means[n:].mean() - 1e-12).sum() + 1) / (PERMUTATIONS + 1))
+    n, both = len(decisive), len(means)
+    every = _ways(decisive, silent) <= PERMUTATIONS
+    if every:
+        first = np.array(list(combinations(range(both), n)))
+    else:
+        first = np.random.default_rng([seed, 23]).random((PERMUTATIONS, both)).argsort(1)[:, :n]
+    sums = means[first].sum(1)
+    found = sums / n - (means.sum() - sums) / (both - n)
+    as_large = int((found >= means[:n].mean() - means[n:].mean() - 1e-12).sum())
+    return as_large / len(first) if every else (as_large + 1) / (PERMUTATIONS + 1)
+
+
+def _ways(decisive: Right, silent: Right) -> int:
+    """In how many ways the phases of so many subsets can be exchanged."""
+    return comb(len(decisive) + len(silent), len(decisive))
 
 
 def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sampled: Sampled, seed: int) -> Verdict:
@@ -53,9 +67,9 @@ def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sam
     what = f"accuracy lost without {m} silent blocks minus without {m} decisive ones ({len(silent)} and {len(decisive)} subsets, report half)"
     control = f"Phase labels exchanged over the subsets: one-sided p = {p:.2g}. "
     control += f"Accuracy without silent blocks {silent.mean():.2f} ({silent.mean(1).min():.2f} to {silent.mean(1).max():.2f}), without decisive ones {decisive.mean():.2f} ({decisive.mean(1).min():.2f} to {decisive.mean(1).max():.2f})."
-    fault = (
-        f"Phase labels exchanged at random give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)."
-        if p > sampled.tail
-        else ""
-    )
+    fault, least = "", 1 / _ways(decisive, silent)
+    if least > sampled.tail:
+        control += f" So few subsets cannot show less than p = {least:.2g}, and this control says nothing."
+    elif p > sampled.tail:
+        fault = f"Phase labels exchanged give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)."
     return judge(CLAIM, [part(what, found, (POINTS, np.inf), sampled.n)], control, fault)

@@ -67,7 +67,7 @@ def returns(found: Probed, step: int, transition: int, chance: float) -> str:
 
 
 def shuffles(found: Controlled) -> tuple[int, float]:
-    """How often answers were shuffled, and the share of shuffles with a transition."""
+    """How often answers were shuffled, and the share of shuffles with a transition, shown as a model's has to be."""
     row = found.table.row(
         by_predicate=(pl.col("control") == "shuffled-gold") & (pl.col("task") == found.name), named=True
     )

@@ -72,15 +72,17 @@ def undecided(claim: Claim, reason: str) -> Verdict:
 
 
 def _reason(found: Verdict, fault: str) -> str:
-    if found.verdict == "undecided" and fault and all(one.answer == "supported" for one in found.parts):
-        return fault
     if found.verdict != "undecided":
         return ""
+    if fault and all(one.answer == "supported" for one in found.parts):
+        return fault
     open_parts = [one for one in found.parts if one.answer == "undecided"]
     needed = [one.questions_needed for one in open_parts]
     known = [number for number in needed if number is not None]
     which = f" ({'; '.join(one.what for one in open_parts)})" if len(found.parts) > 1 else ""
     both = f"The interval lies on both sides of what is claimed{which}"
+    if fault:
+        return f"{both}, and the control speaks against it. {fault}"
     if len(known) < len(needed):
         return f"{both}, and no number of questions can be told that would settle it."
     return f"{both}; about {max(known):,} questions would settle it, {open_parts[0].n:,} were asked."
