@@ -23,8 +23,33 @@ def test_a_directory_has_one_subject(tmp_path: Path) -> None:
     run.claim(subject())
     run.claim(subject())
     assert run.subject() == subject()
-    with pytest.raises(RunError, match="limit is None there and 5 here; seed is 0 there and 1 here"):
+    with Journal(tmp_path / "run" / "trace" / "journal.sqlite") as journal:
+        journal.put("a", {"x": np.zeros(1)})
+    with pytest.raises(RunError, match="limit is not given there and 5 here; seed is 0 there and 1 here"):
         run.claim(subject(limit=5, seed=1))
+
+
+def test_a_run_that_came_to_nothing_leaves_its_directory_free(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.lock():
+        run.claim(subject())
+        with Journal(tmp_path / "run" / "trace" / "journal.sqlite"):
+            pass
+        run.claim(subject(limit=5))
+        assert run.subject() == subject(limit=5)
+        run.write_json("trace/summary.json", {})
+        with pytest.raises(RunError, match="limit is 5 there and not given here"):
+            run.claim(subject())
+
+
+def test_a_damaged_file_and_a_place_where_nothing_can_be(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.write_text("path.json", '{"steps": [')
+    with pytest.raises(RunError, match=r"path\.json is damaged .*: remove it and run the command"):
+        run.read_json("path.json")
+    below = RunDirectory(tmp_path / "run" / "path.json" / "below")
+    with pytest.raises(LayercliffError, match="cannot be written"), below.lock():
+        pass
 
 
 def test_foreign_directories_are_left_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from layercliff.errors import LayercliffError, RunError
 
 ENVIRONMENT = "LAYERCLIFF_CACHE"
+NOWHERE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT, errno.EISDIR, errno.EEXIST)
 
 
 def directory() -> Path:
@@ -24,7 +25,7 @@ def directory() -> Path:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one sentence."""
+    """Turn a full or read-only disk, or a place where nothing can be, into one sentence."""
     try:
         yield
     except OSError as error:
@@ -32,7 +33,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise LayercliffError(
                 f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in NOWHERE:
             raise LayercliffError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
         raise
 

@@ -240,11 +240,12 @@ def run_analysis(verb: str, given: dict[str, Any]) -> None:
         run: Callable[..., Any] = getattr(layercliff, verb)
         run(**given, report=report, note=note)
     from layercliff.report import analyses
+    from layercliff.results import compared
     from layercliff.results.traced import open_run
 
     out: Path = given["out"]
     directory: RunDirectory = open_run(out)
-    for section in analyses.sections(directory):
+    for section in analyses.sections(directory, compared.paths(directory)):
         if section.name == verb:
             typer.echo(section.sentence)
     typer.echo(f"Page: {out / 'report.html'}")

@@ -37,7 +37,7 @@ def claims(
     recover: Annotated[
         bool,
         typer.Option(
-            "--recover", help="Train the dense model and steps around the collapse, for C7; needs layercliff[recover]."
+            "--recover", help="Train the dense model and steps around the collapse, for C7; needs the extra recover."
         ),
     ] = False,
     format: FormatOption = None,

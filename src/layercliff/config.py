@@ -42,13 +42,19 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
         """What differs between two subjects, as ``field is A there and B here`` phrases."""
         here, there = self.model_dump(), other.model_dump()
         return [
-            f"{name} is {_short(there[name])} there and {_short(here[name])} here"
+            f"{name} is {said(there[name])} there and {said(here[name])} here"
             for name in here
             if here[name] != there[name]
         ]
 
 
-def _short(value: object) -> str:
+def said(value: object) -> str:
+    """A setting's value in a sentence."""
+    if value is None or value == []:
+        return "not given"
     if isinstance(value, tuple | list):
-        return " + ".join(f"{task['name']} ({task['format']}, {task['digest'][:6]})" for task in value)
+        tasks = all(isinstance(one, dict) for one in value)
+        return " + ".join(
+            f"{one['name']} ({one['format']}, {one['digest'][:6]})" if tasks else str(one) for one in value
+        )
     return str(value)

@@ -17,8 +17,8 @@ class RunError(LayercliffError):
     """A run directory cannot be used as asked."""
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """A phrase that offers the names closest to a mistyped one, or lists all of them.
+def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str:
+    """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 
     >>> nearest("citis", ["capitals", "cities"])
     'did you mean cities?'
@@ -26,4 +26,4 @@ def nearest(name: str, known: list[str]) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(listed or known)}."

@@ -18,6 +18,7 @@ from layercliff.config import Subject
 from layercliff.errors import RunError
 
 SUBJECT = "run.yaml"
+JOURNAL = "journal.sqlite"
 
 
 class RunDirectory:
@@ -39,21 +40,26 @@ class RunDirectory:
             ) from error
 
     def claim(self, subject: Subject) -> None:
-        """Make the directory this subject's, or check that it is.
+        """Make the directory this subject's, or check that it is; one in which another subject's run came to nothing is taken over.
 
         Raises `RunError` when it holds another subject, or files that no run wrote.
         """
         kept = self.subject()
-        if kept is None:
-            if self.path.exists() and any(not p.name.startswith(".") for p in self.path.iterdir()):
-                raise RunError(
-                    f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out."
-                )
+        if kept is None and self.path.exists() and any(not p.name.startswith(".") for p in self.path.iterdir()):
+            raise RunError(f"{self.path} holds files that are not a run of layercliff's: choose an empty or new --out.")
+        if kept is None or (subject.differences(kept) and self._holds_nothing()):
             self.write_text(
                 SUBJECT, yaml.safe_dump(subject.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             )
         elif differences := subject.differences(kept):
-            raise RunError(f"{self.path} holds another run: {'; '.join(differences)}. Choose another --out.")
+            raise RunError(
+                f"{self.path} holds another run: {'; '.join(differences)}. Repeat what was given there, or choose another --out."
+            )
+
+    def _holds_nothing(self) -> bool:
+        """Whether nothing was finished here, no part of anything either."""
+        files = [file for file in self.path.rglob("*") if file.is_file() and not file.name.startswith(".")]
+        return all(file.name == SUBJECT or (file.name == JOURNAL and Journal.is_empty(file)) for file in files)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -85,7 +91,10 @@ class RunDirectory:
     def read_json(self, name: str) -> Any:
         """The content of a JSON file here, or None."""
         file = self.path / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        try:
+            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        except ValueError as error:
+            raise RunError(f"{file} is damaged ({error}): remove it and run the command that made it again.") from error
 
 
 class Journal:
@@ -111,6 +120,12 @@ class Journal:
             ) from error
         except sqlite3.DatabaseError as error:
             raise RunError(f"The journal {self._file} is damaged ({error}): remove it and run again.") from error
+
+    @staticmethod
+    def is_empty(file: Path) -> bool:
+        """Whether nothing was kept in a journal yet."""
+        with Journal(file) as journal, journal._errors():
+            return journal._connection.execute("SELECT 1 FROM done LIMIT 1").fetchone() is None
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays kept under `key`, if any. Raises `RunError` for a journal that is damaged."""

@@ -63,7 +63,7 @@ def test_arc_layouts_with_numeric_labels_and_five_options(tmp_path: Path) -> Non
         ({**GOOD, "id": "2", "answer": 2}, "the answer 2 is not among the 2 options"),
         ({**GOOD, "id": "2", "answer": "five"}, "the answer 'five' is not among"),
         ({**GOOD, "id": "2", "answer": None}, "'answer' is missing"),
-        ({**GOOD, "id": "2", "answer": True}, "'answer' is missing"),
+        ({**GOOD, "id": "2", "answer": True}, "'answer' is True, which is neither"),
         ({**GOOD, "id": "2", "options": ["B", "A"], "answer": "A"}, "can be read as option A or B"),
         ({**GOOD, "id": "2", "options": ["4", "4"]}, "stands there twice"),
         ({**GOOD}, "the id '1' stands there twice"),

@@ -80,6 +80,22 @@ def test_a_longer_path_begins_with_the_shorter_ones_steps(tiny: Model, task: Tas
     assert fresh.steps == long.steps
 
 
+def test_a_path_whose_blocks_were_chosen_otherwise_is_not_replaced(tiny: Model, task: Task, tmp_path: Path) -> None:
+    """Only when that is asked for; what was found out about steps that are gone then leaves the page."""
+    out = tmp_path / "run"
+    first = layercliff.prune(tiny, task, remove=2, out=out)
+    layercliff.patch(tiny, task, steps=(1,), out=out)
+    assert "States exchanged" in (out / "report.html").read_text()
+    gone = first.steps[1].removed[0]
+    with pytest.raises(RunError, match=f"protect is not given there and {gone} here. Give --fresh to replace it"):
+        layercliff.prune(tiny, task, remove=2, protect=(gone,), out=out)
+    with pytest.raises(RunError, match=r"race is not given there and 0\.05 here"):
+        layercliff.prune(tiny, task, remove=2, race=0.05, out=out)
+    assert layercliff.prune(tiny, task, remove=2, out=out).steps == first.steps
+    layercliff.prune(tiny, task, remove=2, protect=(gone,), out=out, resume=False)
+    assert "States exchanged" not in (out / "report.html").read_text()
+
+
 def test_several_tasks_are_selected_jointly(tiny: Model, task: Task) -> None:
     other = Task("others", task.questions[:20], "s", "l", "letter")
     found = layercliff.prune(tiny, [task, other], remove=1)
@@ -102,6 +118,7 @@ def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Pat
         ({"remove": 1, "to_ratio": 0.5}, "not both"),
         ({"to_ratio": 1.5}, "not between 0 and 1"),
         ({"protect": (7,)}, "Block 7 cannot be protected"),
+        ({"within": (0, 1)}, "--within 0, 1: only the criterion random"),
     ],
 )
 def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentence: str) -> None:
@@ -208,8 +225,12 @@ def test_a_longer_path_is_kept_where_a_shorter_one_is_wanted(tiny: Model, task: 
     layercliff.compare(tiny, task, ["margin", "tail"], out=tmp_path / "run")
     path = json.loads((tmp_path / "run" / "prune" / "margin" / "path.json").read_text())
     assert len(path["steps"]) == 4
-    raced = layercliff.prune(tiny, task, remove=1, race=0.05, out=tmp_path / "run")
+    raced = layercliff.prune(tiny, task, remove=1, race=0.05, out=tmp_path / "run", resume=False)
     assert len(raced.steps) == 2
+    with pytest.raises(
+        RunError, match=r"holds another path by margin: remove is 1 there and 2 here"
+    ):  # a race may choose otherwise
+        layercliff.prune(tiny, task, remove=2, race=0.05, out=tmp_path / "run")
 
 
 def test_figures_of_steps_speak_of_dense_blocks(tiny: Model, task: Task, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The analyses that a run directory holds, as headings, sentences and figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from layercliff.report import (
     ablate_figures,
@@ -16,7 +17,13 @@ from layercliff.report import (
 )
 from layercliff.report.chart import Figure
 from layercliff.results import ablated, controlled, foretold, lensed, noised, patched, recovered, similar
+from layercliff.results.probed import Probed
+from layercliff.results.pruned import Pruned
+from layercliff.results.recovered import Recovered
+from layercliff.results.similar import Similar
 from layercliff.store import RunDirectory
+
+Current = TypeVar("Current", Similar, Probed, Recovered)
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,12 @@ class Section:
     table: tuple[tuple[str, ...], ...] = ()
 
 
-def sections(run: RunDirectory) -> Iterator[Section]:
-    """Every finished analysis."""
+def sections(run: RunDirectory, paths: Sequence[Pruned]) -> Iterator[Section]:
+    """Every finished analysis; those that look at steps of a path only where they are among the steps of `paths`, which may have been replaced since."""
+
+    def current(found: Current | None) -> Current | None:
+        return found if found is not None and any(path.holds(found.about) for path in paths) else None
+
     if (told := foretold.read(run)) is not None:
         yield Section(
             "foretell", "The collapse, foretold", study_words.foretelling(told), tuple(foretell_figures.figures(told))
@@ -54,21 +65,21 @@ def sections(run: RunDirectory) -> Iterator[Section]:
         yield Section(
             "ablate", "Blocks and pairs taken out", ablate_figures.sentence(gone), tuple(ablate_figures.figures(gone))
         )
-    if (alike := similar.read(run)) is not None:
+    if (alike := current(similar.read(run))) is not None:
         yield Section(
             "similarity",
             "Similarity of dense and pruned models",
             similarity_figures.sentence(alike),
             tuple(similarity_figures.figures(alike)),
         )
-    if (exchanged := patched.read(run)) is not None:
+    if (exchanged := current(patched.read(run))) is not None:
         yield Section(
             "patch",
             "States exchanged with pruned models",
             patch_figures.sentence(exchanged),
             tuple(patch_figures.figures(exchanged)),
         )
-    if (trained := recovered.read(run)) is not None:
+    if (trained := current(recovered.read(run))) is not None:
         yield Section(
             "recover",
             "Pruned models after training",

@@ -50,7 +50,7 @@ def write(run: RunDirectory) -> None:
         return
     traced, found = results.read(run), compared.paths(run)
     claims, dense = claimed.read(run), question_figures.asked(traced, found)
-    probes = list(analyses.sections(run))
+    probes = list(analyses.sections(run, found))
     content: dict[str, Any] = {
         "title": run.path.name,
         "subject": run.subject(),

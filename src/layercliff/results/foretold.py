@@ -134,7 +134,11 @@ def training(study: Path | None = None) -> Training:
         file = study / "training.parquet"
         if not file.exists():
             raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
-        return _checked(pl.read_parquet(file), f"the study {study}")
+        try:
+            table = pl.read_parquet(file)
+        except pl.exceptions.PolarsError as error:
+            raise RunError(f"{file} is damaged ({error}): run `layercliff study` with --out {study} again.") from error
+        return _checked(table, f"the study {study}")
     shipped = files(__package__) / SHIPPED
     if not shipped.is_file():
         raise RunError(

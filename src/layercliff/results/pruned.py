@@ -65,6 +65,11 @@ class Pruned:
         """How many blocks are removed by a step."""
         return self.n_layers - len(self.steps[step].kept)
 
+    def holds(self, about: Mapping[str, Any]) -> bool:
+        """Whether the steps that an analysis looked at, as its settings have them, are those of this path as it is now."""
+        own = {str(number): list(step.kept) for number, step in enumerate(self.steps)}
+        return bool(about["score"] == self.score and about["steps"].items() <= own.items())
+
     @property
     def limited(self) -> bool:
         """Whether the path ends where it was told to; otherwise it ends beyond the collapse, or where no other block can go."""

@@ -94,6 +94,11 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
     if path.suffix in (".jsonl", ".csv"):
         found, bad = rows.questions(rows.read(path), str(path), skip_bad_rows)
         return Task(path.stem, found, str(path), "the user's own", "cloze", split=path.stem, skipped=bad)
+    if path.is_file():
+        raise TaskError(
+            f"There is no task {wanted!r}, and the file of this name is neither .jsonl nor .csv: write the questions as one of these."
+        )
+    offered = nearest(name, list(TASKS | BENCHMARKS), listed=list(TASKS))
     raise TaskError(
-        f"There is no task {wanted!r}: {nearest(name, [*TASKS, *BENCHMARKS])} A file of questions is given by its path (.jsonl or .csv)."
+        f"There is no task {wanted!r}: {offered} A file of questions is given by its path (.jsonl or .csv)."
     )

@@ -172,7 +172,11 @@ def _options(row: Row) -> tuple[str, ...]:
 def _gold(row: Row, options: tuple[str, ...]) -> int:
     answer = row.get("answer")
     if isinstance(answer, bool) or not isinstance(answer, int | str) or answer == "":
-        raise TaskError("the field 'answer' is missing, or neither a position, a letter nor an option's text")
+        raise TaskError(
+            "the field 'answer' is missing: give a position from 0, a letter, or an option's text"
+            if answer is None or answer == ""
+            else f"the field 'answer' is {answer!r}, which is neither a position from 0, a letter nor an option's text"
+        )
     readings = set()
     if isinstance(answer, int):
         readings.add(answer)

@@ -181,7 +181,7 @@ class _Gathering:
     def _alike(self, path: Pruned, step: int) -> Similar:
         """Similarity one step before the collapse and at it."""
         kept = similar.read(self.run)
-        known = () if kept is None or not stored.of_path(kept.about, path) else map(int, kept.about["steps"])
+        known = () if kept is None or not path.holds(kept.about) else map(int, kept.about["steps"])
         around = sorted({*known, step - 1, step})
         return self._stage(
             "states of",
@@ -193,7 +193,7 @@ class _Gathering:
         """States exchanged with the collapsed model."""
         kept = patched.read(self.run)
         own: dict[str, Any] = {"steps": [step], "score": "margin"}
-        if kept is not None and stored.of_path(kept.about, path):
+        if kept is not None and path.holds(kept.about):
             own |= {"steps": sorted({step, *map(int, kept.about["steps"])}), "positions": kept.about["positions"]}
         return self._stage(
             "states exchanged",

@@ -22,7 +22,7 @@ from layercliff.readout.read import Reading
 from layercliff.results import evaluated as results
 from layercliff.results import harness_files
 from layercliff.results.evaluated import LAYERWISE, Evaluated
-from layercliff.store import Journal, RunDirectory
+from layercliff.store import JOURNAL, Journal, RunDirectory
 from layercliff.tasks import prompts
 from layercliff.tasks.question import Task
 from layercliff.verbs.passes import Pass
@@ -88,7 +88,7 @@ def evaluate(
                 if against is not None:
                     results.write_against(run, kept, against)
                 return kept
-            journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
+            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
         read = _depths(depths, loaded.n_layers)
         asked = setting.ask(loaded)

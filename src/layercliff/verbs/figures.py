@@ -38,7 +38,7 @@ def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> 
     drawn += compare_figures.figures(paths)
     for path in paths:
         drawn += path_figures.figures(path)
-    drawn += [figure for section in analyses.sections(run) for figure in section.figures]
+    drawn += [figure for section in analyses.sections(run, paths) for figure in section.figures]
     if not drawn:
         raise RunError(
             f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."

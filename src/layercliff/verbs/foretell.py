@@ -23,7 +23,7 @@ from layercliff.results import foretold as results
 from layercliff.results import pruned, traced
 from layercliff.results.foretold import Foretelling, Measured
 from layercliff.results.traced import Traced
-from layercliff.store import Journal, RunDirectory
+from layercliff.store import JOURNAL, Journal, RunDirectory
 from layercliff.tasks.question import Task
 from layercliff.verbs.held import Held
 from layercliff.verbs.probing import Options, probing
@@ -87,7 +87,7 @@ def measure(
         budget, subject = loaded.batch_tokens(options.get("batch_tokens")), this.setting.subject.model_dump()
         half = np.array([name == "select" for name in found.trace.half_of])
         scores = found.trace.scores[-1][half, : part.width]
-        with Journal(run.path / pruned.FOLDER / "journal.sqlite") as paths:  # the first step of a path is the same
+        with Journal(run.path / pruned.FOLDER / JOURNAL) as paths:  # the first step of a path is the same
             last = loaded.n_layers - 1
             brief = Brief(
                 loaded, (part,), (), (), last, this.setting.subject.seed, budget, memory_bytes, None, paths, subject, report, note

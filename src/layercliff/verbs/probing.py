@@ -23,7 +23,7 @@ from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
 from layercliff.results import traced
-from layercliff.store import Journal, RunDirectory, key
+from layercliff.store import JOURNAL, Journal, RunDirectory, key
 from layercliff.tasks.question import Task
 from layercliff.verbs.subject import Setting
 
@@ -179,7 +179,7 @@ def probing(
             options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
             yield Probing(setting, run, None, kept, wanted, options)
             return
-        with Journal(run.path / folder / "journal.sqlite") as journal:
+        with Journal(run.path / folder / JOURNAL) as journal:
             yield Probing(setting, run, journal, None, wanted, options)
             journal.remove()
 

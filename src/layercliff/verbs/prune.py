@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
 from layercliff.choices import DType, Format, Normalisation, Sampler, Score
+from layercliff.config import said
 from layercliff.errors import ModelError, RunError
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
@@ -26,7 +27,7 @@ from layercliff.report import page
 from layercliff.results import pruned as results
 from layercliff.results.pruned import Pruned
 from layercliff.results.stability import Split
-from layercliff.store import Journal, RunDirectory
+from layercliff.store import JOURNAL, Journal, RunDirectory
 from layercliff.tasks import text as texts
 from layercliff.tasks.question import Task
 from layercliff.verbs import assess as assessing
@@ -35,6 +36,8 @@ from layercliff.verbs.walk import Walk, accuracies, last_step
 
 LENGTH = {"remove", "to_ratio", "assess"}
 """Settings by which a longer path with an assessment can serve for a shorter one."""
+CHOICE = ("protect", "text", "within", "race")
+"""Settings that decide which blocks go."""
 
 
 def prune(
@@ -86,12 +89,13 @@ def prune(
     recommended step beside the dense model's. The other arguments are those of `layercliff.trace`.
 
     With `out`, results lie in ``DIR/prune/<score>/``; an interrupted path goes on where it stopped, a finished one is read, and a
-    longer one begins with the steps of a shorter one and serves where a shorter one is wanted. Without `resume`, what the directory holds of this path is removed first.
+    longer one begins with the steps of a shorter one and serves where a shorter one is wanted. One whose blocks were chosen otherwise is not replaced, but refused. Without
+    `resume`, what the directory holds of this path is removed first.
 
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
     begin = time.perf_counter()
-    paths = _paths(score, splits, draws, race)
+    paths = _paths(score, splits, draws, race, within)
     setting = Setting.of(
         model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
         weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
@@ -109,14 +113,14 @@ def prune(
             run = RunDirectory(Path(out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
-            for name in () if resume else (score, "journal.sqlite"):
+            for name in () if resume else (score, JOURNAL):
                 run.forget(f"{results.FOLDER}/{name}")
-            if (kept := results.read(run, score)) is not None and _serves(kept, wanted):
+            if (kept := _kept(run, score, wanted)) is not None:
                 longer = "" if kept.cost["wanted"] == wanted else ", and further"
                 note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
                 page.write(run)
                 return kept
-            journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
+            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
         last = last_step(loaded.n_layers, remove, to_ratio, protect)
         parts = setting.ask(loaded)
@@ -178,12 +182,16 @@ def prune(
     return pruned
 
 
-def _paths(score: Score, splits: int, draws: int, race: float | None) -> int:
+def _paths(score: Score, splits: int, draws: int, race: float | None, within: Sequence[int] | None) -> int:
     """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
     if splits < 1 or draws < 1:
         raise RunError(f"--splits {splits} and --draws {draws}: both are at least 1.")
     if race is not None and not 0 < race < 1:
         raise RunError(f"The error allowed to a race, {race}, is not between 0 and 1: give a probability such as 0.05.")
+    if within is not None and score != "random":
+        raise RunError(
+            f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, or use --score random."
+        )
     if race is not None and not CATALOGUE[score].iterative:
         raise RunError(
             f"--race drops candidates at every step, and {score} ranks blocks once: leave it out, or use --score margin."
@@ -193,6 +201,23 @@ def _paths(score: Score, splits: int, draws: int, race: float | None) -> int:
             f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
         )
     return draws if score == "random" else splits
+
+
+def _kept(run: RunDirectory, score: Score, wanted: Mapping[str, Any]) -> Pruned | None:
+    """The finished path that a run directory holds, where it is the one that is wanted, or begins with it. Raises `RunError` where it would be replaced by one whose
+    blocks are chosen otherwise; what a race drops depends on how long the path may become."""
+    kept = results.read(run, score)
+    if kept is None or _serves(kept, wanted):
+        return kept
+    had = kept.cost.get("wanted", {})
+    decisive = (*CHOICE, "remove", "to_ratio") if wanted["race"] is not None else CHOICE
+    other = [name for name in decisive if name in had and had[name] != wanted[name]]
+    if other:
+        phrases = [f"{name} is {said(had[name])} there and {said(wanted[name])} here" for name in other]
+        raise RunError(
+            f"{run.path} holds another path by {kept.score}: {'; '.join(phrases)}. Give --fresh to replace it, or choose another --out."
+        )
+    return None
 
 
 def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:

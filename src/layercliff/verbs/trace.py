@@ -17,7 +17,7 @@ from layercliff.readout.trace import Trace
 from layercliff.report import page
 from layercliff.results import traced as results
 from layercliff.results.traced import Traced
-from layercliff.store import Journal, RunDirectory
+from layercliff.store import JOURNAL, Journal, RunDirectory
 from layercliff.tasks.question import Task
 from layercliff.verbs.passes import Pass
 from layercliff.verbs.subject import Setting
@@ -78,7 +78,7 @@ def trace(
                 note(f"{run.path} holds this trace already; it is read, not computed again.")
                 page.write(run)
                 return kept
-            journal = stack.enter_context(Journal(run.path / results.FOLDER / "journal.sqlite"))
+            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
         reading = Pass(loaded, setting.subject, journal, report, note, option_mass=option_mass)
         parts = reading.readings(setting.ask(loaded), loaded.batch_tokens(batch_tokens))

@@ -1,7 +1,6 @@
 """What stored results say, in the form that claims are judged by."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -101,15 +100,9 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
     return one
 
 
-def of_path(about: Mapping[str, Any], path: Pruned) -> bool:
-    """Whether the steps that an analysis looked at, as its settings have them, are those of a path as it is now."""
-    own = {str(number): list(step.kept) for number, step in enumerate(path.steps)}
-    return bool(about["score"] == path.score and about["steps"].items() <= own.items())
-
-
 def has_steps(found: Similar | None, path: Pruned, step: int) -> bool:
     """Whether a similarity speaks of the steps before and at `step` of a path, with its subsamples."""
-    if found is None or not of_path(found.about, path) or "third_samples" not in found.summary.columns:
+    if found is None or not path.holds(found.about) or "third_samples" not in found.summary.columns:
         return False
     return {str(step - 1), str(step)} <= set(found.about["steps"])
 
@@ -132,6 +125,6 @@ def training(found: Recovered) -> str:
 
 def is_of(found: Recovered | None, path: Pruned) -> bool:
     """Whether trained steps are those of a path as it is, and training changed them."""
-    if found is None or not of_path(found.about, path):
+    if found is None or not path.holds(found.about):
         return False
     return bool(found.about["cliff"] == path.collapse.step and found.about["updates"] > 0)
