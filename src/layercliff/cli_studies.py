@@ -55,6 +55,10 @@ def study(
         with progress() as (report, _):
             planned = plan_study(grid, report=report)
         terminal_study.show_plan(planned)
+        if refused := [run for run in planned.runs if run.plan is None]:
+            raise LayercliffError(
+                f"{len(refused)} of {len(planned.runs)} runs cannot be planned, as listed above: mend {file}."
+            )
         return
     directory = out or Path("runs") / file.stem
     with progress() as (report, note):

@@ -47,6 +47,8 @@ def test_a_path_is_counted_at_most(saved: Path, task: str, form: str) -> None:
     passes = [path.cost["selection_block_passes"] for path in found]
     assert passes[1] < passes[0] <= planned.selection_block_passes
     assert planned.removed == 3
+    whole = layercliff.plan(str(saved), task, format=form).path  # type: ignore[arg-type]
+    assert whole.removed == families.N_LAYERS - 1  # as `prune` walks it where nothing collapses
 
 
 def test_no_weight_is_needed(saved: Path, task: str) -> None:

@@ -106,7 +106,8 @@ def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path) -> 
     assert "1 of 2 cells failed" in done.stderr
     assert "none.jsonl" in done.stdout
     planned = subprocess.run([*command, "--plan"], capture_output=True, text=True, check=False)
-    assert planned.returncode == 0, planned.stderr
+    assert planned.returncode == 2
+    assert "1 of 2 runs cannot be planned" in planned.stderr
     assert "block passes" in planned.stdout
 
 

@@ -81,7 +81,7 @@ def plan(
     skip_bad_rows: bool = False,
 ) -> Plan:
     """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative criterion of questions
-    (default: half of the blocks); no weight is read, so that a model far too large for this
+    (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is read, so that a model far too large for this
     machine can be planned for from its configuration.
 
     Raises `LayercliffError` like `layercliff.trace`.
@@ -100,7 +100,7 @@ def plan(
     head_rows = 0
     parts: list[Part] = []
     n_layers, vocabulary = len(blocks), text_config(config).vocab_size
-    removed = last_step(n_layers, remove, 0.5 if remove is None and to_ratio is None else to_ratio, ())
+    removed = last_step(n_layers, remove, to_ratio, ())
     for one in registry.load(task, seed, skip_bad_rows):
         questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
         form = format or one.default_format
