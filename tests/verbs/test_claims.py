@@ -278,14 +278,14 @@ def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path)
     assert path is not None
     assert exchanged is not None
     assert stored.has_steps(alike, path, step)
-    assert stored.of_path(exchanged.about, path)
+    assert path.holds(exchanged.about)
     steps = list(path.steps)
     kept = steps[step].kept
     gone = next(block for block in range(L) if block not in kept)
     steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
     for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
         assert not stored.has_steps(alike, other, step)
-        assert not stored.of_path(exchanged.about, other)
+        assert not other.holds(exchanged.about)
 
 
 def test_what_cannot_be_trained_is_said_first(
