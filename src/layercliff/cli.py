@@ -3,7 +3,7 @@
 import gc
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from layercliff.options import (
     MemoryOption,
     ModelOption,
     NormaliseOption,
+    Once,
     OutOption,
     RatioOption,
     RemoveOption,
@@ -35,9 +36,6 @@ from layercliff.options import (
     TrustOption,
     WeightsOption,
 )
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
@@ -239,6 +237,10 @@ def figures(
 
     for path in run(directory, tuple(part.strip() for part in formats.split(","))):
         typer.echo(path)
+
+
+for command in app.registered_commands:
+    command.cls = Once
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """The options that commands share, each defined once."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from layercliff.choices import DType, Format, Normalisation, OptionMass, Positions, Sampler, Score
 from layercliff.errors import LayercliffError
@@ -115,3 +117,17 @@ def numbers(text: str | None, what: str) -> tuple[int, ...]:
             )
         found += range(int(first), int(last if dash else first) + 1)
     return tuple(found)
+
+
+class Once(TyperCommand):
+    """A command that refuses an option of one value that is given twice, where the first would be dropped in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises `LayercliffError`."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if not isinstance(option, TyperOption) or option.multiple or option.is_flag or times == 1:
+                continue
+            joined = ", or join its values by commas" if "joined by commas" in (option.help or "") else ""
+            raise LayercliffError(f"{option.opts[0]} was given {times} times: give it once{joined}.")
+        return super().parse_args(ctx, args)

