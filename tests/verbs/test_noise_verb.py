@@ -98,8 +98,9 @@ def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> N
     assert row["margin_draw_greatest"] == pytest.approx(drawn.mean(1).max() - base)
     assert 'id="analysis-noise"' in (tmp_path / "run" / "report.html").read_text()
     assert {path.stem for path in layercliff.figures(tmp_path / "run", ("svg",))} == {"noise-margin", "noise-accuracy"}
-    other = layercliff.noise(tiny, colours, draws=1, out=tmp_path / "run")  # other settings take its place
-    assert other.about["draws"] == 1
+    more = layercliff.noise(tiny, colours, draws=3, out=tmp_path / "run")  # takes its place
+    assert more.about["draws"] == 3
+    np.testing.assert_array_equal(more.scores.reshape(3, 3, L + 1, -1)[:, :2], found.scores.reshape(3, 2, L + 1, -1))
     assert not (tmp_path / "run" / "noise" / "journal.sqlite").exists()
 
 

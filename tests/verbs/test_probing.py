@@ -1,5 +1,6 @@
 """What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these, or refused."""
 
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -50,7 +51,7 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
         ("noise", {"draws": 1}),
         ("noise", {"draws": 1, "positions": "decision"}),
         ("ablate", {}),
-        ("patch", {"steps": (2,), "score": "tail"}),
+        ("patch", {"steps": (1, 2), "score": "tail"}),
         ("patch", {"steps": (2,), "score": "tail", "positions": "decision"}),
     ],
 )
@@ -71,8 +72,8 @@ def test_what_rows_share_changes_nothing(
 @pytest.mark.parametrize(
     ("verb", "settings", "others"),
     [
-        ("noise", {"eps": (0.1,), "draws": 1}, {"eps": (0.5,), "draws": 1}),
-        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (2,), "score": "tail"}),
+        ("noise", {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 1}),
+        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (1, 2), "score": "tail"}),
     ],
 )
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
@@ -86,6 +87,43 @@ def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
     notes: list[str] = []
     analysis(**settings, note=notes.append)
     assert not any("not computed again" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("verb", "settings", "others", "more"),
+    [
+        ("noise", {"eps": (0.1,), "draws": 2}, {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 3}),
+        ("noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None),
+        ("patch", {"steps": (1,), "score": "tail"}, {"steps": (2,), "score": "tail"}, {"steps": (1, 2), "score": "tail"}),
+        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (1,), "score": "tail", "tokens": 2}, None),
+        ("lens", {"lenses": ("probe",)}, {"lenses": ("tuned",), "text": "prose", "tokens": 99, "steps": 0}, None),
+    ],
+)  # fmt: skip
+def test_nothing_is_replaced_without_a_word(
+    tiny: Model, task: Task, run: Path, tmp_path: Path, verb: str, settings: dict[str, Any], others: dict[str, Any], more: dict[str, Any] | None
+) -> None:  # fmt: skip
+    """An analysis that lacks something of the finished one is refused; more of the same takes its place, and so does another that is told to."""
+    shutil.copytree(
+        run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
+    )
+    analysis = partial(getattr(layercliff, verb), tiny, task, shots=1, out=out)
+    first = analysis(**settings)
+    with pytest.raises(RunError, match="holds results that these would replace"):
+        analysis(**others)
+    assert analysis(**settings).about == first.about
+    if more is not None:
+        assert analysis(**more).about != first.about
+    assert analysis(**others, resume=False).about != first.about
+
+
+def test_what_is_of_a_path_that_is_gone_is_replaced(tiny: Model, task: Task, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(
+        run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
+    )
+    layercliff.patch(tiny, task, shots=1, steps=(1,), score="tail", out=out)
+    layercliff.prune(tiny, task, shots=1, score="tail", protect=(4,), remove=2, assess=False, out=out, resume=False)
+    found = layercliff.patch(tiny, task, shots=1, steps=(2,), score="tail", out=out)
+    assert list(found.about["steps"]) == ["2"]
 
 
 def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:

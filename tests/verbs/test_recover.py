@@ -188,17 +188,17 @@ def test_what_is_trained_is_not_trained_again(
     (run[0] / "recover" / "summary.json").unlink()  # as if killed before the end
     again = recover(about, run[0], seeds=2)
     np.testing.assert_array_equal(again.trained[3][1].scores, run[1].trained[3][1].scores)
-    with pytest.raises(AssertionError, match="trained again"):
+    with pytest.raises(RunError, match=r"would replace: rate is 0\.01 there and 0\.02 here"):
         recover(about, run[0], seeds=2, rate=2e-2)
 
 
-def test_a_full_disk_leaves_no_finished_training_of_other_settings(
+def test_a_full_disk_leaves_no_finished_training_of_other_steps(
     about: tuple[str, str], pruned: Callable[[], Path], full_disk: Callable[[str], AbstractContextManager[None]]
 ) -> None:
     out = pruned()
     recover(about, out, steps=(1,), updates=0)
     with full_disk("summary.json"):
-        recover(about, out, steps=(1,), updates=1)
+        recover(about, out, steps=(1, 2), updates=0)
     assert recovered.read(RunDirectory(out)) is None
 
 

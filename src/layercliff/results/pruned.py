@@ -259,6 +259,12 @@ def scores_of(run: RunDirectory) -> list[Score]:
     return sorted(file.parent.name for file in (run.path / FOLDER).glob("*/path.json"))  # type: ignore[misc]
 
 
+def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
+    """Whether the steps that an analysis looked at, as its settings have them, are those of a path that a run directory holds."""
+    found = read(run, about["score"])
+    return found is not None and found.holds(about)
+
+
 def read(run: RunDirectory, score: Score) -> Pruned | None:
     """A finished path, or None. Its metrics are computed anew from the scores."""
     folder = f"{FOLDER}/{score}"

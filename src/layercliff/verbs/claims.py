@@ -97,6 +97,11 @@ class _Gathering:
         self._options = options | {"resume": True}
         self.task = setting.tasks[0]
         self.trains = recover
+        for verb, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
+            if kept is not None and kept.about["score"] != "margin" and pruned.current(run, kept.about):
+                raise RunError(
+                    f"{run.path / verb} holds what {verb} found on the path by {kept.about['score']}, which the same on the path by margin would replace: remove it, or choose another --out."
+                )
         if recover:
             claim_training.ready(run)
 
@@ -181,12 +186,13 @@ class _Gathering:
     def _alike(self, path: Pruned, step: int) -> Similar:
         """Similarity one step before the collapse and at it."""
         kept = similar.read(self.run)
-        known = () if kept is None or not path.holds(kept.about) else map(int, kept.about["steps"])
-        around = sorted({*known, step - 1, step})
+        own: dict[str, Any] = {"steps": [step - 1, step], "score": "margin"}
+        if kept is not None and path.holds(kept.about):
+            own |= {"steps": sorted({step - 1, step, *map(int, kept.about["steps"])}), "tokens": kept.about["tokens"]}
         return self._stage(
             "states of",
             kept if stored.has_steps(kept, path, step) else None,
-            lambda o: similarity(self.model, self.task, steps=around, score="margin", **o),
+            lambda o: similarity(self.model, self.task, **own, **o),
         )
 
     def _exchanged(self, path: Pruned, step: int) -> Probed:

@@ -74,7 +74,8 @@ def lens(
     def about(kept: Probed) -> dict[str, Any]:
         return {name: value for name, value in kept.about.items() if name != "provenance"}
 
-    with probing(model, task, results.FOLDER, wanted, results.read, options, about) as this:
+    guarded = ("lenses", *(wanted.keys() - {"lenses"}))
+    with probing(model, task, results.FOLDER, wanted, results.read, options, about, guarded=guarded) as this:
         if this.kept is not None:
             assert this.run is not None
             page.write(this.run)

@@ -43,7 +43,10 @@ def noise(
     if draws < 1:
         raise RunError(f"--draws {draws}: draw the noise at least once.")
     wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
-    with probing(model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about) as this:
+    guarded = ("eps", "draws", "positions")
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
         if this.kept is not None:
             assert this.run is not None
             page.write(this.run)

@@ -50,7 +50,10 @@ def patch(
     wanted: dict[str, Any] = {
         "positions": positions, "score": path.score, "steps": {str(step): list(kept) for step, kept in chosen.items()},
     }  # fmt: skip
-    with probing(model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about) as this:
+    guarded = ("score", "steps", "positions")
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
         assert this.run is not None
         if this.kept is not None:
             page.write(this.run)

@@ -12,6 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import machine
 from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.config import said
+from layercliff.errors import RunError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
@@ -22,7 +24,7 @@ from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
-from layercliff.results import traced
+from layercliff.results import pruned, traced
 from layercliff.store import JOURNAL, Journal, RunDirectory, key
 from layercliff.tasks.question import Task
 from layercliff.verbs.subject import Setting
@@ -32,6 +34,9 @@ ABOUT: dict[str, Any] = {
     "chat": False, "skip_bad_rows": False,
 }  # fmt: skip
 """What a run is about, where an analysis is not told otherwise."""
+
+COUNTS = ("draws", "seeds")
+"""Settings of which more holds less: the first ones are the same."""
 
 Kept = TypeVar("Kept")
 Apart = Literal["nothing", "questions", "rows"]
@@ -160,10 +165,13 @@ def probing(
     read: Callable[[RunDirectory], Kept | None],
     options: Options,
     about: Callable[[Kept], Mapping[str, Any]],
+    *,
+    guarded: Sequence[str] = (),
 ) -> Iterator[Probing[Kept]]:
     """Resolve the subject, lock and claim the run directory, and open a journal in its `folder`, removed when the analysis is written.
 
-    `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`.
+    `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume`
+    is wanted and something would be lost by replacing it, as the settings named in `guarded` tell.
     """
     setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | _own(options)))
     if options.get("out") is None:
@@ -179,9 +187,38 @@ def probing(
             options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
             yield Probing(setting, run, None, kept, wanted, options)
             return
+        if kept is not None:
+            _guard(run, folder, about(kept), wanted, guarded)
         with Journal(run.path / folder / JOURNAL) as journal:
             yield Probing(setting, run, journal, None, wanted, options)
             journal.remove()
+
+
+def _guard(
+    run: RunDirectory, folder: str, had: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]
+) -> None:
+    """Raise `RunError` where an analysis would replace one that has something it has not, unless that is of a path that is gone."""
+    if "score" in had and not pruned.current(run, had):
+        return
+    lost = [name for name in names if name in had and not _has_all(name, wanted.get(name), had[name])]
+    if lost:
+        phrases = [
+            f"{name} is {said(_listed(had[name]))} there and {said(_listed(wanted.get(name)))} here" for name in lost
+        ]
+        raise RunError(
+            f"{run.path / folder} holds results that these would replace: {'; '.join(phrases)}. Ask for all of it at once, give --fresh to replace them, or choose another --out."
+        )
+
+
+def _has_all(name: str, new: Any, old: Any) -> bool:
+    """Whether a setting asks for what another did, or for more of it."""
+    if isinstance(old, list | dict) and isinstance(new, list | dict):
+        return set(old) <= set(new)
+    return bool(new == old or (name in COUNTS and new >= old))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, dict) else value
 
 
 def _own(options: Options) -> dict[str, Any]:

@@ -86,7 +86,10 @@ def recover(
         "score": path.score, "steps": {str(step): list(of.kept) for step, of in some.items()}, "merged": {str(step): _merged(of) for step, of in some.items()},
         "cliff": path.collapse.step, "seeds": seeds, "material": material, **how.as_dict(),
     }  # fmt: skip
-    with probing(model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about) as this:
+    guarded = ("score", "material", *results.HOW)  # trainings of other steps and seeds stay
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
         assert this.run is not None
         if this.kept is not None:
             page.write(this.run)

@@ -62,7 +62,10 @@ def similarity(
         "tokens": tokens, "score": path.score, "steps": {str(step): list(found.kept) for step, found in chosen.items()},
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
     }  # fmt: skip
-    with probing(model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about) as this:
+    guarded = ("score", "steps", "tokens")
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
         assert this.run is not None
         if this.kept is not None:
             page.write(this.run)
