@@ -28,7 +28,7 @@ Make = Callable[[Row, str], Question]
 def read(path: Path) -> Iterator[tuple[int, Row | str]]:
     """The rows of a JSONL or CSV file with the line each begins on; a line that cannot be parsed comes as the reason, a string.
 
-    Raises `TaskError` for a missing, binary or unknown kind of file.
+    Raises `TaskError` for a missing, binary, empty or unknown kind of file, and for a CSV header that lacks a column or names one twice.
     """
     if path.suffix not in (".jsonl", ".csv"):
         raise TaskError(f"The task file {path} is neither .jsonl nor .csv: convert it to one of them.")
@@ -37,8 +37,11 @@ def read(path: Path) -> Iterator[tuple[int, Row | str]]:
     except FileNotFoundError as error:
         raise TaskError(f"There is no task file {path}: check the path.") from error
     except (UnicodeDecodeError, OSError) as error:
-        raise TaskError(f"The task file {path} cannot be read as UTF-8 text ({error}).") from error
-    yield from _jsonl(text) if path.suffix == ".jsonl" else _csv(text)
+        raise TaskError(f"The task file {path} cannot be read as UTF-8 text ({error}): save it as UTF-8.") from error
+    found = list(_jsonl(text) if path.suffix == ".jsonl" else _csv(text, path))
+    if not found:
+        raise TaskError(f"The task file {path} holds no question: write one a line.")
+    yield from found
 
 
 def _jsonl(text: str) -> Iterator[tuple[int, Row | str]]:
@@ -53,8 +56,15 @@ def _jsonl(text: str) -> Iterator[tuple[int, Row | str]]:
         yield line, row if isinstance(row, dict) else "it is not a JSON object"
 
 
-def _csv(text: str) -> Iterator[tuple[int, Row | str]]:
+def _csv(text: str, path: Path) -> Iterator[tuple[int, Row | str]]:
     reader = csv.DictReader(io.StringIO(text))
+    header = list(reader.fieldnames or ())
+    if header and not ({"question", "answer"} <= set(header) and {"options", "option_a"} & set(header)):
+        raise TaskError(
+            f"The first line of {path} must name its columns, joined by commas: question, answer, and options or option_a, option_b, ...; it is {','.join(header)!r}."
+        )
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
+        raise TaskError(f"The first line of {path} names the column {twice[0]!r} twice: leave one out.")
     begin = 2
     for row in reader:
         if None in row or None in row.values():
@@ -163,7 +173,9 @@ def _options(row: Row) -> tuple[str, ...]:
     columns = [f"option_{letter.lower()}" for letter in LETTERS]
     present = [row[column] for column in columns if column in row]
     if not present:
-        raise TaskError("there is neither a field 'options' nor columns 'option_a', 'option_b', ...")
+        raise TaskError(
+            f"there is neither a field 'options' nor columns 'option_a', 'option_b', ..., but {', '.join(map(repr, row))}"
+        )
     while present and not present[-1]:  # a question with fewer options than the file has columns
         present.pop()
     return tuple(present)
