@@ -15,6 +15,8 @@ from layercliff.errors import RunError, nearest
 
 OWN = "own"
 """Stands for each task's own format."""
+WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
+"""What a setting must be, by the kind of what is wrong with it."""
 
 
 class Asking(BaseModel, frozen=True, extra="forbid"):
@@ -156,5 +158,13 @@ def _sentence(error: ValidationError) -> str:
         return f"there is no setting {place!r}: {nearest(str(last), known)}"
     if first["type"] == "missing":
         return f"{place} is missing: a study names its models and tasks, each as a list."
-    said = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{said}." if first["type"] == "value_error" else f"{place}: {said}, not {first['input']!r}."
+    if first["type"] == "value_error":
+        return first["msg"].removeprefix("Value error, ").rstrip(".") + "."
+    given, kind = first["input"], first["type"].partition("_")[0]
+    if kind == "literal":
+        known = re.findall("'([^']+)'", first["ctx"]["expected"])
+        return f"{place}: there is no {given!r}: {nearest(str(given), known)}"
+    if first["type"] == "too_short":
+        return f"{place} is empty: name at least one."
+    wanted = f"and must be {WANTED[kind]}" if kind in WANTED else f"which {first['msg'].removeprefix('Input ')}"
+    return f"{place} is {given!r}, {wanted}."

@@ -1,5 +1,7 @@
 """A question that cannot be asked is refused with the field that is wrong."""
 
+from dataclasses import replace
+
 import pytest
 
 from layercliff.errors import TaskError
@@ -20,6 +22,11 @@ from layercliff.tasks.question import Lettering, Question, Task
 def test_refusals(text: str, options: tuple[str, ...], gold: int, reason: str) -> None:
     with pytest.raises(TaskError, match=reason):
         Question("id", text, options, gold, "g")
+
+
+def test_the_name_of_all_tasks_together_is_no_task(colours: Task) -> None:
+    with pytest.raises(TaskError, match="stands for all tasks together"):
+        replace(colours, name="joint")
 
 
 def test_ids_are_unique() -> None:

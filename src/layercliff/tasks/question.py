@@ -94,6 +94,8 @@ class Task:
     asked_for: str = ""
 
     def __post_init__(self) -> None:
+        if self.name == "joint":
+            raise TaskError("No task can be called joint, which stands for all tasks together: give it another NAME.")
         if "{question}" not in self.prompt:
             raise TaskError(
                 f"The prompt {self.prompt!r} of task {self.name} lacks {{question}}: say where the question's text goes."
