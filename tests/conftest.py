@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 import word_tasks
 
+from layercliff import cli
 from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, proof
 from layercliff.models.model import Model
@@ -38,6 +40,22 @@ def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
 @pytest.fixture(params=list(families.CONFIGS))
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process: a fresh one would import everything again."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = ["layercliff", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return subprocess.CompletedProcess(command, int(end.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import families
 import pytest
 
 COMMAND = [sys.executable, "-m", "layercliff"]
+Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -50,15 +52,15 @@ def test_help_and_version() -> None:
     assert run("--version").stdout == "layercliff 0.1.0\n"
 
 
-def test_lists() -> None:
-    models = run("models").stdout
+def test_lists(here: Here) -> None:
+    models = here("models").stdout
     for name in ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "Apache-2.0", "238 MB"):
         assert name in models
-    tasks = run("tasks").stdout
+    tasks = here("tasks").stdout
     for name in ("capitals", "cities", "arc_easy", "arc_challenge", "hellaswag", "commonsense_qa", "mmlu", "14042"):
         assert name in tasks
     assert "anatomy" not in tasks
-    assert len(run("tasks", "--subjects").stdout.splitlines()) == 57
+    assert len(here("tasks", "--subjects").stdout.splitlines()) == 57
 
 
 def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
@@ -91,9 +93,12 @@ def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
         (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "where 99 are needed: use fewer --shots"),
     ],
 )  # fmt: skip
-def test_refusals_are_one_sentence(files: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_refusals_are_one_sentence(
+    files: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], sentence: str
+) -> None:
     places = {"MODEL": files / "model", "TASK": files / "task.jsonl", "BAD": files / "bad.jsonl"}
-    done = run(*(places.get(a, a) for a in arguments), cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = here(*(places.get(a, a) for a in arguments))
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
@@ -101,8 +106,8 @@ def test_refusals_are_one_sentence(files: Path, tmp_path: Path, arguments: tuple
 
 
 @pytest.mark.parametrize("option", ["--format=essay", "--dtype=int3", "--normalisation=words", "--option-mass=some"])
-def test_unknown_choices_are_named_with_the_known(option: str) -> None:
-    done = run("trace", "-m", "m", "-t", "t", "-o", "o", option)
+def test_unknown_choices_are_named_with_the_known(here: Here, option: str) -> None:
+    done = here("trace", "-m", "m", "-t", "t", "-o", "o", option)
     assert done.returncode == 2
     assert "is not one of" in done.stderr
 

@@ -3,18 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import families
 import pytest
 
-from layercliff import cli
-
-COMMAND = [sys.executable, "-m", "layercliff"]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +21,8 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     return ("-m", directory / "model", "-t", directory / "task.jsonl", "-f", "letter", "-o", directory / "run")
 
 
-def test_every_analysis_in_one_directory(about: tuple[object, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """In this process: each command by itself would import everything again."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = ["layercliff", *map(str, arguments)]
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-            patch.setattr(sys, "argv", command)
-            cli.main()
-        return subprocess.CompletedProcess(command, int(end.value.code or 0), *capsys.readouterr())
-
-    missing = run("patch", *about)
+def test_every_analysis_in_one_directory(about: tuple[object, ...], here: Here) -> None:
+    missing = here("patch", *about)
     assert missing.returncode == 2
     assert "is no run directory" in missing.stderr
     for verb, more in (
@@ -48,35 +34,42 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...], capsys: pyte
         ("similarity", ("--step", 1, "--step", 2)),
         ("patch", ("--step", 2)),
     ):
-        done = run(verb, *about, *more)
+        done = here(verb, *about, *more)
         assert done.returncode == 0, done.stderr
         assert "report.html" in done.stdout
     page = (Path(str(about[-1])) / "report.html").read_text()
     for verb in ("controls", "lens", "noise", "ablate", "similarity", "patch"):
         assert f'id="analysis-{verb}"' in page
-    again = run("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
+    again = here("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
     assert "not computed again" in again.stderr
     assert again.stdout.startswith("Noise of size 0.1 costs most at depth")
-    judged = run("claims", *about, "--recover")  # too few questions for anything to be trained
+    judged = here("claims", *about, "--recover")  # too few questions for anything to be trained
     assert judged.returncode == 0, judged.stderr
     assert "C7" in judged.stdout
     assert "not enough data" in " ".join(judged.stdout.split())
-    figures = run("figures", about[-1], "--format", "svg")
+    figures = here("figures", about[-1], "--format", "svg")
     assert figures.returncode == 0
     assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10
 
 
+@pytest.mark.parametrize(("size", "sentence"), [("much", "'much' are not numbers"), ("-1", "not numbers from 0")])
+def test_sizes_that_are_none(about: tuple[object, ...], here: Here, size: str, sentence: str) -> None:
+    done = here("noise", *about, "--eps", size)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("verb", "option", "name", "sentence"),
     [
-        (("noise", "--eps", "much"), "'much' are not numbers"),
-        (("noise", "--eps", "-1"), "not numbers from 0"),
-        (("controls", "--control", "shuffled-golds"), "no control 'shuffled-golds'"),
-        (("lens", "--lens", "tunned"), "no lens 'tunned': did you mean tuned?"),
+        ("controls", "--control", "shuffled-golds", "no control 'shuffled-golds'"),
+        ("lens", "--lens", "tunned", "no lens 'tunned': did you mean tuned?"),
     ],
 )
-def test_refusals_are_one_sentence(about: tuple[object, ...], arguments: tuple[object, ...], sentence: str) -> None:
-    done = run(arguments[0], *about, *arguments[1:])
+def test_names_that_are_none(about: tuple[object, ...], verb: str, option: str, name: str, sentence: str) -> None:
+    """In a fresh process: in this one types are checked before."""
+    command = [sys.executable, "-m", "layercliff", verb, *map(str, about), option, name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

@@ -72,7 +72,11 @@ def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: Sco
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3"])
 @pytest.mark.parametrize("score", ["laco", "come"])
-def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str, score: Score) -> None:
+def test_export_is_an_ordinary_checkpoint(
+    tmp_path: Path, request: pytest.FixtureRequest, family: str, score: Score
+) -> None:
+    if family != "llama":  # which a fresh process reloads
+        request.getfixturevalue("reloads_here")
     model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     run = tmp_path / "run"
     found = layercliff.prune(model, words, remove=2, score=score, format="letter", device="cpu", assess=False, out=run)
