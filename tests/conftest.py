@@ -12,6 +12,7 @@ import families
 import pytest
 import torch
 import word_tasks
+from commands import Here
 
 from layercliff import cli
 from layercliff.errors import LayercliffError
@@ -43,10 +44,8 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def here(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command line in this process: a fresh one would import everything again."""
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The command line in this process."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = ["layercliff", *map(str, arguments)]

@@ -3,14 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import families
 import pytest
+from commands import Here
 
 COMMAND = [sys.executable, "-m", "layercliff"]
-Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

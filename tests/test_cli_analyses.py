@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import families
 import pytest
-
-Here = Callable[..., subprocess.CompletedProcess[str]]
+from commands import Here
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from commands import Here
 from tokenizers import Tokenizer, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -232,17 +232,13 @@ def test_a_checkpoint_and_a_step_of_a_path(tiny: Model, colours: Task, tmp_path:
     assert step == pytest.approx(memory, abs=1e-6)
 
 
-def test_the_command(tiny: Model, tmp_path: Path) -> None:
+def test_the_command(tiny: Model, tmp_path: Path, here: Here) -> None:
     """From questions in a file to a pair of models, and what it refuses."""
     tiny.network.save_pretrained(tmp_path / "model")
     tiny.tokenizer.save_pretrained(tmp_path / "model")
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(8)]
     (tmp_path / "task.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    command = [sys.executable, "-m", "layercliff", "eval", "-m", tmp_path / "model", "--tasks", tmp_path / "task.jsonl"]
-
-    def run(*more: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], capture_output=True, text=True, check=False)  # type: ignore[arg-type]
-
+    run = partial(here, "eval", "-m", tmp_path / "model", "--tasks", tmp_path / "task.jsonl")
     done = run("--limit", "6", "-o", tmp_path / "first")
     assert done.returncode == 0, done.stderr
     assert "acc_norm" in done.stdout

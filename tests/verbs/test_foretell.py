@@ -1,7 +1,5 @@
 """What foretells a collapse: measured from the dense model, shared with the path's first step, by a study's rule or refused."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import families
@@ -9,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import word_tasks
+from commands import Here
 
 import layercliff
 from layercliff.errors import RunError
@@ -109,21 +108,10 @@ def test_refusals(tiny: Model, colours: Task, study: Path, tmp_path: Path) -> No
         layercliff.foretell(tiny, [colours, other], study=study, out=tmp_path / "run")
 
 
-def test_the_command(study: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "layercliff",
-        "foretell",
-        "-m",
-        families.saved(tmp_path / "model"),
-        "-t",
-        word_tasks.written(tmp_path),
-        "-f",
-        "letter",
-    ]
-    command += ["--limit", "16", "--device", "cpu", "-o", str(tmp_path / "run"), "--study", str(study)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_command(study: Path, tmp_path: Path, here: Here) -> None:
+    model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
+    about = ("-m", model, "-t", words, "-f", "letter", "--limit", 16, "--device", "cpu")
+    done = here("foretell", *about, "-o", tmp_path / "run", "--study", study)
     assert done.returncode == 0, done.stderr
     assert "Foretold before anything is pruned" in done.stdout
     assert "of the blocks are gone" in done.stdout

@@ -1,8 +1,6 @@
 """The prune verb on tiny models: the obvious loop, resume, files, refusals."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import families
@@ -10,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import word_tasks
+from commands import Here
 
 import layercliff
 from layercliff.choices import Format
@@ -270,31 +269,16 @@ def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:
         layercliff.prune(tiny, task, limit=1)
 
 
-def test_from_the_command_line(tmp_path: Path) -> None:
+def test_from_the_command_line(tmp_path: Path, here: Here) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
-    command = [sys.executable, "-m", "layercliff"]
-    pruned = subprocess.run(
-        [*command, "prune", "-m", model, "-t", words, "-f", "letter", "--remove", "2", "-o", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = tmp_path / "run"
+    pruned = here("prune", "-m", model, "-t", words, "-f", "letter", "--remove", 2, "-o", run)
     assert pruned.returncode == 0, pruned.stderr
     assert "does not vouch for generation" in " ".join(pruned.stdout.split())
-    exported = subprocess.run(
-        [*command, "export", "--run", str(tmp_path / "run"), "--step", "1", "--to", str(tmp_path / "small")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    exported = here("export", "--run", run, "--step", 1, "--to", tmp_path / "small")
     assert exported.returncode == 0, exported.stderr
     assert "Reloaded in a fresh process" in exported.stdout
-    wrong = subprocess.run(
-        [*command, "prune", "-m", model, "-t", words, "--protect", "a", "-o", str(tmp_path / "x")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    wrong = here("prune", "-m", model, "-t", words, "--protect", "a", "-o", tmp_path / "x")
     assert wrong.returncode == 2
     assert "is not a block's number" in wrong.stderr
 

@@ -1,13 +1,12 @@
 """Recipes of a run directory, from Python and from the command line."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import families
 import pytest
 import yaml
+from commands import Here
 from transformers import PreTrainedModel
 
 import layercliff
@@ -58,20 +57,14 @@ def test_of_another_model(run: Path) -> None:
         layercliff.recipe(run, 1)
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "layercliff", "export", *map(str, arguments)], capture_output=True, text=True, check=False
-    )  # fmt: skip
-
-
-def test_from_the_command_line(run: Path, tmp_path: Path) -> None:
-    printed = command("--run", run, "--step", 1, "--recipe")
+def test_from_the_command_line(run: Path, tmp_path: Path, here: Here) -> None:
+    printed = here("export", "--run", run, "--step", 1, "--recipe")
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout == str(layercliff.recipe(run, 1))
-    nothing = command("--run", run, "--step", 1)
+    nothing = here("export", "--run", run, "--step", 1)
     assert nothing.returncode == 2
     assert "give --to for a checkpoint, --recipe for other tools, or both" in nothing.stderr
-    both = command("--run", run, "--step", 1, "--recipe", "--to", tmp_path / "small", "--device", "cpu")
+    both = here("export", "--run", run, "--step", 1, "--recipe", "--to", tmp_path / "small", "--device", "cpu")
     assert both.returncode == 0, both.stderr
     assert "Reloaded in a fresh process" in both.stdout
     card = (tmp_path / "small" / "README.md").read_text()

@@ -1,7 +1,6 @@
 """The recover verb on tiny models: resume, control, files, export, refusals."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ import polars as pl
 import pytest
 import torch
 import word_tasks
+from commands import Here
 from transformers import AutoModelForCausalLM
 
 import layercliff
@@ -202,14 +202,14 @@ def test_a_full_disk_leaves_no_finished_training_of_other_steps(
     assert recovered.read(RunDirectory(out)) is None
 
 
-def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recovered]) -> None:
+def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recovered], here: Here) -> None:
     directory, _ = run
     names = {path.stem for path in layercliff.figures(directory, ("svg",)) if path.stem.startswith("recover")}
     assert names == {"recover-margin", "recover-accuracy", "recover-last-margin", "recover-last-accuracy"}
     assert "Pruned models after training" in (directory / "report.html").read_text()
     arguments = ["recover", "-m", about[0], "-t", about[1], "-f", "first_token", "--limit", str(LIMIT), "-o", str(directory)]  # fmt: skip
     arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "8", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "layercliff", *arguments], capture_output=True, text=True, check=False)
+    done = here(*arguments)
     assert done.returncode == 0, done.stderr
     assert "not computed again" in done.stderr
     assert done.stdout.startswith("Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01")

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import word_tasks
+from commands import Here
 
 import layercliff
 from layercliff.errors import RunError
@@ -98,14 +99,14 @@ def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     assert studied.read(tmp_path / "whole").rows == again.rows
 
 
-def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path) -> None:
+def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path, here: Here) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"schedules": ["tail"], "foretell": False}))
-    command = [sys.executable, "-m", "layercliff", "study", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "s")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ("study", tmp_path / "s.yaml", "-o", tmp_path / "s")
+    done = here(*command)
     assert done.returncode == 2
     assert "1 of 2 cells failed" in done.stderr
     assert "none.jsonl" in done.stdout
-    planned = subprocess.run([*command, "--plan"], capture_output=True, text=True, check=False)
+    planned = here(*command, "--plan")
     assert planned.returncode == 2
     assert "1 of 2 runs cannot be planned" in planned.stderr
     assert "block passes" in planned.stdout
