@@ -116,6 +116,15 @@ def test_nothing_is_replaced_without_a_word(
     assert analysis(**others, resume=False).about != first.about
 
 
+def test_claims_replace_nothing_of_another_path(tiny: Model, task: Task, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(
+        run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
+    )
+    layercliff.patch(tiny, task, shots=1, steps=(1,), score="tail", out=out)
+    with pytest.raises(RunError, match=r"patch holds what patch found on the path by tail.*: remove it"):
+        layercliff.claims(tiny, task, shots=1, out=out)
+
+
 def test_what_is_of_a_path_that_is_gone_is_replaced(tiny: Model, task: Task, run: Path, tmp_path: Path) -> None:
     shutil.copytree(
         run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
