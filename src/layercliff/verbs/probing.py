@@ -35,9 +35,6 @@ ABOUT: dict[str, Any] = {
 }  # fmt: skip
 """What a run is about, where an analysis is not told otherwise."""
 
-COUNTS = ("draws", "seeds")
-"""Settings of which more holds less: the first ones are the same."""
-
 Kept = TypeVar("Kept")
 Apart = Literal["nothing", "questions", "rows"]
 
@@ -211,10 +208,10 @@ def _guard(
 
 
 def _has_all(name: str, new: Any, old: Any) -> bool:
-    """Whether a setting asks for what another did, or for more of it."""
+    """Whether a setting asks for what another did, or for more of it: of more draws the first are the same."""
     if isinstance(old, list | dict) and isinstance(new, list | dict):
         return set(old) <= set(new)
-    return bool(new == old or (name in COUNTS and new >= old))
+    return bool(new == old or (name == "draws" and new >= old))
 
 
 def _listed(value: Any) -> Any:
