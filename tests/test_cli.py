@@ -9,6 +9,8 @@ import families
 import pytest
 from commands import Here
 
+from layercliff.readout.read import Reader
+
 COMMAND = [sys.executable, "-m", "layercliff"]
 
 
@@ -62,16 +64,16 @@ def test_lists(here: Here) -> None:
     assert len(here("tasks", "--subjects").stdout.splitlines()) == 57
 
 
-def test_trace_twice_then_figures(files: Path, tmp_path: Path) -> None:
+def test_trace_twice_then_figures(files: Path, tmp_path: Path, here: Here) -> None:
     arguments = ("trace", "-m", files / "model", "-t", files / "task.jsonl", "-f", "letter", "-o", tmp_path / "run")
-    first = run(*arguments)
+    first = run(*arguments)  # in a process of its own, as a user does
     assert first.returncode == 0, first.stderr
     assert "The decision" in first.stdout or "The model is undecided" in first.stdout
     assert "layercliff: 8 independent" not in first.stdout
-    again = run(*arguments)
-    assert "not computed again" in again.stderr
+    again = here(*arguments)
+    assert "not computed again" in " ".join(again.stderr.split())
     assert again.stdout == first.stdout
-    drawn = run("figures", tmp_path / "run", "--format", "svg")
+    drawn = here("figures", tmp_path / "run", "--format", "svg")
     assert drawn.returncode == 0
     assert len(drawn.stdout.split()) == 4
 
@@ -111,25 +113,16 @@ def test_unknown_choices_are_named_with_the_known(here: Here, option: str) -> No
     assert "is not one of" in done.stderr
 
 
-INTERRUPTED = """
-import sys
-from layercliff import cli
-from layercliff.readout.read import Reader
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(files: Path, tmp_path: Path, here: Here) -> None:
+    arguments = ("trace", "-m", files / "model", "-t", files / "task.jsonl", "-f", "letter", "-o", tmp_path / "run")
 
-def interrupt(*_):
-    raise KeyboardInterrupt
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-Reader.read = interrupt
-sys.argv = ["layercliff", "trace", "-m", sys.argv[1], "-t", sys.argv[2], "-f", "letter", "-o", sys.argv[3]]
-cli.main()
-"""
-
-
-def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(files: Path, tmp_path: Path) -> None:
-    arguments = (str(files / "model"), str(files / "task.jsonl"), str(tmp_path / "run"))
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], capture_output=True, text=True, check=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reader, "read", interrupt)
+        done = here(*arguments)
     assert done.returncode == 130
     assert "layercliff: interrupted; what was finished is kept" in done.stderr
     assert "Traceback" not in done.stderr
-    again = run("trace", "-m", arguments[0], "-t", arguments[1], "-f", "letter", "-o", arguments[2])
-    assert again.returncode == 0
+    assert here(*arguments).returncode == 0

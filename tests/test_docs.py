@@ -3,26 +3,18 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import families
 import pytest
 import typer
+from commands import Here
 
 from layercliff.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = [page for page in PAGES if page.parent.name == "how-to" or page.name == "index.md"]
-RUN = """
-import json, sys
-from layercliff.cli import app
-for arguments in json.loads(sys.argv[1]):
-    print(*arguments, flush=True)
-    app(arguments, standalone_mode=False)
-"""
 MODELS = re.compile(r"\b(gemma-3-270m|smollm2-135m|path/to/model)\b")
 
 
@@ -49,20 +41,16 @@ def test_every_command_is_understood(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_the_guides_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one process of their own."""
+@pytest.mark.usefixtures("reloads_here")
+def test_the_guides_commands_run(page: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for target in ("stand-in", "small"):
         families.saved(tmp_path / target, n_layers=7)
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps([stand_in(c) for c in commands(page)])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    for command in commands(page):
+        done = here(*stand_in(command))
+        assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
 
 
 def stand_in(arguments: list[str]) -> list[str]:

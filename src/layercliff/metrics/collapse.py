@@ -60,19 +60,18 @@ def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " q
 
 def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
     """Upper end of the one-sided score interval (Tango 1998) for the loss (lost - won) / n of paired proportions."""
-    z = norm.ppf(level)
-
-    def statistic(delta: float) -> float:
-        """Score test of a true loss `delta`, the nuisance discordance at its restricted maximum likelihood."""
-        a, b, c = 2 * n, delta * (2 * n - lost + won) - lost - won, -won * delta * (1 - delta)
-        q = (np.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-        variance = n * (2 * q + delta * (1 - delta))
-        return float((lost - won - n * delta) / np.sqrt(max(variance, 1e-300)))
-
-    edge = 1 - 1e-9
-    if statistic(edge) > -z:
+    z, edge = norm.ppf(level), 1 - 1e-9
+    if _score(edge, lost, won, n) > -z:
         return 1.0
-    return float(brentq(lambda delta: statistic(delta) + z, (lost - won) / n, edge))
+    return float(brentq(lambda delta: _score(delta, lost, won, n) + z, (lost - won) / n, edge))
+
+
+def _score(delta: float, lost: int | float, won: int | float, n: int | float) -> float:
+    """Score test of a true loss `delta`, the nuisance discordance at its restricted maximum likelihood."""
+    a, b, c = 2 * n, delta * (2 * n - lost + won) - lost - won, -won * delta * (1 - delta)
+    q = (np.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = n * (2 * q + delta * (1 - delta))
+    return float((lost - won - n * delta) / np.sqrt(max(variance, 1e-300)))
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:

@@ -71,9 +71,15 @@ def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart
         x=block_axis(n_layers, "block taken out" if shown["size"][0] == 1 else "pair taken out, by its middle"),
         color=colour,
     )
-    hover = ["blocks:N", "manner:N", counted(), *reading(change, f"change of {title}"), *numbers([value])]
+    hover = [
+        alt.Tooltip("blocks:N"),
+        alt.Tooltip("manner:N"),
+        counted(),
+        *reading(change, f"change of {title}"),
+        *numbers([value]),
+    ]
     bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-        y=alt.Y(f"{change}_low:Q", title=f"change of {title}"), y2=f"{change}_high:Q"
+        y=alt.Y(f"{change}_low:Q", title=f"change of {title}"), y2=alt.Y2(f"{change}_high:Q")
     )
     points = base.mark_point(filled=True, size=55, opacity=1).encode(y=y, tooltip=hover)
     return alt.layer(level(0.0, ""), *transition_mark(found.transition, n_layers, -0.5), bars, points)

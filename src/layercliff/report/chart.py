@@ -31,7 +31,7 @@ class Figure:
 
     def sized(self, width: int | str) -> dict[str, Any]:
         """The Vega-Lite specification at a width, or ``container`` to fill the page's."""
-        specification: dict[str, Any] = self.chart.properties(width=width, height=self.height).to_dict()
+        specification: dict[str, Any] = self.chart.properties(width=width, height=self.height).to_dict(validate=False)
         return specification
 
 
@@ -60,11 +60,11 @@ def write(figures: Iterable[Figure], directory: Path, formats: tuple[str, ...] =
 def level(value: float, label: str) -> Chart:
     """A dashed horizontal line with its label."""
     table = pl.DataFrame({"level": [value], "label": [label]})
-    rule = alt.Chart(table).mark_rule(strokeDash=[5, 4], color=INK).encode(y="level:Q")
+    rule = alt.Chart(table).mark_rule(strokeDash=[5, 4], color=INK).encode(y=alt.Y("level:Q"))
     text = (
         alt.Chart(table)
-        .mark_text(align="left", dx=4, dy=-7, fontSize=11, color=INK)
-        .encode(y="level:Q", x=alt.value(0), text="label:N")
+        .mark_text(x=0, align="left", dx=4, dy=-7, fontSize=11, color=INK)
+        .encode(y=alt.Y("level:Q"), text=alt.Text("label:N"))
     )
     return alt.layer(rule, text)
 

@@ -47,7 +47,7 @@ def _accuracy(found: Sequence[Pruned]) -> Chart:
     ]
     hover += [*reading("loss", "accuracy lost", interval=""), *reading("less", f"below {names[0]}", interval="")]
     band = base.mark_area().encode(
-        y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2="accuracy_high:Q",
+        y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2=alt.Y2("accuracy_high:Q"),
         opacity=alt.condition(pick, alt.value(0.12), alt.value(0.02)),
     )  # fmt: skip
     points = base.mark_point(filled=True, size=40).encode(y=y, tooltip=hover).add_params(pick)

@@ -130,16 +130,16 @@ def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, titl
     shown = placed(curves.join(asked, on="control")).with_columns(curve=pl.col("control").replace_strict(NAMES))
     colours = {name: colour for name, colour in COLOURS.items() if name in set(shown["curve"])}
     n_layers = int(shown["depth"].to_numpy().max())
-    hover: list[str | alt.Tooltip] = [
+    hover: list[alt.Tooltip] = [
         *where(),
         counted(),
-        "draws:Q",
+        alt.Tooltip("draws:Q"),
         *numbers([f"{value}_draw_least", f"{value}_draw_greatest", "chance"]),
     ]
     x, domain = depth_axis(n_layers), (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     drawn = alt.Chart(shown.filter(pl.col(f"{value}_draw_least") < pl.col(f"{value}_draw_greatest")))
     spread = drawn.mark_rule(opacity=0.7).encode(
-        x=x, color="curve:N", y=f"{value}_draw_least:Q", y2=f"{value}_draw_greatest:Q"
+        x=x, color=alt.Color("curve:N"), y=alt.Y(f"{value}_draw_least:Q"), y2=alt.Y2(f"{value}_draw_greatest:Q")
     )
     chance = float(shown.filter(pl.col("control") == MODEL)["chance"][0])
     at = level(0.0, "") if value == "margin" else level(chance, f"chance {chance:.2f}")

@@ -40,11 +40,11 @@ def transition_mark(depth: int | None, n_layers: int, shift: float = 0.0) -> lis
         return []
     left = depth > n_layers * 0.6
     mark = pl.DataFrame({"T": [depth + shift], "label": [f"T = {depth}"]})
-    rule = alt.Chart(mark).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(x="T:Q")
+    rule = alt.Chart(mark).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(x=alt.X("T:Q"))
     text = (
         alt.Chart(mark)
         .mark_text(align="right" if left else "left", dx=-6 if left else 6, fontSize=12, fontWeight="bold", color=INK)
-        .encode(x="T:Q", y=alt.value(10), text="label:N")
+        .encode(x=alt.X("T:Q"), y=alt.value(10), text=alt.Text("label:N"))
     )
     return [rule, text]
 
@@ -56,7 +56,7 @@ def lines(
     title: str,
     by: str,
     colours: dict[str, str],
-    hover: Sequence[str | alt.Tooltip],
+    hover: Sequence[alt.Tooltip],
     domain: tuple[float, float] | None = None,
     log: bool = False,
 ) -> list[Chart]:
@@ -72,10 +72,10 @@ def lines(
     y = alt.Y(f"{value}:Q", title=title, scale=scale)
     base = alt.Chart(table).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18).encode(
-        y=alt.Y(f"{value}_low:Q", title=title, scale=scale), y2=f"{value}_high:Q"
+        y=alt.Y(f"{value}_low:Q", title=title, scale=scale), y2=alt.Y2(f"{value}_high:Q")
     )
     unsigned = log or (domain is not None and domain[0] >= 0)
-    told = [f"{by}:N", *hover, *reading(value, title, ".3f" if unsigned else "+.3f")]
+    told = [alt.Tooltip(f"{by}:N"), *hover, *reading(value, title, ".3f" if unsigned else "+.3f")]
     points = base.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=told)
     return [band, base.mark_line(strokeWidth=2).encode(y=y), points]
 

@@ -145,14 +145,14 @@ def _stacked(found: Sequence[Answering]) -> Chart:
             y=alt.Y("share:Q", title="share of questions won", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("answer:N", sort=names, scale=alt.Scale(domain=names, range=PALETTE), title=None),
             order=alt.Order("order:Q"),
-            tooltip=["model:N", "depth:N", "written by:N", "answer:N", counted(), *reading("share", "share", ".3f"), *numbers(["offered"], ".3f")],
+            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("depth:N"), alt.Tooltip("written by:N"), alt.Tooltip("answer:N"), counted(), *reading("share", "share", ".3f"), *numbers(["offered"], ".3f")],
         )
     )  # fmt: skip
     if len(found) == 1:
         return bars
     heads = pl.DataFrame({"column": [f"{number}·0" for number in range(len(found))], "name": [m.name for m in found]})
     text = alt.Chart(heads).mark_text(align="left", fontWeight="bold", fontSize=12, color=INK)
-    return alt.layer(bars, text.encode(x=x, y=alt.value(-8), text="name:N"))
+    return alt.layer(bars, text.encode(x=x, y=alt.value(-8), text=alt.Text("name:N")))
 
 
 def _divergence(found: Sequence[Answering]) -> Chart:

@@ -101,7 +101,7 @@ def _divergence(found: Probed, trained: dict[str, Any]) -> Chart:
     )
     y = alt.Y("divergence:Q", title="KL divergence (nats)", scale=alt.Scale(type="log"))
     base = alt.Chart(placed(table)).encode(x=depth_axis(found.trace.n_layers), y=y, color=colour)
-    hover = ["lens:N", *where(), counted("positions"), *numbers(["divergence"], ".3f")]
+    hover = [alt.Tooltip("lens:N"), *where(), counted("positions"), *numbers(["divergence"], ".3f")]
     return alt.layer(
         base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=42, opacity=1).encode(tooltip=hover)
     )

@@ -50,7 +50,9 @@ def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart
     spread = (
         alt.Chart(table)
         .mark_rule(opacity=0.7)
-        .encode(x=x, color="noise:N", y=f"{value}_draw_least:Q", y2=f"{value}_draw_greatest:Q")
+        .encode(
+            x=x, color=alt.Color("noise:N"), y=alt.Y(f"{value}_draw_least:Q"), y2=alt.Y2(f"{value}_draw_greatest:Q")
+        )
     )
     layers = lines(placed(table), x, change, f"change of {title}", "noise", colours, hover)
     return alt.layer(level(0.0, ""), *transition_mark(found.transition, n_layers), *layers, spread)

@@ -81,14 +81,14 @@ def _accuracy(pruned: Pruned) -> Chart:
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
     )
     y = alt.Y("accuracy:Q", title="accuracy (report half)", scale=alt.Scale(domain=[0, 1]))
-    hover = ["step:Q", _removed(), counted(), *reading("accuracy", "accuracy", ".3f")]
+    hover = [alt.Tooltip("step:Q"), _removed(), counted(), *reading("accuracy", "accuracy", ".3f")]
     hover += [
         *reading("accuracy_loss", "accuracy lost"),
         alt.Tooltip("one_sided_upper:Q", title="lost at most (one-sided)", format="+.3f"),
     ]
     hover += [*reading("decision_margin", "decision margin"), alt.Tooltip("transition_depth:Q", title="T")]
     band = base.mark_area(opacity=0.25, color=ORANGE).encode(
-        y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2="accuracy_high:Q"
+        y=alt.Y("accuracy_low:Q", title="accuracy (report half)"), y2=alt.Y2("accuracy_high:Q")
     )
     points = base.mark_point(filled=True, size=50, opacity=1, color=ORANGE).encode(y=y, tooltip=hover)
     dense = pruned.main(0)
@@ -107,11 +107,11 @@ def _accuracy(pruned: Pruned) -> Chart:
                 "label": [f"cliff: step {pruned.collapse.step}"],
             }
         )
-        rule = alt.Chart(cliff).mark_rule(color=HEAVY, strokeWidth=2).encode(x="ratio:Q")
+        rule = alt.Chart(cliff).mark_rule(color=HEAVY, strokeWidth=2).encode(x=alt.X("ratio:Q"))
         text = (
             alt.Chart(cliff)
             .mark_text(align="right", dx=-6, fontWeight="bold", color=HEAVY)
-            .encode(x="ratio:Q", y=alt.value(12), text="label:N")
+            .encode(x=alt.X("ratio:Q"), y=alt.value(12), text=alt.Text("label:N"))
         )
         layers += [rule, text]
     return alt.layer(*layers)
@@ -135,8 +135,10 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
     )
     base = alt.Chart(table).encode(x=depth_axis(pruned.n_layers, "depth in the dense model"), color=colour)
     y = alt.Y("margin:Q", title="decision margin", scale=alt.Scale(domain=[-1, 1]))
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y("margin_low:Q", title="decision margin"), y2="margin_high:Q")
-    hover = ["model:N", *where(), counted(), *reading("margin", "decision margin")]
+    band = base.mark_area(opacity=0.15).encode(
+        y=alt.Y("margin_low:Q", title="decision margin"), y2=alt.Y2("margin_high:Q")
+    )
+    hover = [alt.Tooltip("model:N"), *where(), counted(), *reading("margin", "decision margin")]
     points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
     return alt.layer(
         level(0.0, ""),
@@ -163,15 +165,17 @@ def _watched(pruned: Pruned) -> Chart:
         color=alt.Color("task:N", title=None, legend=legend()),
     )
     hover = [
-        "task:N",
-        "step:Q",
+        alt.Tooltip("task:N"),
+        alt.Tooltip("step:Q"),
         counted(),
         *reading("accuracy", "accuracy", ".3f"),
         *reading("margin", "decision margin"),
     ]
     hover += numbers(["chance"], ".3f")
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]))
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y("accuracy_low:Q", title="accuracy"), y2="accuracy_high:Q")
+    band = base.mark_area(opacity=0.15).encode(
+        y=alt.Y("accuracy_low:Q", title="accuracy"), y2=alt.Y2("accuracy_high:Q")
+    )
     return alt.layer(
         band, base.mark_line().encode(y=y), base.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
     )
@@ -193,7 +197,12 @@ def _gone(stability: Stability) -> Chart:
                 scale=alt.Scale(scheme="oranges", domain=[0, 1]),
                 legend=alt.Legend(format="%"),
             ),
-            tooltip=["step:O", "block:O", counted("repetitions"), alt.Tooltip("gone in:Q", format="%")],
+            tooltip=[
+                alt.Tooltip("step:O"),
+                alt.Tooltip("block:O"),
+                counted("repetitions"),
+                alt.Tooltip("gone in:Q", format="%"),
+            ],
         )
     )
 
@@ -216,9 +225,9 @@ def _bias(pruned: Pruned) -> Chart:
     )
     y = alt.Y("kl:Q", title="KL to the gold answers (nats)")
     band = base.mark_area(opacity=0.25, color=ORANGE).encode(
-        y=alt.Y("kl_low:Q", title="KL to the gold answers (nats)"), y2="kl_high:Q"
+        y=alt.Y("kl_low:Q", title="KL to the gold answers (nats)"), y2=alt.Y2("kl_high:Q")
     )
-    hover = ["step:Q", _removed(), counted(), *reading("kl", "KL (nats)", ".3f")]
+    hover = [alt.Tooltip("step:Q"), _removed(), counted(), *reading("kl", "KL (nats)", ".3f")]
     return alt.layer(
         band,
         base.mark_line(color=ORANGE).encode(y=y),
@@ -235,7 +244,13 @@ def _candidates(pruned: Pruned) -> Chart:
         scale=alt.Scale(domain=list(range(pruned.n_layers))),
     )
     base = alt.Chart(table).encode(x=x, y=alt.Y("step:O", title="step"))
-    hover = ["step:O", "block:O", counted(), alt.Tooltip("score:Q", format="+.4f"), "removed:N"]
+    hover = [
+        alt.Tooltip("step:O"),
+        alt.Tooltip("block:O"),
+        counted(),
+        alt.Tooltip("score:Q", format="+.4f"),
+        alt.Tooltip("removed:N"),
+    ]
     cells = base.mark_rect().encode(
         color=alt.Color("score:Q", title=pruned.score, scale=alt.Scale(scheme="viridis")), tooltip=hover
     )

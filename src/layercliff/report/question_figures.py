@@ -79,7 +79,7 @@ def figure(names: Sequence[str], n_layers: int) -> dict[str, Any]:
             opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
         )
     )  # fmt: skip
-    hover = ["model:N", *where(), *numbers(["margin"])]
+    hover = [alt.Tooltip("model:N"), *where(), *numbers(["margin"])]
     points = base.mark_point(filled=True, size=45).encode(tooltip=hover).add_params(pick)
     chart = alt.layer(level(0.0, ""), base.mark_line(strokeWidth=2), points)
     specification: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()

@@ -96,10 +96,17 @@ def radars(
         scale=alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds]),
         legend=legend(),
     )
-    drawn = alt.Chart(table).encode(**axes, color=colour, detail="path:N", order="order:Q")
+    drawn = alt.Chart(table).encode(**axes, color=colour, detail=alt.Detail("path:N"), order=alt.Order("order:Q"))
     dash = alt.condition(f"datum.line == '{dashed}'", alt.value([4, 3]), alt.value([1, 0]))
-    hover = ["plot:N", "line:N", *where(), "answer:N", counted(), *reading("share", "share", ".3f")]
-    base = alt.Chart(web).encode(**axes, detail="path:N", order="order:Q")
+    hover = [
+        alt.Tooltip("plot:N"),
+        alt.Tooltip("line:N"),
+        *where(),
+        alt.Tooltip("answer:N"),
+        counted(),
+        *reading("share", "share", ".3f"),
+    ]
+    base = alt.Chart(web).encode(**axes, detail=alt.Detail("path:N"), order=alt.Order("order:Q"))
     return alt.layer(
         base.mark_line(color=INK, opacity=0.35, strokeWidth=1),
         drawn.mark_line(strokeWidth=2.2, opacity=0.9).encode(strokeDash=dash),
@@ -143,14 +150,18 @@ def _text(
         "center": ">= -0.1 && datum.side <= 0.1",
     }
     for align, beside in aligned.items():
-        base = alt.Chart(around).transform_filter(f"datum.side {beside}").encode(**places, text="text:N")
+        base = alt.Chart(around).transform_filter(f"datum.side {beside}").encode(**places, text=alt.Text("text:N"))
         yield base.mark_text(align=align, fontSize=10, limit=160)
     sizes = [(middle + 0.04, ring - 0.06, f"{ring * outer:.0%}") for middle in middles for ring in (0.5, 1.0)]
     rings = pl.DataFrame(sizes, schema=["x", "y", "text"], orient="row")
-    yield alt.Chart(rings).mark_text(align="left", fontSize=9, color=INK).encode(**places, text="text:N")
+    yield alt.Chart(rings).mark_text(align="left", fontSize=9, color=INK).encode(**places, text=alt.Text("text:N"))
     if len(titles) > 1:
         heads = pl.DataFrame({"x": middles, "y": [0.05 - TALL / 2] * len(titles), "text": titles})
-        yield alt.Chart(heads).mark_text(fontSize=12, fontWeight="bold", color=INK).encode(**places, text="text:N")
+        yield (
+            alt.Chart(heads)
+            .mark_text(fontSize=12, fontWeight="bold", color=INK)
+            .encode(**places, text=alt.Text("text:N"))
+        )
 
 
 def _closed(points: list[Point]) -> list[Point]:

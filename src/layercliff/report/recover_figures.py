@@ -68,28 +68,30 @@ def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Ch
     names = {step: _name(found, step) for step in found.steps}
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names.values())}
     shown = placed(table, "dense").with_columns(model=pl.col("step").replace_strict(names, return_dtype=pl.String))
-    hover: list[str | alt.Tooltip] = [
-        "trained:N",
+    hover: list[alt.Tooltip] = [
+        alt.Tooltip("trained:N"),
         *where("dense"),
         alt.Tooltip("depth:Q", title="depth in its own blocks"),
         counted(),
-        "seeds:Q",
+        alt.Tooltip("seeds:Q"),
     ]
     hover += numbers([f"{value}_seed_least", f"{value}_seed_greatest"])
     x = depth_axis(found.n_layers, "depth in the dense model (blocks that are left)", "dense:Q")
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
     base = alt.Chart(shown.filter(~pl.col("trained"))).encode(
-        x=x, y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(domain=list(domain))), color="model:N"
+        x=x, y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(domain=list(domain))), color=alt.Color("model:N")
     )
     before = [
         base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, opacity=0.8),
-        base.mark_point(size=24, opacity=0.8).encode(tooltip=["model:N", *hover, *reading(value, title)]),
+        base.mark_point(size=24, opacity=0.8).encode(tooltip=[alt.Tooltip("model:N"), *hover, *reading(value, title)]),
     ]
     trained = shown.filter(pl.col("trained"))
     spread = (
         alt.Chart(trained)
         .mark_rule(opacity=0.7)
-        .encode(x=x, color="model:N", y=f"{value}_seed_least:Q", y2=f"{value}_seed_greatest:Q")
+        .encode(
+            x=x, color=alt.Color("model:N"), y=alt.Y(f"{value}_seed_least:Q"), y2=alt.Y2(f"{value}_seed_greatest:Q")
+        )
     )
     after = lines(trained, x, value, title, "model", colours, hover, domain)
     return alt.layer(_floor(found, value), *before, *after, *([spread] if found.about["seeds"] > 1 else []))
@@ -103,7 +105,7 @@ def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Char
         )
         for name, when in zip(TRAINED, ("before", "after"), strict=True)
     ]  # fmt: skip
-    hover: list[str | alt.Tooltip] = [alt.Tooltip("removed:Q", title="blocks removed"), "place:N", counted()]
+    hover: list[alt.Tooltip] = [alt.Tooltip("removed:Q", title="blocks removed"), alt.Tooltip("place:N"), counted()]
     hover += [
         alt.Tooltip("transition_before:Q", title="T as pruned"),
         alt.Tooltip("transition_after:Q", title="T trained"),

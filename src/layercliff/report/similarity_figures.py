@@ -122,7 +122,7 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         scale=alt.Scale(paddingInner=0.02),
         axis=alt.Axis(labelOverlap=True),
     )
-    hover = ["step:Q", *_about(), *reading("cka", "debiased CKA")]
+    hover = [alt.Tooltip("step:Q"), *_about(), *reading("cka", "debiased CKA")]
     colour = alt.Color("cka:Q", title="CKA", scale=alt.Scale(scheme="viridis", domain=[0, 1], clamp=True))
     known, unknown = shown.drop_nulls("cka"), shown.filter(pl.col("cka").is_null())
     cells = [alt.Chart(known).mark_rect().encode(x=x, y=y, color=colour, tooltip=hover)]
@@ -141,6 +141,6 @@ def _matching(table: pl.DataFrame, found: Similar, step: str) -> Chart:
     shown = shown.with_columns(what=pl.col("what").replace_strict(SHORT))
     n_layers = table["dense"].max()
     assert isinstance(n_layers, int)
-    zero = alt.Chart(pl.DataFrame({"y": [0.0]})).mark_rule(color=INK, strokeDash=[5, 4]).encode(y="y:Q")
+    zero = alt.Chart(pl.DataFrame({"y": [0.0]})).mark_rule(color=INK, strokeDash=[5, 4]).encode(y=alt.Y("y:Q"))
     x = depth_axis(n_layers, "depth in the dense model (blocks that are left)", "dense:Q")
     return alt.layer(zero, *lines(shown.drop_nulls("cka"), x, "cka", "debiased CKA", "what", COLOURS, _about()))

@@ -75,7 +75,7 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
     )  # fmt: skip
     hover = [
-        "model:N", "task:N", alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), "kind:N", "T:N", "k*:N", alt.Tooltip("L:Q", title="blocks"), counted(), "seeds:Q",
+        alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), alt.Tooltip("kind:N"), alt.Tooltip("T:N"), alt.Tooltip("k*:N"), alt.Tooltip("L:Q", title="blocks"), counted(), alt.Tooltip("seeds:Q"),
     ]  # fmt: skip
     shape = alt.Shape(
         "kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
@@ -83,7 +83,7 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
     )  # fmt: skip
     marks = base.mark_point(filled=True, size=80).encode(shape=shape, tooltip=hover).add_params(pick)
     names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(
-        text="task:N", y=alt.Y("written:Q", scale=RATIO)
+        text=alt.Text("task:N"), y=alt.Y("written:Q", scale=RATIO)
     )
     return alt.layer(marks, names)
 
@@ -113,7 +113,9 @@ def _kind(decided: bool, censored: bool) -> str:
 
 def _foretold(table: pl.DataFrame) -> Chart:
     line = (
-        alt.Chart(pl.DataFrame({"at": [0.0, 1.0]})).mark_line(strokeDash=[5, 4], color=INK).encode(x="at:Q", y="at:Q")
+        alt.Chart(pl.DataFrame({"at": [0.0, 1.0]}))
+        .mark_line(strokeDash=[5, 4], color=INK)
+        .encode(x=alt.X("at:Q"), y=alt.Y("at:Q"))
     )
     points = (
         alt.Chart(table)
@@ -122,7 +124,7 @@ def _foretold(table: pl.DataFrame) -> Chart:
             x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("model:N", title=None, legend=legend("bottom")),
-            tooltip=["model:N", "task:N", "seed:Q", alt.Tooltip("n_layers:Q", title="blocks"), alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
+            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("seed:Q"), alt.Tooltip("n_layers:Q", title="blocks"), alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
         )
     )  # fmt: skip
     return alt.layer(line, points)

@@ -67,7 +67,9 @@ def _line(
     base = alt.Chart(_table(analysis, curve)).encode(x=depth_axis(analysis.n_layers))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True))
     hover = [*where(), counted(), *reading("value", title, form)]
-    band = base.mark_area(opacity=0.25, color=colour).encode(y=alt.Y("value_low:Q", title=title), y2="value_high:Q")
+    band = base.mark_area(opacity=0.25, color=colour).encode(
+        y=alt.Y("value_low:Q", title=title), y2=alt.Y2("value_high:Q")
+    )
     line = base.mark_line(color=colour, strokeWidth=2).encode(y=y)
     points = base.mark_point(color=colour, filled=True, size=45, opacity=1).encode(y=y, tooltip=hover)
     return alt.layer(band, line, points)
@@ -86,13 +88,15 @@ def _phases(analysis: Analysis) -> list[Chart]:
         scale=alt.Scale(domain=["Silent Phase", "Decisive Phase"], range=[SILENT, DECISIVE]),
         legend=legend(),
     )
-    shading = alt.Chart(table).mark_rect(opacity=0.14).encode(x="from:Q", x2="to:Q", color=colour)
+    shading = alt.Chart(table).mark_rect(opacity=0.14).encode(x=alt.X("from:Q"), x2=alt.X2("to:Q"), color=colour)
     high = min(transition.high, analysis.n_layers)
     label = f"T = {transition.depth}  [{words.depth_interval(analysis)}]"
     mark = pl.DataFrame({"depth": [transition.depth], "low": [transition.low], "high": [high], "label": [label]})
-    rule = alt.Chart(mark).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(x="depth:Q")
+    rule = alt.Chart(mark).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5).encode(x=alt.X("depth:Q"))
     spread = (
-        alt.Chart(mark).mark_rule(color=INK, strokeWidth=5, opacity=0.5).encode(x="low:Q", x2="high:Q", y=alt.value(4))
+        alt.Chart(mark)
+        .mark_rule(color=INK, strokeWidth=5, opacity=0.5)
+        .encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=alt.value(4))
     )
     left = transition.depth > analysis.n_layers * 0.6
     text = (
@@ -100,7 +104,7 @@ def _phases(analysis: Analysis) -> list[Chart]:
         .mark_text(
             align="right" if left else "left", dx=-6 if left else 6, dy=0, fontSize=12, fontWeight="bold", color=INK
         )
-        .encode(x="depth:Q", y=alt.value(14), text="label:N")
+        .encode(x=alt.X("depth:Q"), y=alt.value(14), text=alt.Text("label:N"))
     )
     return [shading, rule, spread, text]
 
