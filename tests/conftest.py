@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: tiny models, a tokenizer, a small task, a cache of the tests' own."""
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import torch
 import word_tasks
 from commands import Here
 
-from layercliff import cli
+from layercliff import cache, cli
 from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, proof
 from layercliff.models.model import Model
+from layercliff.report import page
 from layercliff.tasks.question import Question, Task
 
+gc.freeze()  # torch and transformers have made millions of objects that stay: collections need not look through them
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: several at once would wait for one another
 
@@ -31,10 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pages are drawn with, bundled once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", str(tmp_path_factory.mktemp("script")))
+        page.library()
+        (kept,) = cache.directory().iterdir()
+    return kept
+
+
 @pytest.fixture(autouse=True)
-def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every test has an empty cache, but for those marked `packaged`, which share the user's."""
+def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: Path) -> None:
+    """Every test has a cache of its own that holds nothing but the pages' script, but for those marked `packaged`, which share the user's."""
     if not request.node.get_closest_marker("packaged"):
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / script.name).hardlink_to(script)
         monkeypatch.setenv("LAYERCLIFF_CACHE", str(tmp_path / "cache"))
 
 

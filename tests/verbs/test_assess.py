@@ -86,10 +86,10 @@ def test_other_refusals(tiny: Model) -> None:
 
 @pytest.mark.packaged
 def test_a_real_model_loses_what_is_taken() -> None:
-    """Half of the blocks gone, Gemma 3 270M finds ordinary prose less likely."""
+    """Half of the blocks gone, SmolLM2 finds ordinary prose less likely."""
     from layercliff.models import loading
 
-    found = assess(loading.load("gemma-3-270m", device="cpu"), range(9))
+    found = assess(loading.load("smollm2-135m", device="cpu"), range(15))
     assert found.perplexity.ratio.low > 1
     assert found.perplexity.dense.point < 100
     assert found.parameters_pruned < found.parameters_dense

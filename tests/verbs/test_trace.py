@@ -1,7 +1,6 @@
 """The trace verb on tiny models: files, resume, reuse, refusals."""
 
 import json
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -133,40 +132,45 @@ import os, signal, sys
 import layercliff
 from layercliff.readout.read import Reader
 
-read, left = Reader.read, [int(sys.argv[3])]
+model, task, run, *counts = sys.argv[1:]
+read = Reader.read
 
-def until(self, batch):
-    left[0] -= 1
-    if left[0] < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return read(self, batch)
+def killed(after):
+    left = [after]
 
-Reader.read = until
-layercliff.trace(sys.argv[1], sys.argv[4], format="letter", batch_tokens=60, device="cpu", out=sys.argv[2])
+    def until(self, batch):
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, batch)
+
+    Reader.read = until
+    layercliff.trace(model, task, format="letter", batch_tokens=60, device="cpu", out=run)
+
+for count in counts:
+    if (child := os.fork()) == 0:
+        killed(int(count))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), os.path.exists(f"{run}/trace/summary.json"), flush=True)
 """
 
 
 def test_killed_without_warning(tmp_path: Path) -> None:
     """kill -9 after some batches, twice, then a run to the end: only what was missing is computed, the same to the bit."""
     model = families.saved(tmp_path / "model")
-    run, task = (str(tmp_path / name) for name in ("run", "task.jsonl"))
+    run, task = tmp_path / "run", tmp_path / "task.jsonl"
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(12)]
-    Path(task).write_text("\n".join(json.dumps(row) for row in rows))
-    for batches in (1, 2):
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, model, run, str(batches), task], check=False, capture_output=True
-        )
-        assert killed.returncode == -signal.SIGKILL
-        assert not (tmp_path / "run" / "trace" / "summary.json").exists()
-    whole = layercliff.trace(model, task, format="letter", batch_tokens=60, device="cpu")
+    task.write_text("\n".join(json.dumps(row) for row in rows))
+    whole = layercliff.trace(model, str(task), format="letter", batch_tokens=60, device="cpu")
     assert whole.cost["batches"] > 3
-    finished = subprocess.run(
-        [sys.executable, "-c", KILLED, model, run, str(whole.cost["batches"] - 3), task],
-        check=False,
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, model, task, run, "1", "2", str(whole.cost["batches"] - 3)],
         capture_output=True,
+        text=True,
+        check=False,
     )
-    assert finished.returncode == 0, finished.stderr
-    scores = load_file(tmp_path / "run" / "trace" / "trace.safetensors")["scores"]
+    assert done.stdout.splitlines() == ["-9 False", "-9 False", "0 True"], done.stderr
+    scores = load_file(run / "trace" / "trace.safetensors")["scores"]
     np.testing.assert_allclose(scores, whole.trace.scores, rtol=1e-5, atol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,8 +239,9 @@ def _widest_features(blocks: torch.nn.ModuleList) -> int:
     return max((p.shape[0] for p in blocks.parameters() if p.ndim == 2), default=1)
 
 
+@functools.cache
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """Floating-point operations per second of this device's matrix product, measured for a moment."""
+    """Floating-point operations per second of this device's matrix product, measured for a moment, once in a process."""
     try:
         a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
         for _ in range(3):
