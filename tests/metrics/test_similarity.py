@@ -114,6 +114,25 @@ def test_every_pair_of_many() -> None:
     assert np.abs(found.shuffled[:, 0, 2]).mean() < 0.1 < found.point[0, 2]
 
 
+def test_subsamples_and_shuffles_are_those_of_their_samples() -> None:
+    """One by one, from the features, drawn anew in the same order."""
+    x = RNG.normal(size=(40, 6))
+    sets = [prepared(s, "s") for s in (x, x @ RNG.normal(size=(6, 3)) + RNG.normal(size=(40, 3)))]
+    groups = [str(i // 2) for i in range(40)]
+    found = similarities(sets, groups, seed=5, subsamples=3, shuffles=2)
+    rng = np.random.default_rng([5, 12])
+    (batch,) = similarity._batches(groups, rng)
+    x, y = (s[batch] for s in sets)
+    size = np.sqrt(song(x, x) * song(y, y))
+    orders = [rng.permutation(40) for _ in range(2)]
+    np.testing.assert_allclose(found.shuffled[:, 0, 1], [song(x, y[order]) / size for order in orders], atol=1e-12)
+    for samples in found.samples:
+        chosen = rng.permutation(20)[:10]
+        labels = np.unique([groups[i] for i in batch], return_inverse=True)[1]
+        some = np.flatnonzero(np.isin(labels, chosen))
+        assert samples[0, 1] == pytest.approx(linear_cka(x[some], y[some]), abs=1e-12)
+
+
 def test_batches_average_hsic_before_dividing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(similarity, "BATCH", 20)
     x = prepared(RNG.normal(size=(50, 6)), "x")

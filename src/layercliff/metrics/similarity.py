@@ -117,19 +117,41 @@ def similarities(
         grams = np.stack([f[batch] @ f[batch].T for f in features])
         whole = u_centred(grams)
         point += hsic(whole, whole)
+        ordered = _above(whole, np.arange(len(batch)))
         for number in range(shuffles):
-            order = rng.permutation(len(batch))
-            cross[number] += hsic(whole, whole[:, order][:, :, order])
-        labels = np.unique([groups[i] for i in batch], return_inverse=True)[1]
-        for number in range(subsamples):
-            chosen = rng.permutation(labels.max() + 1)[: (labels.max() + 1) // 2]
-            some = np.flatnonzero(np.isin(labels, chosen))
-            if len(some) < FEWEST:
-                samples[number] = np.nan
-                continue
-            part = u_centred(grams[:, some[:, None], some])
-            samples[number] += hsic(part, part)
+            other = _above(whole, rng.permutation(len(batch)))
+            cross[number] += 2 * (ordered @ other.T) / (len(batch) * (len(batch) - 3))
+        samples += _of_halves(grams, np.asarray(groups)[batch], subsamples, rng)
     return Similarities(_ratio(point, point), _ratio(samples, samples), _ratio(cross, point))
+
+
+def _of_halves(
+    grams: Float[np.ndarray, "k n n"], groups: np.ndarray, subsamples: int, rng: np.random.Generator
+) -> Float[np.ndarray, "{subsamples} k k"]:
+    """`hsic` of the Gram matrices of half of the groups, drawn `subsamples` times; nan where these are too few samples. In the form of Song et al. 2012, eq. 5, which
+    needs no matrix centred: only the pairs of a half and the sums of its rows are looked up."""
+    labels = np.unique(groups, return_inverse=True)[1]
+    n_groups = int(labels.max()) + 1
+    chosen = [rng.permutation(n_groups)[: n_groups // 2] for _ in range(subsamples)]
+    halves = np.array([np.isin(labels, some) for some in chosen]).reshape(subsamples, len(labels))
+    sums = grams @ halves.T.astype(np.float64) - np.diagonal(grams, axis1=1, axis2=2)[:, :, None]
+    out = np.full((subsamples, len(grams), len(grams)), np.nan)
+    for number, half in enumerate(halves):
+        some = np.flatnonzero(half)
+        if (m := len(some)) < FEWEST:
+            continue
+        above, rows = _above(grams, some), sums[:, some, number]
+        total = rows.sum(1)
+        inner = 2 * (above @ above.T) + np.outer(total, total) / ((m - 1) * (m - 2)) - 2 / (m - 2) * (rows @ rows.T)
+        out[number] = inner / (m * (m - 3))
+    return out
+
+
+def _above(grams: Float[np.ndarray, "k n n"], order: Int[np.ndarray, " m"]) -> Float[np.ndarray, "k pair"]:
+    """What stands above the diagonal of Gram matrices of some samples, in an order: they are symmetric, so that this is half of a product of two."""
+    i, j = np.triu_indices(len(order), 1)
+    out: np.ndarray = grams.reshape(len(grams), -1).take(order[i] * grams.shape[1] + order[j], axis=1)
+    return out
 
 
 def _ratio(
