@@ -45,12 +45,17 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: Path) -> None:
+def own_cache(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    script: Path,
+) -> None:
     """Every test has a cache of its own that holds nothing but the pages' script, but for those marked `packaged`, which share the user's."""
     if not request.node.get_closest_marker("packaged"):
-        (tmp_path / "cache").mkdir()
-        (tmp_path / "cache" / script.name).hardlink_to(script)
-        monkeypatch.setenv("LAYERCLIFF_CACHE", str(tmp_path / "cache"))
+        own = tmp_path_factory.mktemp("cache")
+        (own / script.name).hardlink_to(script)
+        monkeypatch.setenv("LAYERCLIFF_CACHE", str(own))
 
 
 @pytest.fixture(params=list(families.CONFIGS))

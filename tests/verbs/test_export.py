@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,10 +202,11 @@ def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("damage", ["weights", "missing"])
+@pytest.mark.usefixtures("reloads_here")
 def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    run = subprocess.run
+    run = checkpoint.subprocess.run
 
     def damaged(command: list[str], **options: object) -> object:
         file = Path(command[3]) / "model.safetensors"

@@ -1,5 +1,6 @@
 """The page of a run: one self-contained HTML file that shows whatever the run directory holds."""
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -121,6 +122,7 @@ def _claims_section(found: claimed.Claimed) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def template(name: str) -> Template:
     """A page to be filled; all text is escaped."""
     loader = PackageLoader("layercliff", "report")

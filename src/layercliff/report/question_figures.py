@@ -8,7 +8,7 @@ import numpy as np
 
 from layercliff.metrics import decision
 from layercliff.readout.trace import Trace
-from layercliff.report.chart import BLUE, HEIGHT, PALETTE, level
+from layercliff.report.chart import BLUE, PALETTE, level, specification
 from layercliff.report.depth_chart import depth_axis, legend, numbers, where, written_by
 from layercliff.report.path_figures import depths_of, shown_steps
 from layercliff.results.pruned import Pruned
@@ -82,5 +82,4 @@ def figure(names: Sequence[str], n_layers: int) -> dict[str, Any]:
     hover = [alt.Tooltip("model:N"), *where(), *numbers(["margin"])]
     points = base.mark_point(filled=True, size=45).encode(tooltip=hover).add_params(pick)
     chart = alt.layer(level(0.0, ""), base.mark_line(strokeWidth=2), points)
-    specification: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()
-    return specification
+    return specification(chart, "container")
