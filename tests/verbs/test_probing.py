@@ -116,6 +116,18 @@ def test_nothing_is_replaced_without_a_word(
     assert analysis(**others, resume=False).about != first.about
 
 
+def test_a_text_that_changed_under_its_name_is_another(tiny: Model, task: Task, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    analysis = partial(
+        layercliff.lens, tiny, task, lenses=("tuned",), text=str(text), steps=0, tokens=99, out=tmp_path / "run"
+    )
+    text.write_text("\n\n".join(f"The capital of France is Paris, number {i}." for i in range(20)))
+    first = analysis()
+    text.write_text("\n\n".join(f"The capital of Chile is Santiago, number {i}." for i in range(20)))
+    with pytest.raises(RunError, match=f"digest is {first.about['digest']} there"):
+        analysis()
+
+
 def test_claims_replace_nothing_of_another_path(tiny: Model, task: Task, run: Path, tmp_path: Path) -> None:
     shutil.copytree(
         run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")

@@ -74,7 +74,7 @@ def lens(
     def about(kept: Probed) -> dict[str, Any]:
         return {name: value for name, value in kept.about.items() if name != "provenance"}
 
-    guarded = ("lenses", "trained", "text", "tokens", "steps")
+    guarded = ("lenses", "trained", "text", "digest", "tokens", "steps")
     with probing(model, task, results.FOLDER, wanted, results.read, options, about, guarded=guarded) as this:
         if this.kept is not None:
             assert this.run is not None
