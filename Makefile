@@ -22,10 +22,10 @@ demo: $(STAMP)
 	test -e $(RUN)/checkpoint || $(BIN)/layercliff export --run $(RUN) --before-cliff --to $(RUN)/checkpoint
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
