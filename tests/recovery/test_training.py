@@ -1,14 +1,17 @@
 """What counts in a training: the answers' tokens and nothing else, computed by the model's own head; the same bits from the same seed."""
 
 from pathlib import Path
+from typing import Any
 
 import families
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from layercliff.choices import Format
-from layercliff.errors import RunError
+from layercliff.errors import ModelError, RunError
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.readout import asked
@@ -66,11 +69,11 @@ def test_the_loss_is_that_of_answers_read_one_by_one(colours: Task, family: str)
     assert training.loss(model, *batch(some), model, 1.0).item() == pytest.approx(0, abs=1e-5)
 
 
-def trained(task: Task, how: Training, seed: int, folder: Path) -> Model:
+def trained(task: Task, how: Training, seed: int, folder: Path, **more: Any) -> Model:
     """A tiny model after training, from its weights on disk."""
     model, dense = (Model.of(families.network("llama_tied"), families.tokenizer()) for _ in range(2))
     found, losses = training.train(
-        model, asked_whole(model, task, "cloze"), how, seed, folder / "c", dense, "", silent
+        model, asked_whole(model, task, "cloze"), how, seed, folder / "c", dense, "", silent, **more
     )  # fmt: skip
     assert [update for update, _ in losses] == list(range(1, how.updates + 1))
     (folder / "w").mkdir(parents=True)
@@ -94,6 +97,51 @@ def test_seeds_decide_everything_and_no_update_changes_nothing(colours: Task, tm
     assert not torch.equal(first, dense)
     none = trained(colours, Training(method, 0, 3, 1e-2, 4, 0.0), 0, tmp_path / "none")  # type: ignore[arg-type]
     assert torch.equal(parameters(none), dense)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 80))
+def test_parts_hold_every_row_once_and_no_more_tokens_than_allowed(lengths: list[int], tokens: int) -> None:
+    ids = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = 10 * row + torch.arange(length) + 1
+    found = list(training.parts(ids, ids + 1000, torch.tensor(lengths), tokens))
+    rows = [row[row > 0].tolist() for some, _ in found for row in some]
+    assert sorted(rows) == [ids[row, :length].tolist() for row, length in enumerate(lengths)]
+    assert all(torch.equal(labels, some + 1000) for some, labels in found)
+    assert all(some.numel() <= tokens or len(some) == 1 for some, _ in found)
+    if ids.numel() > tokens:
+        assert all(bool((some > 0).any(0).all()) for some, _ in found)  # no column of padding alone
+
+
+@pytest.mark.parametrize("distill", [0.0, 0.5])
+def test_parts_add_up_to_the_whole(colours: Task, tmp_path: Path, distill: float) -> None:
+    how = Training("lora", 4, 6, 1e-2, 4, distill)
+    whole, inside = (parameters(trained(colours, how, 0, tmp_path / str(n), batch_tokens=n)) for n in (10_000, 20))
+    dense = parameters(Model.of(families.network("llama_tied"), families.tokenizer()))
+    assert (whole - dense).abs().max() > 1e-2
+    torch.testing.assert_close(inside, whole, rtol=0, atol=1e-4)
+
+
+def test_out_of_memory_halves_the_parts(colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how, notes, plain = Training("lora", 2, 6, 1e-2, 4, 0.0), [], training.loss
+    whole = parameters(trained(colours, how, 0, tmp_path / "whole"))
+
+    def small(fits: int) -> Any:
+        def tight(model: Model, ids: Tensor, *more: Any) -> Tensor:
+            found = plain(model, ids, *more)
+            if ids.numel() > fits:
+                raise torch.OutOfMemoryError("no")
+            return found
+
+        return tight
+
+    monkeypatch.setattr(training, "loss", small(40))
+    halved = trained(colours, how, 0, tmp_path / "halved", note=notes.append)
+    torch.testing.assert_close(parameters(halved), whole, rtol=0, atol=1e-4)
+    assert notes and all("--batch-tokens" in note for note in notes)
+    monkeypatch.setattr(training, "loss", small(3))
+    with pytest.raises(ModelError, match=r"a single question of \d+ tokens does not fit"):
+        trained(colours, how, 0, tmp_path / "never")
 
 
 def test_training_lowers_the_loss(colours: Task, tmp_path: Path) -> None:

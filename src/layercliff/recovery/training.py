@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from torch.nn import functional
 from transformers import PrinterCallback, TrainerCallback
 
 from layercliff import choices
-from layercliff.errors import RunError
+from layercliff.errors import ModelError, RunError
 from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
-from layercliff.progress import Report
+from layercliff.progress import Note, Report, mute
+from layercliff.readout.read import out_of_memory
 from layercliff.recovery.examples import IGNORED, Example
 from layercliff.recovery.weights import library, quietly
 
@@ -25,6 +26,7 @@ RATES: Mapping[choices.Training, float] = {"lora": 5e-4, "full": 5e-5}
 WARMUP = 0.1  # share of the updates over which the rate rises; then it falls to 0 along a line
 CHECKPOINTS = 5  # of a training
 LOGGED = 4  # losses between two checkpoints
+HELD = 4  # times fewer tokens than are read at once pass through at once, since what every layer computed is held for the way back
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,53 @@ class Training:
 
 
 def train(
-    model: Model, examples: Sequence[Example], how: Training, seed: int, folder: Path, teacher: Model, what: str, report: Report
+    model: Model, examples: Sequence[Example], how: Training, seed: int, folder: Path, teacher: Model, what: str, report: Report, note: Note = mute,
+    batch_tokens: int | None = None,
 ) -> tuple[Any, list[tuple[int, float]]]:  # fmt: skip
     """Train `model`'s network, for good. Checkpoints lie in `folder`, from the last whole one of which an interrupted training goes on.
 
-    **Returns** the trained network (with its adapter) and the mean loss up to some of the updates. `teacher` is the dense model, which `how` may ask for.
+    The questions of an update pass through in parts of at most `batch_tokens` padded tokens (default: what suits the device), whose gradients add up to that of all;
+    out of memory, the parts are halved.
+
+    **Returns** the trained network (with its adapter) and the mean loss up to some of the updates. `teacher` is the dense model, which `how` may ask for. Raises
+    `ModelError` when a single question does not fit in memory.
     """
     trl = library("trl")
+    budget = batch_tokens or model.batch_tokens() // HELD
     every = max(1, how.updates // (CHECKPOINTS * LOGGED))
 
     class Trainer(trl.SFTTrainer):  # type: ignore[misc]
         """The loss is computed at the answers' tokens alone, by the model's own head."""
 
-        def compute_loss(self, _model: Any, inputs: dict[str, Tensor], *_: Any, **__: Any) -> Tensor:
-            return loss(model, inputs["input_ids"], inputs["labels"], teacher, how.distill)
+        def training_step(self, network: Any, inputs: dict[str, Tensor], *_: Any) -> Tensor:
+            nonlocal budget
+            network.train()
+            inputs = self._prepare_inputs(inputs)
+            longest = int(inputs["attention_mask"].sum(1).max())
+            while True:
+                try:
+                    return self._gradient(inputs)
+                except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                    if not out_of_memory(error):
+                        raise
+                network.zero_grad()
+                if budget <= longest:
+                    raise ModelError(
+                        f"Training on a single question of {longest} tokens does not fit in memory on {model.device}: use --dtype bfloat16, or another --device."
+                    )
+                budget = max(longest, min(budget, inputs["input_ids"].numel()) // 2)
+                note(f"Out of memory: going on with {budget} tokens at once. Set --batch-tokens {budget} next time.")
+
+        def _gradient(self, inputs: dict[str, Tensor]) -> Tensor:
+            """Add the gradient of the loss of a batch, part by part."""
+            ids, labels, lengths = inputs["input_ids"], inputs["labels"], inputs["attention_mask"].sum(1)
+            total, whole = (labels[:, 1:] != IGNORED).sum(), torch.zeros((), device=ids.device)
+            for some, gold in parts(ids, labels, lengths, budget):
+                share = (gold[:, 1:] != IGNORED).sum() / total
+                part = share * loss(model, some, gold, teacher, how.distill)
+                self.accelerator.backward(part)
+                whole += part.detach()
+            return whole
 
         def create_model_card(self, *_: Any, **__: Any) -> None:
             """A checkpoint of a training is nobody's model."""
@@ -96,6 +131,20 @@ def train(
     losses = [(entry["step"], float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
     trainer.model.eval()
     return trainer.model, losses
+
+
+def parts(
+    ids: Int[Tensor, "row position"], labels: Int[Tensor, "row position"], lengths: Int[Tensor, " row"], tokens: int
+) -> Iterator[tuple[Int[Tensor, "some _"], Int[Tensor, "some _"]]]:
+    """A batch as it is, or, where it has more than `tokens` padded tokens, rows of like lengths that have no more, each part as wide as its longest row."""
+    if ids.numel() <= tokens:
+        yield ids, labels
+        return
+    left = lengths.argsort(descending=True)
+    while len(left):
+        width = int(lengths[left[0]])
+        some, left = left[: max(1, tokens // width)], left[max(1, tokens // width) :]
+        yield ids[some, :width], labels[some, :width]
 
 
 def loss(

@@ -225,8 +225,9 @@ class _Recovery:
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
             cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints")
         trained, losses = training.train(
-            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told
-        )
+            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told, self.this.note,
+            self.this.batch_tokens,
+        )  # fmt: skip
 
         def write(place: Path) -> None:
             weights.save(trained, place)
