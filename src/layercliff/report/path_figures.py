@@ -22,12 +22,12 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     name, caption = f"prune-{pruned.score}", pruned.caption()
     text = f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share of blocks removed; {words.cliff(pruned)} {caption}."
     yield Figure(f"{name}-accuracy", "Accuracy along the path", text, _accuracy(pruned))
-    light, heavy = shown_steps(pruned)
-    text = f"Decision margin after each kept block, by its index in the dense model: dense, {light} removed, {heavy} removed. Dashed ends of a line bridge removed blocks. {caption}."
-    yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, (0, light, heavy)))
+    steps = (0, *shown_steps(pruned))
+    text = f"Decision margin after each kept block, by its index in the dense model: {', '.join(_name(pruned, step) for step in steps)}. Dashed ends of a line bridge removed blocks. {caption}."
+    yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, steps))
     for task, analysis in pruned.analyses[0].items():
         if analysis.frequency is not None:
-            shown = [_answering(pruned, task, step) for step in dict.fromkeys((0, light, heavy))]
+            shown = [_answering(pruned, task, step) for step in steps]
             yield from frequency_figures.figures(f"{name}-{task}", shown, caption)
     if pruned.watched:
         text = f"Accuracy along the path of tasks that took no part in the choice, with {words.PERCENT} intervals. {caption}."
@@ -53,17 +53,20 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     )
 
 
-def shown_steps(pruned: Pruned) -> tuple[int, int]:
-    """A light and a heavy step: the recommended one (or the first) and the first collapsed one (or the last)."""
+def shown_steps(pruned: Pruned) -> tuple[int, ...]:
+    """A light and a heavy step: the recommended one (or the first) and the first collapsed one (or the last); one where these are the same."""
     last = len(pruned.steps) - 1
     heavy = pruned.collapse.step or last
     light = pruned.recommended or 1
-    return (light if light < heavy else max(1, heavy // 2)), heavy
+    return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
+
+
+def _name(pruned: Pruned, step: int) -> str:
+    return f"{pruned.gone(step)} removed" if step else "dense"
 
 
 def _answering(pruned: Pruned, task: str, step: int) -> Answering:
-    name = f"{pruned.gone(step)} removed" if step else "dense"
-    return Answering(name, pruned.analyses[step][task], depths_of(pruned, step))
+    return Answering(_name(pruned, step), pruned.analyses[step][task], depths_of(pruned, step))
 
 
 def depths_of(pruned: Pruned, step: int) -> tuple[int, ...]:
@@ -118,7 +121,7 @@ def _accuracy(pruned: Pruned) -> Chart:
 
 
 def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
-    names = [f"{step} removed" if step else "dense" for step in steps]
+    names = [_name(pruned, step) for step in steps]
     rows: list[tuple[Any, ...]] = []
     for step, name in zip(steps, names, strict=True):
         curve, depths = pruned.main(step).margin, depths_of(pruned, step)
@@ -130,7 +133,7 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
     colour = alt.Color(
         "model:N",
         title=None,
-        scale=alt.Scale(domain=names, range=[BLUE, GREEN, HEAVY]),
+        scale=alt.Scale(domain=names, range=[BLUE, *(GREEN, HEAVY)[3 - len(names) :]]),
         legend=legend(),
     )
     base = alt.Chart(table).encode(x=depth_axis(pruned.n_layers, "depth in the dense model"), color=colour)

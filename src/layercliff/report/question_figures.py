@@ -60,7 +60,7 @@ def _models(dense: Trace, paths: Sequence[Pruned]) -> Iterator[tuple[str, Sequen
     """The dense model, then a light and a heavy step of every path, each with the dense model's depths after its blocks."""
     yield "dense", range(dense.n_layers + 1), dense
     for path in paths:
-        for step in sorted(set(shown_steps(path))):
+        for step in shown_steps(path):
             yield f"{path.score}, {path.gone(step)} removed", depths_of(path, step), path.traces[step]
 
 

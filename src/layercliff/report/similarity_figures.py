@@ -61,6 +61,11 @@ def _value(row: dict[str, Any], name: str) -> str:
     return f"{point:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def _called(found: Similar, step: str) -> str:
+    gone = _removed(found, step)
+    return "the dense model" if step == "0" else f"the model with {gone} {'block' if gone == '1' else 'blocks'} removed"
+
+
 def _removed(found: Similar, step: str) -> str:
     n_layers = found.table["dense"].max()
     assert isinstance(n_layers, int)
@@ -112,7 +117,7 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         for c in ([f"gap{number}·"] if number else []) + [c for c in columns if c.split("·")[0] == step]
     ]
     x = alt.X(
-        "column:N", sort=domain, title=f"depth of {', then '.join('the dense model' if s == '0' else f'the model with {_removed(found, s)} blocks removed' for s in steps)}",
+        "column:N", sort=domain, title=f"depth of {', then '.join(_called(found, s) for s in steps)}",
         scale=alt.Scale(domain=domain, paddingInner=0.02), axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, labelOverlap=True, ticks=False),
     )  # fmt: skip
     y = alt.Y(

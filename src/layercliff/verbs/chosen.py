@@ -73,7 +73,7 @@ def steps_of(run: str | Path | None, steps: Sequence[int], score: Score | None) 
     if run is None:
         raise RunError("The steps of a path are wanted: name a run directory that holds one with out.")
     path = choose(run, 0, score).pruned
-    wanted = steps or tuple(dict.fromkeys(shown_steps(path)))
+    wanted = steps or shown_steps(path)
     return path, {step: path.steps[choose(run, step, path.score).step] for step in wanted}
 
 
