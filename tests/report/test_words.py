@@ -54,3 +54,7 @@ def test_undecided(analysis: Analysis) -> None:
 
 def test_decided_before_the_first_block(analysis: Analysis) -> None:
     assert "before the first block" in words.verdict(replace(analysis, transition=Transition(0, 0.0, 0.0, 0.0)))
+
+
+def test_one_block_is_no_blocks() -> None:
+    assert [words.blocks_of(n) for n in (0, 1, 2)] == ["0 blocks", "1 block", "2 blocks"]

@@ -24,7 +24,7 @@ def figures(found: Probed) -> Iterator[Figure]:
         removed = found.trace.n_layers - len(kept)
         some = table.filter(pl.col("step") == int(step))
         for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
-            text = f"The {title} at the last depth when one model goes on with the other's state {where}, by the block after which it gets it, with {words.PERCENT} intervals; {removed} blocks removed. Dashed: the dense and the pruned model by themselves. {found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by {found.about['score']}."
+            text = f"The {title} at the last depth when one model goes on with the other's state {where}, by the block after which it gets it, with {words.PERCENT} intervals; {words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by themselves. {found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by {found.about['score']}."
             yield Figure(
                 f"patch-step-{step}-{value}",
                 f"States exchanged, step {step}: {title}",
@@ -41,7 +41,7 @@ def sentence(found: Probed) -> str:
         rows = table.filter(pl.col("step") == int(step)).sort("pruned").to_dicts()
         dense, pruned = _alone(rows, "change"), _alone(rows, "gain")
         parts.append(
-            f"with {found.trace.n_layers - len(kept)} blocks removed the margin is {pruned:+.2f} (dense {dense:+.2f}){_return(rows, dense, pruned)}"
+            f"without {words.blocks_of(found.trace.n_layers - len(kept))} the margin is {pruned:+.2f} (dense {dense:+.2f}){_return(rows, dense, pruned)}"
         )
     return f"States exchanged: {'; '.join(parts)}."
 

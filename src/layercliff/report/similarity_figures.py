@@ -30,7 +30,7 @@ def figures(found: Similar) -> Iterator[Figure]:
                 yield Figure(name, f"Similarity of {SHORT[what]}{scaled}", text, _map(some, found), height=HEIGHT)
         for step in _pruned(found):
             some = table.filter((pl.col("step") == int(step)) & ~pl.col("standardised"))
-            text = f"Debiased linear CKA of the dense and the pruned model at matching blocks after {_removed(found, step)} removals, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
+            text = f"Debiased linear CKA of the dense and the pruned model at matching blocks, {words.blocks_of(_removed(found, step))} removed, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
             yield Figure(
                 f"similarity-{task}-step-{step}",
                 f"Similarity at matching depths, step {step}",
@@ -46,7 +46,7 @@ def sentence(found: Similar) -> str:
     for step in _pruned(found):
         rows = {row["what"]: row for row in table.filter(pl.col("step") == int(step)).to_dicts()}
         values = ", ".join(f"{SHORT[what]} {_value(row, 'last')}" for what, row in rows.items())
-        parts.append(f"after {_removed(found, step)} removals {values}")
+        parts.append(f"without {words.blocks_of(_removed(found, step))} {values}")
     return f"Debiased CKA of the last depths, dense against pruned: {'; '.join(parts)}."
 
 
@@ -62,14 +62,13 @@ def _value(row: dict[str, Any], name: str) -> str:
 
 
 def _called(found: Similar, step: str) -> str:
-    gone = _removed(found, step)
-    return "the dense model" if step == "0" else f"the model with {gone} {'block' if gone == '1' else 'blocks'} removed"
+    return "the dense model" if step == "0" else f"the model with {words.blocks_of(_removed(found, step))} removed"
 
 
-def _removed(found: Similar, step: str) -> str:
+def _removed(found: Similar, step: str) -> int:
     n_layers = found.table["dense"].max()
     assert isinstance(n_layers, int)
-    return str(n_layers - len(found.about["steps"][step]))
+    return n_layers - len(found.about["steps"][step])
 
 
 def _shuffled(found: Similar, task: str, step: str) -> str:

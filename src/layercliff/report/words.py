@@ -75,6 +75,11 @@ def interval(analysis: Analysis, name: str, depth: int = -1) -> str:
     return f"{curve.point[depth]:{sign}.2f} [{curve.low[depth]:{sign}.2f}, {curve.high[depth]:{sign}.2f}]"
 
 
+def blocks_of(n: int) -> str:
+    """So many blocks."""
+    return f"{n} block{'s' * (n != 1)}"
+
+
 def cliff(pruned: Pruned) -> str:
     """Where the path collapses, in a sentence."""
     found, last = pruned.collapse, len(pruned.steps) - 1
@@ -85,7 +90,7 @@ def cliff(pruned: Pruned) -> str:
     )
     if found.step is None:
         return f"no cliff within {pruned.gone(last)} removed blocks of {pruned.n_layers}{censored}."
-    blocks = "" if pruned.gone(found.step) == found.step else f" ({pruned.gone(found.step)} blocks removed)"
+    blocks = "" if pruned.gone(found.step) == found.step else f" ({blocks_of(pruned.gone(found.step))} removed)"
     ends = "-".join("beyond" if end == float("inf") else f"{end:.0f}" for end in (found.low, found.high))
     return (
         f"the cliff is at step {found.step}{blocks} of {pruned.n_layers} blocks, {PERCENT} interval {ends}{censored}."
@@ -139,14 +144,15 @@ def recommendation(pruned: Pruned) -> str:
         return f"No block can go: none is estimated to cost less than {margin}{loss}. {warning}"
     found = pruned.harmless[step - 1]
     made = merged(pruned.steps[step].blends)
-    blocks = ", ".join(map(str, sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))))
+    gone = sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))
+    blocks = f"block{'s' * (len(gone) > 1)} {', '.join(map(str, gone))}"
     low, high = pruned.loss_interval(step)
     cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
     if found.shown:
-        return f"Take out blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}).{made} {warning}"
+        return f"Take out {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}).{made} {warning}"
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
-    return f"By the estimate, blocks {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} {warning}"
+    return f"By the estimate, {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} {warning}"
 
 
 def shown(pruned: Pruned, step: int) -> str:
