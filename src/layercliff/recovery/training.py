@@ -89,7 +89,7 @@ def train(
                 network.zero_grad()
                 if budget <= longest:
                     raise ModelError(
-                        f"Training on a single question of {longest} tokens does not fit in memory on {model.device}: use --dtype bfloat16, or another --device."
+                        f"Training on a single question of {longest} tokens does not fit in memory on {model.device}: use --method lora with --dtype bfloat16, or another --device."
                     )
                 budget = max(longest, min(budget, inputs["input_ids"].numel()) // 2)
                 note(f"Out of memory: going on with {budget} tokens at once. Set --batch-tokens {budget} next time.")

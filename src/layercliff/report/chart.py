@@ -35,7 +35,7 @@ class Figure:
 
 
 def specification(chart: Chart, width: int | str, height: int = HEIGHT) -> dict[str, Any]:
-    """A chart in Vega-Lite; only files are checked against its schema (`write`), which would double a page's time."""
+    """A chart in Vega-Lite, not checked against its schema: that takes long, and `write` does it for files."""
     plain: dict[str, Any] = chart.to_dict(validate=False)
     return plain | {"width": width, "height": height}
 
