@@ -99,3 +99,20 @@ def test_unreadable_configuration(tmp_path: Path, task: str) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"configuration of .* cannot be read"):
         layercliff.plan(str(tmp_path), task)
+
+
+def test_of_a_hub_model_no_weight_is_downloaded(saved: Path, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot(name: str, *, allow_patterns: list[str]) -> str:
+        assert name == "owner/name"
+        assert "*.json" in allow_patterns
+        assert not [pattern for pattern in allow_patterns if "safetensors" in pattern]
+        return str(saved)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    assert layercliff.plan("owner/name", task).parameters == layercliff.plan(str(saved), task).parameters
+
+
+def test_a_hub_out_of_reach_is_said_at_once(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="hub cannot be reached"):
+        layercliff.plan("owner/name", task)

@@ -157,12 +157,20 @@ def digest(directory: Path) -> str:
 
 
 def _hub(name: str) -> Located:
+    directory = from_hub(name, weights=True)
+    if not list(directory.glob("*.safetensors")):
+        raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
+    return Located(name, str(directory), f"commit:{directory.name}")
+
+
+def from_hub(name: str, *, weights: bool) -> Path:
+    """A model of the hub in the local hub cache, with or without its weights. Raises `ModelError` where the hub cannot be reached or refuses."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    wanted = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja", "*.py"]
+    wanted = ["*.json", "*.model", "*.txt", "*.jinja", "*.py"] + ["*.safetensors"] * weights
     try:
-        directory = Path(snapshot_download(name, allow_patterns=wanted))
+        return Path(snapshot_download(name, allow_patterns=wanted))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
         raise ModelError(
             f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}."
@@ -171,6 +179,3 @@ def _hub(name: str) -> Located:
         raise ModelError(
             f"The hub refused {name} ({str(error).splitlines()[0]}): check the name, and log in with `hf auth login` if it is gated."
         ) from error
-    if not list(directory.glob("*.safetensors")):
-        raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
-    return Located(name, str(directory), f"commit:{directory.name}")

@@ -171,8 +171,10 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
     elif source.kind == "gguf":
         path = Path(model).expanduser()
         location, more = str(path.parent), {"gguf_file": path.name}
+    elif source.kind == "hub":
+        location, more = str(sources.from_hub(model, weights=False)), {}
     else:
-        location, more = str(Path(model).expanduser()) if source.kind == "directory" else model, {}
+        location, more = str(Path(model).expanduser()), {}
     try:
         config = AutoConfig.from_pretrained(location, trust_remote_code=trust, **more)
     except (OSError, ValueError, KeyError) as error:
