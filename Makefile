@@ -24,7 +24,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: $(STAMP)
+test-all: docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)

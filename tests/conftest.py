@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import chromium
 import families
 import pytest
 import torch
 import word_tasks
+from chromium import Browser, Opener
 from commands import Here
 
 from layercliff import cache, cli
@@ -124,3 +126,18 @@ def colours() -> Task:
         options = tuple(word_tasks.WORDS[(i + j) % 8] for j in range(2 + i % 3))
         questions.append(Question(f"q{i}", f"which of these is {i}?", options, i % len(options), f"g{i // 2}"))
     return Task("colours", tuple(questions), "made up", "none", "first_token")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with chromium.launched() as found:
+        yield found
+
+
+@pytest.fixture
+def opens(browser: Browser) -> Iterator[Opener]:
+    """Opens the page of a directory; whatever it says to the console, or asks the network for, fails the test."""
+    opener = Opener(browser)
+    yield opener
+    opener.close()

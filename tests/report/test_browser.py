@@ -1,7 +1,6 @@
 """The pages in a real Chromium: silent, without network, in the dark, on a phone and on paper; figures answer a pointer, tables sort, questions open."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import made
 import polars as pl
 import pytest
 import word_tasks
+from chromium import Page
 
 import layercliff
 from layercliff.models.model import Model
@@ -19,13 +19,8 @@ from layercliff.results import pruned, traced
 from layercliff.store import RunDirectory
 from layercliff.tasks.question import Question, Task
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: install layercliff[dev]")
-
 EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>"
 PHONE = {"width": 390, "height": 844}
-Page = Any  # Playwright's
 
 
 @pytest.fixture(scope="module")
@@ -49,44 +44,16 @@ def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
             layercliff.trace(tiny, task, out=out)
             layercliff.prune(tiny, task, remove=2, assess=False, out=out)
             layercliff.noise(tiny, task, eps=(0.1,), draws=1, out=out)
+            layercliff.claims(tiny, task, out=out)
         study = RunDirectory(out.parent / "study")
         study_page.write(study, made.study())
     return out
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def opened(browser: Any, run: Path) -> Iterator[Callable[..., Page]]:
-    """Opens a page with all its figures drawn; whatever it says to the console, or asks the network for, fails the test."""
-    said: list[str] = []
-    asked: set[str] = set()
-    contexts = []
-
-    def open_page(directory: Path = run, viewport: dict[str, int] | None = None, scheme: str = "light") -> Page:
-        size = viewport or {"width": 1280, "height": 900}
-        contexts.append(browser.new_context(viewport=size, color_scheme=scheme, offline=True))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda request: asked.add(request.url))
-        page.goto((directory / "report.html").as_uri())
-        page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.querySelector('svg'))")
-        asked.discard((directory / "report.html").as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert asked == set()
+def opened(opens: Callable[..., Page], run: Path) -> Callable[..., Page]:
+    """Opens the run's page, or another."""
+    return lambda directory=run, **more: opens(directory, **more)
 
 
 def hover(page: Page, chart: str, number: int) -> dict[str, str]:
@@ -142,6 +109,20 @@ def test_tables_sort_by_numbers_and_by_keyboard(opened: Callable[..., Page]) -> 
     assert column(page, path, 6)[-1] == ""  # the dense model loses nothing
 
 
+def test_the_verdicts_sort(opened: Callable[..., Page]) -> None:
+    page, ids = opened(), [f"C{number}" for number in range(1, 11)]
+
+    def shown() -> list[str]:
+        return [text.split()[0] for text in column(page, "#claims", 1)]
+
+    assert shown() == ids
+    assert page.locator("#claims td.answer").all_inner_texts() == ["undecided"] * 10
+    button = page.locator("#claims th").first.get_by_role("button")
+    button.click()
+    button.click()
+    assert shown() == ids[::-1]
+
+
 def test_words_beyond_numbers_and_empty_cells(browser: Any) -> None:
     texts = ["beyond 9", "", "+0.5 [+0.1, +0.9]", "never", "-2", "12", "beyond 3", "-2 [again]", "3%"]
     script = (files("layercliff") / "report" / "sorting.js").read_text()
@@ -192,7 +173,7 @@ def test_a_question_opens_with_its_options_and_margins(opened: Callable[..., Pag
 
 @pytest.mark.parametrize("of", ["run", "study"])
 def test_dark_on_a_phone_and_on_paper(opened: Callable[..., Page], run: Path, of: str) -> None:
-    page = opened(run.parent / of, PHONE, "dark")
+    page = opened(run.parent / of, viewport=PHONE, scheme="dark")
     label = page.locator(".role-axis-label text").first
     colour = "label => getComputedStyle(label).fill"
     assert label.evaluate(colour) == "rgb(162, 171, 184)"
