@@ -22,7 +22,7 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise LayercliffError(
-            f"Training needs the package {error.name or name}, which is not installed: pip install 'layercliff[recover]'."
+            f"Training needs the package {error.name or name}, which is not installed: pip install '.[recover]' in a copy of the repository."
         ) from error
 
 
