@@ -66,6 +66,7 @@ def test_a_known_rule_is_found_and_beats_every_baseline() -> None:
         assert found.error < 0.05
         assert found.covered is not None
         assert found.covered > 0.75
+        assert found.covered == np.mean((found.low <= y) & (y <= found.high))
         assert [a.beaten for a in found.against] == [True, True, True]
         np.testing.assert_allclose(found.predicted, y, atol=0.15)
 

@@ -134,14 +134,16 @@ def recovered() -> Recovered:
 
 def foretelling() -> Foretelling:
     values = np.linspace(0.1, 0.5, L)
-    measured = Measured(dict.fromkeys(FEATURES, 0.5), values, 0.8 - values, values, 0.8, N, {})
+    measured = Measured(
+        dict.fromkeys(FEATURES, 0.5), values, 0.8 - values, values - 0.1, values + 0.1, values, 0.8, N, {}
+    )
     return Foretelling(SUBJECT, measured, Foretold(0.5, 0.3, 0.7, 1.0, 2.0, ()), "a study", 9, ("a", "b"))
 
 
 def row(model: str, task: str, transition: int | None, collapse: int | None, **more: Any) -> Row:
     features = dict.fromkeys(FEATURES, 0.5) | {"transition": (41 if transition is None else transition) / 40}
     given = {
-        "defined": True, "removed_at_most": 39, "features": features, "format": "letter", "n_layers": 40, "n_questions": 100,
+        "defined": True, "removed_at_most": 39, "features": features, "format": "letter", "n_layers": 40, "n_questions": 100, "n_report": 50,
         "accuracy": 0.6, "chance": 0.25,
     }  # fmt: skip
     ends = {

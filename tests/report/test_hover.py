@@ -22,8 +22,8 @@ from layercliff.report import (
 )
 from layercliff.report.chart import Figure
 
-WHERE = ("depth", "dense", "index", "step", "removed", "block", "blocks", "foretold", "transition")
-COUNTED = ("n", "paragraphs", "n_layers")
+WHERE = ("depth", "dense", "index", "step", "removed", "block", "blocks", "told", "transition")
+COUNTED = ("n", "paragraphs")
 
 
 def figures() -> Iterator[Figure]:

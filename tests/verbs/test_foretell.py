@@ -11,7 +11,10 @@ from commands import Here
 
 import layercliff
 from layercliff.errors import RunError
+from layercliff.metrics import decision
 from layercliff.metrics.foretelling import FEATURES, share_below
+from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.models import surgery
 from layercliff.models.model import Model
 from layercliff.pruning.iterative import Iterative
 from layercliff.results import foretold
@@ -49,10 +52,35 @@ def test_measured_from_the_dense_model_and_read_back(tiny: Model, colours: Task,
     assert again.foretold == found.foretold
     kept = foretold.read(RunDirectory(tmp_path / "run"))
     assert kept is not None
+    np.testing.assert_array_equal(kept.measured.lost_low, measured.lost_low)
+    np.testing.assert_array_equal(kept.measured.lost_high, measured.lost_high)
     assert (kept.foretold, kept.rows, kept.models) == (found.foretold, 24, tuple(f"m{i}" for i in range(6)))
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Foretold before anything is pruned" in page
     assert "chart-foretell-blocks" in page
+
+
+def test_what_a_block_is_worth_has_the_interval_of_its_questions(
+    tiny: Model, colours: Task, study: Path, tmp_path: Path
+) -> None:
+    found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run").measured
+
+    def margins(model: Model) -> np.ndarray:
+        trace = layercliff.trace(model, colours).trace
+        chosen = np.array([half == "select" for half in trace.half_of])
+        (last,) = decision.margin(decision.probabilities(trace.scores[-1:], trace.mask), trace.mask, trace.gold)
+        return np.asarray(last[chosen])
+
+    trace = layercliff.trace(tiny, colours).trace
+    groups = [group for group, half in zip(trace.groups, trace.half_of, strict=True) if half == "select"]
+    drawn = Resamples.draw(groups).means
+    dense = margins(tiny)
+    for block in (0, 3):
+        with surgery.pruned(tiny.network, [b for b in range(tiny.n_layers) if b != block]):
+            without = margins(Model.of(tiny.network, tiny.tokenizer, "without"))
+        low, high = map(float, percentile_interval(drawn((dense - without)[None])[:, 0]))
+        assert (found.lost_low[block], found.lost_high[block]) == pytest.approx((low, high), abs=1e-5)
+    assert (found.lost_low < found.lost_high).all()
 
 
 def test_a_path_begins_with_what_was_measured(

@@ -13,7 +13,7 @@ from layercliff.results.claimed import Verdict
 from layercliff.verdicts import alike, cliff, recovery, requirements, silent, transition
 from layercliff.verdicts.cliff import PathMargins
 from layercliff.verdicts.sampled import TAIL, Interval, Sampled
-from layercliff.verdicts.verdict import judge, part
+from layercliff.verdicts.verdict import judge, more, part
 
 N = 300
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)
@@ -76,8 +76,20 @@ def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> No
     assert "both sides" in found.reason
     assert found.deciding is not None
     if "the control speaks against it" not in found.reason:
-        told = "would settle it," in found.reason and "no number" not in found.reason
+        told = "times as many questions" in found.reason and "no number" not in found.reason
         assert (found.deciding.questions_needed is not None) == told
+
+
+def test_the_part_that_needs_most_beyond_its_own_questions_says_how_many() -> None:
+    half = part("half", Interval(0.06, 0.0, 0.12), (-np.inf, 0.05), 50)
+    whole = part("whole", Interval(0.06, 0.03, 0.09), (-np.inf, 0.05), 400)
+    assert half.questions_needed is not None and whole.questions_needed is not None
+    assert half.questions_needed < whole.questions_needed
+    for parts in ([half, whole], [whole, half]):
+        times = f"{half.questions_needed / 50:,.1f} times as many questions ({half.questions_needed:,} in place of 50)"
+        assert times in judge(("C0", "", ""), parts, "").reason
+    assert more(51, 50) == "about 1.1 times as many questions (51 in place of 50)"
+    assert more(119, 50) == "about 2.4 times as many questions (119 in place of 50)"
 
 
 def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
@@ -175,7 +187,7 @@ def test_a_share_of_rises_that_are_not_shown_says_how_many_questions_would_show_
     assert few.control
     assert few.deciding is not None
     assert (few.deciding.low, few.deciding.high) == (None, None)
-    found = re.search(r"not shown to rise .* about ([\d,]+) questions would show it, 40 were asked", few.reason)
+    found = re.search(r"not shown to rise .* \(([\d,]+) in place of 40\) would show it", few.reason)
     assert found is not None
     many = int(found[1].replace(",", ""))
     assert 40 < many < 2000

@@ -142,7 +142,7 @@ class Against:
 @dataclass(frozen=True)
 class Judgement:
     """What a rule is worth where all cells of a `left_out` (model or task) took no part in its fit: `error`, the mean absolute error in k*/L, the share of cells
-    inside their intervals, `None` where there were none, and `predicted` k*/L of every cell."""
+    inside their intervals, `None` where there were none, and `predicted` k*/L of every cell with its interval from `low` to `high` (infinite: none)."""
 
     left_out: str
     n: int
@@ -150,6 +150,8 @@ class Judgement:
     error: float
     covered: float | None
     predicted: Target
+    low: Target
+    high: Target
     against: tuple[Against, ...]
 
 
@@ -162,7 +164,7 @@ def judge(
     out = np.asarray(groups)
     predictors = {"rule": tuple(names)} | dict(BASELINES)
     predicted = {name: np.full(len(y), np.nan) for name in predictors}
-    inside: list[bool] = []
+    low, high = np.full(len(y), -np.inf), np.full(len(y), np.inf)
     for group in sorted(set(groups)):
         held = out == group
         kept = [model for model, gone in zip(models, held, strict=True) if not gone]
@@ -172,15 +174,13 @@ def judge(
             found = [rule.foretell(row) for row in x[held][:, columns]]
             predicted[name][held] = [one.ratio for one in found]
             if name == "rule":
-                inside += [
-                    one.low <= value <= one.high
-                    for one, value in zip(found, y[held], strict=True)
-                    if np.isfinite(one.high)
-                ]
+                low[held], high[held] = [one.low for one in found], [one.high for one in found]
     errors = {name: np.abs(values - y) for name, values in predicted.items()}
     against = tuple(_against(name, errors["rule"], errors[name], models, seed) for name in BASELINES)
+    inside = ((low <= y) & (y <= high))[np.isfinite(high)]
     return Judgement(
-        left_out, len(y), len(set(groups)), float(errors["rule"].mean()), float(np.mean(inside)) if inside else None, predicted["rule"], against
+        left_out, len(y), len(set(groups)), float(errors["rule"].mean()), float(inside.mean()) if len(inside) else None,
+        predicted["rule"], low, high, against,
     )  # fmt: skip
 
 

@@ -56,6 +56,9 @@ class Iterative:
         self._leads = {m.name: Leads(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures}
         self._sweeps: dict[Batch, Sweep] = {}
         self._most: int | None = None  # tokens at once, after memory ran out
+        self.values: dict[
+            int, np.ndarray
+        ] = {}  # by the first measure, question by question, without each block of the last choice
 
     def choose(self, before: Step) -> Step | None:
         """Score every candidate's removal and take the best."""
@@ -91,6 +94,7 @@ class Iterative:
         else:
             combined = criteria.combine([np.stack([found[block] for block in blocks]) for found in values])
             scores = dict(zip(blocks, combined.tolist(), strict=True))
+        self.values = values[0]
         gone = criteria.best(running, np.array([scores[block] for block in running]))
         return Step(tuple(block for block in kept if block != gone), (gone,), scores, seen)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import altair as alt
 import polars as pl
 
-from layercliff.report.chart import BLUE, Figure
-from layercliff.report.depth_chart import counted, numbers
+from layercliff.report.chart import BLUE, INK, Figure
+from layercliff.report.depth_chart import counted, numbers, reading
 from layercliff.results.foretold import Foretelling
 from layercliff.results.traced import described
 
@@ -19,6 +19,8 @@ def figures(found: Foretelling) -> Iterator[Figure]:
             "block": range(found.n_layers),
             "n": measured.n_select,
             "lost": measured.margin - measured.without,
+            "lost_low": measured.lost_low,
+            "lost_high": measured.lost_high,
             "influence": measured.influence,
             "gate": measured.gates,
         }
@@ -26,18 +28,12 @@ def figures(found: Foretelling) -> Iterator[Figure]:
     hover = [
         "block:Q",
         counted(),
-        alt.Tooltip("lost:Q", title="margin lost", format="+.4f"),
+        *reading("lost", "margin lost", "+.4f"),
         *numbers(["influence", "gate"], ".4f"),
     ]
-    bars = (
-        alt.Chart(table)
-        .mark_bar(color=BLUE)
-        .encode(
-            x=alt.X("block:O", title="block", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("lost:Q", title="margin lost without the block"),
-            tooltip=hover,
-        )
-    )
+    base = alt.Chart(table).encode(x=alt.X("block:O", title="block", axis=alt.Axis(labelAngle=0)))
+    bars = base.mark_bar(color=BLUE).encode(y=alt.Y("lost:Q", title="margin lost without the block"), tooltip=hover)
+    ends = base.mark_rule(color=INK).encode(y="lost_low:Q", y2="lost_high:Q")
     (task,) = found.subject.tasks
-    caption = f"Hover for each block's influence and the derivative of the gold option's log-probability by its gate. {described(found.subject, task.name, f'n = {measured.n_select} of the select half')}."
-    yield Figure("foretell-blocks", "What each block is worth alone", caption, bars)
+    caption = f"Lines are 95 % intervals over groups of questions. Hover for each block's influence and the derivative of the gold option's log-probability by its gate. {described(found.subject, task.name, f'n = {measured.n_select} of the select half')}."
+    yield Figure("foretell-blocks", "What each block is worth alone", caption, alt.layer(bars, ends))

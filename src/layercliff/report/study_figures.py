@@ -32,9 +32,15 @@ def figures(found: Studied) -> Iterator[Figure]:
                 _points(panel, found.rows),
                 HEIGHT,
             )
-    table = studied.training(found.rows)
+    fitted_to = studied.fitted_to(found.rows)
     for judgement in found.judgements:
-        told = table.with_columns(foretold=pl.Series(judgement.predicted))
+        ends = zip(judgement.predicted, judgement.low, judgement.high, strict=True)
+        told = studied.training(found.rows).with_columns(
+            pl.Series("foretold", judgement.predicted),
+            pl.Series("told", [study_words.foretold(*one) for one in ends]),
+            pl.Series("k*", [study_words.collapse(row) for row in fitted_to]),
+            pl.Series("n", [row.n_report for row in fitted_to], pl.Int64),
+        )
         caption = " ".join(study_words.judgement(judgement))
         yield Figure(
             f"{FORETOLD}{judgement.left_out}", f"Foretold with the {judgement.left_out} left out", caption, _foretold(told), HEIGHT
@@ -124,7 +130,7 @@ def _foretold(table: pl.DataFrame) -> Chart:
             x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("model:N", title=None, legend=legend("bottom")),
-            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("seed:Q"), alt.Tooltip("n_layers:Q", title="blocks"), alt.Tooltip("foretold:Q", format=".3f"), alt.Tooltip(f"{TARGET}:Q", format=".3f")],
+            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("seed:Q"), alt.Tooltip("n_layers:Q", title="blocks"), counted("questions reported on"), alt.Tooltip("told:N", title="k*/L foretold"), alt.Tooltip(f"{TARGET}:Q", title="k*/L measured", format=".3f"), alt.Tooltip("k*:N")],
         )
     )  # fmt: skip
     return alt.layer(line, points)

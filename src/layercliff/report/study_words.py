@@ -80,6 +80,12 @@ def estimate(found: Estimate | None) -> str:
     return f"{found.point:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
+def foretold(ratio: float, low: float, high: float) -> str:
+    """A foretold k*/L with its interval."""
+    ends = f"[{low:.3f}, {high:.3f}], {FORETOLD}" if math.isfinite(high) else "(no interval: too few cells to fit to)"
+    return f"{ratio:.3f} {ends}"
+
+
 def left_out(rows: tuple[Row, ...]) -> Iterator[str]:
     """Every cell that is not a plain point of a figure, with the reason."""
     for row in rows:
@@ -98,7 +104,11 @@ def judgement(found: Judgement) -> Iterator[str]:
     """What a rule is worth on models or tasks it has not seen."""
     yield (
         f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
-        + ("." if found.covered is None else f"; {found.covered:.0%} of them lie in their {FORETOLD} intervals.")
+        + (
+            "; with so few cells left to fit to, it gave none of them an interval."
+            if found.covered is None
+            else f"; {found.covered:.0%} of those it gave one lie in their {FORETOLD} intervals."
+        )
     )
     for other in found.against:
         yield _against(other)

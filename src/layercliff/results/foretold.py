@@ -26,11 +26,14 @@ PerBlock = Float[np.ndarray, " block"]
 
 @dataclass(frozen=True)
 class Measured:
-    """The dense model on one half of the questions: what each block is worth, in three ways, and the features made of it."""
+    """The dense model on one half of the questions: what each block is worth, in three ways, and the features made of it. `without` is the margin without
+    each block; what is lost of it lies between `lost_low` and `lost_high` (95 %, over groups of questions)."""
 
     features: dict[str, float]
     influence: PerBlock
     without: PerBlock
+    lost_low: PerBlock
+    lost_high: PerBlock
     gates: PerBlock
     margin: float
     n_select: int
@@ -77,11 +80,20 @@ class Foretelling:
         return self.foretold.ratio * self.n_layers
 
 
+_COLUMNS = {
+    "influence": "influence",
+    "without": "margin_without",
+    "lost_low": "margin_lost_low",
+    "lost_high": "margin_lost_high",
+    "gates": "gate",
+}
+
+
 def write_measured(run: RunDirectory, measured: Measured) -> None:
     """Write a table with a row per block, and the features, which come last."""
     table = pl.DataFrame(
-        {"block": range(len(measured.influence)), "influence": measured.influence, "margin_without": measured.without, "gate": measured.gates}
-    )  # fmt: skip
+        {"block": range(len(measured.influence))} | {to: getattr(measured, of) for of, to in _COLUMNS.items()}
+    )
     with cache.whole_file(run.path / FOLDER / "blocks.parquet") as partial:
         table.write_parquet(partial)
     about = {name: getattr(measured, name) for name in ("features", "margin", "n_select", "cost")}
@@ -94,8 +106,10 @@ def read_measured(run: RunDirectory) -> Measured | None:
     if about is None:
         return None
     table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
-    influence, without, gates = (table[column].to_numpy() for column in ("influence", "margin_without", "gate"))
-    return Measured(about["features"], influence, without, gates, about["margin"], about["n_select"], about["cost"])
+    per_block = {to: table[of].to_numpy() for to, of in _COLUMNS.items()}
+    return Measured(
+        about["features"], margin=about["margin"], n_select=about["n_select"], cost=about["cost"], **per_block
+    )
 
 
 def features(run: RunDirectory) -> dict[str, float] | None:

@@ -165,15 +165,19 @@ def _points(rows: Sequence[Row]) -> Iterator[Point]:
             yield Point(model, task, depth, ratio, censored, len(places))
 
 
-def training(rows: Sequence[Row]) -> pl.DataFrame:
+def fitted_to(rows: Sequence[Row]) -> list[Row]:
     """The cells that a rule can be fitted to: paths by ``margin`` with a collapse on them, and features measured."""
+    return [r for r in rows if r.schedule == "margin" and r.ratio is not None and r.features]
+
+
+def training(rows: Sequence[Row]) -> pl.DataFrame:
+    """The table of `fitted_to`."""
     schema = {"model": pl.String, "task": pl.String, "format": pl.String, "seed": pl.Int64, "n_layers": pl.Int64}
     schema |= dict.fromkeys((*FEATURES, foretold.TARGET), pl.Float64)
     return pl.DataFrame(
         [
-            (r.model, r.task, r.format, r.seed, r.n_layers, *(r.features[name] for name in FEATURES), r.ratio)
-            for r in rows
-            if r.schedule == "margin" and r.ratio is not None and r.features
+            (r.model, r.task, r.format, r.seed, r.n_layers, *((r.features or {})[name] for name in FEATURES), r.ratio)
+            for r in fitted_to(rows)
         ],
         schema=schema,
         orient="row",
@@ -204,7 +208,10 @@ def write(run: RunDirectory, studied: Studied, cost: Mapping[str, Any]) -> None:
 
 def content(studied: Studied) -> dict[str, Any]:
     """The content of ``study.json``."""
-    judgements = [{**asdict(j), "predicted": j.predicted.tolist()} for j in studied.judgements]
+    judgements = [
+        asdict(j) | {name: getattr(j, name).tolist() for name in ("predicted", "low", "high")}
+        for j in studied.judgements
+    ]
     found = {
         "grid": studied.grid.model_dump(mode="json"),
         "cells": [asdict(r) | {"critical_ratio": r.ratio} for r in studied.rows],

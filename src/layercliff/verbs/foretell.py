@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from layercliff.errors import RunError
 from layercliff.metrics import decision, foretelling
+from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models.model import Model
 from layercliff.probes import gates
 from layercliff.progress import mute, silent
@@ -107,7 +108,10 @@ def measure(
         turned = -np.array([influence[block] for block in blocks])
         without = np.array([step.scores[block] for block in blocks])
         gate = gradients.mean(1)
-        margin = float(decision.margin(decision.probabilities(scores[None], part.mask), part.mask, part.gold).mean())
+        (margins,) = decision.margin(decision.probabilities(scores[None], part.mask), part.mask, part.gold)
+        margin, lost = float(margins.mean()), margins - np.stack([first.values[block] for block in blocks])
+        resamples = Resamples.draw([question.group for question in part.questions], seed=this.setting.subject.seed)
+        low, high = percentile_interval(resamples.means(lost))
         main = found.main
         features = foretelling.features(
             found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, turned, without, gate
@@ -117,6 +121,6 @@ def measure(
             "block_passes": first.passes + passes + gates.PASSES * loaded.n_layers * n_batches,
             "removal_block_passes": first.passes,
         }
-        measured = Measured(features, turned, without, gate, margin, len(part.questions), cost)
+        measured = Measured(features, turned, without, low, high, gate, margin, len(part.questions), cost)
         results.write_measured(run, measured)
     return found, measured

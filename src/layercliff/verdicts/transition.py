@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from layercliff.results.claimed import Verdict
 from layercliff.verdicts.sampled import Interval, PerQuestion, Sampled
-from layercliff.verdicts.verdict import judge, part
+from layercliff.verdicts.verdict import judge, more, part
 
 SHARE = 0.5
 CLAIM = (
@@ -55,7 +55,7 @@ def _not_shown(chosen: Margins, measured: Margins, sampled: Sampled) -> str:
     total = part("", sampled.mean(_rises(chosen, measured)[1]), (0.0, np.inf), sampled.n)
     enough = "no number of questions can be told that would show it"
     if total.questions_needed is not None:
-        enough = f"about {total.questions_needed:,} questions would show it, {sampled.n:,} were asked"
+        enough = f"{more(total.questions_needed, sampled.n)} would show it"
     return f"The margin is not shown to rise on the questions reported on, and there is no share of nothing; {enough}."
 
 

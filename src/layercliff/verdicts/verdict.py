@@ -77,12 +77,16 @@ def _reason(found: Verdict, fault: str) -> str:
     if fault and all(one.answer == "supported" for one in found.parts):
         return fault
     open_parts = [one for one in found.parts if one.answer == "undecided"]
-    needed = [one.questions_needed for one in open_parts]
-    known = [number for number in needed if number is not None]
+    known = [(one.questions_needed, one.n) for one in open_parts if one.questions_needed is not None]
     which = f" ({'; '.join(one.what for one in open_parts)})" if len(found.parts) > 1 else ""
     both = f"The interval lies on both sides of what is claimed{which}"
     if fault:
         return f"{both}, and the control speaks against it. {fault}"
-    if len(known) < len(needed):
+    if len(known) < len(open_parts):
         return f"{both}, and no number of questions can be told that would settle it."
-    return f"{both}; about {max(known):,} questions would settle it, {open_parts[0].n:,} were asked."
+    return f"{both}; {more(*max(known, key=lambda pair: pair[0] / pair[1]))} would settle it."
+
+
+def more(needed: int, n: int) -> str:
+    """So many questions in the place of `n`, which may be a half of those asked: it grows with the whole."""
+    return f"about {max(needed / n, 1.1):,.1f} times as many questions ({needed:,} in place of {n:,})"
