@@ -75,18 +75,18 @@ def test_the_papers_models_can_be_planned_from_their_shapes(file: Path, tmp_path
     assert found.unplanned == ()
 
 
-def test_the_papers_study_runs_on_a_tiny_model(tmp_path: Path) -> None:
-    grid = Grid.read(STUDIES / "paper.yaml")
+@pytest.mark.parametrize("file", sorted(STUDIES.glob("paper*.yaml")), ids=lambda file: file.stem)
+def test_the_papers_studies_run_on_a_tiny_model(file: Path, tmp_path: Path) -> None:
+    grid = Grid.read(file)
     here = {
         "models": (families.saved(tmp_path / "model"),),
         "tasks": (Asking(task=word_tasks.written(tmp_path)),),
         "device": "cpu",
-        "formats": ("letter",),
+        "dtype": "float32",
         "limit": 20,
         "draws": 2,
     }
     found = layercliff.study(grid.model_copy(update=here), out=tmp_path / "s")
     assert found.failed == ()
-    assert [(row.panel, row.schedule) for row in found.rows] == [
-        ("letter", schedule) for schedule in ("margin", "tail", "random")
-    ]
+    expected = [(panel, schedule) for panel in grid.formats for schedule in grid.schedules]
+    assert [(row.panel, row.schedule) for row in found.rows] == expected
