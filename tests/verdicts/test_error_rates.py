@@ -1,5 +1,6 @@
 """In worlds exactly on the edge, verdicts are wrong no more often than they may be: measured over many made-up worlds."""
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +9,7 @@ import worlds
 
 from layercliff.results.claimed import Verdict
 from layercliff.verdicts.sampled import FEWEST, Sampled
+from layercliff.verdicts.sampled import TAIL as RARE
 
 WORLDS, FEW = 400, 150
 TAIL = 0.05  # what each bound may fail with here, so that failures are common enough to count
@@ -60,14 +62,18 @@ def test_a_block_that_nothing_works_without_is_not_missed() -> None:
     assert rates(lambda rng: worlds.c3_one_block(rng, ALONE), FEW)["contradicted"] <= most(TAIL, FEW)
 
 
-RARE = Sampled.of([str(i) for i in range(FEWEST)], resamples=2000)
+MANY = int(os.environ.get("LAYERCLIFF_WORLDS", WORLDS))
 
 
-def test_rare_failures_are_as_rare_where_few_questions_change_most() -> None:
-    """At the bound that verdicts have, with the fewest questions they may rest on, one in ten of which decides: an uncorrected percentile fails in 4 %."""
-    found = rates(lambda rng: worlds.c7_few_flip(rng, RARE))
-    assert found["supported"] <= 0.02
-    assert found["contradicted"] <= most(RARE.tail)
+@pytest.mark.parametrize(("groups", "allowed"), [(FEWEST, 0.02), (75, most(RARE, MANY))])
+def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, allowed: float) -> None:
+    """At the bound that verdicts have, on few questions, one in ten of which decides. With the fewest that a verdict may rest on it fails more often than it says, up to
+    four times; an uncorrected percentile fails in 4 %. ``LAYERCLIFF_WORLDS=4000`` measures it, ``-s`` shows it."""
+    sampled = Sampled.of([str(i) for i in range(groups)], resamples=2000)
+    found = rates(lambda rng: worlds.c7_few_flip(rng, sampled), MANY)
+    print(groups, found)  # noqa: T201
+    assert found["supported"] <= allowed
+    assert found["contradicted"] <= most(RARE, MANY)
 
 
 @pytest.mark.parametrize(("later", "wrong"), [(2.0, "supported"), (0.75, "contradicted")])
