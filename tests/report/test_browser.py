@@ -43,7 +43,7 @@ def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pages.once(RunDirectory(out)):
             layercliff.trace(tiny, task, out=out)
             layercliff.prune(tiny, task, remove=2, assess=False, out=out)
-            layercliff.noise(tiny, task, eps=(0.1,), draws=1, out=out)
+            layercliff.noise(tiny, task, eps=(0.1,), draws=2, out=out)
             layercliff.claims(tiny, task, out=out)
         study = RunDirectory(out.parent / "study")
         study_page.write(study, made.study())
@@ -91,6 +91,17 @@ def test_a_point_says_depth_block_value_interval_and_n(opened: Callable[..., Pag
         "decision margin, 95 % high": f"{row['margin_high']:+.3f}",
     }
     assert {"noise", "depth", "written by", "questions"} < set(hover(page, "#chart-noise-margin", 1))
+
+
+def test_nothing_lies_over_a_point(opened: Callable[..., Page], run: Path) -> None:
+    """A pointer in the middle of a point meets a point: no label, band or line of another curve."""
+    covered = """path => { path.scrollIntoView({block: "center"}); const at = path.getBoundingClientRect();
+        const met = document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2);
+        return met.closest(".mark-symbol") ? "" : met.outerHTML.slice(0, 200) + met.parentNode.getAttribute("class") }"""
+    for page in (opened(), opened(run.parent / "study")):
+        points = page.locator(".chart .mark-symbol.role-mark path")
+        assert points.count() > 10
+        assert [text for text in points.evaluate_all(f"all => all.map({covered})") if text] == []
 
 
 def test_tables_sort_by_numbers_and_by_keyboard(opened: Callable[..., Page]) -> None:

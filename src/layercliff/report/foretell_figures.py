@@ -32,8 +32,10 @@ def figures(found: Foretelling) -> Iterator[Figure]:
         *numbers(["influence", "gate"], ".4f"),
     ]
     base = alt.Chart(table).encode(x=alt.X("block:O", title="block", axis=alt.Axis(labelAngle=0)))
-    bars = base.mark_bar(color=BLUE).encode(y=alt.Y("lost:Q", title="margin lost without the block"), tooltip=hover)
+    height = alt.Y("lost:Q", title="margin lost without the block")
+    bars = base.mark_bar(color=BLUE, opacity=0.6).encode(y=height, tooltip=hover)
+    points = base.mark_point(filled=True, color=BLUE, opacity=1).encode(y=height, tooltip=hover)
     ends = base.mark_rule(color=INK).encode(y="lost_low:Q", y2="lost_high:Q")
     (task,) = found.subject.tasks
     caption = f"Lines are 95 % intervals over groups of questions. Hover for each block's influence and the derivative of the gold option's log-probability by its gate. {described(found.subject, task.name, f'n = {measured.n_select} of the select half')}."
-    yield Figure("foretell-blocks", "What each block is worth alone", caption, alt.layer(bars, ends))
+    yield Figure("foretell-blocks", "What each block is worth alone", caption, alt.layer(bars, ends, points))

@@ -107,7 +107,7 @@ def judgement(found: Judgement) -> Iterator[str]:
         + (
             "; with so few cells left to fit to, it gave none of them an interval."
             if found.covered is None
-            else f"; {found.covered:.0%} of those it gave one lie in their {FORETOLD} intervals."
+            else f"; {found.covered:.0%} of those with a {FORETOLD} interval lie in it."
         )
     )
     for other in found.against:
