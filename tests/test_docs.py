@@ -19,7 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = [
     page
     for page in PAGES
-    if page.parent.name == "how-to" or page.stem in ("README", "index", "claims", "evaluate", "recover", "study")
+    if page.parent.name == "how-to"
+    or page.stem in ("README", "index", "claims", "evaluate", "recover", "study", "results")
 ]
 MODELS = re.compile(r"\b(gemma-3-270m|smollm2-135m|qwen2.5-coder-1.5b|path/to/model)\b")
 BENCHMARKS = {
@@ -101,6 +102,8 @@ def stand_in(arguments: list[str]) -> list[str]:
     more = {}
     if {"-t", "--tasks"} & set(wanted):
         more = {"--limit": "16"} | ({} if name == "eval" or "letter" in wanted else {"--format": "cloze"})
+    if "--splits" in wanted:
+        more |= {"--splits": "2"}
     if name == "recover":
         more |= {"--step": "2", "--updates": "2"}
     if "--study" in wanted:  # one of models that collapse, as random ones do not: the table that ships stands in
