@@ -55,6 +55,12 @@ def test_measured_from_the_dense_model_and_read_back(tiny: Model, colours: Task,
     np.testing.assert_array_equal(kept.measured.lost_low, measured.lost_low)
     np.testing.assert_array_equal(kept.measured.lost_high, measured.lost_high)
     assert (kept.foretold, kept.rows, kept.models) == (found.foretold, 24, tuple(f"m{i}" for i in range(6)))
+    file = tmp_path / "run" / "foretell" / "blocks.parquet"
+    whole = pl.read_parquet(file)
+    whole.drop("margin_lost_low").write_parquet(file)  # as an earlier version left it
+    assert foretold.read(RunDirectory(tmp_path / "run")) is None
+    layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
+    assert pl.read_parquet(file).equals(whole)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Foretold before anything is pruned" in page
     assert "chart-foretell-blocks" in page

@@ -56,9 +56,8 @@ class Iterative:
         self._leads = {m.name: Leads(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures}
         self._sweeps: dict[Batch, Sweep] = {}
         self._most: int | None = None  # tokens at once, after memory ran out
-        self.values: dict[
-            int, np.ndarray
-        ] = {}  # by the first measure, question by question, without each block of the last choice
+        # By the first measure, question by question, without each block of the last choice.
+        self.values: dict[int, np.ndarray] = {}
 
     def choose(self, before: Step) -> Step | None:
         """Score every candidate's removal and take the best."""

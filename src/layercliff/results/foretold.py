@@ -106,6 +106,8 @@ def read_measured(run: RunDirectory) -> Measured | None:
     if about is None:
         return None
     table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
+    if not set(_COLUMNS.values()) <= set(table.columns):
+        return None  # measured before there were intervals
     per_block = {to: table[of].to_numpy() for to, of in _COLUMNS.items()}
     return Measured(
         about["features"], margin=about["margin"], n_select=about["n_select"], cost=about["cost"], **per_block
