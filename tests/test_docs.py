@@ -1,4 +1,4 @@
-"""The documentation's commands and Python: those of the README and the guides run, in order, on a tiny model; commands of all pages are understood by the command line."""
+"""The documentation's commands and Python: those of the README, the guides and the results run, in order, on a tiny model; commands of all pages are understood by the command line."""
 
 import json
 import re

@@ -25,7 +25,7 @@ from layercliff.verdicts.evidence import Evidence
 L, T, N, COLLAPSE = 8, 4, 300, 5
 QUESTIONS = tuple(Question(f"q{i}", f"which is {i}?", tuple(f"word {i} {j}" for j in range(4)), i % 4, f"g{i}") for i in range(N))  # fmt: skip
 REPORT = np.arange(N) % 2 == 1
-EASE = np.random.default_rng(0).random(N)
+HARDNESS = np.random.default_rng(0).random(N)
 """How hard each question is, evenly spread: a model that is right in a share of them is right in the easiest."""
 SUBJECT = Subject(
     model="made", revision="r", tasks=(TaskSubject(name="t", format="first_token", source="s", split="test", digest="d"),),
@@ -41,7 +41,7 @@ def scores(*readings: Reading) -> np.ndarray:
     out = np.zeros((len(readings), N, 4), np.float32)
     for row, (share, sure, *wrong) in zip(out, readings, strict=True):
         for i, question in enumerate(QUESTIONS):
-            right = EASE[i] < share
+            right = HARDNESS[i] < share
             row[i, question.gold if right else (question.gold + 1) % 4] = sure if right else (wrong or [sure])[0]
     return out
 

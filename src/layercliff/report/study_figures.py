@@ -32,10 +32,10 @@ def figures(found: Studied) -> Iterator[Figure]:
                 _points(panel, found.rows),
                 HEIGHT,
             )
-    fitted_to = studied.fitted_to(found.rows)
+    fitted_to, table = studied.fitted_to(found.rows), studied.training(found.rows)
     for judgement in found.judgements:
         ends = zip(judgement.predicted, judgement.low, judgement.high, strict=True)
-        told = studied.training(found.rows).with_columns(
+        told = table.with_columns(
             pl.Series("foretold", judgement.predicted),
             pl.Series("told", [study_words.foretold(*one) for one in ends]),
             pl.Series("k*", [study_words.collapse(row) for row in fitted_to]),

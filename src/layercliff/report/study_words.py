@@ -102,12 +102,13 @@ def left_out(rows: tuple[Row, ...]) -> Iterator[str]:
 
 def judgement(found: Judgement) -> Iterator[str]:
     """What a rule is worth on models or tasks it has not seen."""
+    n = sum(map(math.isfinite, found.high))
     yield (
         f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
         + (
             "; with so few cells left to fit to, it gave none of them an interval."
             if found.covered is None
-            else f"; {found.covered:.0%} of those with a {FORETOLD} interval lie in it."
+            else f"; {found.covered:.0%} of the {n} with a {FORETOLD} interval lie in it."
         )
     )
     for other in found.against:
