@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import chromium
 import families
@@ -90,7 +91,7 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
             return subprocess.CompletedProcess(command, 1, "", str(error))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(checkpoint.subprocess, "run", run)
+    monkeypatch.setattr(checkpoint, "subprocess", SimpleNamespace(run=run))
 
 
 @pytest.fixture

@@ -1,85 +1,123 @@
-"""The documentation's commands and Python: those of the README, the guides and the results run, in order, on a tiny model; commands of all pages are understood by the command line."""
+"""The documentation's commands and Python run on a tiny model, page by page and in order; what they are is what the command line understands."""
 
 import json
-import re
-import shlex
+import os
+import runpy
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import chromium
+import documented
 import families
 import pytest
+import study_rows
 import typer
 from chromium import Opener
 from commands import Here
+from documented import PAGES, ROOT
 
 from layercliff.cli import app
+from layercliff.grid import Grid
+from layercliff.results import studied
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GUIDES = [
-    page
-    for page in PAGES
-    if page.parent.name == "how-to"
-    or page.stem in ("README", "index", "claims", "evaluate", "recover", "study", "results")
-]
-MODELS = re.compile(r"\b(gemma-3-270m|smollm2-135m|qwen2.5-coder-1.5b|path/to/model)\b")
-BENCHMARKS = {
-    "arc_easy": "capitals",
-    "arc_challenge": "cities",
-    "hellaswag": "cities",
-}  # what needs no download stands in
+COMMANDED = [page for page in PAGES if documented.commands(page)]
+Run = Callable[[list[str]], None]
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """What stands in a page's blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def commands(page: Path) -> list[list[str]]:
-    """The arguments of every layercliff command in a page's shell blocks."""
-    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("layercliff ")]
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT).with_suffix(""))
 
 
 def test_there_are_commands() -> None:
-    assert all(commands(page) for page in GUIDES)
-    assert len(GUIDES) > 4
+    assert {"README", "benchmarks/README", "docs/index", "docs/figures", "docs/results"} <= set(map(name, COMMANDED))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", COMMANDED, ids=name)
 def test_every_command_is_understood(page: Path) -> None:
+    """As it is written, before a tiny model stands in."""
     group = typer.main.get_command(app)
     context = typer.Context(group)
-    for name, *arguments in commands(page):
-        command = group.get_command(context, name)
-        assert command is not None, name
-        command.make_context(name, list(arguments))
+    for program, *arguments in documented.commands(page):
+        if program == "layercliff":
+            command = group.get_command(context, arguments[0])
+            assert command is not None, arguments
+            command.make_context(arguments[0], arguments[1:])
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-@pytest.mark.usefixtures("reloads_here")
-def test_the_guides_commands_run(page: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def run(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a directory with the scripts, the tiny model, questions and a study of it."""
     monkeypatch.chdir(tmp_path)
-    families.saved(tmp_path / "stand-in", n_layers=7)
+    for model in ("stand-in", "narrow"):
+        families.saved(tmp_path / model, n_layers=7)
+    for script in [*ROOT.glob("docs/results/*.py"), *ROOT.glob("benchmarks/*.py")]:
+        copy = tmp_path / script.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(documented.in_words(script.read_text()))
+    monkeypatch.syspath_prepend(tmp_path / "benchmarks")
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    study = {
-        "models": ["stand-in"],
-        "tasks": [{"task": "capitals", "format": "cloze"}],
-        "schedules": ["tail"],
-        "limit": 16,
-    }
+    tasks = [{"task": "capitals", "format": "cloze"}]
+    study = {"models": ["stand-in"], "tasks": tasks, "schedules": ["tail"], "limit": 16}
     (tmp_path / "study.yaml").write_text(json.dumps(study))
-    asked = [stand_in(command) for command in commands(page)]
-    if any("runs/demo" in argument for command in asked for argument in command):  # what `make demo` makes
-        asked.insert(0, stand_in(shlex.split("prune -m gemma-3-270m -t cities --no-assess -o runs/demo")))
-    for command in asked:
-        done = here(*command)
-        assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
-    for block in blocks(page, "python"):
-        exec(MODELS.sub("stand-in", block), {})
-    if page.stem in ("README", "study"):
+
+    def run(command: list[str]) -> None:
+        match command:
+            case ["layercliff", *arguments]:
+                done = here(*arguments)
+                assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
+            case (
+                ["python", "benchmarks/evaluate.py", *_] | ["python", "-m", "layercliff.harness", *_] | ["lm_eval", *_]
+            ):
+                pass  # by `test_the_harness_runs`, in its environment
+            case ["python", script, *arguments]:
+                monkeypatch.setattr("sys.argv", [script, *arguments])
+                runpy.run_path(script, run_name="__main__")
+            case ["make", "demo"]:
+                for made in documented.made("demo"):
+                    run(documented.stand_in(made))
+            case ["make", target]:
+                assert documented.made(target)
+            case ["pip", "install", "-r", file]:
+                assert (ROOT / file).is_file()
+            case ["pip", "install", what]:
+                extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+                assert what == "." or what[2:-1] in extras
+            case ["pytest", *arguments]:
+                assert (ROOT / arguments[2]).is_file()
+            case ["python3.11", "-m", "venv", _]:
+                pass
+            case _:
+                pytest.fail(f"nothing runs {command}")
+
+    return run
+
+
+@pytest.mark.parametrize("page", COMMANDED, ids=name)
+@pytest.mark.usefixtures("reloads_here")
+def test_the_commands_run(page: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [documented.stand_in(command) for command in documented.commands(page)]
+    if name(page) == "docs/evaluate":  # which begins with what `make demo` made
+        run(["make", "demo"])
+    for command in map(list, dict.fromkeys(map(tuple, asked))):  # several models are one here
+        if "runs/packaged" in command and {"foretell", "docs/results/foretelling_table.py"} & set(command):
+            collapse(tmp_path / "runs" / "packaged", monkeypatch)
+        run(command)
+    for block in documented.blocks(page, "python"):
+        exec(documented.in_words(block), {})
+    if name(page) in ("README", "docs/study"):
         open_all(tmp_path)
+
+
+def collapse(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a study of models that collapse in the place of one of a random model, which does not."""
+    rows = study_rows.table(0.02)
+    studied.training(rows).write_parquet(study / "training.parquet")
+    found = studied.gathered(Grid.read(study / studied.FILE), rows)
+    monkeypatch.setattr(studied, "read", lambda _: found)
 
 
 def open_all(directory: Path) -> None:
@@ -94,29 +132,47 @@ def open_all(directory: Path) -> None:
             opener.close()
 
 
-def stand_in(arguments: list[str]) -> list[str]:
-    """A command about the tiny model and few questions, which trains for two updates."""
-    name, *wanted = [MODELS.sub("stand-in", argument) for argument in arguments]
-    wanted = [re.sub(r"docs/studies/\w+\.yaml", "study.yaml", argument) for argument in wanted]
-    wanted = [",".join(BENCHMARKS.get(part, part) for part in argument.split(",")) for argument in wanted]
-    more = {}
-    if {"-t", "--tasks"} & set(wanted):
-        more = {"--limit": "16"} | ({} if name == "eval" or "letter" in wanted else {"--format": "cloze"})
-    if "--splits" in wanted:
-        more |= {"--splits": "2"}
-    if name == "recover":
-        more |= {"--step": "2", "--updates": "2"}
-    if "--study" in wanted:  # one of models that collapse, as random ones do not: the table that ships stands in
-        where = wanted.index("--study")
-        del wanted[where : where + 2]
-    if name == "export":  # no step is recommended of a random model
-        more |= {"--step": "2"}
-    for option, value in more.items():
-        if option in wanted:
-            wanted[wanted.index(option) + 1] = value
-        else:
-            wanted += [option, value]
-    return [name, *wanted]
+HARNESS = os.environ.get("LAYERCLIFF_LM_EVAL_PYTHON", "")
+TASK = """
+task: stand_in
+dataset_path: json
+dataset_kwargs: {data_files: {test: questions.jsonl}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: options
+doc_to_target: answer
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HARNESS, reason="LAYERCLIFF_LM_EVAL_PYTHON names no Python with lm_eval")
+@pytest.mark.usefixtures("reloads_here")
+def test_the_harness_runs(run: Run, tmp_path: Path) -> None:
+    """Commands of lm-evaluation-harness, and of what runs it, on all pages; a small task stands in for those that it would download."""
+    (tmp_path / "stand_in.yaml").write_text(TASK)
+    run(["make", "demo"])
+    ran = set()
+    for command in [command for page in COMMANDED for command in documented.commands(page)]:
+        asked = documented.stand_in(command)
+        match asked:
+            case ["layercliff", "export", *_] if "runs/demo" in asked:
+                run(asked)
+                continue
+            case ["lm_eval", *arguments] | ["python", "-m", "layercliff.harness", *arguments]:
+                documented.setting(arguments, tasks="stand_in", include_path=".")
+                module = "lm_eval" if asked[0] == "lm_eval" else "layercliff.harness"
+                asked = [HARNESS, "-m", module, *arguments]
+            case ["python", "benchmarks/evaluate.py", *arguments]:
+                documented.setting(arguments, **{"harness-python": HARNESS})
+                asked = [sys.executable, "benchmarks/evaluate.py", *arguments]
+            case _:
+                continue
+        offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+        done = subprocess.run(asked, env={**os.environ, **offline}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (asked, done.stdout[-2000:], done.stderr[-2000:])
+        ran.add(asked[1] if asked[1] != "-m" else asked[2])
+    assert ran == {"lm_eval", "layercliff.harness", "benchmarks/evaluate.py"}
 
 
 @pytest.mark.packaged

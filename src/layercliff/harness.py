@@ -23,6 +23,9 @@ from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 
+UNSAID = (None, "cuda:0")
+"""The device that a model is given where nobody named one: by the harness's functions, and by its command line, on any machine."""
+
 Request = tuple[tuple[str, str] | None, list[int], list[int]]
 """The strings, the context's token ids, the continuation's."""
 
@@ -57,7 +60,8 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             )
         if not pretrained:
             raise ModelError("layercliff's model for lm-evaluation-harness needs --model_args pretrained=MODEL.")
-        self.model = loading.load(pretrained, dtype, weights_dtype, device or "auto", trust_remote_code)
+        device = "auto" if device in UNSAID else device
+        self.model = loading.load(pretrained, dtype, weights_dtype, device, trust_remote_code)
         self.tokenizer = self.model.tokenizer
         self.batch_tokens = self.model.batch_tokens(batch_tokens)
         self.max_length = resolve_max_length(self.model.network.config, self.tokenizer)

@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 
 import families
-import numpy as np
 import polars as pl
 import pytest
 import word_tasks
 from commands import Here
+from study_rows import row, table
 
 import layercliff
 from layercliff.errors import RunError
 from layercliff.grid import Grid
-from layercliff.metrics.foretelling import FEATURES
 from layercliff.results import studied
 from layercliff.results.studied import Row
 from layercliff.verbs.held import Held
@@ -118,26 +117,6 @@ def test_a_directory_of_something_else_is_refused(files: Path, tmp_path: Path) -
         layercliff.study(content(files, "llama"), out=tmp_path)
     with pytest.raises(RunError, match=r"it holds no study\.yaml"):
         studied.read(tmp_path)
-
-
-def row(model: str, task: str, n: int, transition: int | None, collapse: int | None, **more: object) -> Row:
-    features = dict.fromkeys(FEATURES, 0.5) | {"transition": (n + 1 if transition is None else transition) / n}
-    given = {"defined": True, "removed_at_most": n - 1, "features": features, "format": "letter", "n_layers": n} | more
-    return Row(
-        model, task, "own", "margin", 0, f"cells/{model}/{task}", transition=transition, collapse=collapse, **given
-    )  # type: ignore[arg-type]
-
-
-def table(noise: float, slope: float = -0.8) -> list[Row]:
-    """Models by tasks, the critical ratio a known rule of T/L."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for m in range(6):
-        for t in range(4):
-            depth = int(rng.integers(8, 36))
-            ratio = 0.9 + slope * depth / 40 + noise * rng.normal()
-            rows.append(row(f"m{m}", f"t{t}", 40, depth, int(np.clip(round(40 * ratio), 1, 39))))
-    return rows
 
 
 def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
