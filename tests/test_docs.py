@@ -73,6 +73,8 @@ def run(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> Run:
                 ["python", "benchmarks/evaluate.py", *_] | ["python", "-m", "layercliff.harness", *_] | ["lm_eval", *_]
             ):
                 pass  # by `test_the_harness_runs`, in its environment
+            case ["vllm", *_] | ["python", "convert_hf_to_gguf.py", *_]:
+                pass  # by `tests/test_serving.py`
             case ["python", script, *arguments]:
                 monkeypatch.setattr("sys.argv", [script, *arguments])
                 runpy.run_path(script, run_name="__main__")
