@@ -55,24 +55,13 @@ def in_words(text: str) -> str:
 def stand_in(command: list[str]) -> list[str]:
     """A command about the tiny model and few questions, which trains for two updates."""
     found = [in_words(argument) for argument in command]
-    asks = {"-t", "--task", "--tasks", "--format"} & set(found)
+    form = "letter" if "letter" in found else "cloze"
     match found:
         case ["layercliff", verb, *_]:
-            found = [re.sub(r"docs/studies/\w+\.yaml", "study.yaml", argument) for argument in found]
-            if asks:
-                setting(found, limit=LIMIT)
-            if asks and verb != "eval" and "letter" not in found:
-                setting(found, format="cloze")
-            if "--splits" in found:
-                setting(found, splits="2")
-            if verb == "recover":
-                setting(found, step="2", updates="2")
-            if verb == "export":  # no step is recommended of a random model, and it has no cliff
-                found = [argument for argument in found if argument != "--before-cliff"]
-                setting(found, step="2")
+            return _verb(verb, found, form)
         case ["python", "docs/results/verdicts.py", *_]:
-            setting(found, limit=LIMIT, format="letter" if "letter" in found else "cloze")
-        case ["python", "docs/results/accuracies.py", *_] if asks:
+            setting(found, limit=LIMIT, format=form)
+        case ["python", "docs/results/accuracies.py", *_] if "--tasks" in found:
             setting(found, limit=LIMIT, dtype="float32")  # its tasks are one here
         case ["python", "docs/results/foretelling_table.py", *_]:
             setting(found, to="table.csv")
@@ -80,13 +69,26 @@ def stand_in(command: list[str]) -> list[str]:
             if "--peers-python" in found:  # of an environment of their own
                 where = found.index("--peers-python")
                 del found[where : where + 2]
-            setting(
-                found, model="stand-in", limit=LIMIT, repeats="2", format="letter" if "letter" in found else "cloze"
-            )
+            setting(found, model="stand-in", limit=LIMIT, repeats="2", format=form)
         case ["python", "benchmarks/search.py", *_]:
-            setting(found, limit=LIMIT, format="cloze")
+            setting(found, limit=LIMIT, format=form)
         case ["python", "benchmarks/evaluate.py", *_]:
             setting(found, limit=LIMIT, **{"batch-sizes": "4"})
+    return found
+
+
+def _verb(verb: str, command: list[str], form: str) -> list[str]:
+    """A command of layercliff's about few questions and a small study."""
+    found = [re.sub(r"docs/studies/\w+\.yaml", "study.yaml", argument) for argument in command]
+    if {"-t", "--task", "--tasks"} & set(found):
+        setting(found, limit=LIMIT, **({} if verb == "eval" else {"format": form}))
+    if "--splits" in found:
+        setting(found, splits="2")
+    if verb == "recover":
+        setting(found, step="2", updates="2")
+    if verb == "export":  # no step is recommended of a random model, and it has no cliff
+        found = [argument for argument in found if argument != "--before-cliff"]
+        setting(found, step="2")
     return found
 
 

@@ -99,7 +99,7 @@ def test_llama_cpp(case: tuple[str, bool]) -> None:
         return {one["id"]: one["logprob"] for one in position["top_logprobs"]}
 
     found = difference(answer)
-    print(f"llama.cpp, {said}: {found:.2g} nats")
+    print(f"llama.cpp, {said}: {found:.2g} nats")  # noqa: T201
     assert (found < 0.02) is in_place  # its cache is float16
 
 
@@ -144,5 +144,5 @@ def test_vllm(case: tuple[str, bool]) -> None:
             return {int(name.removeprefix("token_id:")): value for name, value in top.items()}
 
         found = difference(answer)
-    print(f"vLLM, {said}: {found:.2g} nats")
+    print(f"vLLM, {said}: {found:.2g} nats")  # noqa: T201
     assert found < 1e-3
