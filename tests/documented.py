@@ -63,6 +63,8 @@ def stand_in(command: list[str]) -> list[str]:
             setting(found, limit=LIMIT, format=form)
         case ["python", "docs/results/accuracies.py", *_] if "--tasks" in found:
             setting(found, limit=LIMIT, dtype="float32")  # its tasks are one here
+        case ["python", "docs/results/rare_failures.py", *_]:
+            setting(found, worlds="5")
         case ["python", "docs/results/foretelling_table.py", *_]:
             setting(found, to="table.csv")
         case ["python", "benchmarks/readout.py", *_]:

@@ -67,8 +67,8 @@ MANY = int(os.environ.get("LAYERCLIFF_WORLDS", WORLDS))
 
 @pytest.mark.parametrize(("groups", "allowed"), [(FEWEST, 0.02), (75, most(RARE, MANY))])
 def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, allowed: float) -> None:
-    """At the bound that verdicts have, on few questions, one in ten of which decides. With the fewest that a verdict may rest on it fails more often than it says, up to
-    four times; an uncorrected percentile fails in 4 %. ``LAYERCLIFF_WORLDS=4000`` measures it, ``-s`` shows it."""
+    """At the bound that verdicts have, on few questions, one in ten of which decides: an uncorrected percentile fails in 3 % with the fewest that a verdict may rest on.
+    ``docs/results/rare_failures.py`` measures worlds in which it fails more often than it says. ``LAYERCLIFF_WORLDS=4000`` counts more of this one, ``-s`` shows it."""
     sampled = Sampled.of([str(i) for i in range(groups)], resamples=2000)
     found = rates(lambda rng: worlds.c7_few_flip(rng, sampled), MANY)
     print(groups, found)  # noqa: T201
