@@ -1,5 +1,6 @@
 """The commands of the documentation: as a shell reads them, without running a program, and about a tiny model in place of those that they name."""
 
+import os
 import re
 import shlex
 import shutil
@@ -30,9 +31,10 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def made(target: str) -> list[list[str]]:
-    """Program and arguments of every command that `make` runs for a target, everything set up."""
+    """Program and arguments of every command that `make` runs for a target, everything set up; the same where another `make` runs the tests."""
     asked = ["make", "--dry-run", "--always-make", "--old-file", ".venv/.ready", target]
-    return typed(subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    alone = {"PATH": os.environ["PATH"]}
+    return typed(subprocess.run(asked, cwd=ROOT, env=alone, capture_output=True, text=True, check=True).stdout)
 
 
 def typed(text: str) -> list[list[str]]:

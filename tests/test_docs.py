@@ -35,6 +35,15 @@ def test_there_are_commands() -> None:
     assert {"README", "benchmarks/README", "docs/index", "docs/figures", "docs/results"} <= set(map(name, COMMANDED))
 
 
+def test_make_runs_the_same_inside_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make test` names its own directory and hands down its options."""
+    outside = documented.made("demo")
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("MAKEFLAGS", "w -- RUN=elsewhere")
+    assert documented.made("demo") == outside
+    assert [command[:2] for command in outside] == [["layercliff", verb] for verb in ("trace", "prune", "export")]
+
+
 @pytest.mark.parametrize("page", COMMANDED, ids=name)
 def test_every_command_is_understood(page: Path) -> None:
     """As it is written, before a tiny model stands in."""
