@@ -86,25 +86,78 @@ def test_error_rate_of_the_fixed_sequence() -> None:
             dense,
             *((dense & (draw.random(300) > 0.125)) | (~dense & (draw.random(300) < 0.25)) for _ in range(4)),
         ]
-        found = collapse.harmless(np.stack(steps).astype(float), resamples, True, 0.05)
+        found = collapse.harmless(np.stack(steps).astype(float), resamples, 0.05)
         wrong += found[0].shown
     assert wrong / 300 < 0.085
 
 
+def together(draw: np.random.Generator, shape: tuple[int, int], share: float) -> np.ndarray:
+    """In each of so many groups either all questions or none, with probability `share`."""
+    return np.repeat(draw.random((shape[0], 1)) < share, shape[1], 1).ravel()
+
+
+@pytest.mark.parametrize("shape", [(20, 1), (60, 1), (25, 4), (60, 2), (190, 1)])
+@pytest.mark.parametrize("tied", [0, 1])
+def test_error_rate_with_few_questions_groups_and_ties(shape: tuple[int, int], tied: int) -> None:
+    """Of a model that loses the margin exactly, group by group, where a question may be tied and another pair shares a group."""
+    draw, wrong, worlds = np.random.default_rng(0), 0, 400
+    names = [str(i // shape[1]) for i in range(shape[0] * shape[1])]
+    names[-1] = names[0]  # not all independent
+    resamples = Resamples.draw(names, 300)
+    for _ in range(worlds):
+        correct = np.ones((2, len(names)))
+        correct[1] -= together(draw, shape, 0.05)
+        correct[:, :tied] = 0.5
+        wrong += collapse.harmless(correct, resamples, 0.05)[0].shown
+    assert wrong / worlds < 0.085
+
+
+@pytest.mark.parametrize("names", ["abcdefghijkl", "abcdefghijkk", "aaaaaabbbbbb"])
+@pytest.mark.parametrize("tied", [0, 1])
+def test_a_dozen_questions_show_nothing(names: str, tied: int) -> None:
+    """Where none is lost a bootstrap is certain, of a dozen questions and of two groups."""
+    correct = np.ones((3, 12))
+    correct[:, :tied] = 0.5
+    correct[2, -1] = 0.5  # what ties at a later step says nothing of an earlier one
+    for step in collapse.harmless(correct, Resamples.draw(list(names)), 0.05):
+        assert step.upper >= collapse.tango_upper(0, 0, 12) > 0.18
+        assert not step.shown
+
+
 def test_a_step_after_one_not_shown_is_not_shown() -> None:
-    found = collapse.harmless(
-        path([0.9, 0.9, 0.6, 0.9], 2000), Resamples.draw(list(map(str, range(2000))), 50), True, 0.05
-    )
+    found = collapse.harmless(path([0.9, 0.9, 0.6, 0.9], 2000), Resamples.draw(list(map(str, range(2000))), 50), 0.05)
     assert [step.shown for step in found] == [True, False, False]
     assert collapse.recommended(found, 0.05) == 1
 
 
-def test_groups_use_the_bootstrap() -> None:
-    twins = np.repeat(path([0.9, 0.88], 100), 4, axis=1)
-    groups = [str(i // 4) for i in range(400)]
-    grouped = collapse.harmless(twins, Resamples.draw(groups), False, 0.05)[0]
-    alone = collapse.harmless(twins, Resamples.draw(list(map(str, range(400)))), True, 0.05)[0]
-    assert grouped.upper > alone.upper
+def test_questions_that_go_together_count_as_one() -> None:
+    alone = path([0.9, 0.88], 100)
+    twins, names = np.repeat(alone, 4, axis=1), [str(i // 4) for i in range(400)]
+    grouped = collapse.harmless(twins, Resamples.draw(names), 0.05)[0]
+    once = collapse.harmless(alone, Resamples.draw(list(map(str, range(100)))), 0.05)[0]
+    assert grouped.upper == pytest.approx(once.upper, abs=0.01)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0])), min_size=1))
+def test_design_effect_against_its_definition(questions: list[tuple[str, float]]) -> None:
+    names, lost = [name for name, _ in questions], [value for _, value in questions]
+    usual = np.mean([names.count(name) for name in names])
+    together = sum(sum(v for other, v in questions if other == name) ** 2 for name in set(names))
+    expected = max(1.0, (together + usual**2) / (sum(v * v for v in lost) + usual))
+    assert collapse.design_effect(np.array(lost), Resamples.draw(names, 2)) == pytest.approx(expected)
+    alone = Resamples.draw(list(map(str, range(len(lost)))), 2)
+    assert collapse.design_effect(np.array(lost), alone) == 1
+    assert collapse.design_effect(np.zeros(len(lost)), Resamples.draw(names, 2)) == pytest.approx(usual)
+
+
+def test_a_group_larger_than_others_is_the_bootstraps_matter_too() -> None:
+    """Half of all questions are one group, which loses."""
+    correct = np.ones((2, 100))
+    correct[1, :50] = 0
+    resamples = Resamples.draw(["large"] * 50 + list(map(str, range(50))))
+    (step,) = collapse.harmless(correct, resamples, 0.05)
+    samples = resamples.means(correct[:1] - correct[1:])[:, 0]
+    assert step.upper >= max(np.quantile(samples, 0.95), collapse.score_upper(correct[0] - correct[1], resamples))
 
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(6, 4, 100), (0, 0, 30), (1, 2, 30), (0, 9, 80)])
@@ -113,7 +166,7 @@ def test_questions_needed_would_do(lost: int, won: int, n: int) -> None:
     correct = np.ones((2, n))
     correct[1, :lost] = 0
     correct[0, lost : lost + won] = 0
-    (step,) = collapse.harmless(correct, Resamples.draw(list(map(str, range(n))), 50), True, 0.05)
+    (step,) = collapse.harmless(correct, Resamples.draw(list(map(str, range(n))), 50), 0.05)
     assert step.questions_needed is not None
     assert (step.questions_needed > n) != step.shown
     for times, below in ((1.0, True), (0.9, False)):
@@ -124,7 +177,7 @@ def test_questions_needed_would_do(lost: int, won: int, n: int) -> None:
 def test_no_number_of_questions_shows_what_is_not_so() -> None:
     correct = np.ones((3, 100))
     correct[1, :1], correct[2, :8] = 0, 0
-    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(100))), 50), True, 0.05)
+    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(100))), 50), 0.05)
     assert first.questions_needed is not None
     assert second.questions_needed is None
 
@@ -134,7 +187,7 @@ def test_a_step_needs_what_those_before_it_need() -> None:
     correct = np.ones((3, 30))
     correct[1, :1] = 0
     correct[[0, 1], 10:18] = 0
-    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(30))), 50), True, 0.05)
+    first, second = collapse.harmless(correct, Resamples.draw(list(map(str, range(30))), 50), 0.05)
     assert second.upper < 0.05
     assert not second.shown
     assert second.questions_needed == first.questions_needed
@@ -145,7 +198,7 @@ def test_recommendation_by_the_estimate_where_nothing_is_shown() -> None:
     """Twenty questions cannot show that a model which loses none of them loses less than 5 points."""
     correct = np.ones((4, 20))
     correct[2:, :2] = 0
-    found = collapse.harmless(correct, Resamples.draw(list(map(str, range(20))), 50), True, 0.05)
+    found = collapse.harmless(correct, Resamples.draw(list(map(str, range(20))), 50), 0.05)
     assert [step.loss for step in found] == [0, 0.1, 0.1]
     assert not any(step.shown for step in found)
     assert found[0].upper == pytest.approx(1.645**2 / (20 + 1.645**2), abs=1e-3)

@@ -82,10 +82,10 @@ def _clustered(values: PerQuestion, group: Int[np.ndarray, " question"]) -> floa
 
 def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: int) -> Paired:
     """Compare two models' right answers to the same questions."""
-    samples = Resamples.draw(groups, seed=seed).means(np.stack([here, there]))
+    resamples = Resamples.draw(groups, seed=seed)
+    samples = resamples.means(np.stack([here, there]))
     differences = samples[:, 0] - samples[:, 1]
     low, high = percentile_interval(differences)
-    independent = len(set(groups)) == len(groups)
     return Paired(
         n=len(here),
         difference=float(here.mean() - there.mean()),
@@ -93,8 +93,8 @@ def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: i
         high=float(high),
         won=int((here > there).sum()),
         lost=int((here < there).sum()),
-        p=mcnemar(there, here) if independent else _two_sided(differences),
-        test="exact McNemar" if independent else "bootstrap over groups",
+        p=mcnemar(there, here) if resamples.independent else _two_sided(differences),
+        test="exact McNemar" if resamples.independent else "bootstrap over groups",
     )
 
 

@@ -66,6 +66,25 @@ def tango_upper(lost: int | float, won: int | float, n: int | float, level: floa
     return float(brentq(lambda delta: _score(delta, lost, won, n) + z, (lost - won) / n, edge))
 
 
+def score_upper(
+    difference: Float[np.ndarray, " question"], resamples: Resamples, level: float = LEVEL, times: float = 1.0
+) -> float:
+    """`tango_upper` for the mean of the paired losses `difference`; of options that tie, shares are counted. Where questions come in groups, counts are divided by
+    their design effect (Rao and Scott 1992). With `times` as many questions, answered alike."""
+    each = times / design_effect(difference, resamples)
+    lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
+    return tango_upper(lost * each, won * each, len(difference) * each, level)
+
+
+def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
+    """How many times the variance of independent questions that of groups is: squared sums of groups over summed squares. One more group is counted, of the size that a
+    question's group has on average, all lost: where nothing is lost, nothing is known of how a group goes together, and a group is one question. 1 for independent questions."""
+    sizes = np.bincount(resamples.index)
+    usual = float((sizes**2).sum() / len(difference))
+    together = float((np.bincount(resamples.index, difference) ** 2).sum())
+    return max(1.0, (together + usual**2) / (float((difference**2).sum()) + usual))
+
+
 def _score(delta: float, lost: int | float, won: int | float, n: int | float) -> float:
     """Score test of a true loss `delta`, the nuisance discordance at its restricted maximum likelihood."""
     a, b, c = 2 * n, delta * (2 * n - lost + won) - lost - won, -won * delta * (1 - delta)
@@ -96,29 +115,21 @@ class Harmless:
 
 
 def harmless(
-    correct: Float[np.ndarray, "step question"],
-    resamples: Resamples,
-    independent: bool,
-    margin: float,
-    level: float = LEVEL,
+    correct: Float[np.ndarray, "step question"], resamples: Resamples, margin: float, level: float = LEVEL
 ) -> list[Harmless]:
     """Non-inferiority of each step 1.. to step 0: fixed sequence, so that a step counts as shown only if all before it do and the
-    family-wise error stays at 1 - `level`. The upper bound is the score interval for independent questions whose answers are right or
-    wrong, the group bootstrap's otherwise."""
+    family-wise error stays at 1 - `level`. The upper bound is the score interval's (`score_upper`); where questions come in groups, the bootstrap's if that is higher."""
     found: list[Harmless] = []
     needed: list[int | None] = []
     n = correct.shape[1]
-    whole = bool(np.isin(correct, (0.0, 1.0)).all())
     samples = resamples.means(correct)
     going = True
     for step in range(1, len(correct)):
         difference = correct[0] - correct[step]
         loss = float(difference.mean())
-        if independent and whole:
-            lost, won = int((difference > 0).sum()), int((difference < 0).sum())
-            bound = partial(_score_bound, lost, won, n, level)
-        else:
-            bound = partial(scaled_bound, loss, float(np.quantile(samples[:, 0] - samples[:, step], level)))
+        bound = partial(
+            _loss_bound, difference, resamples, float(np.quantile(samples[:, 0] - samples[:, step], level)), level
+        )
         upper = bound(1.0)
         going = going and upper < margin
         needed.append(questions_needed(bound, n, margin))
@@ -127,8 +138,11 @@ def harmless(
     return found
 
 
-def _score_bound(lost: int, won: int, n: int, level: float, times: float) -> float:
-    return tango_upper(lost * times, won * times, n * times, level)
+def _loss_bound(
+    difference: Float[np.ndarray, " question"], resamples: Resamples, resampled: float, level: float, times: float
+) -> float:
+    score = score_upper(difference, resamples, level, times)
+    return score if resamples.independent else max(score, scaled_bound(float(difference.mean()), resampled, times))
 
 
 def scaled_bound(loss: float, upper: float, times: float) -> float:

@@ -83,15 +83,11 @@ def option_frequency(
     rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
     category = kinds.index[rows, columns]
     weight = kinds.counted.astype(np.float64)
-    sizes = resamples.counts @ np.bincount(
-        resamples.index, weight, resamples.counts.shape[1]
-    )  # counted questions per resample
+    sizes = resamples.counts @ np.bincount(resamples.index, weight, resamples.groups)  # counted questions per resample
     sizes = np.clip(sizes, 1, None)  # a resample of a handful of groups may hold none
 
     def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
-        return sparse.csr_array(
-            (values, (resamples.index[rows], category)), shape=(resamples.counts.shape[1], n_categories)
-        )
+        return sparse.csr_array((values, (resamples.index[rows], category)), shape=(resamples.groups, n_categories))
 
     share, low, high, kl, js = (np.zeros((depths, n)) for n in (n_categories, n_categories, n_categories, 1, 1))
     kl_samples, js_samples = np.zeros((2, len(resamples.counts), depths))

@@ -25,11 +25,20 @@ class Resamples:
         counts = np.random.default_rng([seed, 5]).multinomial(n, np.full(n, 1 / n), size=resamples)
         return Resamples(counts.astype(np.float64), index)
 
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return int(self.counts.shape[1])
+
+    @property
+    def independent(self) -> bool:
+        """Whether every question is a group of its own."""
+        return self.groups == len(self.index)
+
     def means(self, values: Float[np.ndarray, "row question"]) -> Float[np.ndarray, "resample row"]:
         """The mean over questions of every row of `values`, in every resample."""
-        n_groups = self.counts.shape[1]
-        sums = np.stack([np.bincount(self.index, row, n_groups) for row in values])
-        sizes = np.bincount(self.index, minlength=n_groups)
+        sums = np.stack([np.bincount(self.index, row, self.groups) for row in values])
+        sizes = np.bincount(self.index, minlength=self.groups)
         out: np.ndarray = (self.counts @ sums.T) / (self.counts @ sizes)[:, None]
         return out
 

@@ -111,16 +111,10 @@ class Pruned:
         """The collapse point k* of the path."""
         return falling.collapse(self.correct, self.resamples, self.main(0).chance)
 
-    @property
-    def independent(self) -> bool:
-        """Whether every question of the report half is a group of its own."""
-        groups = self.traces[0].groups
-        return len(set(groups)) == len(groups)
-
     @cached_property
     def harmless(self) -> list[Harmless]:
         """Non-inferiority of steps 1.. to the dense model."""
-        return falling.harmless(self.correct, self.resamples, self.independent, MARGIN)
+        return falling.harmless(self.correct, self.resamples, MARGIN)
 
     @property
     def recommended(self) -> int:
@@ -145,7 +139,7 @@ class Pruned:
             "one_sided_upper": found.upper,
             "harmless_shown": found.shown,
             "questions_needed": found.questions_needed,
-            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]) if self.independent else None,
+            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]) if self.resamples.independent else None,
         }
 
     def caption(self) -> str:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.stats import norm, skew
 from scipy.stats import t as student
 
-from layercliff.metrics.collapse import tango_upper
+from layercliff.metrics.collapse import score_upper
 from layercliff.metrics.statistics import Resamples
 
 FAMILY = 0.05  # the probability of any wrong verdict
@@ -54,7 +54,7 @@ class Sampled:
     @property
     def groups(self) -> int:
         """Groups of questions."""
-        return int(self.resamples.counts.shape[1])
+        return self.resamples.groups
 
     def shared(self, parts: int) -> "Sampled":
         """The same where a claim has several parts, among which its error is divided."""
@@ -85,13 +85,12 @@ class Sampled:
         return self.interval(float(above.mean() / below.mean()), samples[:, 0] / samples[:, 1])
 
     def loss(self, before: PerQuestion, after: PerQuestion) -> Interval:
-        """The paired loss of accuracy, in the score interval of paired proportions (Tango 1998; of options that tie, shares are counted). Where questions come in
+        """The paired loss of accuracy, in the score interval of paired proportions (`score_upper`). Where questions come in
         groups, the wider of this and the bootstrap's on either side."""
-        difference, n, level = before - after, self.n, 1 - self.tail
-        lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
-        low, high = -tango_upper(won, lost, n, level), tango_upper(lost, won, n, level)
+        difference, level = before - after, 1 - self.tail
+        low, high = -score_upper(-difference, self.resamples, level), score_upper(difference, self.resamples, level)
         point = float(difference.mean())
-        if self.groups == n:
+        if self.resamples.independent:
             return Interval(point, low, high)
         found = self.mean(difference)
         return Interval(point, min(found.low, low), max(found.high, high))
