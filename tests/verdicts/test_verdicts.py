@@ -1,5 +1,6 @@
 """Every claim in worlds where it holds, fails, or cannot be told; and what its parts say."""
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -239,6 +240,36 @@ def test_loss_of_transition_along_a_path() -> None:
         ).verdict
         == "undecided"
     )
+
+
+def deciding_path(accuracies: list[float], n: int = 120) -> PathMargins:
+    """Of models of two depths that decide at the last one."""
+    rng = np.random.default_rng(5)
+    correct = [np.stack([np.zeros(n), rng.permutation(np.arange(n) < a * n)]).astype(float) for a in accuracies]
+    return PathMargins([np.stack([-np.ones(n), rng.normal(0.3, 0.1, n)]) for _ in accuracies], correct)
+
+
+def test_what_may_happen_a_step_beyond_the_path_does_not_contradict() -> None:
+    """The last step collapses and decides: the transition may be lost one step later."""
+    path, sampled = deciding_path([0.95, 0.9, 0.85, 0.45]), Sampled.of([str(i) for i in range(120)], resamples=400)
+    found = cliff.judged(path, 0.25, sampled, {}, "")
+    assert (found.verdict, found.reason) == ("undecided", cliff.ENDS)
+    longer = deciding_path([0.95, 0.9, 0.85, 0.3, 0.3, 0.3])
+    assert cliff.judged(longer, 0.0, sampled, {}, "").verdict == "contradicted"  # three steps later at the earliest
+
+
+def test_distances_of_what_a_path_does_not_hold() -> None:
+    """Against what any longer path could show."""
+    steps = 5
+    ends = [*map(float, range(1, steps)), np.inf]
+    for lost, fallen in itertools.product(ends, ends):
+        found = cliff._apart(np.array([lost]), np.array([fallen]), steps)[0]
+        own = [range(steps, 2 * steps) if np.isinf(end) else [int(end)] for end in (lost, fallen)]
+        within = {cliff.WITHIN[0] < a - b < cliff.WITHIN[1] for a, b in itertools.product(*own)}
+        if within == {True, False}:
+            assert np.isnan(found) or np.isfinite(lost + fallen)
+        else:
+            assert (cliff.WITHIN[0] < found < cliff.WITHIN[1]) == within.pop()
 
 
 def test_permuted_phases_with_an_obvious_answer() -> None:

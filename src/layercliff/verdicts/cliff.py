@@ -1,7 +1,7 @@
 """C4: is the collapse the step at which the transition no longer happens?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,6 +19,7 @@ CLAIM = (
     "Along the path by margin, the first step from which no step has a transition depth lies within one step of the collapse point k*.",
 )
 WITHIN = (-1.5, 1.5)  # steps are whole numbers
+ENDS = "The path ends at its collapse, where the transition still happens: whether that is lost a step later only a longer path says (prune with a larger --remove), if any block is left."
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,18 @@ def _distances(
 ) -> Float[np.ndarray, " resample"]:
     depths = [transition_depths(margin, accuracy, chance) for margin, accuracy in zip(margins, accuracies, strict=True)]
     last = np.stack([accuracy[:, -1] for accuracy in accuracies], 1)
-    with np.errstate(invalid="ignore"):  # neither happens: not a number, which counts as beyond either end
-        out: np.ndarray = lost_from(np.isfinite(depths)) - collapse_steps(last, chance)
-    return out
+    return _apart(lost_from(np.isfinite(depths)), collapse_steps(last, chance), len(margins))
+
+
+def _apart(
+    lost: Float[np.ndarray, " resample"], fallen: Float[np.ndarray, " resample"], steps: int
+) -> Float[np.ndarray, " resample"]:
+    """`lost` minus `fallen`. What does not happen on a path of so many steps happens beyond it, if at all: infinite where that is too far from the other in any case,
+    otherwise not a number, which counts as beyond either end."""
+    nearest = np.minimum(lost, steps) - np.minimum(fallen, steps)
+    never, within = np.isinf(lost) | np.isinf(fallen), (WITHIN[0] < nearest) & (nearest < WITHIN[1])
+    with np.errstate(invalid="ignore"):
+        return np.where(never & within, np.nan, lost - fallen)
 
 
 def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[str, float], patched: str) -> Verdict:
@@ -65,16 +75,14 @@ def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[s
     found = distance(path, chance, sampled)
     other = [f"{name} {_steps(value)}" for name, value in others.items()]
     control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
-    return judge(
-        CLAIM,
-        [part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)],
-        control,
-    )
+    measured = part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)
+    verdict = judge(CLAIM, [measured], control)
+    return replace(verdict, reason=ENDS) if np.isnan(found.point) else verdict
 
 
 def _steps(value: float) -> str:
     return (
-        "neither on the path"
+        "not known from its path"
         if np.isnan(value)
         else f"{value:+.0f}"
         if np.isfinite(value)
