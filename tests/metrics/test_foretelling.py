@@ -77,10 +77,38 @@ def test_nothing_predictable_does_not_beat_the_mean() -> None:
     for seed in range(12):
         x, y, models, tasks = study(0.0, 0.15, seed)
         groups = models if seed % 2 else tasks
-        fixed = judge(x, y, models, "model", groups, seed).against[0]
+        fixed = judge(x, y, models, "model", groups).against[0]
         assert fixed.name == "a fixed ratio"
         verdicts.append(fixed.beaten is True)
     assert sum(verdicts) <= 1
+
+
+@pytest.mark.parametrize("n_models", [6, 8])
+def test_error_rate_of_beats(n_models: int) -> None:
+    """Two rules of the same errors, three tasks a model that go together: hardly one in twenty is said to beat the other or to be beaten."""
+    said, models = [], [f"m{i // 3}" for i in range(3 * n_models)]
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        own, other = (
+            np.abs(np.repeat(rng.normal(0, 0.1, n_models), 3) + rng.normal(0, 0.1, 3 * n_models)) for _ in range(2)
+        )
+        said.append(foretelling._against("another", own, other, models).beaten is not None)
+    assert np.mean(said) < 0.075
+
+
+def test_a_better_rule_beats_another() -> None:
+    rng = np.random.default_rng(0)
+    own, other, models = rng.random(18) / 10, 0.1 + rng.random(18) / 10, [f"m{i // 3}" for i in range(18)]
+    assert foretelling._against("another", own, other, models).beaten is True
+    assert foretelling._against("another", other, own, models).beaten is False
+    assert foretelling._against("another", own, own, models).beaten is None
+    assert foretelling._against("another", own[:15], other[:15], models[:15]).beaten is None  # five models
+
+
+def test_nothing_above_chance_is_no_strength() -> None:
+    """All golds alike: the best constant answer is always right."""
+    flat = np.full(4, 0.5)
+    assert foretelling.features(2, 1.0, 1.0, 0.3, flat, flat, flat)["strength"] == 0.0
 
 
 def test_intervals_cover_new_models() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from layercliff.metrics.collapse import mcnemar
-from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.metrics.statistics import Resamples, clustered_stderr, percentile_interval, stderr
 
 METRICS = {"acc": None, "acc_norm": "characters", "acc_bytes": "bytes", "acc_tokens": "tokens"}
 """What a sum is divided by before options are compared, per metric; the first three are lm-evaluation-harness's."""
@@ -59,25 +59,14 @@ def scores(correct: Mapping[str, PerQuestion], groups: Sequence[str], seed: int)
     low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
     return {
         name: Score(
-            float(values.mean()), _stderr(values), _clustered(values, resamples.index), float(low[at]), float(high[at])
+            float(values.mean()),
+            stderr(values),
+            clustered_stderr(values, resamples.index),
+            float(low[at]),
+            float(high[at]),
         )
         for at, (name, values) in enumerate(correct.items())
     }
-
-
-def _stderr(values: PerQuestion) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
-
-
-def _clustered(values: PerQuestion, group: Int[np.ndarray, " question"]) -> float:
-    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of the one above come, over n squared, the products of the
-    deviations of different questions of a group. With one question to a group both are the same."""
-    deviations = values - values.mean()
-    sums = np.bincount(group, deviations)
-    if len(sums) < 2:
-        return np.nan
-    products = (sums**2).sum() - (deviations**2).sum()
-    return float(np.sqrt(_stderr(values) ** 2 + products / len(values) ** 2))
 
 
 def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: int) -> Paired:

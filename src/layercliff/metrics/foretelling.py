@@ -10,13 +10,13 @@ from layercliff.metrics import ridge
 from layercliff.metrics.association import LEAST_CLUSTERS, SHOWN
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.ridge import Features, Ridge, Target
-from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.metrics.statistics import clustered_interval
 
 LEVEL = 0.9  # of intervals around what is foretold
 
 FEATURES: Mapping[str, str] = {
     "transition": "T/L; an undecided model counts as if it decided one block after its last",
-    "strength": "accuracy above chance at the last depth, over what there is above chance",
+    "strength": "accuracy above chance at the last depth, over what there is above chance; 0 where there is nothing above it",
     "influence": "effective share of blocks, by Block Influence: 1 where all have as much, 1/L where one has it all",
     "removal": "share of blocks, the cheapest first, until the margins lost by removing each alone add up to half of the margin",
     "gates": "effective share of blocks, by what closing each one's gate costs the gold option's log-probability, to first order",
@@ -60,7 +60,7 @@ def features(
     n = len(influence)
     return {
         "transition": (n + 1 if transition is None else transition) / n,
-        "strength": (accuracy - chance) / (1 - chance),
+        "strength": (accuracy - chance) / (1 - chance) if chance < 1 else 0.0,
         "influence": effective_share(influence),
         "removal": share_below(margin - without, margin / 2),
         "gates": effective_share(gates),
@@ -155,11 +155,9 @@ class Judgement:
     against: tuple[Against, ...]
 
 
-def judge(
-    x: Features, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str], seed: int = 0
-) -> Judgement:
+def judge(x: Features, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
     """Fit to all groups but one, foretell that one, in turn; everything that is chosen is chosen anew each time. Columns of `x` are `FEATURES`; the clusters of the
-    intervals are `models`. Needs two groups at least."""
+    intervals (t: `clustered_interval`) are `models`. Needs two groups at least."""
     names = list(FEATURES)
     out = np.asarray(groups)
     predictors = {"rule": tuple(names)} | dict(BASELINES)
@@ -176,7 +174,7 @@ def judge(
             if name == "rule":
                 low[held], high[held] = [one.low for one in found], [one.high for one in found]
     errors = {name: np.abs(values - y) for name, values in predicted.items()}
-    against = tuple(_against(name, errors["rule"], errors[name], models, seed) for name in BASELINES)
+    against = tuple(_against(name, errors["rule"], errors[name], models) for name in BASELINES)
     inside = ((low <= y) & (y <= high))[np.isfinite(high)]
     return Judgement(
         left_out, len(y), len(set(groups)), float(errors["rule"].mean()), float(inside.mean()) if len(inside) else None,
@@ -184,12 +182,11 @@ def judge(
     )  # fmt: skip
 
 
-def _against(name: str, own: Target, other: Target, models: Sequence[str], seed: int) -> Against:
+def _against(name: str, own: Target, other: Target, models: Sequence[str]) -> Against:
     paired = np.round(own - other, 9)  # rounding is no difference
     difference = float(paired.mean())
     if len(set(models)) < LEAST_CLUSTERS:
         return Against(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
-    samples = Resamples.draw(models, RESAMPLES, seed).means(paired[None])[:, 0]
-    low, high = (float(end) for end in percentile_interval(samples))
+    low, high = clustered_interval(paired, models)
     beaten = None if len(set(models)) < SHOWN else True if high < 0 else False if low > 0 else None
     return Against(name, float(other.mean()), Estimate(difference, low, high), beaten)

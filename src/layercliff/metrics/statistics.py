@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import t as student
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -72,3 +73,28 @@ def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray,
     interval off its own estimate; the samples are therefore shifted by their bias, mean minus estimate, and cut off at 0."""
     low, high = percentile_interval(samples - (samples.mean(0) - point))
     return Curve(point, np.clip(low, 0, None), high)
+
+
+def stderr(values: Float[np.ndarray, " value"]) -> float:
+    """The standard error of the mean of independent values; nan for one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray, " value"]) -> float:
+    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of that of independent values come, over n squared, the products of the
+    deviations of different questions of a group. With one question to a group both are the same; nan for one group."""
+    deviations = values - values.mean()
+    sums = np.bincount(group, deviations)
+    if len(sums) < 2:
+        return np.nan
+    products = (sums**2).sum() - (deviations**2).sum()
+    return float(np.sqrt(stderr(values) ** 2 + products / len(values) ** 2))
+
+
+def clustered_interval(values: Float[np.ndarray, " value"], clusters: Sequence[str]) -> tuple[float, float]:
+    """The t interval (`LEVEL`) of a mean whose values come in a few clusters, with as many degrees of freedom as there are clusters but one, and the standard error
+    enlarged for so few (Cameron and Miller 2015, section VI). A bootstrap of few clusters is too narrow."""
+    names, group = np.unique(np.asarray(clusters), return_inverse=True)
+    n = len(names)
+    half = student.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1)) * clustered_stderr(values, group)
+    return float(values.mean() - half), float(values.mean() + half)

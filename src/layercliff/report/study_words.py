@@ -50,7 +50,7 @@ def association(panel: Panel) -> Iterator[str]:
     else:
         yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {estimate(found.pearson)}, Spearman {estimate(found.spearman)}."
     if found.kendall is not None:
-        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples whose order is known."
+        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples whose order in k* is known."
     yield f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above, and undecided with fewer than {SHOWN} models."
     yield _clusters(found.clusters)
 

@@ -151,7 +151,7 @@ def gathered(grid: Grid, rows: Sequence[Row], seed: int = 0) -> Studied:
         censored = np.array([p.censored for p in points], bool)
         found = associate(x, y, censored, [p.model for p in points], seed=seed)
         panels.append(Panel(panel, schedule, points, found))
-    judgements, why = judged(training(rows), seed)
+    judgements, why = judged(training(rows))
     return Studied(grid, tuple(rows), tuple(panels), judgements, why)
 
 
@@ -184,7 +184,7 @@ def training(rows: Sequence[Row]) -> pl.DataFrame:
     )
 
 
-def judged(table: pl.DataFrame, seed: int = 0) -> tuple[tuple[Judgement, ...], str | None]:
+def judged(table: pl.DataFrame) -> tuple[tuple[Judgement, ...], str | None]:
     """What a rule is worth on models and on tasks left out, or why that cannot be said."""
     n_models, n_tasks = table["model"].n_unique(), table["task"].n_unique()
     if len(table) < LEAST_ROWS or n_models < 2:
@@ -195,7 +195,7 @@ def judged(table: pl.DataFrame, seed: int = 0) -> tuple[tuple[Judgement, ...], s
     x, y = table.select(*FEATURES).to_numpy(), table[foretold.TARGET].to_numpy()
     models = table["model"].to_list()
     kinds = [("model", models)] + ([("task", table["task"].to_list())] if n_tasks > 1 else [])
-    return tuple(judge(x, y, models, kind, groups, seed) for kind, groups in kinds), None
+    return tuple(judge(x, y, models, kind, groups) for kind, groups in kinds), None
 
 
 def write(run: RunDirectory, studied: Studied, cost: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from layercliff.verdicts.verdict import undecided
 CLAIM = (
     "C8",
     "The later the transition, the lower the critical ratio.",
-    "Over models and tasks, the correlation of T/L and k*/L lies below 0, its interval clustered by model.",
+    "Over the models and tasks of a study, six models at least, all of the 95 % interval of Spearman's correlation of T/L and k*/L lies below 0, whole models resampled.",
 )
 
 
