@@ -41,6 +41,11 @@ def test_phases_at_the_ends(analysis: Analysis, depth: int, expected: str) -> No
     assert expected in str(words.phases(replace(analysis, transition=Transition(depth, 1.0, 18.0, 0.0))))
 
 
+def test_few_questions_are_told(analysis: Analysis) -> None:
+    assert words.few_questions(replace(analysis, n_groups=30)) == ""
+    assert words.few_questions(replace(analysis, n_groups=29)).startswith("29 independent questions are few;")
+
+
 def test_partly_undecided(analysis: Analysis) -> None:
     text = words.verdict(replace(analysis, transition=Transition(13, 13.0, float("inf"), 0.1)))
     assert "interval 13-undecided; 10% of resamples are undecided" in text

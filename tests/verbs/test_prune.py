@@ -17,7 +17,7 @@ from layercliff.metrics import decision
 from layercliff.metrics.phases import transition_depths
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.report import words
+from layercliff.report import terminal, words
 from layercliff.tasks.question import Task
 
 
@@ -51,6 +51,16 @@ def test_steps_are_reported_on_the_other_half(tiny: Model, task: Task) -> None:
     assert found.n_select == len(report) - sum(report)
     np.testing.assert_allclose(found.traces[0].scores, traced.scores[:, report], rtol=1e-4, atol=1e-5)
     assert [t.n_layers for t in found.traces] == [5, 4, 3]
+
+
+def test_few_reported_questions_are_told(
+    tiny: Model, task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = layercliff.prune(tiny, task, remove=1, out=tmp_path / "run")
+    few = f"{found.main(0).n_groups} independent questions are few"
+    assert f"Reported on: {few}" in (tmp_path / "run" / "report.html").read_text()
+    terminal.show_path(found, tmp_path / "run")
+    assert f"Note: reported on {few}" in capsys.readouterr().out
 
 
 def test_files_and_reading_back(tiny: Model, task: Task, tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "score": pruned.score,
         "recommendation": words.recommendation(pruned),
         "cliff": words.cliff(pruned),
+        "few": words.few_questions(pruned.main(0)),
         "stability": words.stability(pruned),
         "race": words.race(pruned),
         "assessment": list(words.assessment(pruned.assessment)) if pruned.assessment else [],

@@ -128,6 +128,8 @@ def show_path(pruned: "Pruned", out: Path) -> None:
     console.print()
     console.print(words.recommendation(pruned), style="bold", markup=False, highlight=False)
     console.print(f"On this path, {words.cliff(pruned)}", markup=False, highlight=False)
+    if few := words.few_questions(pruned.main(0)):
+        console.print(f"Note: reported on {few}", markup=False, highlight=False)
     about = words.assessment(pruned.assessment) if pruned.assessment else ()
     for sentence in (words.stability(pruned), words.race(pruned), *about):
         if sentence:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from layercliff.models.checkpoint import Proof
 
 PERCENT = f"{LEVEL:.0%}".replace("%", " %")
+FEW = 30  # groups of questions that a bootstrap should have to draw from, at least
 
 
 def verdict(analysis: Analysis) -> str:
@@ -219,5 +220,12 @@ def notices(traced: Traced) -> Iterator[str]:
     for name, analysis in traced.analyses.items():
         if analysis.option_mass[-1] < 0.01:
             yield f"{name}: the options carry only {analysis.option_mass[-1]:.1%} of the model's probability at the last depth; it would rather say something else."
-        if analysis.n_groups < 30:
-            yield f"{name}: {analysis.n_groups} independent questions are few; intervals from a bootstrap of so few are too narrow."
+        if few := few_questions(analysis):
+            yield f"{name}: {few}"
+
+
+def few_questions(analysis: Analysis) -> str:
+    """A warning where a bootstrap has little to draw from; nothing otherwise."""
+    if analysis.n_groups >= FEW:
+        return ""
+    return f"{analysis.n_groups} independent questions are few; intervals from a bootstrap of so few are too narrow."
