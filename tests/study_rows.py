@@ -6,9 +6,10 @@ from layercliff.metrics.foretelling import FEATURES
 from layercliff.results.studied import Row
 
 
-def row(model: str, task: str, n: int, transition: int | None, collapse: int | None, **more: object) -> Row:
+def row(model: str, task: str, n: int, transition: int | None, collapse: int | float | None, **more: object) -> Row:
     features = dict.fromkeys(FEATURES, 0.5) | {"transition": (n + 1 if transition is None else transition) / n}
-    given = {"defined": True, "removed_at_most": n - 1, "features": features, "format": "letter", "n_layers": n} | more
+    given = {"defined": True, "removed_at_most": n - 1, "features": features, "format": "letter", "n_layers": n}
+    given |= {"collapse_beyond": n - 1 if collapse is None else None} | more
     return Row(
         model, task, "own", "margin", 0, f"cells/{model}/{task}", transition=transition, collapse=collapse, **given
     )  # type: ignore[arg-type]

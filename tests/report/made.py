@@ -143,7 +143,7 @@ def foretelling() -> Foretelling:
 def row(model: str, task: str, transition: int | None, collapse: int | None, **more: Any) -> Row:
     features = dict.fromkeys(FEATURES, 0.5) | {"transition": (41 if transition is None else transition) / 40}
     given = {
-        "defined": True, "removed_at_most": 39, "features": features, "format": "letter", "n_layers": 40, "n_questions": 100, "n_report": 50,
+        "defined": True, "removed_at_most": 39, "collapse_beyond": 39 if collapse is None else None, "features": features, "format": "letter", "n_layers": 40, "n_questions": 100, "n_report": 50,
         "accuracy": 0.6, "chance": 0.25,
     }  # fmt: skip
     ends = {

@@ -1,6 +1,7 @@
 """Studies of tiny models: cells that fail, a study that was killed, what is foretold."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import families
+import numpy as np
 import polars as pl
 import pytest
 import word_tasks
@@ -18,8 +20,10 @@ from study_rows import row, table
 import layercliff
 from layercliff.errors import RunError
 from layercliff.grid import Grid
-from layercliff.results import studied
+from layercliff.results import studied, traced
+from layercliff.results.stability import Stability
 from layercliff.results.studied import Row
+from layercliff.store import RunDirectory
 from layercliff.verbs.held import Held
 
 SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
@@ -170,3 +174,60 @@ def test_seeds_are_one_point_at_their_median() -> None:
     (panel,) = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows).panels
     (point,) = panel.points
     assert (point.transition, point.ratio, point.censored, point.seeds) == (0.6, 0.5, False, 3)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "transition", "ratio", "censored"),
+    [
+        ([(4, 3), (6, 6)], 0.5, 0.45, False),
+        ([(4, 3), (None, None)], math.inf, 0.6, True),  # half-way from 3 to 9, at least
+        ([(None, 8), (6, 3), (4, 5), (8, 4)], 0.7, 0.45, False),
+        ([(None, None), (None, 3), (4, 5), (6, None)], math.inf, 0.7, True),
+        ([(4, 3), (5, 5), (None, None), (6, 4)], 0.55, 0.45, False),
+    ],
+)
+def test_an_even_number_of_seeds_is_one_point_between_the_middle_two(
+    seeds: list[tuple[int | None, int | None]], transition: float, ratio: float, censored: bool
+) -> None:
+    rows = [row("m", "t", 10, t, k) for t, k in seeds]
+    (panel,) = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), rows).panels
+    (point,) = panel.points
+    assert (point.transition, point.ratio) == pytest.approx((transition, ratio))
+    assert (point.censored, point.seeds) == (censored, len(seeds))
+
+
+@pytest.mark.parametrize(
+    ("draws", "collapse", "beyond"),
+    [
+        ([4, 3], "3.5 [3, 4]", None),
+        ([3, None], "censored > 6", 6),  # half-way from 3 to 9, at least
+        ([3, 8, 5, 6], "5.5 [3, 8]", None),
+        ([2, None, 6, 3], "4.5 [2, ∞]", None),
+        ([None, 2, None, 6], "censored > 7.5", 7.5),
+        ([None, 2, 6], "6 [2, ∞]", None),
+        ([None, None], "censored > 9", 9),
+    ],
+)
+def test_k_of_random_is_the_median_of_its_draws_as_its_own_page_says(
+    tmp_path: Path, draws: list[int | None], collapse: str, beyond: float | None
+) -> None:
+    from layercliff.report import study_words
+
+    grid = Grid.of({"models": ["m"], "tasks": ["t"], "schedules": ["random"]})
+    (cell,) = grid.cells()
+    run = RunDirectory(tmp_path / cell.directory)
+    trace = {"format": "letter", "n_questions": 9, "chance": 0.25, "accuracy": 0.9, "decision_margin": 0.5}
+    trace |= {f"transition_{name}": 4 for name in ("depth", "depth_low", "depth_high")}
+    run.write_json(traced.SUMMARY, trace | {"transition_undecided_share": 0.0})
+    steps = [{"kept": list(range(10 - k))} for k in range(10)]
+    found = {"defined": True, "step": draws[0], "low": 1, "high": 9}
+    path = {"n_layers": 10, "n_report": 5, "steps": steps, "collapse": found, "stability": {"collapse_steps": draws}}
+    run.write_json("prune/random/path.json", path)
+    told = studied.row(tmp_path, cell)
+    assert study_words.collapse(told) == collapse
+    assert told.collapse_beyond == beyond
+    assert (told.collapse or math.inf) == Stability(np.zeros((1, 1)), np.zeros((1, 1)), tuple(draws)).collapse_range[1]
+    (panel,) = studied.gathered(grid, [told]).panels
+    (point,) = panel.points
+    assert (point.ratio, point.censored) == ((told.collapse or beyond) / 10, beyond is not None)
+    assert studied.cells_table([row("m", "t", 10, 4, 3), told])["collapse"].to_list() == [3, told.collapse]

@@ -27,8 +27,8 @@ def collapse(row: Row) -> str:
     if not row.defined:
         return "none: no better than chance"
     if row.collapse is None:
-        return f"censored > {row.removed_at_most}"
-    return f"{row.collapse} [{_end(row.collapse_low)}, {_end(row.collapse_high)}]"
+        return f"censored > {row.collapse_beyond:g}"
+    return f"{row.collapse:g} [{_end(row.collapse_low)}, {_end(row.collapse_high)}]"
 
 
 def _end(value: int | None) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ LEAST_ROWS = len(FEATURES) + 3  # cells that a rule is fitted to, at least
 
 @dataclass(frozen=True)
 class Row:
-    """What one cell came to. Steps of paths are said in blocks removed: `collapse` is k* (None: censored, beyond `removed_at_most`, or not `defined`), of
-    ``random`` the median of its draws with their range. `features` are empty where they were not measured; `reason` says why a cell failed."""
+    """What one cell came to. Steps of paths are said in blocks removed: `collapse` is k* (None: censored, `collapse_beyond` so many blocks, or not `defined`), of
+    ``random`` the median of its draws, which may end in a half, with their range. `features` are empty where they were not measured; `reason` says why a cell failed."""
 
     model: str
     task: str
@@ -47,9 +48,10 @@ class Row:
     transition_high: int | None = None
     undecided_share: float | None = None
     defined: bool = False
-    collapse: int | None = None
+    collapse: int | float | None = None
     collapse_low: int | None = None
     collapse_high: int | None = None
+    collapse_beyond: int | float | None = None
     removed_at_most: int | None = None
     selection_block_passes: int | None = None
     features: Mapping[str, float] | None = None
@@ -65,11 +67,11 @@ class Row:
 
     @property
     def place(self) -> tuple[float, float, bool] | None:
-        """T/L (infinite: undecided), k*/L or the most that was removed, and whether this is censored; None where there is no collapse to speak of."""
-        if not self.finished or not self.defined or not self.n_layers or self.removed_at_most is None:
+        """T/L (infinite: undecided), k*/L or what it lies beyond, and whether this is censored; None where there is no collapse to speak of."""
+        blocks = self.collapse_beyond if self.collapse is None else self.collapse
+        if not self.finished or not self.defined or not self.n_layers or blocks is None:
             return None
         depth = np.inf if self.transition is None else self.transition / self.n_layers
-        blocks = self.removed_at_most if self.collapse is None else self.collapse
         return depth, blocks / self.n_layers, self.collapse is None
 
 
@@ -123,22 +125,36 @@ def row(study: Path, cell: Cell) -> Row:
     if trace is None or path is None:
         return replace(about, reason="It has not been run to its end: give the same command again.")
     blocks = [path["n_layers"] - len(step["kept"]) for step in path["steps"]]
-    found, features = path["collapse"], foretold.features(run)
+    found = path["collapse"]
     low, point, high = (None if found[name] is None else blocks[found[name]] for name in ("low", "step", "high"))
+    beyond: int | float | None = blocks[-1] if found["defined"] and point is None else None
     if path["stability"] is not None and found["defined"]:
-        draws = sorted(math.inf if step is None else step for step in path["stability"]["collapse_steps"])
-        ends = (draws[0], draws[len(draws) // 2], draws[-1])
-        low, point, high = (
-            None if math.isinf(end) else int(end) for end in ends
-        )  # each step of a draw removes a block
+        low, point, high, beyond = _drawn(path["stability"]["collapse_steps"], blocks[-1])
     return replace(
         about,
         format=trace["format"], n_questions=trace["n_questions"], n_report=path["n_report"], n_layers=path["n_layers"], chance=trace["chance"],
         accuracy=trace["accuracy"], margin=trace["decision_margin"], transition=trace["transition_depth"], transition_low=trace["transition_depth_low"],
         transition_high=trace["transition_depth_high"], undecided_share=trace["transition_undecided_share"], defined=found["defined"],
-        collapse=point, collapse_low=low, collapse_high=high, removed_at_most=blocks[-1], features=features,
+        collapse=point, collapse_low=low, collapse_high=high, collapse_beyond=beyond, removed_at_most=blocks[-1], features=foretold.features(run),
         selection_block_passes=(run.read_json(f"{pruned.FOLDER}/{cell.schedule}/cost.json") or {}).get("selection_block_passes"),
     )  # fmt: skip
+
+
+def _drawn(
+    steps: Sequence[int | None], last: int
+) -> tuple[int | None, int | float | None, int | None, int | float | None]:
+    """The least, the median and the greatest collapse step of draws, each of which removes a block a step, and what the median lies beyond where it is censored.
+    Draws that do not collapse (None) go on at least to `last`, where the first one ends."""
+    known = [step for step in steps if step is not None]
+    middle, censored = _median([(last if step is None else step, step is None) for step in steps])
+    low, high = min(known, default=None), None if None in steps else max(known)
+    return (low, None, high, middle) if censored else (low, middle, high, None)
+
+
+def _median(values: Sequence[tuple[int | float, bool]]) -> tuple[int | float, bool]:
+    """The median of values of which the censored (True) are greater than they say, and count as greater than all others; where it is censored itself, what it lies beyond."""
+    middle = median(math.inf if censored else value for value, censored in values)
+    return (median(value for value, _ in values), True) if math.isinf(middle) else (middle, False)
 
 
 def gathered(grid: Grid, rows: Sequence[Row], seed: int = 0) -> Studied:
@@ -160,9 +176,8 @@ def _points(rows: Sequence[Row]) -> Iterator[Point]:
         own = [r.place for r in rows if (r.model, r.task) == (model, task)]
         places = [place for place in own if place is not None]
         if places:
-            depth = sorted(place[0] for place in places)[len(places) // 2]
-            _, censored, ratio = sorted((np.inf if c else r, c, r) for _, r, c in places)[len(places) // 2]
-            yield Point(model, task, depth, ratio, censored, len(places))
+            ratio, censored = _median([place[1:] for place in places])
+            yield Point(model, task, median(place[0] for place in places), ratio, censored, len(places))
 
 
 def fitted_to(rows: Sequence[Row]) -> list[Row]:
