@@ -23,6 +23,15 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: a\ntasks: [t]", "models is 'a', and must be a list."),
         ("models: []\ntasks: [t]", "models is empty: name at least one."),
         ("models: [a, a]\ntasks: [t]", "models holds 'a' twice: leave one out"),
+        ("models: [a]\ntasks: [t]\nseeds: [0, 0]", "seeds holds 0 twice: leave one out"),
+        (
+            "models: [a]\ntasks: [t, {task: t, format: cloze}]\nformats: [letter, cloze]",
+            "tasks holds a task twice in one format, so that two cells would be cells/a/t-cloze-0 by margin: leave one out.",
+        ),
+        (
+            "models: [a]\ntasks: [{task: t, limit: 50}, {task: t, limit: 100}]\nschedules: [tail]",
+            "two cells would be cells/a/t-own-0 by tail: leave one out.",
+        ),
         ("models: [a]\ntasks: [t]\nremove: 3\nto_ratio: 0.5", "remove and to_ratio both end a path"),
         ("models: [a]\ntasks: [t]\nto_ratio: 1.5", "to_ratio is 1.5, which should be less than 1."),
         ("- a\n- b", "holds no settings: give at least models and tasks"),
@@ -63,6 +72,14 @@ def test_formats_are_panels_and_a_tasks_own_one_stands() -> None:
         ("capitals", "cloze", "cloze"),
         ("arc_easy", "cloze", "cloze"),
     }
+
+
+def test_a_task_may_be_asked_again_in_another_format() -> None:
+    twice = [{"task": "t", "format": "letter", "limit": 50}, {"task": "t", "format": "cloze", "limit": 100}]
+    grid = Grid.of({"models": ["a"], "tasks": twice, "formats": ["letter"], "schedules": ["margin", "tail"]})
+    assert [(c.directory, c.schedule) for c in grid.cells()] == [
+        ("cells/a/t-letter-0", "margin"), ("cells/a/t-letter-0", "tail"), ("cells/a/t-cloze-0", "margin"), ("cells/a/t-cloze-0", "tail"),
+    ]  # fmt: skip
 
 
 def test_names_that_look_alike_in_a_path_are_told_apart() -> None:

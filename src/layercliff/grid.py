@@ -1,7 +1,7 @@
 """A study file: which models are put on which tasks, and pruned how. Strict, so that a mistyped setting is never silently the default."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -83,12 +83,15 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Grid":
         for name in ("models", "tasks", "formats", "schedules", "seeds"):
-            values = getattr(self, name)
-            if twice := next((v for i, v in enumerate(values) if v in values[:i]), None):
+            if (twice := _twice(getattr(self, name))) is not None:
                 raise ValueError(f"{name} holds {getattr(twice, 'task', twice)!r} twice: leave one out")
         if self.remove is not None and self.to_ratio is not None:
             raise ValueError(
                 "remove and to_ratio both end a path: give one of them, or neither to go on to the collapse"
+            )
+        if twice := _twice([f"{cell.directory} by {cell.schedule}" for cell in self.cells()]):
+            raise ValueError(
+                f"tasks holds a task twice in one format, so that two cells would be {twice}: leave one out"
             )
         return self
 
@@ -140,6 +143,11 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
     @property
     def memory_bytes(self) -> int:
         return int(self.memory_gb * 2**30)
+
+
+def _twice(values: Sequence[Any]) -> Any:
+    """The first value that equals an earlier one, or None."""
+    return next((value for i, value in enumerate(values) if value in values[:i]), None)
 
 
 def _filed(name: str) -> str:
