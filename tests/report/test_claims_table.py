@@ -1,9 +1,12 @@
 """The table of verdicts in words."""
 
+import json
+
 import numpy as np
+import pytest
 
 from layercliff.report import claims_table
-from layercliff.results.claimed import Claimed
+from layercliff.results.claimed import Claimed, Verdict
 from layercliff.verdicts.sampled import Interval
 from layercliff.verdicts.verdict import judge, part, undecided
 
@@ -19,6 +22,24 @@ def test_rows_and_summary() -> None:
     rows = claims_table.rows(found)
     assert [(row.id, row.verdict) for row in rows] == [("C1", "supported"), ("C4", "undecided"), ("C8", "undecided")]
     assert rows[0].measured == (("a share", "+0.700 [+0.600, +0.800], claimed > 0.5, n = 1,200"),)
-    assert rows[1].measured == (("steps", "beyond [beyond, beyond], claimed -1.5 to 1.5, n = 90"),)
+    assert rows[1].measured == (("steps", "beyond the path [-∞, ∞], claimed -1.5 to 1.5, n = 90"),)
     assert (rows[2].measured, rows[2].reason) == ((), "It needs a study.")
     assert claims_table.summary(found) == "Supported: C1. Contradicted: none. Undecided: C4, C8."
+
+
+@pytest.mark.parametrize(
+    ("what", "found", "claimed", "said"),
+    [
+        ("steps", (-8.0, -np.inf, 2.0), (-1.5, 1.5), "-8.000 [-∞, +2.000], claimed -1.5 to 1.5"),
+        ("steps", (2.0, 0.0, np.inf), (-1.5, 1.5), "+2.000 [+0.000, ∞], claimed -1.5 to 1.5"),
+        ("steps", (np.inf, np.inf, np.inf), (-1.5, 1.5), "beyond the path [∞, ∞], claimed -1.5 to 1.5"),
+        ("a share", (0.75, -np.inf, np.inf), (0.5, np.inf), "+0.750 [-∞, ∞], claimed > 0.5"),
+        ("a share", (np.nan, -np.inf, np.inf), (-np.inf, 0.5), "no number [-∞, ∞], claimed < 0.5"),
+    ],
+)
+def test_an_interval_without_an_end_says_on_which_side(
+    what: str, found: tuple[float, float, float], claimed: tuple[float, float], said: str
+) -> None:
+    made = Verdict("C0", "", "", "undecided", (part(what, Interval(*found), claimed, 90),))
+    (kept,) = Verdict.from_dict(json.loads(json.dumps(made.as_dict()))).parts
+    assert claims_table.numbers(kept) == said

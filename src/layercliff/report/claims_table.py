@@ -35,10 +35,18 @@ def _row(found: Verdict) -> Row:
 
 
 def numbers(part: Part) -> str:
-    """``+0.12 [+0.05, +0.18], claimed > 0.1``."""
-    point, low, high = (
-        "beyond" if value is None else f"{value:+.3f}" for value in (part.measured, part.low, part.high)
-    )
+    """``+0.12 [+0.05, +0.18], claimed > 0.1``; ``[-∞, ∞]`` where the interval has no ends."""
+    point = _signed(part.measured, "beyond the path" if part.what.startswith("steps") else "no number")
+    low, high = _signed(part.low, "∞" if _all_beyond(part) else "-∞"), _signed(part.high, "∞")
     least, most = part.claimed
     claimed = f"> {least:g}" if most is None else f"< {most:g}" if least is None else f"{least:g} to {most:g}"
     return f"{point} [{low}, {high}], claimed {claimed}"
+
+
+def _signed(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:+.3f}"
+
+
+def _all_beyond(part: Part) -> bool:
+    """Whether nothing of an interval is finite: without ends, it would hold what is claimed, and contradict nothing."""
+    return part.answer == "contradicted" and part.low is None and part.high is None

@@ -16,7 +16,7 @@ ANSWERS: tuple[Answer, ...] = get_args(Answer)
 @dataclass(frozen=True)
 class Part:
     """One number that a claim speaks of, with its interval, on `n` questions. The claim says that it lies between the ends of `claimed`, either of which may be
-    infinite; None is a number that is not finite. `questions_needed`: about how many would bring the interval to one side."""
+    infinite; None is a number that is not finite; an end that is None is none on its side. `questions_needed`: about how many would bring the interval to one side."""
 
     what: str
     measured: float | None
