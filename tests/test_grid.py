@@ -26,11 +26,15 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: [a]\ntasks: [t]\nseeds: [0, 0]", "seeds holds 0 twice: leave one out"),
         (
             "models: [a]\ntasks: [t, {task: t, format: cloze}]\nformats: [letter, cloze]",
-            "tasks holds a task twice in one format, so that two cells would be cells/a/t-cloze-0 by margin: leave one out.",
+            "tasks holds 't' twice for one figure, where it would count as two seeds: leave one out, or name its formats under formats.",
+        ),
+        (
+            "models: [a]\ntasks: [{task: t, format: letter}, {task: t, format: cloze}]",
+            "tasks holds 't' twice for one figure",
         ),
         (
             "models: [a]\ntasks: [{task: t, limit: 50}, {task: t, limit: 100}]\nschedules: [tail]",
-            "two cells would be cells/a/t-own-0 by tail: leave one out.",
+            "tasks holds 't' twice for one figure",
         ),
         ("models: [a]\ntasks: [t]\nremove: 3\nto_ratio: 0.5", "remove and to_ratio both end a path"),
         ("models: [a]\ntasks: [t]\nto_ratio: 1.5", "to_ratio is 1.5, which should be less than 1."),

@@ -89,9 +89,10 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(
                 "remove and to_ratio both end a path: give one of them, or neither to go on to the collapse"
             )
-        if twice := _twice([f"{cell.directory} by {cell.schedule}" for cell in self.cells()]):
+        points = [(cell.asking.task, cell.panel, cell.model, cell.schedule, cell.seed) for cell in self.cells()]
+        if twice := _twice(points):
             raise ValueError(
-                f"tasks holds a task twice in one format, so that two cells would be {twice}: leave one out"
+                f"tasks holds {twice[0]!r} twice for one figure, where it would count as two seeds: leave one out, or name its formats under formats"
             )
         return self
 
