@@ -1,11 +1,13 @@
 """A run directory holds one subject and survives what happens to directories."""
 
 import errno
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import LayercliffError, RunError
@@ -94,6 +96,45 @@ def test_journal_keeps_what_was_put(tmp_path: Path) -> None:
         assert journal.get("other") is None
         journal.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_views_come_back_as_they_are(tmp_path: Path) -> None:
+    """safetensors writes the memory that a view lies in, not the view: the journal makes it whole."""
+    whole = np.arange(24.0).reshape(2, 3, 4)
+    views = {"every other": whole[:, ::2], "turned": whole.T, "backwards": whole[..., ::-1], "one": whole[0, 0, 0]}
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.put("k", views)
+        found = journal.get("k")
+    assert found is not None
+    for name, view in views.items():
+        np.testing.assert_array_equal(found[name], view)
+        assert found[name].shape == view.shape
+
+
+@pytest.mark.parametrize("byte", [3, 20, -1])
+def test_an_entry_that_changed_counts_as_not_there(tmp_path: Path, byte: int) -> None:
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.put("k", {"x": np.arange(100.0)})
+        (blob,) = journal._connection.execute("SELECT arrays FROM done").fetchone()
+        changed = bytearray(blob)
+        changed[byte] ^= 16
+        with journal._connection:
+            journal._connection.execute("UPDATE done SET arrays = ?", (bytes(changed),))
+        assert journal.get("k") is None
+        journal.put("k", {"x": np.arange(100.0)})
+        assert journal.get("k") is not None
+
+
+def test_a_journal_of_before_there_were_checksums_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "j.sqlite") as old:
+        old.execute("CREATE TABLE done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
+        old.execute("INSERT INTO done VALUES (?, ?)", ("old", save({"x": np.arange(3.0)})))
+    old.close()
+    for _ in range(2):
+        with Journal(tmp_path / "j.sqlite") as journal:
+            assert journal.get("old")["x"].tolist() == [0, 1, 2]  # type: ignore[index]
+            journal.put("new", {"x": np.arange(2.0)})
+            assert journal.get("new")["x"].tolist() == [0, 1]  # type: ignore[index]
 
 
 def test_damaged_journal_is_one_sentence(tmp_path: Path) -> None:

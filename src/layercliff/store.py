@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,11 @@ class RunDirectory:
 
 
 class Journal:
-    """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns."""
+    """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns.
+
+    An entry carries a checksum of its arrays (`checksum`). One that does not come back as it was put counts as not there, and its work is
+    done again. Entries of before there were checksums carry none, and are taken as they are.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -108,6 +112,8 @@ class Journal:
             self._connection = sqlite3.connect(file)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
+            if not any(column[1] == "checksum" for column in self._connection.execute("PRAGMA table_info(done)")):
+                self._connection.execute("ALTER TABLE done ADD COLUMN checksum TEXT")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -128,19 +134,30 @@ class Journal:
             return journal._connection.execute("SELECT 1 FROM done LIMIT 1").fetchone() is None
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays kept under `key`, if any. Raises `RunError` for a journal that is damaged."""
+        """The arrays kept under `key`, if any, as they were put. Raises `RunError` for a journal that is damaged."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
         with self._errors():
-            found = self._connection.execute("SELECT arrays FROM done WHERE key = ?", (key,)).fetchone()
-        return load(found[0]) if found else None
+            found = self._connection.execute("SELECT arrays, checksum FROM done WHERE key = ?", (key,)).fetchone()
+        if not found or not isinstance(found[0], bytes):
+            return None
+        try:
+            arrays: dict[str, np.ndarray] = load(found[0])
+        except SafetensorError:
+            return None
+        return arrays if found[1] in (None, checksum(arrays)) else None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep `arrays` under `key`. Raises `RunError` on a full disk; what was put before is kept."""
         from safetensors.numpy import save
 
+        whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # safetensors takes no views
         with self._errors(), self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, save(arrays)))
+            self._connection.execute(
+                "INSERT OR REPLACE INTO done (key, arrays, checksum) VALUES (?, ?, ?)",
+                (key, save(whole), checksum(whole)),
+            )
 
     def remove(self) -> None:
         """Forget everything: the result it led to has been written."""
@@ -155,6 +172,15 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """The sha256 of arrays: of each the name, the type, the shape and the values."""
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}\0".encode())
+        found.update(np.asarray(array, order="C").data)
+    return found.hexdigest()
 
 
 def key(*parts: object) -> str:

@@ -112,7 +112,10 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
     for done, batch in enumerate(batches):
         this.report(f"states of {part.task.name} ({name})", done, len(batches))
         here = [row.question for row in batch.rows if row.option in (None, 0)]
-        journal_key = key("states", this.setting.subject.model_dump(), where, step.kept, ordered(step.blends), batch)
+        # Entries under "states" came from views, of which older versions kept the wrong values: they are not read again.
+        journal_key = key(
+            "states as they are", this.setting.subject.model_dump(), where, step.kept, ordered(step.blends), batch
+        )
         shuffled = tuple(replace(row, targets=tuple(int(order[t]) for t in row.targets)) for row in batch.rows)
         known = this.journal.get(journal_key) if this.journal else None
         if known is None:
