@@ -17,6 +17,18 @@ class RunError(LayercliffError):
     """A run directory cannot be used as asked."""
 
 
+def quoted(value: object, most: int = 80) -> str:
+    """A value as Python writes it, cut in the middle where it is long.
+
+    >>> quoted("ab" * 50, 20)
+    "'abababa...bababab'"
+    """
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"a number of about {round(value.bit_length() * 0.30103)} digits"
+    text, half = repr(value), most // 2 - 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
 def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str:
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 

@@ -1,6 +1,8 @@
 """A question that cannot be asked is refused with the field that is wrong."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,29 @@ from layercliff.tasks.question import Lettering, Question, Task
 def test_refusals(text: str, options: tuple[str, ...], gold: int, reason: str) -> None:
     with pytest.raises(TaskError, match=reason):
         Question("id", text, options, gold, "g")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": "\ud83d"}, "lone surrogate"),
+        ({"options": ("a", "\ud83d")}, "lone surrogate"),
+        ({"gold": 10**5000}, "the gold option a number of about .* digits is not among"),
+    ],
+)
+def test_refusals_of_what_is_no_text(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
+        replace(Question("id", "q", ("a", "b"), 0, "g"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"group": 3}, "question 'id': 3 is no text"), ({"options": "ab"}, "the options are one text")],
+)
+def test_refusals_where_no_checker_looks_at_types(changes: dict[str, Any], reason: str) -> None:
+    given = {"id": "id", "text": "q", "options": ("a", "b"), "gold": 0, "group": "g", "subject": ""} | changes
+    with pytest.raises(TaskError, match=reason):
+        Question._check_texts(SimpleNamespace(**given))  # type: ignore[arg-type]
 
 
 def test_the_name_of_all_tasks_together_is_no_task(colours: Task) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layercliff.errors import TaskError
-from layercliff.tasks import registry, rows
+from layercliff.tasks import registry, row_files, rows
 
 GOOD = {"id": "1", "question": "2 + 2 =", "options": ["3", "4"], "answer": 1}
+ARC = {"id": "2", "question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "A"}
 
 
 def jsonl(path: Path, content: list[Any]) -> str:
@@ -72,6 +73,37 @@ def test_arc_layouts_with_numeric_labels_and_five_options(tmp_path: Path) -> Non
             "the answer 'E' is not among the labels A, B",
         ),
         ({"id": "2", "question": "q", "answerKey": "E"}, "neither AI2's nor Hugging Face's"),
+        ({**ARC, "choices": {"text": "xy", "label": ["A", "B"]}}, "'text' is missing or no list of texts"),
+        ({**ARC, "choices": {"text": ["x", None], "label": ["A", "B"]}}, "'text' is missing or no list of texts"),
+        ({**ARC, "choices": {"text": ["x", "y"], "label": ["A", "A"]}}, "the label 'A' stands there twice"),
+        ({**ARC, "choices": {"text": ["x", "y", "z"], "label": ["A", "B"]}}, "3 options and 2 labels"),
+        ({**ARC, "choices": {"text": ["x", "y"], "label": "AB"}}, "'label' of its choices is missing or no list"),
+        ({**ARC, "choices": {"text": ["x", "y"], "label": ["A", None]}}, "the label None is neither"),
+        ({**ARC, "question": None}, "'question' is missing or no text"),
+        ({**ARC, "question": {"stem": None, "choices": [{"text": "x", "label": "A"}]}}, "'stem' is missing or no text"),
+        ({**ARC, "question": {"stem": "q", "choices": ["x", "y"]}}, "'question.choices' is no list of objects"),
+        ({**ARC, "answerKey": None}, "'answerKey' is missing"),
+        ({**GOOD, "id": ["2"]}, "'id' is .* neither a text nor a number"),
+        ({**GOOD, "id": "2", "group": True}, "'group' is True, which is neither a text nor a number"),
+        (
+            {"id": "2", "question": "q", "option_a": 3, "option_b": "4", "answer": 0},
+            "'option_a' is 3, which is no text",
+        ),
+        (
+            {"id": "2", "question": "q", "option_a": "3", "option_c": "4", "answer": 0},
+            "no column 'option_b', but one after",
+        ),
+        (
+            '{"id": "2", "question": "q", "options": ["a", "b"], "answer": 0, "answer": 1}',
+            "names the field 'answer' twice",
+        ),
+        ('{"id": "2", "question": "half \\ud83d", "options": ["a", "b"], "answer": 0}', "lone surrogate"),
+        ('{"id": "half \\ud83d", "question": "q", "options": ["a", "b"], "answer": 0}', "lone surrogate"),
+        ('{"id": "2", "question": "q", "options": ["a", "b"], "answer": ' + "9" * 5000 + "}", "more than 4,300 digits"),
+        ({**GOOD, "id": "2", "answer": 10**2000}, "the answer a number of about 20.. digits is not among"),
+        ({**GOOD, "id": "2", "answer": "9" * 5000}, "the answer '999.*999' is not among"),
+        ("[" * 1000 + "]" * 1000, "more than 100 lists and objects within one another"),
+        ('{"question": ' + '{"a":' * 1000 + "1" + "}" * 1001, "more than 100 lists and objects within one another"),
     ],
 )
 def test_bad_rows(tmp_path: Path, row: Any, reason: str) -> None:
@@ -85,10 +117,70 @@ def test_bad_rows(tmp_path: Path, row: Any, reason: str) -> None:
     assert "line 3" in task.skipped[0]
 
 
+def test_a_name_of_zero_is_a_name(tmp_path: Path) -> None:
+    """As the hub numbers rows and passages: from 0."""
+    table = [{**GOOD, "id": i, "group": i // 2} for i in range(4)]
+    (task,) = registry.load(jsonl(tmp_path / "t.jsonl", table))
+    assert [(q.id, q.group) for q in task.questions] == [("0", "0"), ("1", "0"), ("2", "1"), ("3", "1")]
+    arc = [{**ARC, "id": i, "group": 0} for i in range(2)]
+    (task,) = registry.load(jsonl(tmp_path / "arc.jsonl", arc))
+    assert [(q.id, q.group) for q in task.questions] == [("0", "0"), ("1", "0")]
+    absent = [{**GOOD, "id": None, "group": ""}]
+    (task,) = registry.load(jsonl(tmp_path / "absent.jsonl", absent))
+    assert [(q.id, q.group) for q in task.questions] == [("1", "1")]
+
+
+def test_layouts_of_the_hub(tmp_path: Path) -> None:
+    """A list of choices with a position, as MMLU has; a prompt with columns A to E, as Kaggle has; absent options null."""
+    table = [
+        {"question": "q", "subject": "x", "choices": ["a", "b", "c"], "answer": 2},
+        {"prompt": "q", "A": "a", "B": "b", "C": "c", "D": None, "E": "", "answer": "C"},
+        {"prompt": "q", "choices": '["a", "b", "c"]', "answer": "c"},
+    ]
+    (task,) = registry.load(jsonl(tmp_path / "t.JSONL", table))
+    assert [(q.text, q.options, q.gold) for q in task.questions] == [("q", ("a", "b", "c"), 2)] * 3
+    file = tmp_path / "kaggle.CSV"
+    file.write_text("id,prompt,A,B,C,D,E,answer\n0,q,a,b,c,,,C\n1,q,a,b,c,d,e,E\n")
+    (task,) = registry.load(str(file))
+    assert [(q.id, len(q.options), q.gold) for q in task.questions] == [("0", 3, 2), ("1", 5, 4)]
+
+
+def test_an_unclosed_quote_swallows_no_row(tmp_path: Path) -> None:
+    good = 'Which is it?,a,b,0\n"Which, then?",a,b,1\n'
+    file = tmp_path / "t.csv"
+    file.write_text(f'question,option_a,option_b,answer\n{good}"Which is it?,a,b,0\n{good}')
+    with pytest.raises(TaskError, match="line 4: it has a quote that is not closed"):
+        registry.load(str(file))
+    (task,) = registry.load(str(file), skip_bad_rows=True)
+    assert [q.id for q in task.questions] == ["2", "3", "5", "6"]
+    assert len(task.skipped) == 1
+    file.write_text(f'question,option_a,option_b,answer\n{good}"Which is it?,a,b,0\n')
+    with pytest.raises(TaskError, match="line 4: it has a quote that is not closed"):
+        registry.load(str(file))
+    file.write_text(f'question,option_a,option_b,answer\n{good}"Which" is it?,a,b,0\n')
+    with pytest.raises(TaskError, match="line 4: it has a quote in a wrong place"):
+        registry.load(str(file))
+
+
+def test_a_csv_cell_that_is_too_long(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(f"question,option_a,option_b,answer\nq,a,b,0\n{'x' * 131_073},a,b,0\nq,a,b,1\n")
+    with pytest.raises(TaskError, match="line 3: it has a cell of more than 131,072 characters"):
+        registry.load(str(file))
+    (task,) = registry.load(str(file), skip_bad_rows=True)
+    assert [q.id for q in task.questions] == ["2", "4"]
+
+
+def test_a_file_all_of_whose_rows_are_bad_is_refused(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "t.jsonl", ["{", "["])
+    with pytest.raises(TaskError, match=r"holds no row that can be read \(line 1: it is no JSON"):
+        registry.load(path, skip_bad_rows=True)
+
+
 def test_csv_row_of_another_width_names_its_first_line(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text('question,option_a,option_b,answer\n"two\nlines",x,y,A\nq,x,y\n')
-    with pytest.raises(TaskError, match="line 4: it has another number of columns"):
+    with pytest.raises(TaskError, match="line 4: it has 3 columns and the header 4"):
         registry.load(str(file))
 
 
@@ -152,4 +244,4 @@ def test_csv_that_cannot_be_read_is_told_by_its_first_line(tmp_path: Path, text:
     file = tmp_path / "t.csv"
     file.write_text(text)
     with pytest.raises(TaskError, match=sentence):
-        list(rows.read(file))
+        list(row_files.read(file))

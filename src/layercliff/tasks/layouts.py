@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from layercliff.errors import TaskError
+from layercliff.errors import TaskError, quoted
 from layercliff.tasks.question import Question
-from layercliff.tasks.rows import Row, labelled, text_of
+from layercliff.tasks.rows import Row, labelled, name_of, place_of, text_of, texts_of
 
 BLANK = "_"
 BRACKETS = re.compile(r"\[.*?\]")
@@ -17,7 +17,7 @@ def hellaswag(row: Row, line: str) -> Question:
     """HellaSwag (Zellers et al. 2019): the activity, the two parts of its context, four endings. Clips and articles may be cut into several questions."""
     context = f"{text_of(row, 'ctx_a')} {text_of(row, 'ctx_b').capitalize()}"
     text = without_brackets(f"{text_of(row, 'activity_label')}: {context}")
-    options = tuple(without_brackets(ending) for ending in _texts(row, "endings"))
+    options = tuple(without_brackets(ending) for ending in texts_of(row, "endings"))
     return Question(line, text, options, _position(row, "label", len(options)), text_of(row, "source_id"))
 
 
@@ -55,7 +55,7 @@ def twins(questions: Sequence[Question]) -> tuple[Question, ...]:
 def boolq(row: Row, line: str) -> Question:
     """BoolQ (Clark et al. 2019) as SuperGLUE has it: a passage, a question without its mark, no or yes."""
     passage = text_of(row, "passage")
-    name = str(row.get("idx", line))
+    name = name_of(row, "idx", line)
     return Question(
         name, f"{passage}\nQuestion: {text_of(row, 'question')}?", ("no", "yes"), _position(row, "label", 2), passage
     )
@@ -82,22 +82,15 @@ def sciq(row: Row, line: str) -> Question:
 
 def mmlu(row: Row, line: str) -> Question:
     """MMLU (Hendrycks et al. 2021): a question of a subject, four options."""
-    subject, options = text_of(row, "subject"), _texts(row, "choices")
+    subject, options = text_of(row, "subject"), texts_of(row, "choices")
     gold = _position(row, "answer", len(options))
     name = f"{subject}/{line}"
     return Question(name, text_of(row, "question").strip(), options, gold, name, subject.replace("_", " "))
 
 
-def _texts(row: Row, name: str) -> tuple[str, ...]:
-    found = row.get(name)
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise TaskError(f"the field {name!r} is missing or no list of texts")
-    return tuple(found)
-
-
 def _position(row: Row, name: str, n: int, first: int = 0) -> int:
-    """The right option's place, which may be a number, its digit, or false and true."""
-    value = row.get(name)
-    if not str(int(value) if isinstance(value, bool) else value).isdecimal() or not 0 <= int(value) - first < n:  # type: ignore[arg-type]
-        raise TaskError(f"the field {name!r} is {value!r}, but {first} to {first + n - 1} are possible")
-    return int(value) - first  # type: ignore[arg-type]
+    """The right option's place, which may be a number, its digits, or false and true."""
+    place = place_of(row.get(name))
+    if place is None or not 0 <= place - first < n:
+        raise TaskError(f"the field {name!r} is {quoted(row.get(name))}, but {first} to {first + n - 1} are possible")
+    return place - first

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layercliff.choices import Format
-from layercliff.errors import TaskError
+from layercliff.errors import TaskError, quoted
 
 LETTERS = string.ascii_uppercase
+HALF = "holds half of a character (a lone surrogate), which no file of UTF-8 can hold"
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +38,28 @@ class Question:
     subject: str = ""
 
     def __post_init__(self) -> None:
+        self._check_texts()
+        about = f"question {self.id if len(self.id) <= 80 else quoted(self.id)}"
         if not self.text.strip():
-            raise TaskError(f"question {self.id}: the text is empty")
+            raise TaskError(f"{about}: the text is empty")
         if not 2 <= len(self.options) <= len(LETTERS):
-            raise TaskError(f"question {self.id}: {len(self.options)} options, but 2 to {len(LETTERS)} are possible")
+            raise TaskError(f"{about}: {len(self.options)} options, but 2 to {len(LETTERS)} are possible")
         if any(not option.strip() for option in self.options):
+            raise TaskError(f"{about}: option {LETTERS[[not o.strip() for o in self.options].index(True)]} is empty")
+        if self.gold not in range(len(self.options)):
             raise TaskError(
-                f"question {self.id}: option {LETTERS[[not o.strip() for o in self.options].index(True)]} is empty"
+                f"{about}: the gold option {quoted(self.gold)} is not among the {len(self.options)} options"
             )
-        if not 0 <= self.gold < len(self.options):
-            raise TaskError(
-                f"question {self.id}: the gold option {self.gold} is not among the {len(self.options)} options"
-            )
+
+    def _check_texts(self) -> None:
+        """Raises `TaskError` for what is no text, or none that a file can hold."""
+        if isinstance(self.options, str):
+            raise TaskError(f"question {quoted(self.id)}: the options are one text, and have to be several")
+        for part in (self.id, self.group, self.subject, self.text, *self.options):
+            if not isinstance(part, str):
+                raise TaskError(f"question {quoted(self.id)}: {quoted(part)} is no text")
+            if not is_whole(part):
+                raise TaskError(f"question {quoted(self.id)}: {quoted(part)} {HALF}")
 
     def reordered(self, order: Sequence[int]) -> "Question":
         """The same question with its options in another order, the gold one among them."""

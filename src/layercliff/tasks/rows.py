@@ -4,74 +4,30 @@ Layouts understood, told apart by their fields:
 
 * layercliff: ``question``, ``options`` (a list; in CSV a JSON list, or columns ``option_a``, ``option_b``, ...), ``answer``
   (0-based position, letter, or the option's text), optional ``id`` and ``group``;
+* the same with ``prompt`` for the question, or with ``choices`` or columns ``A``, ``B``, ... for the options;
 * AI2: ``question: {stem, choices: [{text, label}]}``, ``answerKey``;
 * Hugging Face: ``question``, ``choices: {text: [...], label: [...]}``, ``answerKey``.
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from layercliff.errors import TaskError
+from layercliff.errors import TaskError, quoted
 from layercliff.tasks.question import LETTERS, Question
 
 Row = dict[str, Any]
 Make = Callable[[Row, str], Question]
 """Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError` with the reason."""
 
-
-def read(path: Path) -> Iterator[tuple[int, Row | str]]:
-    """The rows of a JSONL or CSV file with the line each begins on; a line that cannot be parsed comes as the reason, a string.
-
-    Raises `TaskError` for a missing, binary, empty or unknown kind of file, and for a CSV header that lacks a column or names one twice.
-    """
-    if path.suffix not in (".jsonl", ".csv"):
-        raise TaskError(f"The task file {path} is neither .jsonl nor .csv: convert it to one of them.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise TaskError(f"There is no task file {path}: check the path.") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise TaskError(f"The task file {path} cannot be read as UTF-8 text ({error}): save it as UTF-8.") from error
-    found = list(_jsonl(text) if path.suffix == ".jsonl" else _csv(text, path))
-    if not found:
-        raise TaskError(f"The task file {path} holds no question: write one a line.")
-    yield from found
-
-
-def _jsonl(text: str) -> Iterator[tuple[int, Row | str]]:
-    for line, content in enumerate(text.split("\n"), 1):
-        if not content.strip():
-            continue
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            yield line, f"it is no JSON ({error.msg} at column {error.colno})"
-            continue
-        yield line, row if isinstance(row, dict) else "it is not a JSON object"
-
-
-def _csv(text: str, path: Path) -> Iterator[tuple[int, Row | str]]:
-    reader = csv.DictReader(io.StringIO(text))
-    header = list(reader.fieldnames or ())
-    if header and not ({"question", "answer"} <= set(header) and {"options", "option_a"} & set(header)):
-        raise TaskError(
-            f"The first line of {path} must name its columns, joined by commas: question, answer, and options or option_a, option_b, ...; it is {','.join(header)!r}."
-        )
-    if twice := [name for name, count in Counter(header).items() if count > 1]:
-        raise TaskError(f"The first line of {path} names the column {twice[0]!r} twice: leave one out.")
-    begin = 2
-    for row in reader:
-        if None in row or None in row.values():
-            yield begin, f"it has another number of columns than the header's {len(reader.fieldnames or ())}"
-        else:
-            yield begin, row
-        begin = reader.line_num + 1
+TEXT, LISTS = ("question", "prompt"), ("options", "choices")
+"""What the question's text, and the list of its options, may be called; the first that is there is taken."""
+SERIES = (tuple(f"option_{letter.lower()}" for letter in LETTERS), tuple(LETTERS))
+"""What columns of options may be called."""
+COLUMNS = (TEXT, ("answer",), (*LISTS, *(names[0] for names in SERIES)))
+"""A file of columns has one of each of these."""
 
 
 def digest(table: Iterable[Row | str]) -> str:
@@ -84,16 +40,33 @@ def digest(table: Iterable[Row | str]) -> str:
 
 def question(row: Row, default_id: str) -> Question:
     """Make one row of a user's file into a question. Raises `TaskError` with the reason."""
-    name = str(row.get("id") or default_id)
     if "answerKey" in row:
         found = labelled(row, default_id)
     else:
-        options = _options(row)
-        found = Question(name, text_of(row, "question"), options, _gold(row, options), str(row.get("group") or name))
-    twice = [option for option, count in Counter(found.options).items() if count > 1]
-    if twice:
-        raise TaskError(f"question {found.id}: the option {twice[0]!r} stands there twice")
+        options, name = _options(row), name_of(row, "id", default_id)
+        text = text_of(row, _first(row, TEXT) or "question")
+        found = Question(name, text, options, _gold(row, options), name_of(row, "group", name))
+    if twice := repeated(found.options):
+        raise TaskError(f"question {quoted(found.id)}: the option {quoted(twice)} stands there twice")
     return found
+
+
+def repeated(values: Sequence[str]) -> str | None:
+    """The first value that stands there more than once."""
+    return next((value for value, count in Counter(values).items() if count > 1), None)
+
+
+def name_of(row: Row, field: str, default: str) -> str:
+    """A field that names something, by a text or a number, 0 among them; the default where it is missing, null or empty.
+
+    Raises `TaskError` where it is something else.
+    """
+    value = row.get(field)
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TaskError(f"the field {field!r} is {quoted(value)}, which is neither a text nor a number")
+    return str(value)
 
 
 def questions(
@@ -102,7 +75,7 @@ def questions(
     """Make rows into questions; ids default to the line's number.
 
     **Returns** the questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason
-    unless `skip_bad`.
+    unless `skip_bad`; so does a file all of whose rows are bad.
     """
     good: list[Question] = []
     bad: list[str] = []
@@ -113,7 +86,7 @@ def questions(
                 raise TaskError(row)
             found = make(row, str(line))
             if found.id in seen:
-                raise TaskError(f"the id {found.id!r} stands there twice")
+                raise TaskError(f"the id {quoted(found.id)} stands there twice")
             seen.add(found.id)
             good.append(found)
         except TaskError as error:
@@ -122,34 +95,50 @@ def questions(
                     f"{where}, line {line}: {error}. Mend the row, or leave bad rows out with --skip-bad-rows."
                 ) from error
             bad.append(f"line {line}: {error}")
+    if bad and not good:
+        raise TaskError(f"{where} holds no row that can be read ({bad[0]}): mend the rows.")
     return tuple(good), tuple(bad)
 
 
 def labelled(row: Row, default_id: str) -> Question:
     """Make a row in AI2's or Hugging Face's layout of ARC into a question. Raises `TaskError` with the reason."""
     text, options, labels = _labelled(row)
-    key = str(row["answerKey"]).lstrip()
+    if len(options) != len(labels):
+        raise TaskError(f"it has {len(options)} options and {len(labels)} labels: give one of each")
+    if twice := repeated(labels):
+        raise TaskError(f"the label {quoted(twice)} stands there twice")
+    key = name_of(row, "answerKey", "").lstrip()
+    if not key:
+        raise TaskError("the field 'answerKey' is missing: give the label of the right option")
     if key not in labels:
-        raise TaskError(f"the answer {key!r} is not among the labels {', '.join(labels)}")
-    name = str(row.get("id") or default_id)
-    return Question(name, text, options, labels.index(key), str(row.get("group") or name))
+        raise TaskError(f"the answer {quoted(key)} is not among the labels {', '.join(labels)[:80]}")
+    name = name_of(row, "id", default_id)
+    return Question(name, text, options, labels.index(key), name_of(row, "group", name))
 
 
 def _labelled(row: Row) -> tuple[str, tuple[str, ...], list[str]]:
-    try:
-        if isinstance(row["question"], dict):
-            choices = row["question"]["choices"]
-            return (
-                str(row["question"]["stem"]),
-                tuple(str(c["text"]) for c in choices),
-                [str(c["label"]) for c in choices],
-            )
-        choices = row["choices"]
-        return str(row["question"]), tuple(map(str, choices["text"])), list(map(str, choices["label"]))
-    except (KeyError, TypeError) as error:
-        raise TaskError(
-            f"it has an answerKey but neither AI2's nor Hugging Face's fields of ARC ({error} is missing)"
-        ) from error
+    """The text, the options and their labels."""
+    asked, choices = row.get("question"), row.get("choices")
+    if isinstance(asked, dict):
+        every = asked.get("choices")
+        if not isinstance(every, list) or not all(isinstance(one, dict) for one in every):
+            raise TaskError("it has an answerKey, but the field 'question.choices' is no list of objects")
+        choices = {name: [one.get(name) for one in every] for name in ("text", "label")}
+        text = text_of(asked, "stem")
+    elif isinstance(choices, dict):
+        text = text_of(row, "question")
+    else:
+        raise TaskError("it has an answerKey but neither AI2's nor Hugging Face's fields of ARC")
+    labels = choices.get("label")
+    if not isinstance(labels, list):
+        raise TaskError("the field 'label' of its choices is missing or no list")
+    return text, texts_of(choices, "text"), [_label(one) for one in labels]
+
+
+def _label(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise TaskError(f"the label {quoted(value)} is neither a text nor a number")
+    return str(value)
 
 
 def text_of(row: Row, name: str) -> str:
@@ -159,51 +148,78 @@ def text_of(row: Row, name: str) -> str:
     return str(row[name])
 
 
+def texts_of(row: Row, name: str) -> tuple[str, ...]:
+    """A field that must be a list of texts. Raises `TaskError` where it is not."""
+    found = row.get(name)
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TaskError(f"the field {name!r} is missing or no list of texts")
+    return tuple(found)
+
+
+def place_of(value: object) -> int | None:
+    """A position: a number, its digits, or false and true; None for what is none."""
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else None
+
+
+def _first(row: Row, names: Iterable[str]) -> str | None:
+    return next((name for name in names if name in row), None)
+
+
 def _options(row: Row) -> tuple[str, ...]:
-    if "options" in row:
-        options = row["options"]
-        if isinstance(options, str):
-            try:
-                options = json.loads(options)
-            except json.JSONDecodeError as error:
-                raise TaskError("the field 'options' is no JSON list") from error
-        if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
-            raise TaskError("the field 'options' is no list of texts")
-        return tuple(options)
-    columns = [f"option_{letter.lower()}" for letter in LETTERS]
-    present = [row[column] for column in columns if column in row]
-    if not present:
+    name = _first(row, LISTS)
+    if name is None:
+        return _columns(row)
+    if not isinstance(row[name], str):
+        return texts_of(row, name)
+    try:
+        listed = json.loads(row[name])
+    except (ValueError, RecursionError) as error:
+        raise TaskError(f"the field {name!r} is no JSON list") from error
+    return texts_of({name: listed}, name)
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    """Options of a column each; those at the end that are empty are left out."""
+    names = next((names for names in SERIES if names[0] in row), None)
+    if names is None:
         raise TaskError(
-            f"there is neither a field 'options' nor columns 'option_a', 'option_b', ..., but {', '.join(map(repr, row))}"
+            "there is neither a field 'options' nor columns 'option_a', 'option_b', ..., "
+            f"but {', '.join(map(repr, row))[:200]}"
         )
-    while present and not present[-1]:  # a question with fewer options than the file has columns
+    there = [name in row for name in names]
+    n = there.index(False) if False in there else len(names)
+    if any(there[n:]):
+        raise TaskError(f"there is no column {names[n]!r}, but one after it")
+    present = [row[name] for name in names[:n]]
+    while present and present[-1] in (None, ""):  # a question with fewer options than the file has columns
         present.pop()
+    if wrong := [name for name, value in zip(names, present, strict=False) if not isinstance(value, str)]:
+        raise TaskError(f"the field {wrong[0]!r} is {quoted(row[wrong[0]])}, which is no text")
     return tuple(present)
 
 
 def _gold(row: Row, options: tuple[str, ...]) -> int:
     answer = row.get("answer")
-    if isinstance(answer, bool) or not isinstance(answer, int | str) or answer == "":
+    if answer is None or answer == "":
+        raise TaskError("the field 'answer' is missing: give a position from 0, a letter, or an option's text")
+    if isinstance(answer, bool) or not isinstance(answer, int | str):
         raise TaskError(
-            "the field 'answer' is missing: give a position from 0, a letter, or an option's text"
-            if answer is None or answer == ""
-            else f"the field 'answer' is {answer!r}, which is neither a position from 0, a letter nor an option's text"
+            f"the field 'answer' is {quoted(answer)}, which is neither a position from 0, a letter nor an option's text"
         )
-    readings = set()
-    if isinstance(answer, int):
-        readings.add(answer)
-    else:
+    readings = {place_of(answer)}
+    if isinstance(answer, str):
         if answer in options:
             readings.add(options.index(answer))
         if len(answer) == 1 and answer in LETTERS:
             readings.add(LETTERS.index(answer))
-        if answer.isdecimal():
-            readings.add(int(answer))
-    possible = {r for r in readings if 0 <= r < len(options)}
+    possible = {place for place in readings if place is not None and 0 <= place < len(options)}
     if not possible:
-        raise TaskError(f"the answer {answer!r} is not among the {len(options)} options")
+        raise TaskError(f"the answer {quoted(answer)} is not among the {len(options)} options")
     if len(possible) > 1:
         raise TaskError(
-            f"the answer {answer!r} can be read as option {' or '.join(LETTERS[r] for r in sorted(possible))}: give its 0-based position as a number"
+            f"the answer {quoted(answer)} can be read as option {' or '.join(LETTERS[p] for p in sorted(possible))}: "
+            "give its 0-based position as a number"
         )
     return possible.pop()

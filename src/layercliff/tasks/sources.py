@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
 from layercliff import cache
 from layercliff.errors import TaskError
-from layercliff.tasks import rows, wheel
+from layercliff.tasks import local_files, row_files, rows, wheel
 from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Question, Task
 from layercliff.tasks.rows import Row
@@ -51,7 +49,7 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
 def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
     """All questions of a local file in Hugging Face's layout (``.jsonl`` or ``.parquet``; AI2's where that is known), or a
     directory with such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on."""
-    if path.is_dir():
+    if local_files.is_directory(path):
         return _from_splits(name, path, str(path), None, skip_bad)
     benchmark = BENCHMARKS[name]
     made = _questions(benchmark, _read([path]), str(path), skip_bad)
@@ -98,7 +96,7 @@ def _splits(directory: Path) -> dict[str, list[Path]]:
     """The files of each split, by what their names begin with."""
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.rglob("*")):
-        if path.suffix in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             found.setdefault(path.stem.partition("-")[0], []).append(path)
     return found
 
@@ -107,18 +105,13 @@ def _read(files: Iterable[Path]) -> Iterator[tuple[int, Row | str]]:
     """The rows of the files, numbered through."""
     begin = line = 0
     for file in files:
-        for line, row in _parquet(file) if file.suffix == ".parquet" else rows.read(file):
+        for line, row in _parquet(file) if file.suffix.lower() == ".parquet" else row_files.read(file):
             yield begin + line, row
         begin += line
 
 
 def _parquet(file: Path) -> Iterator[tuple[int, Row]]:
-    if not file.exists():
-        raise TaskError(f"There is no task file {file}: check the path.")
-    try:
-        frame = pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TaskError(f"The task file {file} cannot be read as Parquet ({error}): get it again.") from error
+    frame = local_files.parquet(local_files.located(file, row_files.WHAT), row_files.WHAT)
     yield from enumerate(frame.iter_rows(named=True), 1)
 
 

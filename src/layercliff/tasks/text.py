@@ -1,18 +1,20 @@
 """Running text, for the criteria that read it and for training lenses: what comes with layercliff, a file's passages, or a dataset's on the hub."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from layercliff.errors import TaskError
-from layercliff.tasks import prose, sources
+from layercliff.errors import TaskError, quoted
+from layercliff.tasks import local_files, prose, row_files, sources
+from layercliff.tasks.question import HALF, is_whole
+from layercliff.tasks.rows import Row
 
 HUB = "hub:"
 PROSE, BOOLQ = "prose", "boolq"
+WHAT = "text file"
 
 
 def load(source: str) -> tuple[str, ...]:
@@ -22,28 +24,41 @@ def load(source: str) -> tuple[str, ...]:
     if source == PROSE:
         return prose.PARAGRAPHS
     if source == BOOLQ:
-        table = pl.read_parquet(sources.unpacked(BOOLQ) / "validation.parquet")
+        table = local_files.parquet(sources.unpacked(BOOLQ) / "validation.parquet", WHAT)
         return tuple(table["passage"].unique(maintain_order=True))
-    path = _from_hub(source.removeprefix(HUB)) if source.startswith(HUB) else Path(source).expanduser()
-    if not path.is_file():
-        raise TaskError(
-            f"There is no text file {source}: give a .txt, .jsonl or .parquet file, hub:OWNER/NAME/PATH.parquet, {PROSE} or {BOOLQ}."
-        )
-    try:
-        if path.suffix == ".parquet":
-            found = pl.read_parquet(path, columns=["text"])["text"].to_list()
-        elif path.suffix == ".jsonl":
-            found = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        else:
-            found = re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        raise TaskError(
-            f"The text file {source} cannot be read ({type(error).__name__}: {error}): it needs UTF-8, and a field named text unless it is plain text."
-        ) from error
-    passages = tuple(text.strip() for text in found if isinstance(text, str) and text.strip())
+    path = local_files.located(_from_hub(source.removeprefix(HUB)) if source.startswith(HUB) else source, WHAT)
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        found = _column(path)
+    elif kind == ".jsonl":
+        found = [_field(row, path, line) for line, row in row_files.json_lines(local_files.text(path, WHAT))]
+    else:
+        found = re.split(r"\n\s*\n", local_files.text(path, WHAT))
+    passages = tuple(text.strip() for text in found if text and text.strip())
     if not passages:
         raise TaskError(f"The text file {source} holds no passage: put some text into it.")
     return passages
+
+
+def _column(path: Path) -> list[str | None]:
+    """The column ``text`` of a Parquet file."""
+    table = local_files.parquet(path, WHAT)
+    if "text" not in table.columns or table["text"].dtype not in (pl.String, pl.Null):
+        raise TaskError(f"The text file {path} has no column of texts called text: rename the one to be read.")
+    return table["text"].to_list()
+
+
+def _field(row: Row | str, path: Path, line: int) -> str | None:
+    """The field ``text`` of a line of JSONL, or null."""
+    reason = row if isinstance(row, str) else "it has no field text" if "text" not in row else None
+    found = None if isinstance(row, str) else row.get("text")
+    if reason is None and found is not None and not isinstance(found, str):
+        reason = f"its field text is {quoted(found)}, which is no text"
+    if reason is None and found is not None and not is_whole(found):
+        reason = f"its text {HALF}"
+    if reason is not None:
+        raise TaskError(f"The text file {path} cannot be read: line {line}: {reason}.")
+    return found
 
 
 def named(source: str) -> str:
