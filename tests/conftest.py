@@ -86,7 +86,7 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         try:
-            proof.main(*command[3:])
+            proof.main(*command[5:])
         except (OSError, ValueError) as error:
             return subprocess.CompletedProcess(command, 1, "", str(error))
         return subprocess.CompletedProcess(command, 0, "", "")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from layercliff.models import checkpoint, proof
 from layercliff.models.anatomy import dissect
 from layercliff.models.loading import load
 from layercliff.models.model import Model
+from layercliff.models.precision import stored_in
 from layercliff.models.proof import Query
 from layercliff.models.surgery import cut
 
@@ -37,7 +39,7 @@ def after(monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]) -> No
     run = checkpoint.subprocess.run
 
     def damaged(command: list[str], **options: Any) -> object:
-        damage(Path(command[3]))
+        damage(Path(command[5]))
         return run(command, **options)
 
     monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
@@ -76,7 +78,8 @@ def test_a_continuation_may_part_at_a_tie_within_rounding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, tied: bool
 ) -> None:
     monkeypatch.setattr(proof, "parting", lambda _network, tokens: 0.01 * (len(tokens) == 3))
-    network = families.network("llama").to(getattr(torch, dtype))
+    network = families.network("llama")
+    stored_in(getattr(torch, dtype), network)
     model = Model.of(network, families.tokenizer())
     if not tied:
         with pytest.raises(ModelError, match="something else with a cache"):
@@ -99,7 +102,7 @@ def test_how_clearly_two_continuations_part(monkeypatch: pytest.MonkeyPatch) -> 
 def test_queries_are_answered_by_the_reloaded_checkpoint(tmp_path: Path) -> None:
     model = small()
     asked = [Query((5, 77, 130), (-1, -1), (7, 9)), Query((5, 6, 77, 130), (-2, -1), (77, 3))]
-    with checkpoint.exporting(model, tmp_path / "small", PROMPTS, {}, asked) as found:
+    with checkpoint.exporting(model, tmp_path / "small", PROMPTS, asked) as found:
         assert not (tmp_path / "small").exists()
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "small").eval()
     for query, (logits, normalisers) in zip(asked, found.answers, strict=True):
@@ -110,14 +113,15 @@ def test_queries_are_answered_by_the_reloaded_checkpoint(tmp_path: Path) -> None
 
 
 def test_what_the_caller_refuses_does_not_appear(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), checkpoint.exporting(small(), tmp_path / "small", PROMPTS, {}):
+    with pytest.raises(KeyError), checkpoint.exporting(small(), tmp_path / "small", PROMPTS):
         raise KeyError
     assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
 
 
 def test_one_process_at_a_time_writes_a_checkpoint(tmp_path: Path) -> None:
     model = small()
-    with checkpoint.exporting(model, tmp_path / "small", PROMPTS, {"README.md": "first"}):
+    with checkpoint.exporting(model, tmp_path / "small", PROMPTS) as found:
+        checkpoint.write(found.directory, {"README.md": "first"})
         with pytest.raises(RunError, match="Another layercliff process is exporting to"):
             checkpoint.export(model, tmp_path / "small", PROMPTS, {"README.md": "second"})
         assert (tmp_path / ".small.partial" / "README.md").read_text() == "first"
@@ -220,5 +224,80 @@ def test_it_is_a_process_of_its_own(tiny: Model, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(checkpoint.subprocess, "run", failing)
     with pytest.raises(ModelError, match=r"fresh process \(OSError: no such thing\): nothing was exported"):
         checkpoint.export(tiny, tmp_path / "small", PROMPTS, {})
-    assert commands[0][1:3] == ["-m", "layercliff.models.proof"]
-    assert commands[0][6:] == [str(torch.get_num_threads()), "0"]
+    assert commands[0][1:3] == ["-P", "-c"]
+    assert commands[0][8:] == [str(torch.get_num_threads()), "0", "float32"]
+
+
+def test_code_of_the_current_directory_is_not_run(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file named like a module that torch imports lies beside the model. The child finds layercliff where this process has it."""
+    monkeypatch.setattr(checkpoint, "subprocess", subprocess)
+    for name in ("typing_extensions", "safetensors", "jaxtyping"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(Path(checkpoint.__file__).parents[2]))
+    assert checkpoint.export(tiny, tmp_path / "small", PROMPTS, {}).tensors == 48
+    assert not (tmp_path / "ran").exists()
+
+
+def test_layercliff_is_found_where_the_path_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editable installation may import it by other means than the path; where it lies is searched last."""
+    root = str(Path(checkpoint.__file__).resolve().parents[2])
+    monkeypatch.setattr(sys, "path", ["", "/somewhere"])
+    assert checkpoint._search() == ["/somewhere", root]
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "path", [root, "/somewhere"])
+    assert checkpoint._search() == ["/somewhere", root]
+
+
+def test_an_altered_tensor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bit of one number, which no logit shows."""
+
+    def alter(directory: Path) -> None:
+        tensors = load_file(directory / "model.safetensors")
+        tensors["model.embed_tokens.weight"][419, 0] = torch.nextafter(
+            tensors["model.embed_tokens.weight"][419, 0], torch.tensor(torch.inf)
+        )
+        save_file(tensors, directory / "model.safetensors", {"format": "pt"})
+
+    after(monkeypatch, alter)
+    with pytest.raises(ModelError, match=r"1 altered tensors \(model.embed_tokens.weight"):
+        checkpoint.export(small(), tmp_path / "small", PROMPTS, {})
+
+
+@pytest.mark.parametrize(("noise", "refused"), [(0.0, False), (1e-6, False), (1e-3, True)])
+def test_logits_may_differ_by_what_copies_differ_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: float, refused: bool
+) -> None:
+    """Every run of a network gives its logits a little otherwise; the fresh process by more than that is refused."""
+    own, ask, runs = proof.logits, checkpoint._ask, iter(range(10**6))
+    wobble = min(noise, 1e-6)
+    monkeypatch.setattr(proof, "logits", lambda *arguments: own(*arguments) + wobble * (next(runs) % 2))
+
+    def otherwise(*arguments: Any) -> Any:
+        found, said = ask(*arguments)
+        found["logits.00000"] += noise
+        return found, said
+
+    monkeypatch.setattr(checkpoint, "_ask", otherwise)
+    if refused:
+        with pytest.raises(
+            ModelError, match=r"differ by 1.0e-03 from the pruned model's, of which two copies differ by \d"
+        ):
+            checkpoint.export(small(), tmp_path / "small", PROMPTS, {})
+        return
+    found = checkpoint.export(small(), tmp_path / "small", PROMPTS, {})
+    assert found.largest_logit_difference <= 2 * found.noise_floor
+    assert (found.noise_floor > 0) == (noise > 0) or noise == 0
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+@torch.inference_mode()
+def test_a_copy_elsewhere_computes_the_same(family: str, offset: int) -> None:
+    """The weights that modules run with are not those that lie in the network, and come back."""
+    network, tokens = families.network(family), torch.tensor(PROMPTS[0])
+    before = {name: parameter.data_ptr() for name, parameter in network.named_parameters()}
+    own = proof.logits(network, tokens)
+    with proof.copied(network, offset):
+        torch.testing.assert_close(proof.logits(network, tokens), own, rtol=1e-5, atol=1e-5)
+    assert {name: parameter.data_ptr() for name, parameter in network.named_parameters()} == before

@@ -24,7 +24,7 @@ from layercliff.models.model import Model
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
-from layercliff.report import terminal
+from layercliff.report import terminal, words
 from layercliff.results import pruned as results
 from layercliff.results.pruned import Pruned
 from layercliff.store import RunDirectory
@@ -71,14 +71,28 @@ def test_only_near_ties_may_be_answered_otherwise(tiny: Model, form: str) -> Non
     shuffled = [replace(one, questions=trace.questions) for one, trace in zip(tasks, traces, strict=True)]
     parts = put(tiny, *shuffled, form=form)
     found = given(tiny, parts)
-    assert answers.compare(parts, found, path, 1e-4) == (10, 0)
+    agreed = answers.compare(parts, found, path, 1e-4)
+    assert (agreed.questions, agreed.tied) == (10, 0)
+    assert agreed.difference < 0.5
     scores = path.scores.copy()
     best, second, *_ = np.argsort(-scores[-1, 0, :3])
-    scores[-1, 0, second] = scores[-1, 0, best] + 0.004 * np.nanmax(np.abs(scores[-1, :6]))  # the path says another one
+    scores[-1, 0, second] = scores[-1, 0, best] + 1e-3  # the path says another one
     other = replace(path, scores=scores)
-    assert answers.compare(parts, found, other, 0.005) == (10, 1)
-    with pytest.raises(ModelError, match=f"question {path.questions[0].id} otherwise than the path"):
-        answers.compare(parts, found, other, 0.003)
+    needed = answers.compare(parts, found, other, 10.0).difference * 10
+    assert answers.compare(parts, found, other, 1.01 * needed).tied == 1
+    with pytest.raises(ModelError, match=f"scores question {path.questions[0].id} otherwise than the path"):
+        answers.compare(parts, found, other, 0.99 * needed)
+
+
+@pytest.mark.parametrize("form", ["letter", "cloze"])
+def test_scores_are_compared_also_where_the_same_option_wins(tiny: Model, form: str) -> None:
+    """A path whose numbers are another model's is refused, though its answers are right."""
+    one = task("a", 6)
+    path = layercliff.trace(tiny, one, format=form).trace  # type: ignore[arg-type]
+    parts = put(tiny, replace(one, questions=path.questions), form=form)
+    other = replace(path, scores=path.scores + np.float32(0.2))
+    with pytest.raises(ModelError, match="otherwise than the path"):
+        answers.compare(parts, given(tiny, parts), other, 1e-4)
 
 
 @pytest.fixture
@@ -98,10 +112,13 @@ def test_a_path_over_two_tasks(both: Path, tmp_path: Path, capsys: pytest.Captur
     assert (exported.predictions_compared, exported.predictions_tied) == (32, 0)
     terminal.show_export(exported)
     said = " ".join(capsys.readouterr().out.split())
-    assert "answers to 32 report questions are the path's." in said
+    assert "The scores of 32 report questions are the path's within" in said
     card = (tmp_path / "small" / "README.md").read_text()
     for text in (said, card):
         assert exported.shown in text
+        assert words.proof(exported) in text
+    assert (exported.proof.tensors, exported.proof.largest_logit_difference) == (30, 0)
+    assert 0 < exported.scores_differ < 0.5
     assert "is shown at 95 %" in exported.shown or "is not shown at 95 %" in exported.shown
     head = yaml.safe_load(card.split("---")[1])
     assert (head["base_model"], head["library_name"]) == ("model", "transformers")
@@ -120,15 +137,15 @@ def test_answers_are_those_of_the_reloaded_checkpoint(
         return found, said
 
     monkeypatch.setattr(checkpoint, "_ask", otherwise)
-    with pytest.raises(ModelError, match="The reloaded checkpoint answers question"):
+    with pytest.raises(ModelError, match="The reloaded checkpoint scores question"):
         layercliff.export(both, tmp_path / "small", step=1, device="cpu")
     assert not (tmp_path / "small").exists()
 
 
 def test_a_step_that_began_at_a_step_is_told_in_dense_blocks(both: Path, tmp_path: Path) -> None:
     common = {"format": "letter", "device": "cpu", "assess": False, "remove": 1}
-    words = str(tmp_path / "words.jsonl")
-    layercliff.prune(f"{both}@1", words, score="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
+    asked_for = str(tmp_path / "words.jsonl")
+    layercliff.prune(f"{both}@1", asked_for, score="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
     exported = layercliff.export(tmp_path / "second", tmp_path / "small", step=1, device="cpu")
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
     first, second = choose(both, 1, None), choose(tmp_path / "second", 1, None)
@@ -209,7 +226,7 @@ def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
     run = checkpoint.subprocess.run
 
     def damaged(command: list[str], **options: object) -> object:
-        file = Path(command[3]) / "model.safetensors"
+        file = Path(command[5]) / "model.safetensors"
         tensors = load_file(file)
         if damage == "weights":
             tensors["model.layers.1.mlp.up_proj.weight"] = tensors["model.layers.1.mlp.up_proj.weight"] + 0.01
@@ -219,7 +236,9 @@ def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
         return run(command, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(checkpoint.subprocess, "run", damaged)
-    with pytest.raises(ModelError, match="logits differ" if damage == "weights" else "1 missing keys"):
+    with pytest.raises(
+        ModelError, match=r"1 altered tensors \(model.layers.1.mlp" if damage == "weights" else "1 missing keys"
+    ):
         checkpoint.export(tiny, tmp_path / "small", [(5, 6, 7)], {})
     assert [path.name for path in tmp_path.iterdir()] == [".small.lock"]
 

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from layercliff import cache
 from layercliff.errors import ModelError, RunError
@@ -21,15 +23,24 @@ from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.models.proof import Query
 
+START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import proof; proof.main(*sys.argv[1:])"
+"""What the fresh process runs: modules come from where this process has them, never from the current directory."""
+
 
 @dataclass(frozen=True)
 class Proof:
-    """What was found when a checkpoint was reloaded in a fresh process. In `generations_tied` sequences, cached generation took another token than uncached
-    at a tie within rounding (`layercliff.models.precision.ROUNDING`)."""
+    """What was found when a checkpoint was reloaded in a fresh process.
+
+    All of `tensors` tensors are equal to the bit. Logits of `sequences` sequences differ by at most `largest_logit_difference`, where two
+    copies of the same model differ by up to `noise_floor`, as measured in both processes. In `generations_tied` sequences, cached generation
+    took another token than uncached at a tie within rounding (`layercliff.models.precision.ROUNDING`).
+    """
 
     sequences: int
     largest_logit_difference: float
     generations_tied: int = 0
+    tensors: int = 0
+    noise_floor: float = 0.0
 
     @property
     def cached_generation_equals_uncached(self) -> bool:
@@ -39,8 +50,10 @@ class Proof:
 
 @dataclass(frozen=True)
 class Reloaded:
-    """A checkpoint after a fresh process reloaded it: the proof, and its answer to each query (see `layercliff.models.proof.behaviour`)."""
+    """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to each query (see
+    `layercliff.models.proof.behaviour`)."""
 
+    directory: Path
     proof: Proof
     answers: tuple[Float[Tensor, "2 _"], ...]
 
@@ -52,8 +65,9 @@ def export(
     documents: dict[str, str],
     trust_remote_code: bool = False,
 ) -> Proof:
-    """`exporting` with nothing more to be asked of the reloaded checkpoint."""
-    with exporting(model, target, sequences, documents, trust_remote_code=trust_remote_code) as found:
+    """`exporting` with nothing more to be asked of the reloaded checkpoint, and `documents` beside it."""
+    with exporting(model, target, sequences, trust_remote_code=trust_remote_code) as found:
+        write(found.directory, documents)
         return found.proof
 
 
@@ -62,15 +76,14 @@ def exporting(
     model: Model,
     target: Path,
     sequences: Sequence[Sequence[int]],
-    documents: dict[str, str],
     queries: Sequence[Query] = (),
     trust_remote_code: bool = False,
 ) -> Iterator[Reloaded]:
-    """Write `model` (cut already) with its tokenizer and `documents` for the new directory `target`, reload it in a fresh process,
-    compare the logits of `sequences` of token ids and cached with uncached generation, and yield the rest of what was found.
+    """Write `model` (cut already) with its tokenizer for the new directory `target`, reload it in a fresh process, compare tensors, the
+    logits of `sequences` of token ids and cached with uncached generation, and yield the rest of what was found.
 
-    `target` appears when all of it holds and the caller raises nothing. Raises `ModelError` saying what does not hold, `RunError` when `target` exists
-    or another process is writing it.
+    `target` appears when all of it holds and the caller raises nothing. Raises `ModelError` saying what does not hold, `RunError` when
+    `target` exists or another process is writing it.
     """
     vacant(target)
     busy = f"Another layercliff process is exporting to {target}: wait for it, or choose another --to."
@@ -82,9 +95,13 @@ def exporting(
             )
             model.network.save_pretrained(partial)
             model.tokenizer.save_pretrained(partial)
-            for name, text in documents.items():
-                (partial / name).write_text(text, encoding="utf-8")
             yield _reload(model, partial, sequences, queries, trust_remote_code)
+
+
+def write(directory: Path, documents: dict[str, str]) -> None:
+    """Write texts by the names of their files."""
+    for name, text in documents.items():
+        (directory / name).write_text(text, encoding="utf-8")
 
 
 def vacant(target: Path) -> None:
@@ -100,46 +117,74 @@ def _reload(
     queries: Sequence[Query],
     trust_remote_code: bool,
 ) -> Reloaded:
-    found, said = _ask(checkpoint, proof.probe(sequences, queries), trust_remote_code)
-    for kind, keys in said.items():
-        if keys:
-            raise ModelError(
-                f"Reloading the checkpoint found {len(keys)} {kind.replace('_', ' ')} ({keys[0]} for one): nothing was exported."
-            )
-    here = [proof.logits(model.network, torch.tensor(tokens)) for tokens in sequences]
-    pairs = [(logits, found[f"logits.{number:05}"]) for number, logits in enumerate(here)]
-    difference = float(torch.stack([(one - other).abs().max() for one, other in pairs]).max())
-    size = float(torch.stack([logits.abs().max() for logits in here]).max())
-    exact = model.weights_dtype == "float32" and model.device.type == "cpu"
-    if not difference <= (0.0 if exact else 0.05 * size):
+    found, said = _ask(checkpoint, proof.probe(sequences, queries), trust_remote_code, model.dtype)
+    tensors = _tensors(proof.digests(model.network), said)
+    with _on_the_cpu(model.network):
+        here = [proof.copies(model.network, torch.tensor(tokens)) for tokens in sequences]
+    numbers = range(len(sequences))
+    difference = max(float((here[n][0] - found[f"logits.{n:05}"]).abs().max()) for n in numbers)
+    floor = max(max(here[n][1], float(found[f"floor.{n:05}"])) for n in numbers)
+    if not difference <= 2 * floor:  # each within the floor of what a third copy gives
         raise ModelError(
-            f"The reloaded checkpoint's logits differ by {difference:.1e} from the pruned model's: nothing was exported."
+            f"The reloaded checkpoint's logits differ by {difference:.1e} from the pruned model's, of which two copies "
+            f"differ by {floor:.1e}: nothing was exported."
         )
-    partings = [float(found[f"parting.{number:05}"]) for number in range(len(sequences))]
+    partings = [float(found[f"parting.{number:05}"]) for number in numbers]
     if not all(parting <= ROUNDING[model.weights_dtype] for parting in partings):
         raise ModelError(
             "The reloaded checkpoint generates something else with a cache than without: nothing was exported."
         )
     tied = sum(parting > 0 for parting in partings)
     answers = tuple(found[f"answer.{number:05}"] for number in range(len(queries)))
-    return Reloaded(Proof(len(sequences), difference, tied), answers)
+    return Reloaded(checkpoint, Proof(len(sequences), difference, tied, tensors, floor), answers)
+
+
+def _tensors(here: dict[str, str], said: Mapping[str, Any]) -> int:
+    """How many tensors there are. Raises `ModelError` for one that is missing, is too many or is not equal to the bit."""
+    there = said["tensors"]
+    kinds = {name.replace("_", " "): keys for name, keys in said.items() if name != "tensors"}
+    kinds["altered tensors"] = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    for kind, keys in kinds.items():
+        if keys:
+            raise ModelError(
+                f"Reloading the checkpoint found {len(keys)} {kind} ({keys[0]} for one): nothing was exported."
+            )
+    return len(here)
+
+
+@contextmanager
+def _on_the_cpu(network: PreTrainedModel) -> Iterator[None]:
+    """While this lasts, the network is where the fresh process runs its own."""
+    place = network.device
+    network.to("cpu")  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        network.to(place)  # type: ignore[arg-type]
 
 
 def _ask(
-    checkpoint: Path, probe: dict[str, Tensor], trust_remote_code: bool
-) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
-    """What a fresh process finds, and what loading said there, as lists of keys."""
+    checkpoint: Path, probe: dict[str, Tensor], trust_remote_code: bool, dtype: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What a fresh process finds, and what loading said there as lists of keys, with the digest of each of the ``tensors``."""
     given, answered = checkpoint / ".probe.safetensors", checkpoint / ".answers.safetensors"
     save_file(probe, given)
-    command = [sys.executable, "-m", "layercliff.models.proof", *map(str, (checkpoint, given, answered))]
-    command += [str(torch.get_num_threads()), str(int(trust_remote_code))]
+    command = [sys.executable, "-P", "-c", START, json.dumps(_search()), *map(str, (checkpoint, given, answered))]
+    command += [str(torch.get_num_threads()), str(int(trust_remote_code)), dtype]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ModelError(f"The checkpoint could not be loaded again in a fresh process ({last}): nothing was exported.")
     found = load_file(answered)
     with safe_open(answered, "pt") as file:
-        said = {name: json.loads(keys) for name, keys in file.metadata().items()}
+        said = {name: json.loads(content) for name, content in file.metadata().items()}
     given.unlink()
     answered.unlink()
     return found, said
+
+
+def _search() -> list[str]:
+    """Where this process looks for modules, but for the current directory; where layercliff itself lies comes last, if by nothing else."""
+    found = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
+    own = str(Path(proof.__file__).resolve().parents[2])
+    return found if own in found else [*found, own]

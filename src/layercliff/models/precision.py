@@ -43,3 +43,10 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
             hooks.callback(module.register_forward_pre_hook(widen).remove)
             hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
         yield
+
+
+def stored_in(dtype: torch.dtype, network: nn.Module) -> None:
+    """Store the weights of `network` in `dtype`. Buffers stay as wide as they are: positions, which no checkpoint holds, are made anew wide."""
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)

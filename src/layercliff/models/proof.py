@@ -1,12 +1,13 @@
-"""What a checkpoint does, found out in a process of its own: ``python -m layercliff.models.proof CHECKPOINT PROBE OUT THREADS TRUST``.
+"""What a checkpoint does, found out in a process of its own: `main` with a checkpoint, a probe, and where to write what is found.
 
-PROBE is a safetensors file of sequences and queries, OUT receives what the checkpoint makes of them, and in its metadata what loading said of
-missing and unexpected tensors. TRUST is 1 where code that comes with the checkpoint may be run, else 0.
+The probe is a safetensors file of sequences and queries. What is found are logits, answers and continuations, and in the metadata a digest of
+every tensor and what loading said of missing and unexpected ones.
 """
 
+import hashlib
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,15 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from layercliff.models.anatomy import find_blocks
+from layercliff.models.precision import computing_in
+
 NEW_TOKENS = 8
+COPIES = (0, 0, 1, 2)
+"""Copies of the weights that are compared, by where they begin: so many elements after an aligned address."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,89 @@ def probe(sequences: Sequence[Sequence[int]], queries: Sequence[Query]) -> dict[
 
 
 @torch.inference_mode()
-def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of each sequence ``logits.N``, at every position, and ``parting.N`` (see `parting`); of each query ``answer.N``: the logits wanted, and below each
-    the log of the sum of exponentials of all logits there."""
+def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `parting`). Of each query ``answer.N``: the logits
+    wanted, computed in `dtype`, and below each the log of the sum of exponentials of all logits there."""
     found = {}
     for name, value in given.items():
         kind, _, number = name.partition(".")
         if kind == "sequence":
-            found[f"logits.{number}"] = logits(network, value)
+            found[f"logits.{number}"], floor = copies(network, value)
+            found[f"floor.{number}"] = torch.tensor(floor)
             found[f"parting.{number}"] = torch.tensor(parting(network, value))
         elif kind == "query":
             positions, targets = given[f"wanted.{number}"]
-            there = logits(network, value, positions)
+            with computing_in(dtype, _parts(network)):
+                there = logits(network, value, positions)
             found[f"answer.{number}"] = torch.stack(
                 [there.gather(1, targets[:, None])[:, 0], there.logsumexp(1)]
             ).contiguous()
+    return found
+
+
+def _parts(network: PreTrainedModel) -> Iterator[nn.Module]:
+    """The blocks, what stands beside them, and the head: what is widened at a time."""
+    path, blocks = find_blocks(network)
+    yield from (child for child in network.get_submodule(path.rpartition(".")[0]).children() if child is not blocks)
+    yield from blocks
+    yield network.get_output_embeddings()  # type: ignore[no-untyped-call]
+
+
+@torch.inference_mode()
+def copies(network: PreTrainedModel, tokens: Int[Tensor, " position"]) -> tuple[Float[Tensor, "_ vocabulary"], float]:
+    """The logits of an aligned copy of the weights, and the largest difference to them of the weights where they lie and of other copies.
+
+    Products of equal numbers may differ in the last bits with the address that the numbers begin at, or from run to run.
+    """
+    first, *others = [_of_copy(network, tokens, offset) for offset in COPIES]
+    others.append(logits(network, tokens))
+    return first, max(float((other - first).abs().max()) for other in others)
+
+
+def _of_copy(network: PreTrainedModel, tokens: Tensor, offset: int) -> Tensor:
+    with copied(network, offset):
+        return logits(network, tokens)
+
+
+@contextmanager
+def copied(network: nn.Module, offset: int) -> Iterator[None]:
+    """While this lasts, every module runs with a copy of its own weights that begins `offset` elements after an aligned address. Only one
+    module's copy exists at a time."""
+    with ExitStack() as hooks:
+        for module in network.modules():
+            if not module._parameters:
+                continue
+            kept: dict[str, Tensor] = {}
+
+            def place(module: nn.Module, _: Any, kept: dict[str, Tensor] = kept) -> None:
+                for name, parameter in module._parameters.items():
+                    if parameter is not None:
+                        kept[name] = parameter.data
+                        parameter.data = _moved(parameter.data, offset)
+
+            def restore(module: nn.Module, _args: Any, _output: Any, kept: dict[str, Tensor] = kept) -> None:
+                for name in list(kept):
+                    module._parameters[name].data = kept.pop(name)  # type: ignore[union-attr]
+
+            hooks.callback(module.register_forward_pre_hook(place).remove)
+            hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
+        yield
+
+
+def _moved(tensor: Tensor, offset: int) -> Tensor:
+    """A copy in memory of its own."""
+    memory = torch.empty(tensor.numel() + offset, dtype=tensor.dtype, device=tensor.device)
+    return memory[offset:].view(tensor.shape).copy_(tensor)
+
+
+@torch.inference_mode()
+def digests(network: PreTrainedModel) -> dict[str, str]:
+    """A digest of every tensor of the network's state: its dtype, its shape and all its bits."""
+    found = {}
+    for name, tensor in network.state_dict().items():
+        made = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        made.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        found[name] = made.hexdigest()
     return found
 
 
@@ -87,19 +161,15 @@ def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool) -> lis
     return [(token, scores[0].float()) for token, scores in zip(new, out.scores, strict=True)]
 
 
-def main(checkpoint: str, probe: str, out: str, threads: str, trust: str) -> None:
-    """Load `checkpoint` and write what it does with `probe` to `out`; as many threads as the asking process give the same bits."""
+def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype: str) -> None:
+    """Load `checkpoint` and write what it does with `probe` to `out`. Answers are computed in `dtype`; code that comes with the checkpoint
+    is run where `trust` is 1. As many threads as the asking process give the same bits."""
     torch.set_num_threads(int(threads))
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         checkpoint, dtype="auto", use_safetensors=True, output_loading_info=True, trust_remote_code=trust == "1"
     )
     network, info = loaded
-    metadata = {
-        name: json.dumps(sorted(map(str, info[name])))
-        for name in ("missing_keys", "unexpected_keys", "mismatched_keys")
-    }
-    save_file(behaviour(network.eval(), load_file(probe)), Path(out), metadata)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    network.eval()
+    said = {name: sorted(map(str, info[name])) for name in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    metadata = {name: json.dumps(content) for name, content in {**said, "tensors": digests(network)}.items()}
+    save_file(behaviour(network, load_file(probe), getattr(torch, dtype)), Path(out), metadata)

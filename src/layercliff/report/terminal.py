@@ -188,7 +188,7 @@ def show_export(exported: "Exported") -> None:
     )
     for sentence in (
         exported.shown,
-        words.proof(exported.proof, exported.predictions_compared, exported.predictions_tied),
+        words.proof(exported),
     ):
         console.print(sentence, markup=False, highlight=False)
 

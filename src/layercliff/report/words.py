@@ -16,7 +16,7 @@ from layercliff.results.recovered import SAID, Recovered
 from layercliff.results.traced import Traced
 
 if TYPE_CHECKING:
-    from layercliff.models.checkpoint import Proof
+    from layercliff.verbs.export import Exported
 
 PERCENT = f"{LEVEL:.0%}".replace("%", " %")
 FEW = 30  # groups of questions that a bootstrap should have to draw from, at least
@@ -165,15 +165,18 @@ def shown(pruned: Pruned, step: int) -> str:
     return f"A loss of accuracy below {100 * results.MARGIN:.0f} points {verdict} at {PERCENT} (lost {100 * found.loss:+.1f}, one-sided bound {100 * found.upper:+.1f})."
 
 
-def proof(found: "Proof", answered: int, tied: int) -> str:
-    """What a fresh process showed of a checkpoint, in a sentence; of `answered` questions, `tied` were answered otherwise at a tie."""
+def proof(found: "Exported") -> str:
+    """What a fresh process showed of a checkpoint, in a few sentences."""
 
     def but(ties: int, what: str) -> str:
         return f", but for {ties} {what} at a tie within rounding" if ties else ""
 
+    proof = found.proof
     return (
-        f"Reloaded in a fresh process: no missing or unexpected tensors; logits of {found.sequences} sequences differ by {found.largest_logit_difference:g}; "
-        f"cached generation equals uncached{but(found.generations_tied, 'of them')}; answers to {answered} report questions are the path's{but(tied, 'answered otherwise')}."
+        f"Reloaded in a fresh process: all {proof.tensors} tensors are equal to the bit, none missing or unexpected. Logits of {proof.sequences} "
+        f"sequences differ by {proof.largest_logit_difference:.2g}, those of two copies of the same model by up to {proof.noise_floor:.2g}. "
+        f"The scores of {found.predictions_compared} report questions are the path's within {found.scores_differ:.2g} of what rounding explains"
+        f"{but(found.predictions_tied, 'answered otherwise')}; cached generation equals uncached{but(proof.generations_tied, 'of them')}."
     )
 
 

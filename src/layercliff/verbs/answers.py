@@ -1,7 +1,8 @@
 """A path's answers to report questions, beside those of a checkpoint that was reloaded."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -28,31 +29,54 @@ def queries(asked: Sequence[Asked]) -> list[Query]:
     return [_query(row) for part in asked for row in part.rows]
 
 
-def compare(
-    asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 _"]], path: Trace, rounding: float
-) -> tuple[int, int]:
-    """Hold the `answers` to `queries` against the last depth of `path`, the trace of a step. Returns how many questions were compared, and in how many of
-    them it was rounding that decided.
+@dataclass(frozen=True)
+class Agreement:
+    """How the scores of `questions` questions agree with a path's: they differ by at most the share `difference` of what rounding explains.
+    In `tied` questions it was rounding that decided."""
 
-    An option that the path holds for less likely than its best one may win when it lies so close that rounding decides: within `rounding`, as a share of the
-    largest score of these questions. Raises `ModelError` naming a question that is answered otherwise.
+    questions: int
+    tied: int
+    difference: float
+
+
+def compare(asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 _"]], path: Trace, rounding: float) -> Agreement:
+    """Hold the `answers` to `queries` against the last depth of `path`, the trace of a step.
+
+    A score may differ by what it is when logits are off by `rounding`, as a share of the largest logit of its task's questions. Raises
+    `ModelError` naming a question that is scored otherwise.
     """
     compared = tied = 0
-    left = iter(answers)
+    largest = 0.0
+    left = list(answers)
     for part in asked:
         n, width = part.mask.shape
+        given, left = left[: len(part.rows)], left[len(part.rows) :]
         there = np.where(part.mask, path.of(part.task.name).scores[-1, :n, :width], -np.inf)
-        here = np.where(part.mask, _scores(part, left), -np.inf)
-        allowed = rounding * float(np.abs(there[part.mask]).max())
-        for question, ours, theirs in zip(part.questions, here, there, strict=True):
-            winners, wanted = ours == ours.max(), theirs == theirs.max()
-            if not theirs.max() - theirs[winners].min() <= allowed:
-                raise ModelError(
-                    f"The reloaded checkpoint answers question {question.id} otherwise than the path: nothing was exported."
-                )
-            tied += not np.array_equal(winners, wanted)
+        here = np.where(part.mask, _scores(part, given), -np.inf)
+        allowed = _allowed(part, rounding * max(float(answer.abs().max()) for answer in given))
+        apart = np.where(part.mask, np.abs(np.where(part.mask, here, 0) - np.where(part.mask, there, 0)) / allowed, 0)
+        wrong = ~(apart <= 1).all(1)
+        if wrong.any():
+            worst = int(wrong.argmax())
+            off = float(np.max(apart[worst]))
+            raise ModelError(
+                f"The reloaded checkpoint scores question {part.questions[worst].id} otherwise than the path, {off:.3g} "
+                "times as far off as rounding explains: nothing was exported."
+            )
+        for ours, theirs in zip(here, there, strict=True):
+            tied += not np.array_equal(ours == ours.max(), theirs == theirs.max())
+        largest = max(largest, float(apart.max()))
         compared += n
-    return compared, tied
+    return Agreement(compared, tied, largest)
+
+
+def _allowed(part: Asked, logit: float) -> Float[np.ndarray, "question option"]:
+    """By how much scores may differ when every logit, and every normaliser of logits, is off by `logit`."""
+    found = np.full(part.mask.shape, logit, np.float64)
+    for row in part.rows:
+        if row.option is not None:
+            found[row.question, row.option] = 2 * len(row.targets) * logit / part.size(row)
+    return found
 
 
 def _query(row: Row) -> Query:
@@ -60,10 +84,9 @@ def _query(row: Row) -> Query:
     return Query(row.tokens, (-1,) * n if row.option is None else range(-n, 0), row.targets)
 
 
-def _scores(part: Asked, answers: Iterator[Tensor]) -> Float[np.ndarray, "question option"]:
+def _scores(part: Asked, answers: Sequence[Tensor]) -> Float[np.ndarray, "question option"]:
     readings = []
-    for row in part.rows:
-        logits, normalisers = next(answers)
+    for row, (logits, normalisers) in zip(part.rows, answers, strict=True):
         found = logits if row.option is None else (logits - normalisers).sum(0, keepdim=True)
         nothing = np.full((1, 1), np.nan, np.float32)
         readings.append((Batch((row,)), Reading(found[None, None].numpy(), nothing, np.zeros((1, 1), bool))))

@@ -20,11 +20,17 @@ from layercliff.verbs.worn import Worn
 
 
 def documents(
-    chosen: Chosen, located: Located, n_layers: int, recipes: Recipes | None, worn: Worn | None, trust_remote_code: bool
+    chosen: Chosen,
+    located: Located,
+    n_layers: int,
+    recipes: Recipes | None,
+    worn: Worn | None,
+    trust_remote_code: bool,
+    proven: str,
 ) -> dict[str, str]:
-    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. With `recipes`, the card says how
-    other tools make the same model; with `worn`, both say how the step was trained."""
-    card = _card(chosen, located, n_layers, worn, trust_remote_code) + (_recipes(recipes) if recipes else "")
+    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The card says how the
+    checkpoint was `proven`, and with `recipes` how other tools make the same model; with `worn`, both say how the step was trained."""
+    card = _card(chosen, located, n_layers, worn, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
     return {
         "README.md": card,
         "layercliff.json": json.dumps(_record(chosen, located, n_layers, worn), indent=1) + "\n",
@@ -63,7 +69,9 @@ def _merged(chosen: Chosen, located: Located) -> Blends:
     return blend.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
 
 
-def _card(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None, trust_remote_code: bool) -> str:
+def _card(
+    chosen: Chosen, located: Located, n_layers: int, worn: Worn | None, trust_remote_code: bool, proven: str
+) -> str:
     """What was taken out, what is known of the rest, and the commands that make it again."""
     pruned, step = chosen.pruned, chosen.step
     base, kept = located.base or located, located.dense(chosen.kept)
@@ -97,6 +105,8 @@ Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Ke
 {pruned.caption()}.
 
 {words.shown(pruned, step)}{"" if worn is None else f" Trained: {worn.said}."} Likelihood on multiple choice does not vouch for generation.
+
+{proven}
 
 Made with layercliff {machine.versions()["layercliff"]}:
 

@@ -27,8 +27,11 @@ SEQUENCES = 4  # prompts of which all logits and a continuation are compared
 
 @dataclass(frozen=True)
 class Exported:
-    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven: so many predictions are the path's, all but `predictions_tied`
-    exactly so, in which its best options tie within rounding. `shown` says in a sentence whether the step is shown to do no harm."""
+    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven.
+
+    The scores of `predictions_compared` questions are the path's, within `scores_differ` of what rounding explains. In `predictions_tied` of
+    them another option wins, by no more than that. `shown` says in a sentence whether the step is shown to do no harm.
+    """
 
     directory: Path
     step: int
@@ -37,6 +40,7 @@ class Exported:
     predictions_compared: int
     predictions_tied: int
     shown: str
+    scores_differ: float = 0.0
 
 
 def export(
@@ -53,13 +57,14 @@ def export(
 ) -> Exported:
     """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
 
-    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
-    configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it with no
-    missing or unexpected tensor, the same logits (in float32 on a CPU: to the last bit) and the same text with and without a cache, and has answered
-    32 report questions (all, where there are fewer), shared between the tasks, as the path did. Where rounding decides between options or tokens
-    (`layercliff.models.precision.ROUNDING`: within 1e-4 of the largest score in float32, 0.004 in float16, 0.03 in bfloat16), either will do, and is counted. With `trained`, the
-    step wears the weights that `layercliff.recover` trained by that seed, and its answers are those traced there. With `recipes`, the model card says how other tools make the
-    same model (see `layercliff.recipe`).
+    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation configuration, a model
+    card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it on a CPU and found all of this:
+    every tensor equal to the bit; logits that differ by no more than two copies of the same model do, as measured; the same text with and
+    without a cache; the path's own scores of 32 report questions (all, where there are fewer), shared between the tasks, within rounding.
+    Rounding is what `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in bfloat16.
+    Questions and texts in which that decides are counted. With `trained`, the step wears the weights that `layercliff.recover` trained by
+    that seed, and its scores are those traced there. With `recipes`, the model card says how other tools make the same model (see
+    `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
@@ -76,20 +81,22 @@ def export(
         model = wearing(model, worn.folder)
     report("loading the dense model", 1, 1)
     n_layers = text_config(recipe.configuration(located, trust_remote_code)).num_hidden_layers
-    documents = card.documents(found, located, n_layers, written, worn, trust_remote_code)
     asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
     prompts = [row.tokens for part in asked for row in part.rows if row.option in (None, 0)]  # one of each question
     sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
     report("exporting and reloading", 0, 1)
-    with checkpoint.exporting(
-        model, Path(to), sequences, documents, answers.queries(asked), trust_remote_code
-    ) as reloaded:
+    with checkpoint.exporting(model, Path(to), sequences, answers.queries(asked), trust_remote_code) as reloaded:
         trace = found.pruned.traces[found.step] if worn is None else worn.trace
-        rounding = max(ROUNDING[found.pruned.subject.dtype], ROUNDING[model.weights_dtype])
-        compared, tied = answers.compare(asked, reloaded.answers, trace, rounding)
+        agreed = answers.compare(asked, reloaded.answers, trace, ROUNDING[found.pruned.subject.dtype])
+        exported = Exported(
+            Path(to), found.step, located.dense(found.kept), reloaded.proof, agreed.questions, agreed.tied,
+            words.shown(found.pruned, found.step), agreed.difference,
+        )  # fmt: skip
+        proven = words.proof(exported)
+        documents = card.documents(found, located, n_layers, written, worn, trust_remote_code, proven)
+        checkpoint.write(reloaded.directory, documents)
     report("exporting and reloading", 1, 1)
-    shown = words.shown(found.pruned, found.step)
-    return Exported(Path(to), found.step, located.dense(found.kept), reloaded.proof, compared, tied, shown)
+    return exported
 
 
 def _cut(chosen: Chosen, located: Located, device: str, trust: bool) -> Model:

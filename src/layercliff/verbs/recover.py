@@ -17,6 +17,7 @@ from layercliff.choices import Score
 from layercliff.errors import RunError, TaskError
 from layercliff.models import blend
 from layercliff.models.model import Model
+from layercliff.models.precision import stored_in
 from layercliff.models.surgery import cut
 from layercliff.pruning.step import Step
 from layercliff.readout import asked
@@ -214,7 +215,8 @@ class _Recovery:
         dense = self.this.model
         network: Any = copy.deepcopy(dense.network)
         cut(network, of.kept, of.blends)
-        network = network.to(dense.anatomy.dtype).requires_grad_(True)
+        stored_in(dense.anatomy.dtype, network)
+        network.requires_grad_(True)
         return Model.of(network, dense.tokenizer, dense.name, dense.revision, dense.anatomy.dtype)
 
     def _train(self, of: Step, seed: int, folder: str, identity: dict[str, Any], what: str) -> None:

@@ -9,6 +9,7 @@ from layercliff.errors import RunError
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
+from layercliff.models.precision import stored_in
 from layercliff.readout.trace import Trace
 from layercliff.recovery import weights
 from layercliff.report import words
@@ -56,5 +57,6 @@ def worn_by(run: Path, chosen: Chosen, seed: int) -> Worn:
 def wearing(pruned: Model, folder: Path) -> Model:
     """A pruned model with the trained weights in `folder`, in the dtype that it computes in; its network becomes the new one's."""
     network: Any = pruned.network
-    network = weights.wear(network.to(pruned.anatomy.dtype), folder)
+    stored_in(pruned.anatomy.dtype, network)
+    network = weights.wear(network, folder)
     return Model.of(network, pruned.tokenizer, pruned.name, pruned.revision, pruned.anatomy.dtype)
