@@ -23,7 +23,21 @@ ROOMS = [
     "verbs",
     "cli",
 ]
-GROUND = {"errors", "choices", "cache", "packages", "progress", "machine", "config", "grid", "store"}
+GROUND = {
+    "errors",
+    "choices",
+    "cache",
+    "packages",
+    "progress",
+    "machine",
+    "config",
+    "grid",
+    "store",
+    "output",
+    "faults",
+    "interrupts",
+    "rich_console",
+}
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
 
@@ -39,6 +53,7 @@ def room(module: str) -> str | None:
         in (
             "options",
             "console",
+            "cli_app",
             "cli_paths",
             "cli_evaluate",
             "cli_analyses",

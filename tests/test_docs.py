@@ -19,7 +19,7 @@ from chromium import Opener
 from commands import Here
 from documented import PAGES, ROOT
 
-from layercliff.cli import app
+from layercliff.cli_app import app
 from layercliff.grid import Grid
 from layercliff.results import studied
 

@@ -7,9 +7,13 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = (
+    False  # not the one of `typing`, which takes longer to import than all that the command line needs at first
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from layercliff.errors import LayercliffError as LayercliffError
     from layercliff.errors import ModelError as ModelError
     from layercliff.errors import RunError as RunError
@@ -107,7 +111,7 @@ __all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

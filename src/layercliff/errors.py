@@ -17,6 +17,10 @@ class RunError(LayercliffError):
     """A run directory cannot be used as asked."""
 
 
+class Fault(LayercliffError):
+    """Something that nobody foresaw; its text says where the traceback is. The command line exits with 70."""
+
+
 def quoted(value: object, most: int = 80) -> str:
     """A value as Python writes it, cut in the middle where it is long.
 
@@ -27,7 +31,6 @@ def quoted(value: object, most: int = 80) -> str:
         return f"a number of about {round(value.bit_length() * 0.30103)} digits"
     text, half = repr(value), most // 2 - 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
-
 
 def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str:
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
