@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 from layercliff.errors import LayercliffError
 
@@ -91,7 +91,7 @@ def channels() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _lasting(stream: TextIO) -> TextIO:
+def _lasting(stream: Any) -> Any:
     if isinstance(_raw(stream), io.FileIO):
         stream.flush()
         channel = io.BufferedWriter(Channel(stream.fileno(), "wb", closefd=False))
@@ -101,13 +101,13 @@ def _lasting(stream: TextIO) -> TextIO:
     return stream
 
 
-def _raw(stream: TextIO) -> object:
+def _raw(stream: Any) -> object:
     """What writes the bytes of a stream; Python leaves out the buffer on request."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 
 
-def _unwritten(stream: TextIO) -> LayercliffError | None:
+def _unwritten(stream: Any) -> LayercliffError | None:
     """Write out what a stream holds. **Returns** what there is to say where it has not taken all."""
     if stream is None:
         return None
