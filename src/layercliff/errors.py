@@ -32,6 +32,7 @@ def quoted(value: object, most: int = 80) -> str:
     text, half = repr(value), most // 2 - 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
+
 def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str:
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 
