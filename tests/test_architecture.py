@@ -88,9 +88,9 @@ def test_rooms_import_from_the_left(path: Path) -> None:
     for module in imports(path):
         other = room(module)
         if other is None or (
-            path.name in ("terminal.py", "terminal_study.py") and module.startswith("layercliff.verbs")
+            path.name in ("terminal.py", "terminal_study.py", "words.py") and module.startswith("layercliff.verbs")
         ):
-            continue  # `layercliff` itself; a plan's type, for the checker alone
+            continue  # `layercliff` itself; the type of what a verb returns, for the checker alone
         assert ROOMS.index(other) <= ROOMS.index(own), f"{path.name} ({own}) imports {module} ({other})"
 
 
