@@ -84,7 +84,7 @@ def test_trace_twice_then_figures(files: Path, tmp_path: Path, here: Here) -> No
         (("trace", "-m", "gema-3-270m", "-t", "cities", "-o", "run"), "did you mean gemma-3-270m?"),
         (("trace", "-m", "MODEL", "-t", "citis", "-o", "run"), "did you mean cities"),
         (("trace", "-m", "MODEL", "-t", "none.jsonl", "-o", "run"), "There is no task file none.jsonl"),
-        (("trace", "-m", "MODEL", "-t", "BAD", "-o", "run"), "line 1: question 1: the option 'a' stands there twice"),
+        (("trace", "-m", "MODEL", "-t", "BAD", "-o", "run"), "line 1: question '1': the option 'a' stands there twice"),
         (("trace", "-m", "MODEL", "-t", "TASK", "-t", "BAD", "-o", "run"), "--task was given 2 times: give it once, or join its values by commas"),
         (("trace", "-m", "MODEL", "-t", "TASK", "--limit", "0", "-o", "run"), "no question left"),
         (("trace", "-m", "MODEL", "-t", "TASK", "--chat", "-o", "run"), "no chat template"),
