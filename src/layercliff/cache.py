@@ -83,23 +83,37 @@ def whole_directory(path: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         try:
             yield partial
+            _readable(partial)
             partial.replace(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def make_directory(path: Path, build: Callable[[Path], None]) -> None:
+def _readable(directory: Path) -> None:
+    """Give files the mode that the user's umask gives; some libraries write files for the owner alone."""
+    probe = directory / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode
+    probe.unlink()
+    for file in directory.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+
+
+def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[Path], bool] = Path.exists) -> None:
     """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is there.
 
-    One process at a time builds; another one waits and then finds the result.
+    A directory that was damaged since, of which `whole` says so, is built again. One process at a time builds; another one waits and then
+    finds the result.
     """
-    if path.exists():
+    if path.exists() and whole(path):
         return
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.parent / f".{path.name}.lock"):
-            if path.exists():
+            if path.exists() and whole(path):
                 return
+            shutil.rmtree(path, ignore_errors=True)
             with whole_directory(path) as partial:
                 build(partial)
 

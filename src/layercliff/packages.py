@@ -41,6 +41,7 @@ def fetch(package: Package, target: Path) -> Path:
         pins.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     command = [
         sys.executable,
+        "-P",  # else a pip.py in the current directory would be run
         "-m",
         "pip",
         "download",

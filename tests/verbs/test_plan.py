@@ -1,6 +1,8 @@
 """A plan counts what a trace then does, from configurations alone."""
 
 import json
+import socket
+import time
 from pathlib import Path
 
 import families
@@ -8,6 +10,7 @@ import pytest
 
 import layercliff
 from layercliff.errors import ModelError
+from layercliff.models import sources
 
 
 @pytest.fixture
@@ -102,14 +105,30 @@ def test_unreadable_configuration(tmp_path: Path, task: str) -> None:
 
 
 def test_of_a_hub_model_no_weight_is_downloaded(saved: Path, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot(name: str, *, allow_patterns: list[str]) -> str:
-        assert name == "owner/name"
+    def snapshot(name: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
+        assert (name, local_files_only) == ("owner/name", False)
         assert "*.json" in allow_patterns
         assert not [pattern for pattern in allow_patterns if "safetensors" in pattern]
         return str(saved)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    monkeypatch.setattr(sources, "hub_answers", lambda: True)
     assert layercliff.plan("owner/name", task).parameters == layercliff.plan(str(saved), task).parameters
+
+
+def test_a_hub_that_does_not_answer_is_asked_once_and_not_waited_for(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client would try again for half a minute."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setattr(sources, "HUB_SECONDS", 0.1)
+        begin = time.monotonic()
+        with pytest.raises(ModelError, match="hub cannot be reached"):
+            layercliff.plan("owner/name", task)
+        assert time.monotonic() - begin < 5
 
 
 def test_a_hub_out_of_reach_is_said_at_once(task: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,46 +1,75 @@
 """GGUF files: dequantised once into an ordinary float32 checkpoint, then loaded like any other."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from layercliff import cache, packages
 from layercliff.errors import ModelError
+from layercliff.models import checkpoint_files
+from layercliff.models.unreadable import Reading
 from layercliff.progress import Report
 
 MAGIC = b"GGUF"
+PART = re.compile(r"-\d{5}-of-(?P<parts>\d{5})\.gguf$")
+OTHER = "give the file of another converter, or the model as a directory."
+ROTATION = (
+    "rope_freqs.weight",
+    "rope_factors_long.weight",
+    "rope_factors_short.weight",
+)  # transformers reads none of them
+UNSCALED = ("none", "")
+SCALES_READ = ("gpt-oss",)  # architectures whose scaling of positions transformers does read
 
 
 def convert(file: Path, target: Path) -> None:
     """Write the model and tokenizer of the GGUF `file` into the directory `target` as float32 safetensors.
 
-    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF or that transformers cannot read.
+    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF, that transformers cannot read, or that
+    lacks some of the model's tensors.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    with file.open("rb") as head:
-        if head.read(4) != MAGIC:
-            raise ModelError(f"{file} is not a GGUF file: its first four bytes are not 'GGUF'.")
+    from layercliff.models import matching
+
+    check(file)
+    _check_header(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    with Reading("", str(file), OTHER):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            **where,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused by name below
         )
         tokenizer = AutoTokenizer.from_pretrained(**where)
-    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(
-            f"{file} cannot be read by transformers: {(str(error) or type(error).__name__).splitlines()[0]}."
-        ) from error
+    model, told = loaded
+    matching.check(str(file), model.config, told)
     model.config._name_or_path = ""
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
 
 
+def check(file: Path) -> None:
+    """Raises `ModelError` for a file that is no GGUF, or one of several that a model was split into."""
+    with Reading("", str(file), checkpoint_files.AGAIN), file.open("rb") as head:
+        begin = head.read(64)
+    checkpoint_files.refuse_pointer(file, begin)
+    if begin[:4] != MAGIC:
+        raise ModelError(f"{file} is not a GGUF file: its first four bytes are not 'GGUF'.")
+    if (part := PART.search(file.name)) and int(part["parts"]) > 1:
+        raise _split(file, int(part["parts"]))
+
+
 def checkpoint(file: Path, report: Report) -> Path:
-    """The cached checkpoint of a GGUF file of the user's, converted at the first call.
+    """The cached checkpoint of a GGUF file of the user's, converted at the first call, and again where it was damaged since.
 
     The cache is keyed by the sha256 of the file's bytes, so that a changed file is converted anew.
     """
+    check(file)
     digest = packages.sha256(file)
     target = cache.directory() / "models" / f"gguf-{digest[:16]}"
 
@@ -51,5 +80,38 @@ def checkpoint(file: Path, report: Report) -> Path:
         (partial / "source.json").write_text(json.dumps({"file": file.name, "sha256": digest}, indent=1))
         report(f"converting {file.name}", 1, 1)
 
-    cache.make_directory(target, build)
+    cache.make_directory(target, build, checkpoint_files.whole)
     return target
+
+
+def _check_header(file: Path) -> None:
+    """Refuse, by the file's own header, what transformers would read in part. Raises `ModelError`."""
+    from gguf import GGUFReader
+
+    with Reading("", str(file), f"it is cut off or damaged; {checkpoint_files.AGAIN}"):
+        reader = GGUFReader(file)
+        fields = {name: reader.fields[name].contents() for name in reader.fields if not name.startswith("tokenizer.")}
+        tensors = {tensor.name: tensor for tensor in reader.tensors}
+        frequencies = [name for name in ROTATION if name in tensors and not (tensors[name].data == 1).all()]
+    if int(fields.get("split.count") or 1) > 1:
+        raise _split(file, int(fields["split.count"]))
+    kind = str(fields.get("general.architecture"))
+    count = fields.get(f"{kind}.block_count")
+    blocks = {int(found[1]) for name in tensors if (found := re.match(r"blk\.(\d+)\.", name))}
+    if isinstance(count, int) and blocks and max(blocks) >= count:
+        raise ModelError(f"{file} holds {max(blocks) + 1} blocks and says that it has {count}: {OTHER}")
+    scaling = str(fields.get(f"{kind}.rope.scaling.type") or "")
+    if kind not in SCALES_READ and (frequencies or scaling not in UNSCALED):
+        what = f"the tensor {frequencies[0]}" if frequencies else f"rope.scaling.type = {scaling}"
+        raise ModelError(
+            f"{file} scales its positions ({what}), which transformers leaves out of a GGUF file: give the model as a "
+            "directory."
+        )
+
+
+def _split(file: Path, parts: int) -> ModelError:
+    whole = PART.sub(".gguf", file.name)
+    return ModelError(
+        f"{file} is one of {parts} files that the model was split into: join them with "
+        f"`llama-gguf-split --merge {file.name} {whole}` and give {whole}."
+    )

@@ -1,16 +1,34 @@
 """Loading a model: weights, tokenizer and anatomy, onto a device and in a dtype."""
 
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from layercliff.errors import ModelError
-from layercliff.models import sources
+from layercliff.models import adapters, checkpoint_files, matching, sources
+from layercliff.models.checkpoint_files import Stored
 from layercliff.models.model import Model
 from layercliff.models.sources import Located
 from layercliff.models.surgery import cut
+from layercliff.models.unreadable import Reading
 from layercliff.progress import Report, silent
+
+UNPACKED = ("fp8", "mxfp8", "mxfp4", "compressed-tensors", "metal")  # quantisations that transformers can undo
+CONFIGURATION = "correct its config.json, or download it again."
+WEIGHTS = "compare its config.json with its weight files, or download both again."
+TOKENIZER = "save it with its tokenizer's files, or download them again."
 
 
 def load(
@@ -40,35 +58,67 @@ def load_located(
 ) -> Model:
     """`load` for a model that is on this machine already."""
     place = choose_device(device)
-    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    stored = checkpoint_files.check(Path(located.location), located.name)
+    config = configuration(located.name, located.location, trust_remote_code)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            located.location,
-            dtype=getattr(torch, weights_dtype or dtype),
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
-        network, info = loaded
-        network = network.to(place)
-        tokenizer = AutoTokenizer.from_pretrained(located.location, **options)
+        network = _network(located, config, stored, getattr(torch, weights_dtype or dtype), trust_remote_code)
+        if located.adapter is not None:
+            network = adapters.merge(network, located.adapter, located.name)
+        network = network.to(place)  # type: ignore[arg-type]
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"The weights of {located.name} do not fit on {place}: store them with --weights-dtype bfloat16 or use --device cpu."
         ) from error
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        if "trust_remote_code" in str(error):
-            raise ModelError(
-                f"{located.name} comes with its own code, which is not run unless you trust it: --trust-remote-code."
-            ) from error
-        raise ModelError(f"The model {located.name} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"The checkpoint of {located.name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): it is incomplete."
-        )
+    own = located.adapter is not None and (located.adapter / "tokenizer_config.json").exists()
+    words = tokenizer(located.name, str(located.adapter) if own else located.location, trust_remote_code)
     if located.kept is not None:
         cut(network, located.kept, located.blends)
-    return Model.of(network, tokenizer, located.name, located.revision, getattr(torch, dtype))
+    return Model.of(network, words, located.name, located.revision, getattr(torch, dtype))
+
+
+def configuration(name: str, location: str, trust_remote_code: bool, **more: str) -> PretrainedConfig:
+    """The configuration of a model at `location`, a directory or, with ``gguf_file``, a file in it. Raises `ModelError`."""
+    if not more:
+        checkpoint_files.read_json(Path(location) / "config.json")
+    with Reading("configuration", name, CONFIGURATION):
+        found: PretrainedConfig = AutoConfig.from_pretrained(location, trust_remote_code=trust_remote_code, **more)
+    return found
+
+
+def tokenizer(name: str, location: str, trust_remote_code: bool, **more: str) -> PreTrainedTokenizerBase:
+    """The tokenizer beside a model. Raises `ModelError`, also for one that has no words, its files not being there."""
+    with Reading("tokenizer", name, TOKENIZER):
+        found: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=trust_remote_code, **more)
+        empty = not found("text").input_ids
+    if empty:
+        raise ModelError(
+            f"The tokenizer of {name} gives a word no token, its files being missing or empty: {TOKENIZER}"
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def skeleton(name: str, config: PretrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+    """The network that `config` describes, without weights. Raises `ModelError` where it describes none."""
+    kind = auto_class(name, config)
+    with Reading("configuration", name, CONFIGURATION), torch.device("meta"):
+        found: PreTrainedModel = kind.from_config(config, trust_remote_code=trust_remote_code)
+    return found
+
+
+def auto_class(name: str, config: PretrainedConfig) -> Any:
+    """The class of transformers that loads a language model of this configuration, or one inside a multimodal wrapper.
+
+    Raises `ModelError` for other kinds of models.
+    """
+    own = getattr(config, "auto_map", None) or {}
+    for kind in (AutoModelForCausalLM, AutoModelForMultimodalLM):
+        if kind.__name__ in own or type(config) in kind._model_mapping:
+            return kind
+    if own:
+        return AutoModelForCausalLM  # its own code is refused, or says itself what it lacks
+    raise ModelError(
+        f"{name} is a model of the type {config.model_type}, which does not continue text: give a causal language model."
+    )
 
 
 def choose_device(device: str) -> torch.device:
@@ -80,6 +130,60 @@ def choose_device(device: str) -> torch.device:
     try:
         place = torch.device(device)
         torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError, AttributeError) as error:
         raise ModelError(f"The device {device!r} is not available here: use cpu, or one this machine has.") from error
+    if place.type == "meta":
+        raise ModelError("The device 'meta' holds no numbers: use cpu, or one this machine has.")
     return place
+
+
+def _network(
+    located: Located,
+    config: PretrainedConfig,
+    stored: Mapping[str, Stored],
+    dtype: torch.dtype,
+    trust_remote_code: bool,
+) -> PreTrainedModel:
+    """The network on the CPU, all of its tensors read, unpacked and in `dtype`. Raises `ModelError`."""
+    kind = auto_class(located.name, config)
+    quantised = _unpacking(located.name, config)
+    blame = partial(skeleton, located.name, config, trust_remote_code)
+    with Reading("weights", located.name, WEIGHTS, blame), adapters.left_out(located.location) as location:
+        loaded: Any = kind.from_pretrained(
+            location,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused by name below
+            trust_remote_code=trust_remote_code,
+        )
+    network, told = loaded
+    matching.check(located.name, config, told, stored)
+    matching.check_precision(located.name, network, stored, quantised)
+    if quantised:  # what was unpacked comes in the dtype of its scales
+        for parameter in network.parameters():
+            if parameter.ndim > 1 and parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
+    return network  # type: ignore[no-any-return]
+
+
+def _unpacking(name: str, config: PretrainedConfig) -> bool:
+    """Ask for weights to be unpacked where the configuration names a quantisation. **Returns** whether it names one.
+
+    Raises `ModelError` for one that transformers cannot undo.
+    """
+    found = False
+    for owner in (config, config.get_text_config()):
+        about = getattr(owner, "quantization_config", None)
+        if not isinstance(about, dict):
+            continue
+        if (method := about.get("quant_method")) not in UNPACKED:
+            what = f"as {method}, which" if method else "in a way that it does not name and that"
+            raise ModelError(
+                f"The weights of {name} are quantised, by its config.json, {what} cannot be unpacked here: "
+                f"{matching.UNQUANTISED}"
+            )
+        owner.quantization_config = {**about, "dequantize": True}
+        found = True
+    return found

