@@ -161,9 +161,11 @@ def _network(
     network, told = loaded
     matching.check(located.name, config, told, stored)
     matching.check_precision(located.name, network, stored, quantised)
-    if quantised:  # what was unpacked comes in the dtype of its scales
-        for parameter in network.parameters():
-            if parameter.ndim > 1 and parameter.is_floating_point():
+    if quantised:  # transformers leaves the rest in the dtype of its file, and what was unpacked in that of its scales
+        wide = [*(network._keep_in_fp32_modules_strict or ())]
+        wide += [*(network._keep_in_fp32_modules or ())] if dtype == torch.float16 else []
+        for name, parameter in network.named_parameters():
+            if parameter.is_floating_point() and not any(kept in name for kept in wide):
                 parameter.data = parameter.data.to(dtype)
     return network  # type: ignore[no-any-return]
 

@@ -14,6 +14,7 @@ KINDS = (
 )  # fmt: skip
 LIBRARIES = ("huggingface_hub", "safetensors", "safetensors_rust", "tokenizers", "jinja2", "pydantic_core", "peft")
 CODE = "comes with its own code, which is not run unless you trust it: --trust-remote-code."
+PREFIX = re.compile(r"^(Class validation error|Validation error) for (validator|field) '\w+': \w+: ")
 VAGUE = re.compile(r"[^.:]*(see|look at)[^.]*the above report!?", re.IGNORECASE)  # of a table that nobody is shown
 
 
@@ -59,7 +60,7 @@ def reason(error: BaseException) -> str:
         if not taken[-1].endswith((":", ",")):
             break
         taken.append(line)
-    text = VAGUE.sub("", " ".join(taken)).strip().rstrip(".:; ")
+    text = VAGUE.sub("", PREFIX.sub("", " ".join(taken))).strip().rstrip(".:; ")
     return _short(text, f"{type(error).__name__} {text}".strip())
 
 
