@@ -71,11 +71,16 @@ CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
 def network(family: str, seed: int = 0, n_layers: int = N_LAYERS) -> PreTrainedModel:
     """A random network of a family; larger weights than the initialiser's, so that its depths differ, and perturbed norms. Families whose
     blocks are all alike can have another number of them."""
-    torch.manual_seed(seed)
     config = CONFIGS[family]()
     if n_layers != N_LAYERS:
         config.num_hidden_layers = n_layers
-    model = AutoModelForCausalLM.from_config(config).eval().float()
+    return built(config, seed)
+
+
+def built(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
+    """A random network of a configuration, drawn in the same way."""
+    torch.manual_seed(seed)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config).eval().float()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:

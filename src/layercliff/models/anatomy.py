@@ -1,8 +1,8 @@
 """What a causal language model is made of, found by structure and proven by its own logits."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import signature
 from typing import Any, Literal
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from layercliff.errors import ModelError
-from layercliff.models import passage
-from layercliff.models.passage import Call, Leads, Level, Passage, Tree, hidden_state
+from layercliff.models import passage, quirks, wiring
+from layercliff.models.passage import Leads, Level, Passage, Tree
 from layercliff.models.precision import computing_in
 from layercliff.models.unembedding import Unembedding
+from layercliff.models.wiring import Call, Probe, Wiring
 
 Sharing = Literal["nothing", "lead", "branches"]
 """What may pass the blocks once: nothing, what all rows of a batch begin with, or that and whatever the rows of a question have in common."""
@@ -24,6 +25,18 @@ Sharing = Literal["nothing", "lead", "branches"]
 PROBE_LEAD = 3  # tokens
 PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
 PROBE_BRANCHES = [[0, 1, 2, 3], [0, 1, 4, 5, 6]]
+RAISED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the code of a network may raise when it is run in a way that it was not made for."""
+
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
@@ -31,8 +44,9 @@ TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torc
 class Anatomy:
     """The parts of a causal language model that layercliff works with.
 
-    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network; `backbone` runs everything but the
-    head; `unembedding` turns a residual stream into logits; `dtype` is what the backbone computes in.
+    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network. `backbone` runs everything but the
+    head; `around_blocks` is whatever else holds weights. `unembedding` turns a residual stream into logits. `dtype` is what the network
+    computes in. `wiring` says what passes between blocks. `runs_alone` is whether the network runs in the dtypes of its weights.
     """
 
     backbone: nn.Module
@@ -41,12 +55,19 @@ class Anatomy:
     around_blocks: tuple[nn.Module, ...]
     unembedding: Unembedding
     dtype: torch.dtype
-    blocks_return_tuples: bool = False
+    wiring: Wiring = field(default_factory=Wiring)
+    runs_alone: bool = True
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """While this lasts, blocks compute in `dtype`, whatever their weights are stored in."""
-        with computing_in(self.dtype, self.blocks):
+        """While this lasts, the network computes in `dtype`, whatever its weights are stored in."""
+        with computing_in(self.dtype, (*self.around_blocks, *self.blocks)):
+            yield
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """While this lasts, the network can be called as a whole: in the dtype of its weights, or in `dtype` where it mixes several."""
+        with nullcontext() if self.runs_alone else self.computing():
             yield
 
     def enter(self, batch: Int[Tensor, "row position"] | Sequence[Level], leads: Leads | None = None) -> Passage:
@@ -56,21 +77,23 @@ class Anatomy:
         that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
         """
         levels = (Level(batch),) if isinstance(batch, Tensor) else batch
-        return passage.enter(self.blocks, levels, self._run_aside, leads)
+        return passage.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
 
     def _run_aside(self, **inputs: Any) -> list[Call]:
         calls: list[Call] = []
 
-        def stand_aside(*args: Any, **kwargs: Any) -> Any:
-            hidden = args[0] if args else kwargs.pop("hidden_states")
-            calls.append((hidden, args[1:], kwargs))
-            return (hidden,) if self.blocks_return_tuples else hidden
+        def standing_aside(index: int) -> Callable[..., Any]:
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                calls.append(wiring.as_call(args, kwargs))
+                return self.wiring.aside(index, calls[-1])
+
+            return forward
 
         with ExitStack() as aside:
             aside.enter_context(computing_in(self.dtype, self.around_blocks))
-            for block in self.blocks:
+            for index, block in enumerate(self.blocks):
                 aside.callback(_restore_forward, block, block.__dict__.get("forward"))
-                block.forward = stand_aside
+                block.forward = standing_aside(index)
             self.backbone(**inputs)
         return calls
 
@@ -80,7 +103,9 @@ class Anatomy:
         continuations as branches of one sequence. Models that keep another kind of state (recurrent, convolutional) or place tokens by other
         means than position ids do without."""
         takes = signature(self.backbone.forward).parameters
-        if getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes or not self._holds(None):
+        if self.wiring.beside or getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
+            return "nothing"
+        if not self._holds(None):
             return "nothing"
         return "branches" if self._holds(_probe_tree(next(self.backbone.parameters()).device)) else "lead"
 
@@ -133,52 +158,103 @@ def _restore_forward(block: nn.Module, own: Any) -> None:
 
 
 def text_config(config: PretrainedConfig) -> PretrainedConfig:
-    """The configuration of the language model, inside a multimodal wrapper's or itself."""
-    return config.get_text_config()
+    """The configuration of the language model, inside a multimodal wrapper's or itself.
+
+    Raises `ModelError` where there are several.
+    """
+    try:
+        return config.get_text_config()
+    except ValueError as error:
+        raise ModelError(
+            f"{type(config).__name__} holds several language models: layercliff reads networks with one."
+        ) from error
+
+
+@contextmanager
+def understanding(name: str, part: str) -> Iterator[None]:
+    """Turns what the code of a network raises while this lasts into a refusal that names `part`."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RAISED as error:
+        said = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+        raise ModelError(f"{part} of {name} was not understood ({said}): {quirks.PLACE}.") from error
 
 
 @torch.inference_mode()
 def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anatomy:
-    """Find the parts of `network` and prove them: a probe's logits must come out as the network's own.
+    """Find the parts of `network` and prove them: a probe must come out as the network's own, block by block and in its logits.
 
     `dtype` is what the blocks shall compute in (default: the dtype of the weights).
 
-    Raises `ModelError` naming the part that was not found, weights that are not finite, or the difference of the logits.
+    Raises `ModelError` naming the part that was not found or not understood, weights that are not finite, or the difference found.
     """
     name = type(network).__name__
-    config = text_config(network.config)
     if getattr(network.config, "is_encoder_decoder", False):
         raise ModelError(f"{name} is an encoder-decoder: layercliff reads decoder-only (causal) language models.")
-    head: nn.Module | None = network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    with understanding(name, "The unembedding"):
+        head: nn.Module | None = network.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
         raise ModelError(
             f"{name} has no unembedding (output embeddings): load it as a causal language model, with its head."
         )
-    path, blocks = find_blocks(network)
-    owner = network.get_submodule(path.rpartition(".")[0])
-    dtype = dtype or next(blocks.parameters()).dtype
-    around = tuple(child for child in owner.children() if child is not blocks and any(True for _ in child.parameters()))
-    softcap = getattr(config, "final_logit_softcapping", None)
-
-    ids = torch.arange(3, 11, device=next(network.parameters()).device)[None] % config.vocab_size
-    hidden, tail, logits, tuples = _observe(
-        network, owner, blocks, head, ids, computing_in(dtype, (*around, *blocks, head))
+    with understanding(name, "The list of blocks"):
+        path, blocks = find_blocks(network)
+    around = tuple(_around(network, path))
+    dtype = dtype or _dtype(name, blocks)
+    ids = _probe_ids(network)
+    with understanding(name, "The forward pass"), computing_in(dtype, (*around, *blocks)):
+        probe = wiring.observe(network, path, blocks, head, ids)
+    _check_finite(network, probe.logits)
+    found = Anatomy(
+        network.base_model,
+        blocks,
+        path,
+        around,
+        Unembedding(nn.Identity(), head),
+        dtype,
+        wiring.connect(name, probe, ids),
     )
-    _check_finite(network, logits)
-    unembedding = Unembedding.of(nn.Sequential(*tail), head, softcap=softcap)
-    found = Anatomy(network.base_model, blocks, path, around, unembedding, dtype, tuples)
-    scale = _logit_scale(found, config, hidden, logits)
-    found = replace(found, unembedding=Unembedding.of(nn.Sequential(*tail), head, scale, softcap))
-    _prove(found, name, hidden, logits)
+    with understanding(name, "The final norm or unembedding"):
+        found = _with_unembedding(found, probe, head, text_config(network.config), name)
+    with understanding(name, "The way through the blocks"):
+        _prove_passage(found, name, probe, ids)
+    return replace(found, runs_alone=_runs_alone(network, ids))
+
+
+def _around(network: nn.Module, path: str) -> Iterator[nn.Module]:
+    """The outermost modules beside the list of blocks at `path` that hold weights."""
+    owner = network
+    for name in path.split("."):
+        for child_name, child in owner.named_children():
+            if child_name != name and any(True for _ in child.parameters()):
+                yield child
+        owner = owner.get_submodule(name)
+
+
+def _dtype(name: str, blocks: nn.ModuleList) -> torch.dtype:
+    """What the blocks' weights are stored in, of the dtypes that can be computed in."""
+    stored = list(dict.fromkeys(parameter.dtype for parameter in blocks.parameters()))
+    found = next((dtype for dtype in stored if dtype in TOLERANCE), None)
+    if found is None:
+        raise ModelError(
+            f"The weights of {name} are stored as {', '.join(map(str, stored))}: load it dequantised, or name a dtype."
+        )
     return found
+
+
+def _probe_ids(network: PreTrainedModel) -> Int[Tensor, "1 position"]:
+    embeddings: Any = network.get_input_embeddings()
+    return torch.arange(3, 11, device=next(embeddings.parameters()).device)[None] % len(embeddings.weight)
 
 
 def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """The list of transformer blocks with its path: as long as the configuration says, inside no other list, the heaviest of such.
 
-    Raises `ModelError` naming the lists found.
+    A tower for images or sounds does not count. Raises `ModelError` naming the lists found.
     """
-    count = text_config(network.config).num_hidden_layers
+    count = quirks.block_count(text_config(network.config))
     lists = {path: module for path, module in network.named_modules() if isinstance(module, nn.ModuleList)}
     outermost = {
         path: module for path, module in lists.items() if not any(path.startswith(f"{other}.") for other in lists)
@@ -189,37 +265,12 @@ def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
         raise ModelError(
             f"{type(network).__name__} has no list of {count} transformer blocks; the lists found are: {lengths}."
         )
+    fitting = {path: module for path, module in fitting.items() if not quirks.in_tower(path)} or fitting
+    if len(fitting) > 1:
+        inner = set(network.get_decoder().modules())  # type: ignore[no-untyped-call]
+        fitting = {path: module for path, module in fitting.items() if module in inner} or fitting
     path = max(fitting, key=lambda path: sum(p.numel() for p in fitting[path].parameters()))
     return path, fitting[path]
-
-
-def _observe(
-    network: PreTrainedModel, owner: nn.Module, blocks: nn.ModuleList, head: nn.Module, ids: Tensor, precision: Any
-) -> tuple[Tensor, list[nn.Module], Tensor, bool]:
-    """Run a probe: the last block's output, the modules called between it and the head in their order, the logits, and whether
-    blocks return tuples."""
-    last: list[Tensor] = []
-    tuples: list[bool] = []
-    tail: list[nn.Module] = []
-    headed: list[bool] = []
-    with ExitStack() as stack:
-        stack.enter_context(precision)
-        stack.callback(blocks[-1].register_forward_hook(lambda _m, _a, out: last.append(hidden_state(out))).remove)
-        stack.callback(
-            blocks[-1].register_forward_hook(lambda _m, _a, out: tuples.append(isinstance(out, tuple))).remove
-        )
-        for child in owner.children():
-            if child is not blocks and child is not head:
-                stack.callback(
-                    child.register_forward_hook(
-                        lambda m, _a, _o: tail.append(m) if last and not headed else None
-                    ).remove
-                )
-        stack.callback(head.register_forward_pre_hook(lambda _m, _a: headed.append(True)).remove)
-        logits = network(input_ids=ids, use_cache=False).logits
-    if not last:
-        raise ModelError(f"{type(network).__name__} did not run its last block: its blocks cannot be read one by one.")
-    return last[0][0], tail, logits[0], tuples[0]
 
 
 def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
@@ -233,18 +284,28 @@ def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
     raise ModelError("The model's logits hold NaN or infinity although its weights are finite: use --dtype float32.")
 
 
+def _with_unembedding(anatomy: Anatomy, probe: Probe, head: nn.Module, config: PretrainedConfig, name: str) -> Anatomy:
+    """The anatomy with an unembedding that gives the probe's own logits from its last block's state."""
+    norm, softcap, hidden = nn.Sequential(*probe.tail), quirks.softcap(config), probe.states[-1][0]
+    plain = replace(anatomy, unembedding=Unembedding.of(norm, head, softcap=softcap))
+    scale = _logit_scale(plain, config, hidden, probe.logits)
+    found = replace(plain, unembedding=replace(plain.unembedding, logit_scale=scale))
+    _prove(found, name, hidden, probe.logits)
+    return found
+
+
 def _all_logits(anatomy: Anatomy, hidden: Tensor) -> Tensor:
     return anatomy.unembedding.vocabulary_logits(anatomy.unembedding.normed(hidden), 0, anatomy.unembedding.vocabulary)
 
 
 def _logit_scale(anatomy: Anatomy, config: PretrainedConfig, hidden: Tensor, logits: Tensor) -> float:
-    """The factor on the logits (Cohere multiplies, Granite divides): fitted, then taken from the configuration where that agrees."""
+    """The factor on the logits: fitted, then taken from the configuration where that agrees."""
     raw = _all_logits(anatomy, hidden).double()
     size = float((raw * raw).sum())
     fitted = float((raw * logits.double()).sum()) / size if size else 1.0
-    divisor = getattr(config, "logits_scaling", None)
-    known = (1.0, getattr(config, "logit_scale", None), 1 / divisor if divisor else None)
-    return next((float(k) for k in known if k and abs(fitted / k - 1) < TOLERANCE[anatomy.dtype]), fitted)
+    return next(
+        (known for known in quirks.scales(config) if abs(fitted / known - 1) < TOLERANCE[anatomy.dtype]), fitted
+    )
 
 
 def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
@@ -253,5 +314,32 @@ def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
     if not difference < TOLERANCE[anatomy.dtype]:
         parts = ", ".join(type(m).__name__ for m in anatomy.unembedding.final_norm.children()) or "nothing"
         raise ModelError(
-            f"The final norm or unembedding of {name} was not understood: logits rebuilt from its last block (through {parts}) differ from its own by {difference:.1e} of their size."
+            f"The final norm or unembedding of {name} was not understood: logits rebuilt from its last block "
+            f"(through {parts}) differ from its own by {difference:.1e} of their size; {quirks.PLACE}."
         )
+
+
+def _prove_passage(anatomy: Anatomy, name: str, probe: Probe, ids: Int[Tensor, "1 position"]) -> None:
+    """Raises `ModelError` naming the first block after which the probe, passed block by block, is not where the network's own pass was."""
+    with anatomy.computing():
+        passed = (found for _, found in anatomy.enter(ids).depths())
+        for index, (found, own) in enumerate(zip(passed, (probe.calls[0][0], *probe.states), strict=True)):
+            difference = float((found - own).abs().max() / own.abs().max().clamp_min(1e-6))
+            if not difference < TOLERANCE[anatomy.dtype]:
+                where = "before its first block" if index == 0 else f"after block {index - 1}"
+                raise ModelError(
+                    f"{name}, passed block by block, is off its own forward pass by {difference:.1e} {where}: {quirks.PLACE}."
+                )
+
+
+def _runs_alone(network: PreTrainedModel, ids: Int[Tensor, "1 position"]) -> bool:
+    """Whether a network whose weights mix dtypes computes as it is."""
+    if len({p.dtype for p in network.parameters() if p.is_floating_point()}) < 2:
+        return True
+    try:
+        network(input_ids=ids, use_cache=False)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:  # two dtypes in one product
+        return False
+    return True

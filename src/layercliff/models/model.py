@@ -3,10 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from layercliff.errors import ModelError
 from layercliff.models.anatomy import Anatomy, dissect, text_config
 
 DEFAULT_BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
@@ -24,16 +27,21 @@ class Model:
 
     @staticmethod
     def of(
-        network: PreTrainedModel,
+        network: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         name: str = "",
         revision: str = "",
         dtype: torch.dtype | None = None,
     ) -> "Model":
-        """Dissect an already loaded network. Raises `ModelError` (see `layercliff.models.anatomy.dissect`)."""
-        network.eval()  # type: ignore[no-untyped-call]
-        name = name or network.config.name_or_path or type(network).__name__
-        return Model(name, revision or digest(network), network, tokenizer, dissect(network, dtype))
+        """Dissect an already loaded network.
+
+        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), and where not all of its weights are in the memory of one device.
+        """
+        inner = unwrapped(network)
+        _check_placement(inner)
+        inner.eval()  # type: ignore[no-untyped-call]
+        name = name or inner.config.name_or_path or type(inner).__name__
+        return Model(name, revision or digest(inner), inner, tokenizer, dissect(inner, dtype))
 
     @property
     def n_layers(self) -> int:
@@ -63,6 +71,31 @@ class Model:
     def max_positions(self) -> int | None:
         """The longest sequence the configuration allows, where it says so."""
         return getattr(text_config(self.network.config), "max_position_embeddings", None)
+
+
+def unwrapped(network: Any) -> PreTrainedModel:
+    """The network inside what spreads or compiles it. Raises `ModelError` for what is not a language model of transformers."""
+    while isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(network, "_orig_mod"):
+        network = getattr(network, "_orig_mod", None) or network.module
+    if not isinstance(network, PreTrainedModel):
+        cure = ": merge its adapter with merge_and_unload() first" if hasattr(network, "merge_and_unload") else ""
+        raise ModelError(f"{type(network).__name__} is not a language model as transformers loads it{cure}.")
+    return network
+
+
+def _check_placement(network: PreTrainedModel) -> None:
+    places = {name: parameter.device for name, parameter in network.named_parameters()}
+    absent = [name for name, device in places.items() if device.type == "meta"]
+    if absent:
+        raise ModelError(
+            f"{len(absent)} of {len(places)} tensors of {type(network).__name__} are not in memory ({absent[0]} for one): "
+            "load it without a device_map that offloads, with dtype=torch.bfloat16 if it does not fit."
+        )
+    if len(devices := dict.fromkeys(map(str, places.values()))) > 1:
+        raise ModelError(
+            f"The weights of {type(network).__name__} lie on several devices ({', '.join(devices)}): load it on one, "
+            "with dtype=torch.bfloat16 if it does not fit."
+        )
 
 
 @torch.inference_mode()

@@ -76,7 +76,7 @@ def _in_turns(
     found = {}
     for is_pruned in (True, False) if swapped else (False, True):
         within: AbstractContextManager[None] = pruned(model.network, kept, blends) if is_pruned else nullcontext()
-        with within:
+        with within, model.anatomy.calling():
             _finish(model.device)
             begin = time.perf_counter()
             (small if is_pruned else dense)()

@@ -1,6 +1,6 @@
 """A batch on its way through the blocks, in any order and any selection of them; what its rows have in common passes once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from inspect import BoundArguments, signature
@@ -11,8 +11,7 @@ from torch import Tensor, arange, cat, finfo, nn, zeros
 from torch import bool as bool_
 from transformers import DynamicCache
 
-Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
-"""What the network calls a block with: the state, the other arguments, those with names."""
+from layercliff.models.wiring import Call, Wiring, hidden_state
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -36,15 +35,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Stream:
-    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one that is read."""
+    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one that is read.
+
+    `beside` holds, level by level, what passes to the next block beside the state.
+    """
 
     passed: tuple[int, ...]
     levels: tuple[Float[Tensor, "_ _ d"], ...]
+    beside: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum(level.nbytes for level in self.levels)
+        return sum(tensor.nbytes for tensor in _tensors((self.levels, self.beside)))
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Passage:
     levels: tuple[Level, ...]
     calls: tuple[tuple[Call, ...], ...]
     leads: Leads = field(default_factory=Leads)
+    wiring: Wiring = field(default_factory=Wiring)
 
     @cached_property
     def front(self) -> tuple[int, ...] | None:
@@ -96,7 +100,9 @@ class Passage:
     @property
     def embedded(self) -> Stream:
         """What the first block receives."""
-        return Stream((), tuple(calls[0][0] for calls in self.calls))
+        first = [calls[0] for calls in self.calls]
+        beside = tuple(tuple(one.given(call) for one in self.wiring.beside) for call in first)
+        return Stream((), tuple(call[0] for call in first), beside if self.wiring.beside else ())
 
     @property
     def size(self) -> int:
@@ -105,11 +111,10 @@ class Passage:
         return sum(tensor.nbytes for tensor in held.values())
 
     def block(self, index: int, stream: Stream) -> Stream:
-        """Pass a stream through the block of a dense index."""
+        """Pass a stream through the block of a dense index. Raises `ModelError` where it uses what a block made that was not passed."""
         passed = (*stream.passed, index)
         if len(self.levels) == 1:
-            _, args, kwargs = self.calls[0][index]
-            return Stream(passed, (hidden_state(self.blocks[index](stream.levels[0], *args, **kwargs)),))
+            return self._alone(index, stream)
         states: list[Tensor] = []
         seen: KeysValues | None = None
         known = {} if self.front is None else self.leads.of(self.front)
@@ -127,6 +132,18 @@ class Passage:
                     self.leads.keep(passed, state, seen)
             states.append(state)
         return Stream(passed, tuple(states))
+
+    def _alone(self, index: int, stream: Stream) -> Stream:
+        """Pass a stream of one level, with what it carries beside its state."""
+        self.wiring.check(index, stream.passed)
+        call = self.calls[0][index]
+        for carried in stream.beside:
+            for one, value in zip(self.wiring.beside, carried, strict=True):
+                call = one.giving(call, value)
+        _, args, kwargs = call
+        output = self.blocks[index](stream.levels[0], *args, **kwargs)
+        beside = (self.wiring.handed_on(call, output),) if self.wiring.beside else ()
+        return Stream((*stream.passed, index), (hidden_state(output),), beside)
 
     def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
         """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
@@ -153,12 +170,20 @@ class Passage:
 
 
 def enter(
-    blocks: nn.ModuleList, levels: Sequence[Level], run: Callable[..., list[Call]], leads: Leads | None = None
+    blocks: nn.ModuleList,
+    levels: Sequence[Level],
+    run: Callable[..., list[Call]],
+    leads: Leads | None = None,
+    wiring: Wiring | None = None,
 ) -> Passage:
     """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got.
 
-    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``.
+    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``, and for several levels where more than the state passes
+    between blocks.
     """
+    wiring = wiring or Wiring()
+    if wiring.beside and len(levels) > 1:
+        raise ValueError("More than the state passes between these blocks: rows share nothing.")
     calls, before = [], 0
     for level in levels:
         past = {"past_key_values": _of_length(before, len(blocks), level.ids)} if len(levels) > 1 else {}
@@ -166,7 +191,7 @@ def enter(
         found = run(input_ids=level.ids, use_cache=len(levels) > 1, **past, **where)
         calls.append(found if level.tree is None else list(_along(level.tree, before, blocks, found, run)))
         before += level.ids.shape[1]
-    return Passage(blocks, tuple(levels), tuple(map(tuple, calls)), leads or Leads())
+    return Passage(blocks, tuple(levels), tuple(map(tuple, calls)), leads or Leads(), wiring)
 
 
 def _along(
@@ -211,15 +236,9 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     """All tensors among arguments."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, tuple | list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, tuple | list | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(item)
-
-
-def hidden_state(output: Any) -> Tensor:
-    """A block's output state: some families return a tuple, most a tensor."""
-    state: Tensor = output[0] if isinstance(output, tuple) else output
-    return state
 
 
 def _of_length(positions: int, n_layers: int, ids: Tensor) -> DynamicCache:

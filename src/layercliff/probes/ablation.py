@@ -1,6 +1,7 @@
 """Blocks and adjacent pairs taken out: skipped, or replaced by what they add on average."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -39,7 +40,7 @@ def _shifted(stream: Stream, batch: Batch, by: Float[Tensor, "2 d"]) -> Stream:
         if number == 0:
             wide[torch.tensor(batch.begins, device=wide.device).unbind(1)] += first - others
         levels.append(wide.to(level.dtype))
-    return Stream(stream.passed, tuple(levels))
+    return replace(stream, levels=tuple(levels))
 
 
 @torch.inference_mode()

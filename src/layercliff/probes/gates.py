@@ -9,7 +9,8 @@ from torch.func import functional_call
 from layercliff.errors import ModelError
 from layercliff.metrics import decision
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage, hidden_state
+from layercliff.models.passage import Passage
+from layercliff.models.wiring import hidden_state
 from layercliff.readout import batches
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
@@ -31,8 +32,14 @@ def gradients(
 
     Minus the derivative is what removing the block would do, to first order (after Molchanov et al. 2017, whose gates are of channels). At g = 1 it is the inner
     product of the block's update with the gradient by its output, so that one pass back serves all blocks. `scores` are the dense model's at its last depth, as `Trace` has them.
-    Only one block's activations are held at a time. What is finished is kept in the journal. Raises `ModelError` for gradients that are not finite.
+    Only one block's activations are held at a time. What is finished is kept in the journal. Raises `ModelError` for gradients that are not finite,
+    and where more than the state passes between blocks, since a gate does not act on that.
     """
+    if model.anatomy.wiring.beside:
+        raise ModelError(
+            f"The blocks of {model.name} hand on values beside the residual stream: what a gate on a block would do is not "
+            "known from the stream alone, and this model cannot be foretold."
+        )
     pull = _pull(scores, part)
     found = np.zeros((model.n_layers, len(part.questions)))
     for batch in batches.plan(part.rows, batch_tokens):

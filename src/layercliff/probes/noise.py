@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -52,7 +52,7 @@ class Noise:
         sigma = wide.std(-1, correction=0, keepdim=True)
         if self.scale == "norm":
             sigma = wide.square().mean(-1, keepdim=True).sqrt()
-        return Stream(stream.passed, ((wide + eps * sigma * noise).to(state.dtype),))
+        return replace(stream, levels=((wide + eps * sigma * noise).to(state.dtype),))
 
     def normal(self, batch: Batch, depth: int, draw: int, shape: Sequence[int]) -> Float[Tensor, "row position d"]:
         """Standard normal numbers for the positions that get noise, 0 elsewhere. They are drawn position by position from where noise begins."""

@@ -1,6 +1,7 @@
 """States exchanged between a dense and a pruned model at matching blocks: from which depth on does the decision return?"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -63,9 +64,9 @@ def passes(n_layers: int, kept: Sequence[int]) -> int:
 def _patched(into: Stream, source: Stream, batch: Batch, positions: Positions) -> Stream:
     """`into`, with states of `source` at `positions`."""
     if positions == "all":
-        return Stream(into.passed, source.levels)
+        return replace(into, levels=source.levels)
     (own,), (other,) = into.levels, source.levels
     read = torch.zeros(own.shape[:2], dtype=torch.bool)
     for row, (sequence, _) in zip(batch.rows, batch.places, strict=True):
         read[sequence, read_from(row) : len(row.tokens)] = True
-    return Stream(into.passed, (torch.where(read.to(own.device)[..., None], other, own),))
+    return replace(into, levels=(torch.where(read.to(own.device)[..., None], other, own),))

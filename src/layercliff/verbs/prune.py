@@ -122,7 +122,7 @@ def prune(
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
-        last = last_step(loaded.n_layers, remove, to_ratio, protect)
+        last = _last_step(loaded, remove, to_ratio, protect)
         parts = setting.ask(loaded)
         subject = setting.subject.model_dump()
         collapsed = remove is None and to_ratio is None
@@ -180,6 +180,13 @@ def prune(
         if run is not None:
             page.write(run)
     return pruned
+
+
+def _last_step(model: Model, remove: int | None, to_ratio: float | None, protect: Sequence[int]) -> int:
+    """How many blocks may go at most. Raises `LayercliffError`, before anything is scored, where blocks must stay that are not protected."""
+    last = last_step(model.n_layers, remove, to_ratio, protect)
+    model.anatomy.wiring.check_protected(protect)
+    return last
 
 
 def _paths(score: Score, splits: int, draws: int, race: float | None, within: Sequence[int] | None) -> int:

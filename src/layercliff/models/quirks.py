@@ -1,0 +1,48 @@
+"""What is special about a family of models, in one table: a refusal of an architecture names this file as the place to mend it."""
+
+from transformers import PretrainedConfig
+
+PLACE = "what is special about a family stands in layercliff/models/quirks.py"
+
+SOFTCAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+"""Fields that cap the logits: Gemma 2, RecurrentGemma, xLSTM."""
+
+SCALES = ("logit_scale",)
+"""Fields that the logits are multiplied by: Cohere."""
+
+DIVISORS = ("logits_scaling",)
+"""Fields that the logits are divided by: Granite."""
+
+TOWERS = ("vision", "visual", "image", "audio", "speech", "vit")
+"""What the names of modules hold that are for images or sounds, in multimodal networks."""
+
+COUNTS = {"longcat_flash": "num_layers"}
+"""By model type, the field that counts the blocks where it is not ``num_hidden_layers``: LongCat has two attentions a block and counts those there."""
+
+
+def block_count(config: PretrainedConfig) -> int:
+    """The number of blocks that a configuration of a language model (not of a wrapper) asks for."""
+    count: int = getattr(config, count_field(config))
+    return count
+
+
+def count_field(config: PretrainedConfig) -> str:
+    """The field that holds it."""
+    return COUNTS.get(config.model_type, "num_hidden_layers")
+
+
+def in_tower(path: str) -> bool:
+    """Whether a module lies in a tower for images or sounds."""
+    return any(word in path for word in TOWERS)
+
+
+def softcap(config: PretrainedConfig) -> float | None:
+    """What the logits are capped at, where the configuration says so."""
+    return next((value for name in SOFTCAPS if (value := getattr(config, name, None)) is not None), None)
+
+
+def scales(config: PretrainedConfig) -> list[float]:
+    """The factors on the logits that a configuration may mean."""
+    factors = [getattr(config, name, None) for name in SCALES]
+    divisors = [getattr(config, name, None) for name in DIVISORS]
+    return [1.0, *(float(f) for f in factors if f), *(1 / d for d in divisors if d)]

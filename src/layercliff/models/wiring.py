@@ -1,0 +1,280 @@
+"""How a network calls its blocks: what they take and return, and what passes from one to the next beside the state. Seen on a probe."""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from layercliff.errors import ModelError
+from layercliff.models import quirks
+
+Place = int | str
+"""Where an argument stands: its number, or its name where it is given by name."""
+
+Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
+"""What the network calls a block with: the state, the other arguments, those with names."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A value that passes from block to block beside the state.
+
+    A block takes it at `place`. It returns the next one as its part `part`; where `part` is None it writes into the mapping it was given.
+    """
+
+    place: Place
+    part: int | None = None
+
+    def given(self, call: Call) -> Any:
+        """The value in a call."""
+        _, args, kwargs = call
+        return args[self.place - 1] if isinstance(self.place, int) else kwargs.get(self.place)
+
+    def giving(self, call: Call, value: Any) -> Call:
+        """The call with another value. A mapping is copied, since blocks write into it."""
+        state, args, kwargs = call
+        value = copy.copy(value) if self.part is None else value
+        if isinstance(self.place, int):
+            return state, (*args[: self.place - 1], value, *args[self.place :]), kwargs
+        return state, args, {**kwargs, self.place: value}
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the blocks of a network return and hand on.
+
+    `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts of it, block by block, with None for
+    tensors. `leans` names, for a block that uses what an earlier one made, the earlier ones.
+    """
+
+    kind: type | None = None
+    shapes: tuple[tuple[Any, ...], ...] = ()
+    beside: tuple[Beside, ...] = ()
+    leans: Mapping[int, frozenset[int]] = field(default_factory=dict)
+
+    def aside(self, index: int, call: Call) -> Any:
+        """What the block `index` would return if it gave back what it was given."""
+        if self.kind is None:
+            return call[0]
+        parts = [call[0], *self.shapes[index]]
+        for one in self.beside:
+            if one.part is not None:
+                parts[one.part] = one.given(call)
+        return self.kind(parts)
+
+    def handed_on(self, call: Call, output: Any) -> tuple[Any, ...]:
+        """What passes to the next block beside the state, after a block returned `output`."""
+        return tuple(one.given(call) if one.part is None else output[one.part] for one in self.beside)
+
+    @property
+    def must_stay(self) -> tuple[int, ...]:
+        """The blocks that others lean on."""
+        return tuple(sorted(frozenset[int]().union(*self.leans.values())))
+
+    def check(self, index: int, passed: Sequence[int]) -> None:
+        """Raises `ModelError` where block `index` leans on one that is not among those passed."""
+        if missing := sorted(self.leans.get(index, frozenset()) - set(passed)):
+            raise ModelError(
+                f"Block {missing[0]} cannot be taken out: what it hands on beside the residual stream (shared keys and values, "
+                f"or a choice of tokens) is given to block {index}."
+            )
+
+    def check_protected(self, protected: Collection[int]) -> None:
+        """Raises `ModelError`, before anything is taken out, where blocks that others lean on are not `protected`."""
+        if set(self.must_stay) - set(protected):
+            blocks = ",".join(map(str, sorted({*self.must_stay, *protected})))
+            raise ModelError(
+                f"What the blocks {', '.join(map(str, self.must_stay))} hand on beside the residual stream (shared keys and "
+                f"values, or a choice of tokens) is given to later blocks: --protect {blocks}."
+            )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe run of a network showed: each block's call and output, the modules between the last block and the head, and the logits."""
+
+    calls: tuple[Call, ...]
+    outputs: tuple[Any, ...]
+    tail: tuple[nn.Module, ...]
+    logits: Tensor
+    writes: Mapping[int, frozenset[Place]]
+    """The mappings that a block wrote into, by the places where it was given them."""
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        """Each block's output state."""
+        return tuple(hidden_state(output) for output in self.outputs)
+
+
+def observe(
+    network: PreTrainedModel, path: str, blocks: nn.ModuleList, head: nn.Module, ids: Int[Tensor, "1 position"]
+) -> Probe:
+    """Run `network` on a probe. Raises `ModelError` naming the block where its blocks are not called once, one after another."""
+    watch = _Watch(blocks)
+    with ExitStack() as stack:
+        watch.follow(stack, [m for p, m in network.named_modules() if not f"{p}.".startswith(f"{path}.")], head)
+        logits = network(input_ids=ids, use_cache=False).logits
+    name = type(network).__name__
+    for index in range(max(len(blocks), len(watch.order))):
+        if list(watch.order[index : index + 1]) != list(range(len(blocks)))[index : index + 1]:
+            raise ModelError(
+                f"{name} does not run each of its blocks once, one after another, on a text (block {min(index, len(blocks) - 1)} "
+                f"is the first that differs): it cannot be read block by block; {quirks.PLACE}."
+            )
+    return Probe(tuple(watch.calls), tuple(watch.outputs), tuple(watch.tail), logits[0], watch.writes)
+
+
+class _Watch:
+    """Notes what happens while a network runs."""
+
+    def __init__(self, blocks: nn.ModuleList) -> None:
+        self.blocks = blocks
+        self.order: list[int] = []
+        self.calls: list[Call] = []
+        self.outputs: list[Any] = []
+        self.tail: list[nn.Module] = []
+        self.writes: dict[int, frozenset[Place]] = {}
+        self._before: dict[Place, dict[Any, Any]] = {}
+        self._open: list[nn.Module] = []
+        self._finished: list[list[nn.Module]] = [[]]
+        self._headed = False
+
+    def follow(self, stack: ExitStack, around: Sequence[nn.Module], head: nn.Module) -> None:
+        """Hook the blocks and the modules `around` them."""
+        for index, block in enumerate(self.blocks):
+            stack.callback(block.register_forward_pre_hook(self._enter(index), with_kwargs=True).remove)
+            stack.callback(block.register_forward_hook(self._leave(index), with_kwargs=True).remove)
+        for module in around:
+            if module is not head:
+                stack.callback(module.register_forward_pre_hook(self._opened).remove)
+                stack.callback(module.register_forward_hook(self._closed).remove)
+        stack.callback(head.register_forward_pre_hook(self._reached_head).remove)
+
+    def _enter(self, index: int) -> Any:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self.order.append(index)
+            self._before = {place: dict(value) for place, value in _mappings(args, kwargs)}
+            self.calls.append(as_call(args, dict(kwargs)))
+
+        return hook
+
+    def _leave(self, index: int) -> Any:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            self.outputs.append(output)
+            self.writes[index] = frozenset(
+                place for place, value in _mappings(args, kwargs) if not _alike(self._before[place], dict(value))
+            )
+
+        return hook
+
+    @property
+    def _between(self) -> bool:
+        return len(self.outputs) >= len(self.blocks) and not self._headed
+
+    def _opened(self, module: nn.Module, *_: Any) -> None:
+        if self._between:
+            self._open.append(module)
+            self._finished.append([])
+
+    def _closed(self, module: nn.Module, *_: Any) -> None:
+        if self._between and self._open and self._open[-1] is module:
+            self._open.pop()
+            self._finished.pop()
+            self._finished[-1].append(module)
+
+    def _reached_head(self, *_: Any) -> None:
+        if self._between:
+            self.tail = [module for finished in self._finished for module in finished]
+            self._headed = True
+
+
+def _mappings(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[tuple[Place, MutableMapping[Any, Any]]]:
+    places: list[Place] = [*range(len(args)), *kwargs]
+    for place, value in zip(places, (*args, *kwargs.values()), strict=True):
+        if isinstance(value, MutableMapping):
+            yield place, value
+
+
+def _alike(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    return one.keys() == other.keys() and all(one[key] is other[key] for key in one)
+
+
+def as_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """A block's arguments as a call: its state comes first, or by the name ``hidden_states``."""
+    return (args[0], args[1:], kwargs) if args else (kwargs.pop("hidden_states"), (), kwargs)
+
+
+def hidden_state(output: Any) -> Tensor:
+    """A block's output state: some families return it with other parts, most by itself."""
+    state: Tensor = output[0] if isinstance(output, tuple | list) else output
+    return state
+
+
+def connect(name: str, probe: Probe, ids: Int[Tensor, "1 position"]) -> Wiring:
+    """Learn from a probe how blocks are connected. Raises `ModelError` naming the block, and what of it was not understood."""
+    for index, output in enumerate(probe.outputs):
+        state = hidden_state(output)
+        if not isinstance(state, Tensor) or state.ndim != 3 or state.shape[:2] != ids.shape:
+            found = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
+            raise ModelError(
+                f"Block {index} of {name} returns {found} for {ids.shape[1]} tokens, not one state a token: "
+                f"it cannot be read block by block; {quirks.PLACE}."
+            )
+    for index, (state, call) in enumerate(zip(probe.states, probe.calls[1:], strict=False)):
+        if not _same(state, call[0]):
+            raise ModelError(
+                f"{name} changes what block {index} returns before block {index + 1} receives it: "
+                f"it cannot be read block by block; {quirks.PLACE}."
+            )
+    kinds = {None if isinstance(output, Tensor) else type(output) for output in probe.outputs}
+    if len(kinds) > 1:
+        raise ModelError(f"The blocks of {name} return different kinds of values: {quirks.PLACE}.")
+    parts = [() if isinstance(output, Tensor) else tuple(output) for output in probe.outputs]
+    shapes = tuple(tuple(None if isinstance(part, Tensor) else part for part in found[1:]) for found in parts)
+    beside = (*_links(parts, probe.calls), *_written(probe))
+    return Wiring(kinds.pop(), shapes, beside, _leans(parts, probe, beside))
+
+
+def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[Call]) -> Iterator[Beside]:
+    """The parts of what a block returns that every next block is given."""
+    places: list[Place] = [*range(1, len(calls[0][1]) + 1), *calls[0][2]]
+    for part in range(1, min(map(len, parts))):
+        for place in places:
+            link = Beside(place, part)
+            pairs = [(found[part], link.given(call)) for found, call in zip(parts, calls[1:], strict=False)]
+            if all(_same(*pair) for pair in pairs) and any(isinstance(value, Tensor) for value, _ in pairs):
+                yield link
+
+
+def _written(probe: Probe) -> Iterator[Beside]:
+    """The mappings that blocks write into."""
+    for place in sorted({place for places in probe.writes.values() for place in places}, key=str):
+        yield Beside(place)
+
+
+def _leans(parts: Sequence[tuple[Any, ...]], probe: Probe, beside: Sequence[Beside]) -> dict[int, frozenset[int]]:
+    """Which blocks use what which earlier ones made: those that hand on what they were given, and all that come after a writer."""
+    found: dict[int, set[int]] = {}
+    for one in beside:
+        makers: set[int] = set()
+        for index, call in enumerate(probe.calls):
+            if one.part is None:
+                found.setdefault(index, set()).update(makers)
+                makers |= {index} if one.place in probe.writes[index] else set()
+            elif parts[index][one.part] is not one.given(call):
+                makers = {index}
+            elif one.given(call) is not None:
+                found.setdefault(index, set()).update(makers)
+    return {index: frozenset(leans) for index, leans in found.items() if leans}
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one is other or (one.shape == other.shape and torch.equal(one, other))
+    return one is other
