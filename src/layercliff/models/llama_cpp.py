@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from transformers import PretrainedConfig
 
 from layercliff.errors import ModelError
+from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.per_block import mixed, per_block
 from layercliff.models.recipe import Recipe
@@ -38,7 +39,7 @@ MERGED = Recipe(
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int]) -> Recipe:
     """The command that prunes a GGUF file of the dense model (`base_model`, where that is one)."""
-    removed = sorted(set(range(text_config(config).num_hidden_layers)) - set(kept))
+    removed = sorted(set(range(quirks.block_count(text_config(config)))) - set(kept))
     if not removed:
         return Recipe("llama.cpp", None, "no block is removed, so that the dense model's own file is it.")
     if (reason := _wrong(config, tuple(kept))) is not None:

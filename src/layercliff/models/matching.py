@@ -8,6 +8,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from layercliff.errors import ModelError
+from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.checkpoint_files import Stored
 
@@ -52,7 +53,7 @@ def check(
             f"The checkpoint of {name} lacks {len(missing)} of the model's tensors ({missing[0]} for one): "
             "it is incomplete."
         )
-    count = text_config(config).num_hidden_layers
+    count = quirks.block_count(text_config(config))
     if beyond := [key for key in unexpected if _block(key) >= count]:
         blocks = 1 + max(_block(key) for key in beyond)
         raise ModelError(
@@ -113,7 +114,7 @@ def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, Stored]) 
         shape = stored[key].shape if key in stored else ()
         return not shape or (len(shape) == 4 and shape[2:] == (shape[2],) * 2)
     inner = text_config(config)
-    count: int = inner.num_hidden_layers
+    count = quirks.block_count(inner)
     further: int = max((getattr(inner, name, None) or 0) for name in FORWARD)
     return count <= _block(key) < count + further
 

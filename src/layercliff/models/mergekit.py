@@ -18,6 +18,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 
 from layercliff.errors import ModelError
+from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.per_block import lists, per_block
 from layercliff.models.recipe import Recipe
@@ -46,7 +47,7 @@ MERGED = Recipe(
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype: str) -> Recipe:
     """The YAML for ``mergekit-yaml FILE DIRECTORY --copy-tokenizer``. `base_model` is a directory, or ``owner/name``, perhaps with ``@revision``."""
-    name, count = "mergekit", text_config(config).num_hidden_layers
+    name, count = "mergekit", quirks.block_count(text_config(config))
     if base_model.endswith(".gguf"):
         return Recipe(name, None, "mergekit reads no GGUF files: write the checkpoint with `layercliff export --to`.")
     if (reason := _wrong(config, kept)) is not None:

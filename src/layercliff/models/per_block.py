@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.surgery import COUNTS, INDEX_LISTS
 
@@ -18,7 +19,7 @@ def per_block(config: PretrainedConfig) -> dict[str, Values]:
     which follows from it and says whether windows are used at all.
     """
     inner = text_config(config)
-    count = inner.num_hidden_layers
+    count = quirks.block_count(inner)
     found: dict[str, Values] = {}
     for name, value in vars(inner).items():
         if name.startswith("__") or name in ("eos_token_id", "architectures"):
@@ -42,7 +43,7 @@ def lists(config: PretrainedConfig) -> tuple[str, ...]:
         for name in per_block(config)
         if name not in INDEX_LISTS
         and isinstance(value := getattr(inner, name), list | tuple)
-        and len(value) == inner.num_hidden_layers
+        and len(value) == quirks.block_count(inner)
     )
 
 

@@ -2,6 +2,8 @@
 
 from transformers import PretrainedConfig
 
+from layercliff.errors import ModelError
+
 PLACE = "what is special about a family stands in layercliff/models/quirks.py"
 
 SOFTCAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -21,8 +23,16 @@ COUNTS = {"longcat_flash": "num_layers"}
 
 
 def block_count(config: PretrainedConfig) -> int:
-    """The number of blocks that a configuration of a language model (not of a wrapper) asks for."""
-    count: int = getattr(config, count_field(config))
+    """The number of blocks that a configuration of a language model (not of a wrapper) asks for.
+
+    Raises `ModelError` where it does not say.
+    """
+    field = count_field(config)
+    count = getattr(config, field, None)
+    if not isinstance(count, int):
+        raise ModelError(
+            f"The configuration {type(config).__name__} does not say how many blocks there are ({field} is {count!r}): {PLACE}."
+        )
     return count
 
 

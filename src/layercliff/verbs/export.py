@@ -5,7 +5,7 @@ from pathlib import Path
 
 from layercliff.choices import At, Score
 from layercliff.errors import RunError
-from layercliff.models import checkpoint, loading
+from layercliff.models import checkpoint, loading, quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.checkpoint import Proof
 from layercliff.models.model import Model
@@ -80,7 +80,7 @@ def export(
     if worn is not None:
         model = wearing(model, worn.folder)
     report("loading the dense model", 1, 1)
-    n_layers = text_config(loading.configuration(located.name, located.location, trust_remote_code)).num_hidden_layers
+    n_layers = quirks.block_count(text_config(loading.configuration(located.name, located.location, trust_remote_code)))
     asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
     prompts = [row.tokens for part in asked for row in part.rows if row.option in (None, 0)]  # one of each question
     sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
