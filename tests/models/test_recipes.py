@@ -160,7 +160,7 @@ def test_wrappers_and_files() -> None:
 def test_what_no_configuration_can_express(field: str, value: int) -> None:
     config = families.CONFIGS["llama"]()
     setattr(config, field, value)
-    found = recipes(config, "owner/name", (0, 1), "float32")
+    found = recipes(config, "owner/name", (1, 2), "float32")
     for recipe in (found.mergekit, found.llama_cpp):
         assert field in str(recipe.reason)
 

@@ -93,9 +93,19 @@ def exporting(
             cache.require_space(
                 partial, sum(p.numel() * p.element_size() for p in model.network.parameters()), f"Writing {target}"
             )
-            model.network.save_pretrained(partial)
+            model.network.save_pretrained(partial, save_original_format=not _unpacked(model.network))
             model.tokenizer.save_pretrained(partial)
             yield _reload(model, partial, sequences, queries, trust_remote_code)
+
+
+def _unpacked(network: PreTrainedModel) -> bool:
+    """Whether weights were unpacked (FP8, MXFP4) as they were loaded. They cannot be packed again, so they are written as they are."""
+    steps = [
+        step
+        for conversion in getattr(network, "_weight_conversions", None) or ()
+        for step in getattr(conversion, "operations", ())
+    ]
+    return any(type(step).__name__.endswith(("Dequantize", "Deserialize")) for step in steps)
 
 
 def write(directory: Path, documents: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from transformers import PretrainedConfig
 
 from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
-from layercliff.models.surgery import COUNTS, INDEX_LISTS
+from layercliff.models.surgery import COUNTS, INDEX_LISTS, NOT_OF_BLOCKS, has_entry_per_block
 
 Values = tuple[Any, ...]
 
@@ -14,7 +14,7 @@ Values = tuple[Any, ...]
 def per_block(config: PretrainedConfig) -> dict[str, Values]:
     """The fields of the language model's configuration that speak of single blocks, each as one value per block.
 
-    A list as long as there are blocks stands for itself; a list of indices becomes whether a block is in it; a count of the first blocks
+    A list with an entry per block stands for itself; a list of indices becomes whether a block is in it; a count of the first blocks
     whether a block is among them; ``decoder_sparse_step`` whether a block is the n-th. ``max_window_layers`` is left to ``layer_types``,
     which follows from it and says whether windows are used at all.
     """
@@ -22,13 +22,15 @@ def per_block(config: PretrainedConfig) -> dict[str, Values]:
     count = quirks.block_count(inner)
     found: dict[str, Values] = {}
     for name, value in vars(inner).items():
-        if name.startswith("__") or name in ("eos_token_id", "architectures"):
+        if name.startswith("__") or name in NOT_OF_BLOCKS:
             continue
         if name in INDEX_LISTS and isinstance(value, list | tuple):
             found[name] = tuple(index in value for index in range(count))
         elif name in COUNTS and isinstance(value, int) and name != "max_window_layers":
             found[name] = tuple(index < value for index in range(count))
-        elif (isinstance(value, list | tuple) or name == "hybrid_override_pattern") and len(value or ()) == count:
+        elif isinstance(value, list | tuple):
+            found |= {name: tuple(value)} if has_entry_per_block(inner, name) else {}
+        elif name == "hybrid_override_pattern" and len(value or ()) == count:
             found[name] = tuple(value)
         elif name == "decoder_sparse_step" and isinstance(value, int) and value > 1:
             found[name] = tuple((index + 1) % value == 0 for index in range(count))

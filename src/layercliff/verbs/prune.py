@@ -14,6 +14,7 @@ from layercliff import machine
 from layercliff.choices import DType, Format, Normalisation, Sampler, Score
 from layercliff.config import said
 from layercliff.errors import ModelError, RunError
+from layercliff.models import rebuilding
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import registry
@@ -122,17 +123,17 @@ def prune(
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
-        last = _last_step(loaded, remove, to_ratio, protect)
+        stay, protected = _staying(loaded, protect, note)
+        last = last_step(loaded.n_layers, remove, to_ratio, protected)
         parts = setting.ask(loaded)
-        subject = setting.subject.model_dump()
-        collapsed = remove is None and to_ratio is None
+        subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
 
         def brief(halves: Sequence[Asked]) -> Brief:
             selected = tuple(part.of("select") for part in halves)
             own = tuple((p.task.name, asked.passages(loaded, asked.answered(p.task, p.questions))) for p in selected)
             given = own if passages is None else (("text", asked.passages(loaded, passages)),)
             return Brief(
-                loaded, selected, given, tuple(sorted(protect)), last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
+                loaded, selected, given, protected, last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
                 subject, report, note,
             )  # fmt: skip
 
@@ -160,6 +161,7 @@ def prune(
         del choosing
         cost = {
             "wanted": wanted,
+            "stay": stay,
             "text": None if text is None else texts.named(text),
             "device": str(loaded.device),
             "selection_block_passes": passes,
@@ -171,7 +173,7 @@ def prune(
         }
         n_select = sum(len(part.of("select").questions) for part in parts)
         pruned = Pruned(
-            setting.subject, score, tuple(sorted(protect)), n_select, tuple(steps), tuple(traces), cost, tuple(watched), tuple(others), race
+            setting.subject, score, protected, n_select, tuple(steps), tuple(traces), cost, tuple(watched), tuple(others), race
         )  # fmt: skip
         if run is not None:
             results.write(run, pruned)  # at once: what can fail below loses nothing
@@ -180,13 +182,6 @@ def prune(
         if run is not None:
             page.write(run)
     return pruned
-
-
-def _last_step(model: Model, remove: int | None, to_ratio: float | None, protect: Sequence[int]) -> int:
-    """How many blocks may go at most. Raises `LayercliffError`, before anything is scored, where blocks must stay that are not protected."""
-    last = last_step(model.n_layers, remove, to_ratio, protect)
-    model.anatomy.wiring.check_protected(protect)
-    return last
 
 
 def _paths(score: Score, splits: int, draws: int, race: float | None, within: Sequence[int] | None) -> int:
@@ -208,6 +203,17 @@ def _paths(score: Score, splits: int, draws: int, race: float | None, within: Se
             f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
         )
     return draws if score == "random" else splits
+
+
+def _staying(model: Model, protect: Sequence[int], note: Note) -> tuple[str | None, tuple[int, ...]]:
+    """What to know of blocks that have to stay, in a sentence, if there are any; and with them all blocks that are protected. Raises
+    `ModelError` where every block has to."""
+    removal = rebuilding.removal(model)
+    if said := str(removal):
+        note(said)
+    protected = tuple(sorted({*protect, *removal.stay}))
+    model.anatomy.wiring.check_protected(protected)
+    return said or None, protected
 
 
 def _kept(run: RunDirectory, score: Score, wanted: Mapping[str, Any]) -> Pruned | None:
@@ -239,7 +245,7 @@ def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
         return True
     if (wanted["remove"] is None and wanted["to_ratio"] is None) or wanted["race"] is not None:
         return False
-    last = last_step(kept.n_layers, wanted["remove"], wanted["to_ratio"], wanted["protect"])
+    last = last_step(kept.n_layers, wanted["remove"], wanted["to_ratio"], kept.protected)
     return kept.gone(len(kept.steps) - 1) >= last
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError
-from layercliff.models import loading
+from layercliff.models import loading, rebuilding
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
 from layercliff.models.sources import Located
@@ -39,8 +39,12 @@ def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
         )
     config = loading.configuration(located.name, located.location, trust_remote_code)
     dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
+    kept = located.dense(chosen.kept)
+    kind = loading.auto_class(located.name, config)
+    if (reason := rebuilding.unwritable(kind, config, kept, trust_remote_code)) is not None:
+        raise ModelError(f"Step {chosen.step} cannot be written as a model, by any tool: {reason}.")
     merged = bool(chosen.blends or located.blends)
-    return recipes(config, _base(subject.model, located), located.dense(chosen.kept), dtype, merged)
+    return recipes(config, _base(subject.model, located), kept, dtype, merged)
 
 
 def _base(name: str, located: Located) -> str:

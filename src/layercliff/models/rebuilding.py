@@ -1,0 +1,408 @@
+"""Which blocks can be taken out so that what is left can be written: tried by building it anew from its own configuration.
+
+What a model does with a block may depend on the block's place or on the number of blocks, in ways that no list of fields holds. So the model
+without a block is built as a reload would build it, with the weights that are in memory, and compared with the blocks one by one.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from math import isclose, isnan
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from accelerate import init_empty_weights  # type: ignore[import-untyped]
+from huggingface_hub.errors import StrictDataclassError
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
+
+from layercliff.errors import ModelError
+from layercliff.models.anatomy import Anatomy, find_blocks, text_config
+from layercliff.models.model import Model
+from layercliff.models.passage import Call
+from layercliff.models.surgery import Index, indices, pruned, sliced
+
+FAILURES = (
+    AssertionError, AttributeError, ImportError, IndexError, KeyError, NotImplementedError, RuntimeError, StrictDataclassError, TypeError, ValueError
+)  # fmt: skip
+"""What building or running a model that cannot be expressed ends in."""
+SAME = {torch.float32: 2e-5, torch.float64: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+"""What share of the largest logit may differ between the same blocks run in the same order."""
+GENERATED = {torch.float32: 1e-3, torch.float64: 1e-3, torch.float16: 4e-2, torch.bfloat16: 1e-1}
+"""The same where tokens come one by one, with a cache: in other products, of which a recurrent state is the sum."""
+PROBE = 8  # tokens
+PREFILLED = 5  # of them, before the others are generated one by one
+LONGEST = 4098  # tokens of the probe that shows windows
+DRAWS = 4  # random sets of blocks that are tried together
+
+Kind = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """`stay` holds the blocks that cannot be taken out, each with the reason in a clause. Any others can, in any order. `untried` says why
+    nothing could be tried, if so."""
+
+    stay: Mapping[int, str] = field(default_factory=dict)
+    untried: str | None = None
+
+    def __str__(self) -> str:
+        """What to know before a path is walked, in a sentence; nothing where there is nothing."""
+        if self.untried is not None:
+            return f"Whether blocks can be taken out of a checkpoint of this model could not be tried: {self.untried}."
+        if not self.stay:
+            return ""
+        blocks = ", ".join(map(str, self.stay))
+        first = next(iter(self.stay))
+        several = len(self.stay) > 1
+        return (
+            f"Block{'s' * several} {blocks} stay{'' if several else 's'}, since a checkpoint without {'them' if several else 'it'} would be "
+            f"another model: {self.stay[first]}."
+        )
+
+
+_known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, Removal]] = WeakKeyDictionary()
+
+
+def removal(model: Model) -> Removal:
+    """Which blocks of `model` may go, tried once for each network. Raises `ModelError` where none may."""
+    config, found = _known.get(model.network, (None, Removal()))
+    if config is not model.network.config:  # a network that has been cut has another one
+        found = _removal(model)
+        _known[model.network] = model.network.config, found
+    if len(found.stay) == model.n_layers > 1:
+        raise ModelError(f"No block of {model.name} can be taken out: {found.stay[0]}.")
+    return found
+
+
+@torch.inference_mode()
+def _removal(model: Model) -> Removal:
+    count = model.n_layers
+    every = tuple(range(count))
+    try:
+        trials = _Trials(model.network, model.anatomy)
+    except FAILURES as error:
+        return Removal(untried=_first_line(error))
+    if (wrong := trials.fault(every)) is not None:
+        return Removal(untried=wrong)
+    sets = [every[1::2], every[::2], *_without_kinds(trials.kinds)]
+    if all(trials.fault(kept) is None for kept in sets if kept):
+        return Removal()
+    return Removal(_staying(trials, count))
+
+
+def _staying(trials: "_Trials", count: int) -> dict[int, str]:
+    """The blocks to keep so that any others can go together: those that cannot go alone, then as few more as random sets ask for."""
+    every = range(count)
+    stay: dict[int, str] = {}
+    for block in every:
+        if (reason := trials.fault(tuple(b for b in every if b != block))) is not None:
+            stay[block] = reason
+    generator = np.random.default_rng(0)
+    while len(stay) < count:
+        free = [block for block in every if block not in stay]
+        draws = [generator.permutation(free)[: len(free) // 2].tolist() for _ in range(DRAWS)]
+        sets: list[list[int]] = [free, free[1:], free[::2], *draws]
+        tried = [
+            (gone, trials.fault(tuple(b for b in every if b not in gone))) for gone in sets if 0 < len(gone) < count
+        ]
+        tried += [
+            ([b for b in free if b not in kept], trials.fault(tuple(sorted({*stay, *kept}))))
+            for kept in _without_kinds(trials.kinds)
+        ]
+        wrong = [(gone, reason) for gone, reason in tried if reason is not None and gone]
+        if not wrong:
+            break
+        gone, reason = min(wrong, key=lambda found: len(found[0]))
+        stay[max(gone)] = reason
+    return dict(sorted(stay.items()))
+
+
+def _without_kinds(kinds: Sequence[Kind]) -> list[tuple[int, ...]]:
+    """For each kind of block, where there are several: all blocks but those."""
+    several = dict.fromkeys(kinds) if len(set(kinds)) > 1 else {}
+    return [tuple(block for block, other in enumerate(kinds) if other != kind) for kind in several]
+
+
+def unwritable(kind: Any, config: PretrainedConfig, kept: Sequence[int], trust_remote_code: bool = False) -> str | None:
+    """Why a model of the blocks `kept` cannot be written, as far as its configuration alone tells, in a clause; or None.
+
+    `kind` is the automatic class of transformers that loads it. No weight is read.
+    """
+    try:
+        smaller = sliced(config, kept)
+        with _weightless():
+            dense = kind.from_config(config, trust_remote_code=trust_remote_code)
+    except ModelError as error:
+        return _clause(str(error))
+    except FAILURES:
+        return None  # nothing can be said of what cannot be built
+    try:
+        small = _built(dense, smaller)
+    except FAILURES as error:
+        return f"it cannot be built again ({_first_line(error)})"
+    _, lacking = _renamed(dense, small, kept)
+    return lacking or _other_blocks(dense, small, kept)
+
+
+class _Trials:
+    """Builds a network anew with some of its blocks, and compares."""
+
+    def __init__(self, network: PreTrainedModel, anatomy: Anatomy) -> None:
+        self.network, self.anatomy = network, anatomy
+        self.fresh = _built(network, network.config)
+        device = next(network.parameters()).device
+        vocabulary = min(anatomy.unembedding.vocabulary, text_config(network.config).vocab_size)
+        self.ids = torch.arange(3, 3 + PROBE, device=device)[None] % vocabulary
+        self.long = torch.full((1, _seen(text_config(network.config))), 3, device=device) % vocabulary
+        self.passage = anatomy.enter(self.ids)
+        self.calls = anatomy.enter(self.long).calls[0]
+        self.kinds = [_kind(block) for block in find_blocks(self.fresh)[1]]
+        self.generates = True
+        self.tried: dict[tuple[int, ...], str | None] = {}
+
+    def fault(self, kept: tuple[int, ...]) -> str | None:
+        """Why the blocks `kept` cannot be written, in a clause, or None."""
+        if kept not in self.tried:
+            self.tried[kept] = self._fault(kept)
+        return self.tried[kept]
+
+    def _fault(self, kept: tuple[int, ...]) -> str | None:
+        try:
+            small = _built(self.network, sliced(self.network.config, kept))
+            state, lacking = _renamed(self.network, small, kept)
+            if (wrong := lacking or _other_blocks(self.fresh, small, kept)) is not None:
+                return wrong
+            small.load_state_dict(state, strict=False, assign=True)
+            self._same_buffers(small)
+            small = small.to(self.ids.device).eval()
+            return self._other_calls(small, kept) or self._other_logits(small, kept) or self._cut_otherwise(kept)
+        except ModelError as error:
+            return _clause(str(error))
+        except FAILURES as error:
+            return f"what is left cannot be built or run ({_first_line(error)})"
+
+    def _same_buffers(self, small: PreTrainedModel) -> None:
+        """Outside of the blocks, what is not saved is as it is in memory, in the same precision."""
+        path = f"{self.anatomy.blocks_path}."
+        own = dict(self.network.named_buffers())
+        for name, buffer in small.named_buffers():
+            if not name.startswith(path) and name in own and own[name].shape == buffer.shape:
+                owner, _, last = name.rpartition(".")
+                small.get_submodule(owner)._buffers[last] = own[name]
+
+    def _other_calls(self, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
+        """What a block is called with otherwise: masks of windows, positions."""
+        found = self._dissected(small).enter(self.long).calls[0]
+        for place, index in enumerate(kept):
+            names = _otherwise(self.anatomy.blocks[index], self.calls[index], found[place])
+            if names:
+                return f"block {index}, in place {place}, would be called with another {names[0]}"
+        return None
+
+    def _dissected(self, small: PreTrainedModel) -> Anatomy:
+        """The same parts of another network."""
+        names = {id(module): name for name, module in self.network.named_modules()}
+        around = tuple(small.get_submodule(names[id(part)]) for part in self.anatomy.around_blocks)
+        blocks = find_blocks(small)[1]
+        return replace(self.anatomy, backbone=small.base_model, blocks=blocks, around_blocks=around)
+
+    def _other_logits(self, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
+        wanted = self._logits(kept)
+        with self._dissected(small).computing():
+            found = small(input_ids=self.ids, use_cache=False).logits[0].float()
+            if (off := _apart(found, wanted)) > SAME[self.anatomy.dtype]:
+                return f"what is left computes something else when it is built again (by {off:.1e} of its logits)"
+            if not self.generates:
+                return None
+            try:
+                off = _apart(_generated(small, self.ids), wanted)
+            except FAILURES as error:
+                off, said = float("inf"), _first_line(error)
+            else:
+                said = f"logits are off by {off:.1e}"
+        if off <= GENERATED[self.anatomy.dtype]:
+            return None
+        if len(kept) == len(self.anatomy.blocks):
+            self.generates = False  # nor does the dense model
+            return None
+        return f"what is left does not generate with a cache ({said})"
+
+    def _cut_otherwise(self, kept: Sequence[int]) -> str | None:
+        """The network in memory, which an exported one is compared with."""
+        with pruned(self.network, kept), self.anatomy.computing():
+            found = self.network(input_ids=self.ids, use_cache=False).logits[0].float()
+        if (off := _apart(found, self._logits(kept))) > SAME[self.anatomy.dtype]:
+            return f"the network without them computes something else (by {off:.1e} of its logits)"
+        return None
+
+    def _logits(self, kept: Sequence[int]) -> Float[Tensor, "position vocabulary"]:
+        """Those of the blocks `kept`, run one by one."""
+        unembedding = self.anatomy.unembedding
+        with self.anatomy.computing():
+            *_, (_, last) = self.passage.depths(kept)
+        return unembedding.vocabulary_logits(unembedding.normed(last[0]), 0, unembedding.vocabulary).float()
+
+
+def _generated(network: PreTrainedModel, ids: Int[Tensor, "1 position"]) -> Float[Tensor, "position vocabulary"]:
+    """The logits of a beginning, and then of one token after another, with a cache."""
+    found = network(input_ids=ids[:, :PREFILLED], use_cache=True)
+    logits = [found.logits[0]]
+    for place in range(PREFILLED, ids.shape[1]):
+        found = network(input_ids=ids[:, place : place + 1], past_key_values=found.past_key_values, use_cache=True)
+        logits.append(found.logits[0])
+    return torch.cat(logits).float()
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max().clamp_min(1e-6))
+
+
+def _seen(config: PretrainedConfig) -> int:
+    """How long a sequence shows the windows of a configuration."""
+    windows = [
+        value
+        for name, value in vars(config).items()
+        if re.search("window|chunk", name) and isinstance(value, int) and not isinstance(value, bool)
+    ]
+    longest = getattr(config, "max_position_embeddings", None) or LONGEST
+    return int(min(LONGEST, longest, max([PROBE, *(value + 2 for value in windows if value + 2 <= LONGEST)])))
+
+
+@contextmanager
+def _weightless() -> Iterator[None]:
+    """While this lasts, models are built without memory for their weights; their buffers are real."""
+    with no_init_weights(), init_empty_weights(include_buffers=False):
+        yield
+
+
+def _built(like: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
+    """A network of the class of `like`, without weights, as a reload makes it of a written configuration."""
+    content = type(config)._decode_special_floats(
+        json.loads(config.to_json_string())
+    )  # infinity has a notation of its own
+    written = type(config).from_dict(content)
+    written._attn_implementation = like.config._attn_implementation
+    with _weightless():
+        made: PreTrainedModel = type(like)._from_config(written, dtype=like.dtype)  # type: ignore[no-untyped-call]
+    return made.eval()  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _renamed(
+    dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]
+) -> tuple[dict[str, Tensor], str | None]:
+    """The dense state under the names that the blocks `kept` have in `small`, and what of it does not fit there, in a clause."""
+    path = f"{find_blocks(dense)[0]}."
+    place = {index: position for position, index in enumerate(kept)}
+    state = {}
+    for name, tensor in dense.state_dict().items():
+        if not name.startswith(path):
+            state[name] = tensor
+            continue
+        index, _, rest = name.removeprefix(path).partition(".")
+        if int(index) in place:
+            state[f"{path}{place[int(index)]}.{rest}"] = tensor
+    wanted = small.state_dict()
+    for name in dict.fromkeys((*state, *wanted)):
+        if name not in state or name not in wanted:
+            return state, f"the tensor {name} would be {'missing' if name not in state else 'unexpected'}"
+        if state[name].shape != wanted[name].shape:
+            shapes = f"{tuple(state[name].shape)} instead of {tuple(wanted[name].shape)}"
+            return state, f"the tensor {name} holds something for every block: its shape would be {shapes}"
+    return state, None
+
+
+def _other_blocks(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
+    """What a block becomes by its new place or the new number of blocks, in a clause."""
+    blocks, others = find_blocks(dense)[1], find_blocks(small)[1]
+    known = indices(blocks)
+    for place, index in enumerate(kept):
+        before = _constants(blocks[index], known, dense.config)
+        after = _constants(others[place], known, small.config)
+        for name in (*before, *(after.keys() - before.keys())):
+            if not _same(before.get(name), after.get(name)):
+                return (
+                    f"the dense block {index} would be block {place}, with {name} = {_shown(after.get(name))} "
+                    f"instead of {_shown(before.get(name))}"
+                )
+    return None
+
+
+def _constants(block: nn.Module, known: Mapping[tuple[str, str], Index], config: PretrainedConfig) -> dict[str, Any]:
+    """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither its index nor a list
+    of the configuration that says something of all blocks."""
+    found: dict[str, Any] = {}
+    lists = [value for value in vars(text_config(config)).values() if isinstance(value, list | tuple)]
+    for path, module in block.named_modules():
+        found[f"{path or 'the block'} of the class"] = type(module).__name__
+        for name, value in vars(module).items():
+            if (
+                (path, name) not in known
+                and name != "training"
+                and not name.startswith("_")
+                and _plain(value)
+                and not (isinstance(value, list | tuple) and value in lists)
+            ):
+                found[f"{path}.{name}".lstrip(".")] = value
+        found |= {f"{path}.{n}".lstrip("."): b for n, b in module._buffers.items() if b is not None}
+        found |= {f"{path}.{n}".lstrip("."): tuple(p.shape) for n, p in module._parameters.items() if p is not None}
+    return found
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str | torch.dtype | Tensor)
+
+
+def _kind(block: nn.Module) -> Kind:
+    """What tells blocks of different kinds apart: classes and shapes."""
+    modules = tuple((path, type(module).__name__) for path, module in block.named_modules())
+    return (*modules, *((name, tuple(p.shape)) for name, p in block.named_parameters()))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and (one.is_meta or other.is_meta or torch.equal(one, other.to(one.dtype)))
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=1e-12) or (isnan(one) and isnan(other))
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and bool(one == other)
+
+
+def _otherwise(block: nn.Module, one: Call, other: Call) -> list[str]:
+    """The names of the arguments that differ, as far as they can be compared."""
+    takes = signature(type(block).forward)
+    ours, theirs = (dict(takes.bind(block, hidden, *args, **kwargs).arguments) for hidden, args, kwargs in (one, other))
+    ours |= ours.pop("kwargs", {})
+    theirs |= theirs.pop("kwargs", {})
+    return [
+        name
+        for name in dict.fromkeys((*ours, *theirs))
+        if not name.endswith(("idx", "index"))
+        and _plain(ours.get(name))
+        and _plain(theirs.get(name))
+        and not _same(ours.get(name), theirs.get(name))
+    ]
+
+
+def _shown(value: Any) -> str:
+    return "other numbers" if isinstance(value, Tensor) else "nothing" if value is None else repr(value)
+
+
+def _clause(sentence: str) -> str:
+    """A sentence to be put inside another."""
+    return sentence.rstrip(".")
+
+
+def _first_line(error: BaseException) -> str:
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200].rstrip(".")
+    return f"there is no {line}" if isinstance(error, KeyError) else line
