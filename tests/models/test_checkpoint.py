@@ -301,3 +301,24 @@ def test_a_copy_elsewhere_computes_the_same(family: str, offset: int) -> None:
     with proof.copied(network, offset):
         torch.testing.assert_close(proof.logits(network, tokens), own, rtol=1e-5, atol=1e-5)
     assert {name: parameter.data_ptr() for name, parameter in network.named_parameters()} == before
+
+
+def test_weights_that_were_unpacked_are_written_as_they_are(tmp_path: Path) -> None:
+    """FP8 weights with a scale for each: no file of the old format comes back, and what is written is what was read."""
+    families.saved(tmp_path / "dense")
+    tensors = load_file(tmp_path / "dense" / "model.safetensors")
+    for name in [name for name, tensor in tensors.items() if tensor.ndim == 2 and "layers" in name]:
+        size = tensors[name].abs().max() / 448
+        tensors[name] = (tensors[name] / size).to(torch.float8_e4m3fn)
+        tensors[name.replace(".weight", ".weight_scale_inv")] = size.reshape(1, 1)
+    save_file(tensors, tmp_path / "dense" / "model.safetensors", {"format": "pt"})
+    file = tmp_path / "dense" / "config.json"
+    packed = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [64, 64]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": packed}))
+    model = load(str(tmp_path / "dense"), device="cpu")
+    cut(model.network, KEPT)
+    small = Model.of(model.network, model.tokenizer)
+    assert checkpoint.export(small, tmp_path / "small", PROMPTS, {}).largest_logit_difference == 0
+    written = load_file(tmp_path / "small" / "model.safetensors")
+    assert {tensor.dtype for tensor in written.values()} == {torch.float32}
+    assert "quantization_config" not in json.loads((tmp_path / "small" / "config.json").read_text())
