@@ -26,8 +26,8 @@ from transformers.initialization import no_init_weights
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import Anatomy, find_blocks, text_config
 from layercliff.models.model import Model
-from layercliff.models.passage import Call
 from layercliff.models.surgery import Index, indices, pruned, sliced
+from layercliff.models.wiring import Call
 
 FAILURES = (
     AssertionError, AttributeError, ImportError, IndexError, KeyError, NotImplementedError, RuntimeError, StrictDataclassError, TypeError, ValueError
