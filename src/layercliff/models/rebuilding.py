@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from inspect import signature
-from math import isclose, isnan
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,15 +17,15 @@ import torch
 from accelerate import init_empty_weights  # type: ignore[import-untyped]
 from huggingface_hub.errors import StrictDataclassError
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import Anatomy, find_blocks, text_config
+from layercliff.models.block_constants import Kind, kind_of, other_arguments, other_constants
 from layercliff.models.model import Model
-from layercliff.models.surgery import Index, indices, pruned, sliced
-from layercliff.models.wiring import Call
+from layercliff.models.surgery import pruned, sliced
 
 FAILURES = (
     AssertionError, AttributeError, ImportError, IndexError, KeyError, NotImplementedError, RuntimeError, StrictDataclassError, TypeError, ValueError
@@ -41,8 +39,6 @@ PROBE = 8  # tokens
 PREFILLED = 5  # of them, before the others are generated one by one
 LONGEST = 4098  # tokens of the probe that shows windows
 DRAWS = 4  # random sets of blocks that are tried together
-
-Kind = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def unwritable(kind: Any, config: PretrainedConfig, kept: Sequence[int], trust_r
     except FAILURES as error:
         return f"it cannot be built again ({_first_line(error)})"
     _, lacking = _renamed(dense, small, kept)
-    return lacking or _other_blocks(dense, small, kept)
+    return lacking or other_constants(dense, small, kept)
 
 
 class _Trials:
@@ -164,7 +160,7 @@ class _Trials:
         self.long = torch.full((1, _seen(text_config(network.config))), 3, device=device) % vocabulary
         self.passage = anatomy.enter(self.ids)
         self.calls = anatomy.enter(self.long).calls[0]
-        self.kinds = [_kind(block) for block in find_blocks(self.fresh)[1]]
+        self.kinds = [kind_of(block) for block in find_blocks(self.fresh)[1]]
         self.generates = True
         self.tried: dict[tuple[int, ...], str | None] = {}
 
@@ -178,12 +174,12 @@ class _Trials:
         try:
             small = _built(self.network, sliced(self.network.config, kept))
             state, lacking = _renamed(self.network, small, kept)
-            if (wrong := lacking or _other_blocks(self.fresh, small, kept)) is not None:
+            if (wrong := lacking or other_constants(self.fresh, small, kept)) is not None:
                 return wrong
             small.load_state_dict(state, strict=False, assign=True)
             self._same_buffers(small)
             small = small.to(self.ids.device).eval()
-            return self._other_calls(small, kept) or self._other_logits(small, kept) or self._cut_otherwise(kept)
+            return self._other_calls(small, kept) or self._other_logits(small, kept) or self._cutother_arguments(kept)
         except ModelError as error:
             return _clause(str(error))
         except FAILURES as error:
@@ -202,7 +198,7 @@ class _Trials:
         """What a block is called with otherwise: masks of windows, positions."""
         found = self._dissected(small).enter(self.long).calls[0]
         for place, index in enumerate(kept):
-            names = _otherwise(self.anatomy.blocks[index], self.calls[index], found[place])
+            names = other_arguments(self.anatomy.blocks[index], self.calls[index], found[place])
             if names:
                 return f"block {index}, in place {place}, would be called with another {names[0]}"
         return None
@@ -235,7 +231,7 @@ class _Trials:
             return None
         return f"what is left does not generate with a cache ({said})"
 
-    def _cut_otherwise(self, kept: Sequence[int]) -> str | None:
+    def _cutother_arguments(self, kept: Sequence[int]) -> str | None:
         """The network in memory, which an exported one is compared with."""
         with pruned(self.network, kept), self.anatomy.computing():
             found = self.network(input_ids=self.ids, use_cache=False).logits[0].float()
@@ -317,85 +313,6 @@ def _renamed(
             shapes = f"{tuple(state[name].shape)} instead of {tuple(wanted[name].shape)}"
             return state, f"the tensor {name} holds something for every block: its shape would be {shapes}"
     return state, None
-
-
-def _other_blocks(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
-    """What a block becomes by its new place or the new number of blocks, in a clause."""
-    blocks, others = find_blocks(dense)[1], find_blocks(small)[1]
-    known = indices(blocks)
-    for place, index in enumerate(kept):
-        before = _constants(blocks[index], known, dense.config)
-        after = _constants(others[place], known, small.config)
-        for name in (*before, *(after.keys() - before.keys())):
-            if not _same(before.get(name), after.get(name)):
-                return (
-                    f"the dense block {index} would be block {place}, with {name} = {_shown(after.get(name))} "
-                    f"instead of {_shown(before.get(name))}"
-                )
-    return None
-
-
-def _constants(block: nn.Module, known: Mapping[tuple[str, str], Index], config: PretrainedConfig) -> dict[str, Any]:
-    """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither its index nor a list
-    of the configuration that says something of all blocks."""
-    found: dict[str, Any] = {}
-    lists = [value for value in vars(text_config(config)).values() if isinstance(value, list | tuple)]
-    for path, module in block.named_modules():
-        found[f"{path or 'the block'} of the class"] = type(module).__name__
-        for name, value in vars(module).items():
-            if (
-                (path, name) not in known
-                and name != "training"
-                and not name.startswith("_")
-                and _plain(value)
-                and not (isinstance(value, list | tuple) and value in lists)
-            ):
-                found[f"{path}.{name}".lstrip(".")] = value
-        found |= {f"{path}.{n}".lstrip("."): b for n, b in module._buffers.items() if b is not None}
-        found |= {f"{path}.{n}".lstrip("."): tuple(p.shape) for n, p in module._parameters.items() if p is not None}
-    return found
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str | torch.dtype | Tensor)
-
-
-def _kind(block: nn.Module) -> Kind:
-    """What tells blocks of different kinds apart: classes and shapes."""
-    modules = tuple((path, type(module).__name__) for path, module in block.named_modules())
-    return (*modules, *((name, tuple(p.shape)) for name, p in block.named_parameters()))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape and (one.is_meta or other.is_meta or torch.equal(one, other.to(one.dtype)))
-    if isinstance(one, float) and isinstance(other, float):
-        return isclose(one, other, rel_tol=1e-12) or (isnan(one) and isnan(other))
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    return type(one) is type(other) and bool(one == other)
-
-
-def _otherwise(block: nn.Module, one: Call, other: Call) -> list[str]:
-    """The names of the arguments that differ, as far as they can be compared."""
-    takes = signature(type(block).forward)
-    ours, theirs = (dict(takes.bind(block, hidden, *args, **kwargs).arguments) for hidden, args, kwargs in (one, other))
-    ours |= ours.pop("kwargs", {})
-    theirs |= theirs.pop("kwargs", {})
-    return [
-        name
-        for name in dict.fromkeys((*ours, *theirs))
-        if not name.endswith(("idx", "index"))
-        and _plain(ours.get(name))
-        and _plain(theirs.get(name))
-        and not _same(ours.get(name), theirs.get(name))
-    ]
-
-
-def _shown(value: Any) -> str:
-    return "other numbers" if isinstance(value, Tensor) else "nothing" if value is None else repr(value)
 
 
 def _clause(sentence: str) -> str:
