@@ -239,7 +239,7 @@ class Family:
 
 
 def every() -> list[Family]:
-    """All causal language models and models of images and text of the installed transformers; nothing is imported for it."""
+    """All causal models and models of images and text of the installed transformers; nothing is imported for it."""
     causal, images = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     others = [kind for kind, name in images.items() if causal.get(kind) != name]
     return [*map(Family, causal), *(Family(kind, images=True) for kind in others)]
