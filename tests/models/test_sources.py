@@ -85,3 +85,34 @@ def test_devices(tmp_path: Path) -> None:
     for wrong in ("cuda:77", "abacus"):
         with pytest.raises(ModelError, match="is not available here"):
             loading.choose_device(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("a/b@main", "There is no model named 'a/b@main'"),
+        ("runs/a@5", "There is no run at runs/a: runs/a@5 would be a step of its path"),
+        ("owner/", "There is no model named 'owner/'"),
+        ("/name", "There is no model at /name"),
+        ("owner/a/b", "There is no model named"),
+        ("x" * 5000, r"'x{80}\.\.\.' is neither a model's name nor a path"),
+        ("a/" + "x" * 5000, "is neither a model's name nor a path"),
+        ("~nobody/model", "is neither a model's name nor a path|There is no model at"),
+        ("a\0b", "There is no model named|is neither"),
+        ("", "holds no config.json|There is no model"),
+    ],
+)
+def test_names_that_nothing_can_have(name: str, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        sources.locate(name)
+
+
+def test_a_loop_of_links_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ModelError, match="There is no model at"):
+        sources.locate(str(tmp_path / "loop"))
+
+
+def test_the_device_without_numbers_is_refused() -> None:
+    with pytest.raises(ModelError, match="'meta' holds no numbers"):
+        loading.choose_device("meta")

@@ -1,12 +1,19 @@
 """Option tokens are taken in context; what cannot be read is refused or left out, by name."""
 
+from typing import Any
+
 import families
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from layercliff.errors import TaskError
+from layercliff.choices import Format
+from layercliff.errors import LayercliffError, ModelError, TaskError
+from layercliff.models.model import Model
+from layercliff.readout import likelihood
+from layercliff.readout.asked import passages
 from layercliff.readout.encode import chat_template, encode
+from layercliff.readout.tokens import tokenise
 from layercliff.tasks.prompts import Prompt
 
 PLAIN = families.tokenizer()
@@ -106,3 +113,104 @@ def test_each_continuation_follows_its_own_context() -> None:
     rows = encode([Prompt(("The city", "Paris"), (" is", " is"))], "cloze", PLAIN).rows
     assert [PLAIN.decode([*row.tokens, row.targets[-1]]) for row in rows] == ["The city is", "Paris is"]
     assert {PLAIN.decode(row.targets) for row in rows} == {" is"}
+
+
+def _chat(template: str) -> str:
+    tokenizer = families.tokenizer()
+    tokenizer.chat_template = template
+    return chat_template(tokenizer)([{"role": "user", "content": "q"}])
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("{{ raise_exception('no such role') }}", r"no such role\): leave out --chat"),
+        ("{{ messages[0].nothing.at.all }}", r"cannot be read .*: leave out --chat"),
+        ("{% for m in messages %}", "cannot be read .*: leave out --chat"),
+        ("", "no chat template"),
+        ("[user]", "leaves the question out"),
+        (
+            "{% for m in messages %}{{ m.content }}{% endfor %}{{ eos_token }}\n",
+            "ends the text with </s> where the answer",
+        ),
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "does not end: leave out --chat",
+        ),
+    ],
+)
+def test_a_chat_template_that_opens_no_answer_is_refused(
+    template: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layercliff.readout.encode.TEMPLATE_SECONDS", 0.3)
+    with pytest.raises(LayercliffError, match=sentence):
+        _chat(template)
+
+
+def ending(template: str = "<s> $A </s>") -> PreTrainedTokenizerFast:
+    """A tokenizer that adds an end token after every text."""
+    tokenizer = families.tokenizer()
+    special = [("<s>", 0), ("</s>", 1)]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
+    return tokenizer
+
+
+FORMS: tuple[Format, ...] = ("letter", "cloze", "first_token")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_end_token_is_left_off_in_every_format(form: Format) -> None:
+    """Else it is what is scored, the same for all options."""
+    prompts = [Prompt(("Answer:",) * 2, (" A", " B"))]
+    assert encode(prompts, form, ending()) == encode(prompts, form, families.tokenizer(begin=True))
+
+
+def test_an_end_token_is_left_off_running_text() -> None:
+    begun = families.tokenizer(begin=True)
+    text = ["The city of Lyon is in France.", "iron"]
+    assert tokenise(ending(), text) == begun(text).input_ids
+    assert likelihood.rows(text, ending(), 9, 6) == likelihood.rows(text, begun, 9, 6)
+    model = Model.of(families.network("llama"), ending())
+    assert passages(model, text) == passages(Model.of(model.network, begun), text)
+    assert tokenise(ending("$A </s> </s>"), text) == PLAIN(text).input_ids
+
+
+def test_an_end_token_that_cannot_be_left_off_is_refused_by_name() -> None:
+    class Odd(PreTrainedTokenizerFast):
+        def __call__(self, text: list[str], **options: Any) -> Any:
+            found = super().__call__(text, **options)
+            if options.get("add_special_tokens"):
+                found["input_ids"] = [[*ids, 1] if len(ids) % 2 else ids for ids in found.input_ids]
+            return found
+
+    odd = Odd(tokenizer_object=PLAIN.backend_tokenizer, eos_token="</s>", name_or_path="odd")
+    with pytest.raises(TaskError, match=r"The tokenizer Odd \(odd\) .*another tokenizer"):
+        tokenise(odd, ["The city", "The city is", "The", "iron Answer", "a b c d e"])
+
+
+def test_ids_beyond_the_embedding_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"gives .* the id \d+, and the model knows ids below 100"):
+        encode([Prompt(("Answer:",) * 2, (" A", " B"))], "letter", PLAIN, vocabulary=100)
+
+
+def test_an_option_without_a_token_of_its_own_is_left_out_of_cloze() -> None:
+    words = Tokenizer(models.WordLevel({"?": 0, "is": 1, "iron": 2}, unk_token="?"))
+    words.normalizer = normalizers.Replace("!", "")
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?")
+    prompts = [Prompt(("is",) * 2, (" iron", " !")), Prompt(("is",) * 2, (" iron", " is"))]
+    encoded = encode(prompts, "cloze", tokenizer)
+    assert encoded.left_out == ((0, "an option has no token of its own"),)
+    assert {row.question for row in encoded.rows} == {1}
+
+
+def test_a_tokenizer_that_reads_a_text_from_its_end_is_refused() -> None:
+    class Backwards(PreTrainedTokenizerFast):
+        def __call__(self, text: list[str], **options: Any) -> Any:
+            found = super().__call__(text, **options)
+            found["input_ids"] = [ids[::-1] for ids in found.input_ids]
+            return found
+
+    backwards = Backwards(tokenizer_object=PLAIN.backend_tokenizer, name_or_path="backwards")
+    with pytest.raises(TaskError, match=r"\(backwards\) gives a prompt of \d+ tokens others from token 0 on"):
+        encode([Prompt(("The capital of France is Paris, of Chile",) * 2, (" A", " B"))], "cloze", backwards)

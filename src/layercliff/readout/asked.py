@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from layercliff.choices import Format, Half, Normalisation
-from layercliff.errors import ModelError
+from layercliff.errors import ModelError, TaskError
 from layercliff.models.anatomy import Sharing
 from layercliff.models.model import Model
-from layercliff.readout import batches, encode
+from layercliff.readout import batches, encode, tokens
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 from layercliff.readout.read import Reading
@@ -119,11 +119,19 @@ class Asked:
 def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
     """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token are left out."""
     longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
-    encoded = [ids[: longest + 1] for ids in model.tokenizer(list(texts)).input_ids]
+    encoded = [ids[: longest + 1] for ids in tokens.of_model(model, texts)]
     return tuple(
         Row(number, 0, tuple(ids[:-1]), tuple(ids[1:]))
         for number, ids in enumerate(ids for ids in encoded if len(ids) > 1)
     )
+
+
+def read_text(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
+    """`passages` of a text that shall be read. Raises `TaskError` where there is nothing to read in it."""
+    found = passages(model, texts)
+    if not found:
+        raise TaskError("The text has no passage of two tokens or more: give longer ones.")
+    return found
 
 
 def answered(task: Task, questions: Sequence[Question]) -> list[str]:
@@ -152,7 +160,9 @@ def ask(
         prompts.ask(task, question, form, prompts.shown(task, shots, form), template)
         for question, shots in zip(questions, examples or ((),) * len(questions), strict=True)
     ]
-    encoded = encode.encode(asked, "cloze" if whole else form, model.tokenizer, model.max_positions)
+    encoded = encode.encode(
+        asked, "cloze" if whole else form, model.tokenizer, model.max_positions, tokens.vocabulary(model.network)
+    )
     gone = dict(encoded.left_out)
     kept = [index for index in range(len(questions)) if index not in gone]
     if not kept:

@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from transformers import PreTrainedTokenizerBase
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
+from layercliff.models.unreadable import Reading
+from layercliff.readout.time_limit import within
+from layercliff.readout.tokens import named, tokenise
 from layercliff.tasks.prompts import Chat, Prompt
 from layercliff.tasks.question import LETTERS
+
+PROBE = "Which of these is a metal?"
+TEMPLATE_SECONDS = 10.0
+MERGED = 8  # tokens at the end of a context that may become others when text follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +42,24 @@ class Encoded:
 
 
 def encode(
-    prompts: Sequence[Prompt], form: Format, tokenizer: PreTrainedTokenizerBase, max_positions: int | None = None
+    prompts: Sequence[Prompt],
+    form: Format,
+    tokenizer: PreTrainedTokenizerBase,
+    max_positions: int | None = None,
+    vocabulary: int | None = None,
 ) -> Encoded:
     """Tokenise prompt + continuation and look at what follows the prompt's tokens.
 
-    *first_token* leaves out questions whose options share their first token. Raises `TaskError` for letters that share a
-    token or need several (naming the tokenizer), and for sequences longer than `max_positions`.
+    *first_token* leaves out questions whose options share their first token, *cloze* those with an option that has no token of its own. Raises
+    `TaskError` for letters that share a token or need several (naming the tokenizer), for a tokenizer that gives the prompt other tokens once
+    an option follows, and for sequences longer than `max_positions`.
     """
+    special = not any(p.templated for p in prompts)
+    ids_of = partial(tokenise, tokenizer, special=special, vocabulary=vocabulary)
     stripped = [dict.fromkeys(_without_end(c, form) for c in p.contexts) for p in prompts]
-    contexts = iter(_tokenise(tokenizer, [c for found in stripped for c in found], prompts))
+    contexts = iter(ids_of([c for found in stripped for c in found]))
     texts = [context + end for p in prompts for context, end in zip(p.contexts, p.continuations, strict=True)]
-    wholes = iter(_tokenise(tokenizer, texts, prompts))
+    wholes = iter(ids_of(texts))
     rows: list[Row] = []
     left_out: list[tuple[int, str]] = []
     for index, (prompt, found) in enumerate(zip(prompts, stripped, strict=True)):
@@ -52,9 +67,13 @@ def encode(
         options = [next(wholes) for _ in prompt.continuations]
         if form == "cloze":
             befores = [ids[_without_end(context, form)] for context in prompt.contexts]
-            rows += [
-                _continuation(index, option, *pair) for option, pair in enumerate(zip(befores, options, strict=True))
-            ]
+            if problem := _continuations(tokenizer, befores, options):
+                left_out.append((index, problem))
+            else:
+                rows += [
+                    _continuation(index, option, *pair)
+                    for option, pair in enumerate(zip(befores, options, strict=True))
+                ]
             continue
         (context,) = ids.values()
         starts = [
@@ -77,12 +96,21 @@ def _without_end(context: str, form: Format) -> str:
     return context.rstrip() if form == "cloze" else context
 
 
-def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], prompts: Sequence[Prompt]) -> list[list[int]]:
-    special = not any(p.templated for p in prompts)
-    ids: list[list[int]] = (
-        tokenizer(texts, add_special_tokens=special, return_attention_mask=False).input_ids if texts else []
-    )
-    return ids
+def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]], wholes: list[list[int]]) -> str | None:
+    """Why options cannot be scored after their contexts. A context may lose a few tokens at its end to what follows, as for lm-evaluation-harness.
+
+    Raises `TaskError` for a tokenizer that changes more.
+    """
+    for context, whole in zip(befores, wholes, strict=True):
+        alike = next((at for at, pair in enumerate(zip(context, whole, strict=False)) if pair[0] != pair[1]), None)
+        if alike is not None and len(context) - alike > MERGED:
+            raise TaskError(
+                f"{named(tokenizer)} gives a prompt of {len(context)} tokens others from token {alike} on when an "
+                "option follows: what is scored cannot be told from the prompt; give the model another tokenizer."
+            )
+        if alike is None and len(whole) <= len(context):
+            return "an option has no token of its own"
+    return None
 
 
 def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> Row:
@@ -95,8 +123,7 @@ def _continuation(question: int, option: int, context: list[int], whole: list[in
 def _letters(
     tokenizer: PreTrainedTokenizerBase, context: list[int], options: list[list[int]], starts: list[int | None]
 ) -> str | None:
-    name = getattr(tokenizer, "name_or_path", "") or "unnamed"
-    who = f"The tokenizer {type(tokenizer).__name__} ({name})"
+    who = named(tokenizer)
     cure = "use --format cloze or first_token."
     for letter, whole, start in zip(LETTERS, options, starts, strict=False):
         if start is None or len(whole) != len(context) + 1:
@@ -123,11 +150,28 @@ def _check_length(rows: Sequence[Row], max_positions: int | None) -> None:
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
-    """Render messages with the tokenizer's chat template. Raises `TaskError` when it has none."""
+    """Render messages with the tokenizer's chat template.
+
+    Raises `TaskError` when it has none, and for one that fails, does not end, leaves the question out, or ends the text instead of opening
+    the answer; tried on a message here.
+    """
     if not tokenizer.chat_template:
         raise TaskError("This model's tokenizer has no chat template: leave out --chat.")
 
     def render(messages: list[dict[str, str]]) -> str:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        with (
+            within(TEMPLATE_SECONDS, _template("does not end")),
+            Reading("chat template", named(tokenizer), "leave out --chat."),
+        ):
+            return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
+    tried = render([{"role": "user", "content": PROBE}])
+    if PROBE not in tried:
+        raise TaskError(_template("leaves the question out"))
+    if (end := tokenizer.eos_token) and tried.rstrip().endswith(str(end)):
+        raise TaskError(_template(f"ends the text with {end} where the answer would begin"))
     return render
+
+
+def _template(fault: str) -> str:
+    return f"The chat template of this model's tokenizer {fault}: leave out --chat."

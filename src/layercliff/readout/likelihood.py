@@ -18,18 +18,23 @@ from layercliff.readout.batches import plan
 from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
+from layercliff.readout.tokens import tokenise
 
 
 def rows(
-    text: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int, scored: int, max_positions: int | None = None
+    text: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    scored: int,
+    max_positions: int | None = None,
+    vocabulary: int | None = None,
 ) -> tuple[Row, ...]:
     """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all but the first, are
     targets. Paragraphs of a single token have none and are left out; the others are numbered.
 
     Raises `TaskError` when none is left.
     """
-    ids: list[list[int]] = tokenizer(list(text), return_attention_mask=False).input_ids if text else []
-    cut = [tokens[: min(length, max_positions or length)] for tokens in ids]
+    cut = [ids[: min(length, max_positions or length)] for ids in tokenise(tokenizer, text, vocabulary=vocabulary)]
     usable = [tokens for tokens in cut if len(tokens) > 1]
     if not usable:
         raise TaskError("The text has no paragraph of two tokens or more: give longer paragraphs.")

@@ -8,6 +8,7 @@ from layercliff.progress import Report, silent
 from layercliff.readout.asked import Asked
 from layercliff.readout.encode import Row, encode
 from layercliff.readout.gather import gathered
+from layercliff.readout.tokens import vocabulary
 
 
 def option_states(
@@ -17,7 +18,7 @@ def option_states(
     and option together; 0 where an option is absent."""
     rows = part.rows
     if part.form != "letter":
-        found = encode(part.prompts, "cloze", model.tokenizer, model.max_positions).rows
+        found = encode(part.prompts, "cloze", model.tokenizer, model.max_positions, vocabulary(model.network)).rows
         rows = tuple(Row(row.question, row.option, (*row.tokens, row.targets[-1]), row.targets) for row in found)
     states = gathered(model, rows, [[len(row.tokens) - 1] for row in rows], batch_tokens, report)
     width = 1 if part.form == "letter" else part.width

@@ -21,6 +21,7 @@ from layercliff.models.pace import TURN, Pace
 from layercliff.models.surgery import pruned
 from layercliff.progress import Report, silent
 from layercliff.readout import likelihood
+from layercliff.readout.tokens import of_model, vocabulary
 from layercliff.results.assessed import Assessment, Completion
 from layercliff.tasks import prose
 
@@ -60,7 +61,7 @@ def assess(
     dense_size = _size(model.network)
     with pruned(model.network, kept, blends):
         pruned_size = _size(model.network)
-    rows = likelihood.rows(text, model.tokenizer, LENGTH, SCORED, model.max_positions)
+    rows = likelihood.rows(text, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     scores = likelihood.log_likelihoods(model, kept, rows, blends, report)
     report("timing prompts", 0, 1)
     prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS, blends)
@@ -68,7 +69,7 @@ def assess(
     report("writing completions", 0, 1)
     most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
     openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
-    ids: list[list[int]] = model.tokenizer(list(openings), return_attention_mask=False).input_ids
+    ids = of_model(model, openings)
     generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
     texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)
     report("writing completions", 1, 1)
@@ -108,7 +109,7 @@ def _prompt(model: Model, text: Sequence[str]) -> Int[Tensor, " position"]:
     wanted = min(wanted, model.max_positions or wanted)
     ids: list[int] = []
     for part in text:  # no more of a long text than is needed
-        ids += model.tokenizer(part, return_attention_mask=False).input_ids
+        ids += of_model(model, [part])[0]
         if len(ids) >= wanted:
             break
     return torch.tensor((ids * wanted)[:wanted])

@@ -17,6 +17,7 @@ from layercliff.readout import likelihood
 from layercliff.readout.batches import Batch, plan
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
+from layercliff.readout.tokens import vocabulary
 from layercliff.results.controlled import Controlled
 from layercliff.store import key
 from layercliff.verbs.assess import LENGTH, SCORED
@@ -29,7 +30,7 @@ def text_losses(
     """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of each passage, with its interval over
     passages, and after a step also by how much it is above the whole model's. What is finished is kept in the journal."""
     model, seed = this.model, this.setting.subject.seed
-    rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions)
+    rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.note)
     found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
     planned = plan(rows, model.batch_tokens(batch_tokens))

@@ -16,7 +16,7 @@ from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
 from layercliff.models.surgery import sliced
 from layercliff.pruning.iterative import tokens_at_once
-from layercliff.readout import batches, encode
+from layercliff.readout import batches, encode, tokens
 from layercliff.readout.encode import Encoded, Row
 from layercliff.tasks import prompts, registry, splits
 from layercliff.tasks.prompts import Prompt
@@ -101,7 +101,11 @@ def plan(
             prompts.ask(one, question, form, examples, template)
             for question, examples in zip(questions_of, examples_of, strict=True)
         ]
-        encoded = encode.encode(asked, form, tokenizer) if tokenizer is not None else _guess(asked, form)
+        encoded = (
+            encode.encode(asked, form, tokenizer, vocabulary=tokens.vocabulary(network))
+            if tokenizer is not None
+            else _guess(asked, form)
+        )
         questions += len(questions_of) - len(encoded.left_out)
         rows += encoded.rows
         planned += batches.plan(encoded.rows, budget, share="branches")

@@ -131,7 +131,7 @@ def prune(
         def brief(halves: Sequence[Asked]) -> Brief:
             selected = tuple(part.of("select") for part in halves)
             own = tuple((p.task.name, asked.passages(loaded, asked.answered(p.task, p.questions))) for p in selected)
-            given = own if passages is None else (("text", asked.passages(loaded, passages)),)
+            given = own if passages is None else (("text", asked.read_text(loaded, passages)),)
             return Brief(
                 loaded, selected, given, protected, last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
                 subject, report, note,

@@ -1,0 +1,28 @@
+"""A limit on the time that code of others may take."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from layercliff.errors import TaskError
+
+
+@contextmanager
+def within(seconds: float, sentence: str) -> Iterator[None]:
+    """Raise `TaskError` with `sentence` when what follows takes longer. Only the main thread of a Unix process can be stopped so."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise TaskError(sentence)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
