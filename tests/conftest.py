@@ -1,8 +1,9 @@
 """Fixtures shared by all tests: tiny models, a tokenizer, a small task, a cache of the tests' own."""
 
-import errno
 import gc
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,21 +97,40 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[None]]:
-    """A disk that is full when a file of a name is to be written, which what is run on it must end with saying."""
-    move = Path.replace
+    """A disk on which no byte can be written into files of a name, as the system says it, which what is run on it must end with saying."""
+    whole_file = cache.whole_file
 
     @contextmanager
     def full(name: str) -> Iterator[None]:
-        def replace(self: Path, target: Path) -> Path:
-            if target.name == name:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return move(self, target)
+        @contextmanager
+        def without_room(path: Path) -> Iterator[Path]:
+            with whole_file(path) as partial:
+                limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+                if path.name == name:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+                try:
+                    yield partial
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
         with monkeypatch.context() as patch, pytest.raises(LayercliffError, match="is full: free some space"):
-            patch.setattr(Path, "replace", replace)
+            patch.setattr(cache, "whole_file", without_room)
             yield
 
     return full
+
+
+@pytest.fixture(scope="session")
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    place = tmp_path_factory.mktemp("small")
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("no small file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ GROUND = {
     "config",
     "grid",
     "store",
+    "stored_files",
     "output",
     "faults",
     "interrupts",

@@ -1,10 +1,15 @@
 """Files and directories appear whole or not at all."""
 
-import errno
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
 
 from layercliff import cache
 from layercliff.errors import LayercliffError
@@ -30,10 +35,42 @@ def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LayercliffError, match="is full: free some space"), cache.whole_file(tmp_path / "f"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert not list(tmp_path.iterdir())
+BIG = np.random.default_rng(0).random(100_000)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(BIG.tobytes()),
+        lambda path: safetensors.numpy.save_file({"x": BIG}, path),
+        lambda path: safetensors.torch.save_file({"x": torch.from_numpy(BIG)}, path),
+        lambda path: torch.save(torch.from_numpy(BIG), path),
+    ],
+    ids=["bytes", "safetensors", "safetensors-torch", "torch"],
+)
+@pytest.mark.parametrize("whole", [cache.whole_file, cache.whole_directory])
+def test_a_full_disk_is_one_sentence(
+    small_disk: Path, write: Callable[[Path], None], whole: Callable[..., Any]
+) -> None:
+    """Whichever library meets it, in a file and in a directory; nothing stays behind."""
+    with (
+        pytest.raises(LayercliffError, match=r"The disk holding .* is full: free some space"),
+        whole(small_disk / "f") as partial,
+    ):
+        write(partial / "model" if whole is cache.whole_directory else partial)
+    assert not [file for file in small_disk.rglob("*") if file.is_file()]
+
+
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path: Path) -> None:
+    said = r"cannot be written \(File name too long\): choose another place"
+    with pytest.raises(LayercliffError, match=said), cache.whole_file(tmp_path / ("x" * 300)):
+        pass
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    for error in (RuntimeError("matrices do not match"), ConnectionResetError(104, "reset"), OSError("of a library")):
+        with pytest.raises(type(error)), cache.whole_file(tmp_path / "f"):
+            raise error
 
 
 def test_an_interrupted_directory_leaves_nothing(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A run directory holds one subject and survives what happens to directories."""
 
-import errno
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.numpy import save
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import LayercliffError, RunError
 from layercliff.store import Journal, RunDirectory, key
+from layercliff.stored_files import Stored
 
 
 def subject(**changes: Any) -> Subject:
@@ -47,8 +49,8 @@ def test_a_run_that_came_to_nothing_leaves_its_directory_free(tmp_path: Path) ->
 def test_a_damaged_file_and_a_place_where_nothing_can_be(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.write_text("path.json", '{"steps": [')
-    with pytest.raises(RunError, match=r"path\.json is damaged .*: remove it and run the command"):
-        run.read_json("path.json")
+    with pytest.raises(RunError, match=r"path\.json is damaged .*: remove it and run `layercliff prune` again"):
+        run.read_json("path.json", Stored, "layercliff prune")
     below = RunDirectory(tmp_path / "run" / "path.json" / "below")
     with pytest.raises(LayercliffError, match="cannot be written"), below.lock():
         pass
@@ -78,13 +80,10 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_json_is_strict_and_whole(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path)
-    run.write_json("a.json", {"x": None})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        run.write_json("a.json", {"x": float("nan")})
-    assert run.read_json("a.json") == {"x": None}
-    assert run.read_json("b.json") is None
+def test_home_is_meant_by_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    RunDirectory(Path("~/run")).claim(subject())
+    assert RunDirectory(tmp_path / "run").subject() == subject()
 
 
 def test_journal_keeps_what_was_put(tmp_path: Path) -> None:
@@ -175,15 +174,11 @@ def test_keys_tell_everything_apart() -> None:
     assert len({key(1, "a"), key("1", "a"), key(1, "b"), key(1), key(1, "a", None)}) == 5
 
 
-def test_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_what_was_there(
+    tmp_path: Path, full_disk: Callable[[str], AbstractContextManager[None]]
+) -> None:
     run = RunDirectory(tmp_path)
     run.write_text("a", "old")
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(LayercliffError, match="is full"):
+    with full_disk("a"):
         run.write_text("a", "new")
-    monkeypatch.undo()
     assert (tmp_path / "a").read_text() == "old"

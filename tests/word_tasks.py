@@ -2,8 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
 
 from layercliff.choices import Format
+from layercliff.metrics.foretelling import FEATURES
 from layercliff.tasks.question import Question, Task
 
 WORDS = ("blue", "red", "green", "yellow", "one", "two", "three", "iron")
@@ -26,3 +31,13 @@ def written(directory: Path, n: int = 40) -> str:
     ]
     (directory / "words.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return str(directory / "words.jsonl")
+
+
+def foretelling_study(directory: Path) -> Path:
+    """A study's table that a rule can be fitted to, without its runs."""
+    directory.mkdir()
+    rng = np.random.default_rng(0)
+    columns: dict[str, Any] = {"model": [f"m{i % 6}" for i in range(24)], "task": "t"}
+    columns |= {name: rng.random(24) for name in (*FEATURES, "ratio")}
+    pl.DataFrame(columns).write_parquet(directory / "training.parquet")
+    return directory

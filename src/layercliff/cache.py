@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from filelock import FileLock, Timeout
 from layercliff.errors import LayercliffError, RunError
 
 ENVIRONMENT = "LAYERCLIFF_CACHE"
-NOWHERE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENOENT, errno.EISDIR, errno.EEXIST)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def directory() -> Path:
@@ -25,17 +26,39 @@ def directory() -> Path:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk, or a place where nothing can be, into one sentence."""
+    """Turn a full or read-only disk, or a place where nothing can be, into one sentence, whichever library meets it: safetensors and torch have errors
+    of their own for it."""
+    from safetensors import SafetensorError
+
     try:
         yield
+    except (ConnectionError, TimeoutError):
+        raise  # no disk's
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LayercliffError(
-                f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept."
-            ) from error
-        if error.errno in NOWHERE:
-            raise LayercliffError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
-        raise
+        if error.errno is None:
+            raise
+        raise _unwritten(path, error.errno) from error
+    except (SafetensorError, RuntimeError) as error:
+        if (number := _number(str(error))) is None:
+            raise
+        raise _unwritten(path, number) from error
+
+
+def _unwritten(path: Path, number: int) -> LayercliffError:
+    """What is said of a file that cannot be written, by the number of the error."""
+    if number in FULL:
+        return LayercliffError(
+            f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept."
+        )
+    return LayercliffError(f"{path} cannot be written ({os.strerror(number)}): choose another place.")
+
+
+def _number(message: str) -> int | None:
+    """The number of a disk's error in the message of a library: Rust's end with it, torch's are of a file that could not be written to its end."""
+    if "inline_container" in message or "PytorchStreamWriter" in message:
+        return errno.ENOSPC
+    found = re.search(r"\(os error (\d+)\)", message)
+    return int(found[1]) if found else None
 
 
 @contextmanager

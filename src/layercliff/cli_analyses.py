@@ -245,7 +245,7 @@ def run_analysis(verb: str, given: dict[str, Any]) -> None:
 
     out: Path = given["out"]
     directory: RunDirectory = open_run(out)
-    for section in analyses.sections(directory, compared.paths(directory)):
+    for section in analyses.sections(directory, compared.paths(directory, []), []):
         if section.name == verb:
             typer.echo(section.sentence)
     typer.echo(f"Page: {out / 'report.html'}")

@@ -29,7 +29,7 @@ def quiet_libraries() -> None:
 
 def show_licence(model: str, note: Callable[[str], None]) -> None:
     """Say a packaged model's licence the first time it is used."""
-    from layercliff import cache
+    from layercliff import cache, stored_files
     from layercliff.models import packaged
 
     entry = packaged.models().get(model)
@@ -38,8 +38,7 @@ def show_licence(model: str, note: Callable[[str], None]) -> None:
     shown = cache.directory() / "licences-shown" / entry.name
     if not shown.exists():
         note(f"Licence: {entry.notice}")
-        with cache.whole_file(shown) as partial:
-            partial.write_text(entry.notice)
+        stored_files.write_text(shown, entry.notice)
 
 
 @contextmanager

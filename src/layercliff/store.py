@@ -1,7 +1,6 @@
 """The run directory: one subject, a folder per verb, and a journal that makes finished work survive a crash."""
 
 import hashlib
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -11,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import ValidationError
 
-from layercliff import cache
+from layercliff import cache, stored_files
 from layercliff.config import Subject
 from layercliff.errors import RunError
+from layercliff.stored_files import Shape, StoredFolder
 
 SUBJECT = "run.yaml"
 JOURNAL = "journal.sqlite"
@@ -25,7 +24,7 @@ class RunDirectory:
     """A directory that holds the results of one subject, as ``run.yaml`` in it says."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.expanduser()
 
     def subject(self) -> Subject | None:
         """The subject kept here, if any. Raises `RunError` for a ``run.yaml`` that is not one."""
@@ -34,9 +33,17 @@ class RunDirectory:
             return None
         try:
             return Subject.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-        except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+        except (
+            ValueError,
+            yaml.YAMLError,
+            RecursionError,
+        ) as error:  # what pydantic and decoders raise are ValueErrors
             raise RunError(
                 f"{file} was not written by this version of layercliff: choose another --out, or remove the directory."
+            ) from error
+        except OSError as error:
+            raise RunError(
+                f"{file} cannot be read ({error.strerror}): choose another --out, or see to its rights."
             ) from error
 
     def claim(self, subject: Subject) -> None:
@@ -81,20 +88,24 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""
-        with cache.whole_file(self.path / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        stored_files.write_text(self.path / name, text)
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write strict JSON, whole or not at all: numbers that are not finite must have been made null."""
-        self.write_text(name, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        """Write strict JSON with its checksum, whole or not at all: numbers that are not finite must have been made null."""
+        stored_files.write_json(self.path / name, content)
 
-    def read_json(self, name: str) -> Any:
-        """The content of a JSON file here, or None."""
-        file = self.path / name
-        try:
-            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-        except ValueError as error:
-            raise RunError(f"{file} is damaged ({error}): remove it and run the command that made it again.") from error
+    def read_json(self, name: str, shape: type[Shape], again: str) -> Shape | None:
+        """The content of a JSON file here, of a shape, or None where it is not there. Raises `RunError`, which says to run `again`, for any other content."""
+        return self.folder("", name, again).content(shape)
+
+    def folder(self, name: str, summary: str, again: str) -> StoredFolder:
+        """The results in a folder here, of which a summary speaks."""
+        return StoredFolder(self.path / name, summary, again)
+
+    def settle(self, folder: str) -> None:
+        """Remove the journal of a folder whose results are there: a process that was killed between the two left it."""
+        for name in (JOURNAL, f"{JOURNAL}-journal"):
+            self.forget(f"{folder}/{name}")
 
 
 class Journal:

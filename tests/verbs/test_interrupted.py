@@ -1,27 +1,19 @@
 """Every verb, interrupted and given again: its tables, arrays and numbers are those of a run that nobody interrupted."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import word_tasks
-from polars.testing import assert_frame_equal
-from safetensors.numpy import load_file
+from same_results import assert_same
 
 import layercliff
 from layercliff.models.model import Model
 from layercliff.report import page
 from layercliff.store import Journal
-
-CHANGING = {
-    "seconds", "cost", "peak_memory_bytes", "selection_seconds", "training_seconds", "report_seconds", "total_evaluation_time_seconds", "date",
-}  # fmt: skip
-"""What is another number each time."""
 
 VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,
@@ -34,46 +26,6 @@ VERBS: dict[str, Callable[..., Any]] = {
     "similarity": lambda *a, **o: layercliff.similarity(*a, steps=(1, 2), **o),
     "patch": lambda *a, **o: layercliff.patch(*a, steps=(1, 2), **o),
 }
-
-
-def contents(folder: Path) -> dict[str, Any]:
-    """Every table, array and number that lies in a directory, but for what changes each time."""
-    found: dict[str, Any] = {}
-    for file in sorted(folder.rglob("*")):
-        name = str(file.relative_to(folder))
-        if file.suffix == ".parquet":
-            table = pl.read_parquet(file.read_bytes())
-            found[name] = table.drop(set(table.columns) & CHANGING)
-        elif file.suffix == ".safetensors":
-            found[name] = load_file(file)
-        elif file.suffix == ".json":
-            found[name] = still(json.loads(file.read_text()))
-        elif file.suffix == ".sqlite":
-            found[name] = "left behind"
-    return found
-
-
-def still(content: Any) -> Any:
-    """JSON without what changes each time."""
-    if isinstance(content, dict):
-        return {name: still(value) for name, value in content.items() if name not in CHANGING}
-    return [still(value) for value in content] if isinstance(content, list) else content
-
-
-def assert_same(whole: Path, resumed: Path) -> None:
-    """Both directories hold the same files with the same contents."""
-    left, right = contents(whole), contents(resumed)
-    assert left.keys() == right.keys()
-    for name, one in left.items():
-        other = right[name]
-        if isinstance(one, pl.DataFrame):
-            assert_frame_equal(one, other, check_exact=True)
-        elif name.endswith(".safetensors"):
-            assert one.keys() == other.keys(), name
-            for array in one:
-                np.testing.assert_array_equal(one[array], other[array], err_msg=f"{name}: {array}")
-        else:
-            assert one == other, name
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ Merging merged blocks gives such a mixture again, so that every model on a path 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+
+from layercliff.models.stored_path import StoredStep
+from layercliff.stored_files import StoredFolder
 
 Weights = Mapping[int, float]
 """Coefficients by dense index."""
@@ -54,7 +56,8 @@ Blend = Linear | Channelwise
 Blends = Mapping[int, Blend]
 """Merged blocks by the dense index of the block whose place they take. A block that is not in it is the dense one."""
 
-ARRAYS = "blends.safetensors"
+NAME = "blends"
+ARRAYS = f"{NAME}.safetensors"
 NOTHING: Blends = MappingProxyType({})
 """No block is merged."""
 
@@ -105,19 +108,21 @@ def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.nda
     return said, arrays
 
 
-def read(folder: Path, step: Mapping[str, Any]) -> Blends:
-    """The merged blocks of a step in the ``path.json`` of `folder`; paths of older versions have none."""
-    from safetensors.numpy import load_file
-
-    said = step.get("blends", {})
-    arrays = load_file(folder / ARRAYS) if any("weights" not in content for content in said.values()) else {}
+def read(folder: StoredFolder, step: StoredStep, n_layers: int) -> Blends:
+    """The merged blocks of a step of a path in `folder`, of a model of so many blocks. Raises `RunError` for damaged arrays."""
     found: dict[int, Blend] = {}
-    for block, content in said.items():
-        if "weights" in content:
-            found[int(block)] = Linear(_weights(content["weights"]))
-        else:
-            heads, channels = (_origins(arrays[f"{step['step']}.{block}.{kind}"]) for kind in ("heads", "channels"))
-            found[int(block)] = Channelwise(heads, channels, _weights(content["inside"]), _weights(content["outside"]))
+    for block, content in step.blends.items():
+        if content.weights is not None:
+            found[int(block)] = Linear(_weights(content.weights))
+            continue
+        names = [f"{step.step}.{block}.{kind}" for kind in ("heads", "channels")]
+        arrays = folder.arrays(NAME, {name: f"int {name} 2" for name in names})
+        for name in names:
+            if arrays[name].size and (arrays[name].min() < 0 or arrays[name][:, 0].max() >= n_layers):
+                folder.refuse(ARRAYS, f"{name} names what none of {n_layers} blocks has")
+        heads, channels = (_origins(arrays[name]) for name in names)
+        inside, outside = (_weights(part or {}) for part in (content.inside, content.outside))
+        found[int(block)] = Channelwise(heads, channels, inside, outside)
     return found
 
 

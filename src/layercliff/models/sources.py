@@ -14,9 +14,11 @@ from typing import Literal
 from layercliff.errors import ModelError, nearest
 from layercliff.models import adapters, blend, checkpoint_files, gguf, packaged
 from layercliff.models.blend import Blends
+from layercliff.models.stored_path import PathFacts
 from layercliff.models.unreadable import Reading, reason
 from layercliff.progress import Report, silent
 from layercliff.store import key
+from layercliff.stored_files import StoredFolder
 
 Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
 HUB_SECONDS = 5  # after which a hub that does not answer counts as out of reach
@@ -177,15 +179,17 @@ def _step(name: str, report: Report) -> Located:
         raise ModelError(
             f"{run} holds no finished path that {name} could mean: run `layercliff prune` there, or name the criterion as {run}/prune/CRITERION@{step}."
         )
-    path = json.loads(paths[0].read_text(encoding="utf-8"))
-    if step >= len(path["steps"]):
-        raise ModelError(f"The path in {run} has steps 0-{len(path['steps']) - 1}: there is no step {step}.")
-    base = locate(path["model"], report)
-    if base.revision != path["revision"]:
+    folder = StoredFolder(paths[0].parent, paths[0].name, "layercliff prune")
+    path = folder.content(PathFacts)
+    assert path is not None
+    if step >= len(path.steps):
+        raise ModelError(f"The path in {run} has steps 0-{len(path.steps) - 1}: there is no step {step}.")
+    base = locate(path.model, report)
+    if base.revision != path.revision:
         raise ModelError(
-            f"The model {path['model']} is another one than the path in {run} was made with: {name} cannot be had."
+            f"The model {path.model} is another one than the path in {run} was made with: {name} cannot be had."
         )
-    kept, blends = tuple(path["steps"][step]["kept"]), blend.read(paths[0].parent, path["steps"][step])
+    kept, blends = tuple(path.steps[step].kept), blend.read(folder, path.steps[step], path.n_layers)
     revision = f"{base.revision} blocks {','.join(map(str, kept))}"
     if blends:
         revision += f" merged {key(blend.ordered(blends))[:16]}"

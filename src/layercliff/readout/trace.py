@@ -1,7 +1,7 @@
 """The result of a trace: option scores of every question at every depth."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,7 +32,8 @@ class TracedTask:
     @staticmethod
     def from_dict(entry: Mapping[str, Any]) -> "TracedTask":
         """`as_dict`, and back."""
-        return TracedTask(**{**entry, "left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
+        known = {one.name: entry[one.name] for one in fields(TracedTask)}
+        return TracedTask(**known | {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
 
 
 @dataclass(frozen=True)

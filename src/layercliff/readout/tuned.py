@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import from_numpy
 
-from layercliff import cache
+from layercliff import stored_files
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
 from layercliff.readout.lens import TunedLens
@@ -59,14 +59,8 @@ class Trained:
 
 def write(file: Path, trained: Trained) -> None:
     """Write safetensors, with the provenance as JSON in their metadata."""
-    from safetensors.numpy import save_file
-
-    with cache.whole_file(file) as partial:
-        save_file(
-            {"weights": np.ascontiguousarray(trained.weights), "biases": np.ascontiguousarray(trained.biases)},
-            partial,
-            metadata={METADATA: json.dumps(asdict(trained.provenance), sort_keys=True)},
-        )
+    about = {METADATA: json.dumps(asdict(trained.provenance), sort_keys=True)}
+    stored_files.write_arrays(file, {"weights": trained.weights, "biases": trained.biases}, about)
 
 
 def read(file: Path) -> Trained:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PrinterCallback, TrainerCallback
 
-from layercliff import choices
+from layercliff import cache, choices
 from layercliff.errors import ModelError, RunError
 from layercliff.models.adapters import library, quietly
 from layercliff.models.model import Model
@@ -127,7 +127,8 @@ def train(
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         if how.updates:
-            trainer.train(resume_from_checkpoint=_last(folder))
+            with cache.disk_errors(folder):  # torch writes the checkpoints
+                trainer.train(resume_from_checkpoint=_last(folder))
     losses = [(entry["step"], float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
     trainer.model.eval()
     return trainer.model, losses

@@ -1,6 +1,6 @@
 """The analyses that a run directory holds, as headings, sentences and figures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from layercliff.report import (
 )
 from layercliff.report.chart import Figure
 from layercliff.results import ablated, controlled, foretold, lensed, noised, patched, recovered, similar
+from layercliff.results.compared import Found, readable
 from layercliff.results.probed import Probed
 from layercliff.results.pruned import Pruned
 from layercliff.results.recovered import Recovered
@@ -37,17 +38,21 @@ class Section:
     table: tuple[tuple[str, ...], ...] = ()
 
 
-def sections(run: RunDirectory, paths: Sequence[Pruned]) -> Iterator[Section]:
-    """Every finished analysis; those that look at steps of a path only where they are among the steps of `paths`, which may have been replaced since."""
+def sections(run: RunDirectory, paths: Sequence[Pruned], unread: list[str]) -> Iterator[Section]:
+    """Every finished analysis but for damaged ones (`readable`); those that look at steps of a path only where they are among the steps of `paths`, which may have
+    been replaced since."""
+
+    def known(read: Callable[[RunDirectory], Found | None]) -> Found | None:
+        return readable(read, run, unread)
 
     def current(found: Current | None) -> Current | None:
         return found if found is not None and any(path.holds(found.about) for path in paths) else None
 
-    if (told := foretold.read(run)) is not None:
+    if (told := known(foretold.read)) is not None:
         yield Section(
             "foretell", "The collapse, foretold", study_words.foretelling(told), tuple(foretell_figures.figures(told))
         )
-    if (beside := controlled.read(run)) is not None:
+    if (beside := known(controlled.read)) is not None:
         yield Section(
             "controls",
             "Controls",
@@ -55,31 +60,31 @@ def sections(run: RunDirectory, paths: Sequence[Pruned]) -> Iterator[Section]:
             tuple(control_figures.figures(beside)),
             control_figures.table(beside),
         )
-    if (read := lensed.read(run)) is not None:
+    if (read := known(lensed.read)) is not None:
         yield Section("lens", "Lenses", lens_figures.sentence(read), tuple(lens_figures.figures(read)))
-    if (noise := noised.read(run)) is not None:
+    if (noise := known(noised.read)) is not None:
         yield Section(
             "noise", "Noise at every depth", noise_figures.sentence(noise), tuple(noise_figures.figures(noise))
         )
-    if (gone := ablated.read(run)) is not None:
+    if (gone := known(ablated.read)) is not None:
         yield Section(
             "ablate", "Blocks and pairs taken out", ablate_figures.sentence(gone), tuple(ablate_figures.figures(gone))
         )
-    if (alike := current(similar.read(run))) is not None:
+    if (alike := current(known(similar.read))) is not None:
         yield Section(
             "similarity",
             "Similarity of dense and pruned models",
             similarity_figures.sentence(alike),
             tuple(similarity_figures.figures(alike)),
         )
-    if (exchanged := current(patched.read(run))) is not None:
+    if (exchanged := current(known(patched.read))) is not None:
         yield Section(
             "patch",
             "States exchanged with pruned models",
             patch_figures.sentence(exchanged),
             tuple(patch_figures.figures(exchanged)),
         )
-    if (trained := current(recovered.read(run))) is not None:
+    if (trained := current(known(recovered.read))) is not None:
         yield Section(
             "recover",
             "Pruned models after training",

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from layercliff import cache
+from layercliff import stored_files
 
 WIDTH, HEIGHT = 640, 250
 BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"
@@ -51,13 +51,12 @@ def write(figures: Iterable[Figure], directory: Path, formats: tuple[str, ...] =
         specification = chart.configure(background="white", **_look()).to_dict()
         for kind in formats:
             path = directory / f"{figure.name}.{kind}"
-            with cache.whole_file(path) as partial:
-                if kind == "png":
-                    partial.write_bytes(vl_convert.vegalite_to_png(specification, ppi=200))
-                elif kind == "pdf":
-                    partial.write_bytes(vl_convert.vegalite_to_pdf(specification))
-                else:
-                    partial.write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
+            if kind == "png":
+                stored_files.write_bytes(path, vl_convert.vegalite_to_png(specification, ppi=200))
+            elif kind == "pdf":
+                stored_files.write_bytes(path, vl_convert.vegalite_to_pdf(specification))
+            else:
+                stored_files.write_text(path, vl_convert.vegalite_to_svg(specification))
             paths.append(path)
     return paths
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from layercliff import cache
+from layercliff import cache, stored_files
 from layercliff.readout.trace import Trace
 from layercliff.report import (
     analyses,
@@ -26,6 +26,7 @@ from layercliff.report.analyses import Section
 from layercliff.report.chart import Figure
 from layercliff.results import claimed, compared
 from layercliff.results import traced as results
+from layercliff.results.compared import readable
 from layercliff.results.pruned import Pruned
 from layercliff.results.traced import Traced
 from layercliff.store import RunDirectory
@@ -46,13 +47,17 @@ def once(run: RunDirectory) -> Iterator[None]:
 
 
 def write(run: RunDirectory) -> None:
-    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page opens without network."""
+    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page opens without network. What is damaged is named
+    on the page, which shows the rest."""
     if run.path in _later:
         return
-    traced, found = results.read(run), compared.paths(run)
-    claims, dense = claimed.read(run), question_figures.asked(traced, found)
-    probes = list(analyses.sections(run, found))
+    unread: list[str] = []
+    traced, claims = readable(results.read, run, unread), readable(claimed.read, run, unread)
+    found = compared.paths(run, unread)
+    dense = question_figures.asked(traced, found)
+    probes = list(analyses.sections(run, found, unread))
     content: dict[str, Any] = {
+        "unread": unread,
         "title": run.path.name,
         "subject": run.subject(),
         "claims": _claims_section(claims) if claims else None,
@@ -139,8 +144,7 @@ def library() -> Markup:
     kept = cache.directory() / f"vega-{version('vl-convert-python')}.js"
     if not kept.exists():
         bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
-        with cache.whole_file(kept) as partial:
-            partial.write_text(bundle, encoding="utf-8")
+        stored_files.write_text(kept, bundle)
     return Markup(kept.read_text(encoding="utf-8"))
 
 

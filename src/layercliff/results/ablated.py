@@ -6,6 +6,7 @@ from layercliff.probes.removals import removals
 from layercliff.results import probed
 from layercliff.results.probed import Probed
 from layercliff.store import RunDirectory
+from layercliff.stored_files import Stored
 
 FOLDER = "ablate"
 
@@ -17,7 +18,7 @@ def write(run: RunDirectory, found: Probed) -> None:
 
 def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER)
+    return probed.read(run, FOLDER, Stored, lambda _, n_layers: len(removals(n_layers)))
 
 
 def table(found: Probed) -> pl.DataFrame:

@@ -1,10 +1,11 @@
 """The verdicts on the paper's claims in a run directory: ``claims.json``."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from layercliff.results.plain import plain
+from layercliff.results.stored_shapes import ClaimsSummary
 from layercliff.store import RunDirectory
 
 FILE = "claims.json"
@@ -67,7 +68,11 @@ class Verdict:
     @staticmethod
     def from_dict(found: Mapping[str, Any]) -> "Verdict":
         """Back from a file."""
-        parts = tuple(Part(**p | {"claimed": tuple(p["claimed"])}) for p in found["parts"])
+        known = {one.name for one in fields(Part)}
+        parts = tuple(
+            Part(**{k: v for k, v in p.items() if k in known} | {"claimed": tuple(p["claimed"])})
+            for p in found["parts"]
+        )
         names = ("id", "statement", "rule", "verdict", "control", "reason")
         return Verdict(**{name: found[name] for name in names}, parts=parts)
 
@@ -93,7 +98,7 @@ def write(run: RunDirectory, found: Claimed) -> None:
 
 def read(run: RunDirectory) -> Claimed | None:
     """The verdicts, or None where none were made."""
-    content = run.read_json(FILE)
+    content = run.read_json(FILE, ClaimsSummary, "layercliff claims")
     if content is None:
         return None
-    return Claimed(content["about"], content["family"], tuple(map(Verdict.from_dict, content["claims"])))
+    return Claimed(content.about, content.family, tuple(Verdict.from_dict(claim.raw()) for claim in content.claims))

@@ -1,11 +1,14 @@
 """The paths of a run side by side: what each criterion keeps for the same number of removed blocks, and what choosing cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
-from layercliff import cache
+from layercliff import stored_files
+from layercliff.errors import RunError
 from layercliff.metrics.statistics import percentile_interval
 from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.results import pruned as results
@@ -13,20 +16,30 @@ from layercliff.results.pruned import Pruned
 from layercliff.store import RunDirectory
 
 FOLDER = "compare"
+Found = TypeVar("Found")
 
 
-def paths(run: RunDirectory) -> list[Pruned]:
-    """All finished paths in a run directory, in the order of the registry."""
+def readable(read: Callable[[RunDirectory], Found | None], run: RunDirectory, unread: list[str]) -> Found | None:
+    """What a reading gives, or None where it is refused; what is said then is added to `unread`."""
+    try:
+        return read(run)
+    except RunError as error:
+        unread.append(str(error))
+        return None
+
+
+def paths(run: RunDirectory, unread: list[str]) -> list[Pruned]:
+    """All finished paths in a run directory, in the order of the registry, but for damaged ones (`readable`)."""
     order = list(CATALOGUE)
     known = sorted(results.scores_of(run), key=order.index)
-    return [path for score in known if (path := results.read(run, score)) is not None]
+    found = [readable(partial(results.read, score=score), run, unread) for score in known]
+    return [path for path in found if path is not None]
 
 
 def write(run: RunDirectory, found: Sequence[Pruned]) -> None:
     """Write both tables beside the paths."""
     for name, table in (("steps", steps_table(found)), ("criteria", summary_table(found))):
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            table.write_parquet(partial)
+        stored_files.write_table(run.path / FOLDER / f"{name}.parquet", table)
 
 
 def steps_table(found: Sequence[Pruned]) -> pl.DataFrame:

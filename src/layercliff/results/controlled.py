@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from layercliff import cache
 from layercliff.config import Subject
-from layercliff.errors import RunError
 from layercliff.metrics.controls import Outcome
 from layercliff.results import traced
+from layercliff.results.stored_shapes import ControlsSummary
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER = "controls"
 SUMMARY = f"{FOLDER}/summary.json"
@@ -20,6 +20,26 @@ MODEL = "model"
 """What the rows of the model itself are called."""
 
 TABLES = ("curves", "table", "text")
+
+_ENDS = ("", "_low", "_high")
+_VALUES = dict.fromkeys((f"{name}{end}" for name in ("margin", "accuracy") for end in _ENDS), pl.Float64)
+_DRAWS = dict.fromkeys(
+    (f"{name}_draw_{end}" for name in ("margin", "accuracy") for end in ("least", "greatest")), pl.Float64
+)
+NULLABLE = tuple(f"transition_depth{end}" for end in _ENDS)
+CURVES = {"control": pl.String, "task": pl.String, "depth": pl.Int64, **_VALUES, **_DRAWS, "chance": pl.Float64}
+TABLE = {
+    "control": pl.String, "task": pl.String, "n": pl.Int64, "draws": pl.Int64, "chance": pl.Float64, **dict.fromkeys(NULLABLE, pl.Int64),
+    "transition_undecided_share": pl.Float64, "decided_draws": pl.Float64, "jump_block": pl.Int64, "jump_rise": pl.Float64, "jump_sharpness": pl.Float64, **_VALUES,
+}  # fmt: skip
+TEXT = {
+    "where": pl.String,
+    "index": pl.Int64,
+    "removed": pl.Int64,
+    "paragraphs": pl.Int64,
+    "tokens": pl.Int64,
+} | dict.fromkeys((f"{name}{end}" for name in ("loss", "rise") for end in _ENDS), pl.Float64)
+"""The columns of the tables, which are read back."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +118,28 @@ def _whole(value: float) -> int | None:
 
 def write(run: RunDirectory, found: Controlled) -> None:
     """Write tables and summary; the summary comes last and says that the rest is complete."""
+    folder = stored(run)
     for name in TABLES:
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            getattr(found, name).write_parquet(partial)
+        folder.write_table(name, getattr(found, name))
     content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
-    run.write_json(SUMMARY, content | {"table": found.table.to_dicts(), "cost": dict(found.cost)})
+    folder.finish(content | {"table": found.table.to_dicts(), "cost": dict(found.cost)})
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of controls."""
+    return run.folder(FOLDER, "summary.json", "layercliff controls")
 
 
 def read(run: RunDirectory) -> Controlled | None:
     """Finished controls, or None."""
-    subject, content = run.subject(), run.read_json(SUMMARY)
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(ControlsSummary)
     if subject is None or content is None:
         return None
-    folder = run.path / FOLDER
-    try:
-        curves, table, text = (pl.read_parquet(folder / f"{name}.parquet") for name in TABLES)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{folder} is incomplete ({error}): remove it and run `layercliff controls` again.") from error
-    return Controlled(subject, curves, table, text, content["about"], content["cost"])
+    curves, table = folder.table("curves", CURVES), folder.table("table", TABLE, NULLABLE)
+    text = folder.table("text", TEXT if "plain-text" in content.about else {})
+    named, drawn = (set(rows.select("control", "task").iter_rows()) for rows in (table, curves))
+    known = {MODEL, *(name for name in content.about if name != "plain-text")}
+    if named != drawn or {name for name, _ in named} != known or not {(MODEL, t.name) for t in subject.tasks} <= named:
+        folder.refuse("table.parquet", "it has not the controls that were made, each with its curves")
+    return Controlled(subject, curves, table, text, content.raw()["about"], content.cost.raw())

@@ -10,19 +10,26 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from layercliff import cache
 from layercliff.config import Subject
 from layercliff.errors import RunError
 from layercliff.metrics import accuracy
 from layercliff.metrics.accuracy import METRICS, Paired, Score
 from layercliff.readout.trace import TracedTask
 from layercliff.results.plain import plain
+from layercliff.results.stored_shapes import Evaluation
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER = "evaluate"
 SUMMARY = f"{FOLDER}/summary.json"
 AGAINST = f"{FOLDER}/against.json"
 LAYERWISE = ("depth", "task", "question", "option", "log_likelihood", "greedy")
+OPTIONS = {
+    "task": pl.String, "question": pl.Int64, "id": pl.String, "group": pl.String, "option": pl.Int64, "gold": pl.Boolean, "context": pl.String, "continuation": pl.String,
+    "log_likelihood": pl.Float64, "greedy": pl.Boolean, "tokens": pl.Int64, "characters": pl.Int64, "bytes": pl.Int64,
+}  # fmt: skip
+DEPTHS = {"depth": pl.Int64} | {name: OPTIONS[name] for name in LAYERWISE[1:]}
+"""The columns of both tables that are read back."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +132,15 @@ def _wide(table: pl.DataFrame, column: str) -> Float[np.ndarray, "question optio
 
 def write(run: RunDirectory, evaluated: Evaluated) -> None:
     """Write everything; the summary comes last and says that the rest is complete."""
+    folder = stored(run)
     for name in ("options", "questions", "layerwise"):
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            getattr(evaluated, name).write_parquet(partial)
-    run.write_json(SUMMARY, summary(evaluated))
+        folder.write_table(name, getattr(evaluated, name))
+    folder.finish(summary(evaluated))
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of an evaluation."""
+    return run.folder(FOLDER, "summary.json", "layercliff eval")
 
 
 def write_against(run: RunDirectory, evaluated: Evaluated, other: Evaluated) -> None:
@@ -174,17 +186,26 @@ def summary(evaluated: Evaluated) -> dict[str, Any]:
 
 def read(run: RunDirectory) -> Evaluated | None:
     """The evaluation in a run directory, or None where there is no finished one. Its metrics are computed anew from the log-likelihoods."""
-    subject, content = run.subject(), run.read_json(SUMMARY)
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(Evaluation)
     if subject is None or content is None:
         return None
-    try:
-        options, layerwise = (
-            pl.read_parquet(run.path / FOLDER / f"{name}.parquet") for name in ("options", "layerwise")
-        )
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{run.path / FOLDER} is incomplete ({error}): remove it and evaluate again.") from error
-    about = {name: TracedTask.from_dict(entry) for name, entry in content["asked"].items()}
-    return Evaluated(subject, options, about, content["cost"], layerwise)
+    options, layerwise = (
+        folder.table(name, columns) for name, columns in (("options", OPTIONS), ("layerwise", DEPTHS))
+    )
+    if set(options["task"]) != set(content.asked):
+        folder.refuse("options.parquet", f"it has options of {sorted(set(options['task']))}")
+    asked = options.group_by("task", "question").agg(pl.len(), pl.col("option").sort(), pl.col("gold").sum())
+    whole = [row["option"] == list(range(row["len"])) and row["gold"] == 1 for row in asked.iter_rows(named=True)]
+    numbers = options.group_by("task").agg(pl.col("question").unique().sort())["question"].to_list()
+    if not all(whole) or any(some != list(range(len(some))) for some in numbers):
+        folder.refuse("options.parquet", "a question has not each of its options once, one of them right")
+    keys = ["task", "question", "option"]
+    depths = layerwise.partition_by("depth")
+    if any(len(one) != len(options) or len(one.join(options, on=keys, how="semi")) != len(one) for one in depths):
+        folder.refuse("layerwise.parquet", "its options are not those of options.parquet")
+    about = {name: TracedTask.from_dict(entry.raw()) for name, entry in content.asked.items()}
+    return Evaluated(subject, options, about, content.cost.raw(), layerwise)
 
 
 def open_evaluation(path: Path) -> Evaluated:

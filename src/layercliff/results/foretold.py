@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from layercliff import cache
 from layercliff.config import Subject
 from layercliff.errors import RunError
 from layercliff.metrics.foretelling import FEATURES, Foretold, Rule
 from layercliff.results.plain import plain
+from layercliff.results.stored_shapes import ForetoldSummary, MeasuredSummary
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER, TARGET = "foretell", "ratio"
 SHIPPED = "foretelling.csv"
@@ -94,30 +95,34 @@ def write_measured(run: RunDirectory, measured: Measured) -> None:
     table = pl.DataFrame(
         {"block": range(len(measured.influence))} | {to: getattr(measured, of) for of, to in _COLUMNS.items()}
     )
-    with cache.whole_file(run.path / FOLDER / "blocks.parquet") as partial:
-        table.write_parquet(partial)
-    about = {name: getattr(measured, name) for name in ("features", "margin", "n_select", "cost")}
-    run.write_json(MEASURED, about)
+    folder = stored(run)
+    folder.write_table("blocks", table)
+    folder.finish({name: getattr(measured, name) for name in ("features", "margin", "n_select", "cost")})
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of what was measured."""
+    return run.folder(FOLDER, "features.json", "layercliff foretell")
 
 
 def read_measured(run: RunDirectory) -> Measured | None:
     """What was measured in a run directory, or None."""
-    about = run.read_json(MEASURED)
+    folder = stored(run)
+    about = folder.content(MeasuredSummary)
     if about is None:
         return None
-    table = pl.read_parquet(run.path / FOLDER / "blocks.parquet")
+    table = folder.table("blocks", {"block": pl.Int64, "influence": pl.Float64})
     if not set(_COLUMNS.values()) <= set(table.columns):
         return None  # measured before there were intervals
+    table = folder.table("blocks", dict.fromkeys(_COLUMNS.values(), pl.Float64))
     per_block = {to: table[of].to_numpy() for to, of in _COLUMNS.items()}
-    return Measured(
-        about["features"], margin=about["margin"], n_select=about["n_select"], cost=about["cost"], **per_block
-    )
+    return Measured(about.features, margin=about.margin, n_select=about.n_select, cost=about.cost.raw(), **per_block)
 
 
 def features(run: RunDirectory) -> dict[str, float] | None:
     """The features of a run directory, or None."""
-    about = run.read_json(MEASURED)
-    return None if about is None else dict(about["features"])
+    about = stored(run).content(MeasuredSummary)
+    return None if about is None else dict(about.features)
 
 
 def write(run: RunDirectory, found: Foretelling) -> None:
@@ -134,14 +139,13 @@ def write(run: RunDirectory, found: Foretelling) -> None:
 
 def read(run: RunDirectory) -> Foretelling | None:
     """What was foretold in a run directory, or None."""
-    subject, measured, content = run.subject(), read_measured(run), run.read_json(RESULT)
+    subject, measured = run.subject(), read_measured(run)
+    content = run.read_json(RESULT, ForetoldSummary, "layercliff foretell")
     if subject is None or measured is None or content is None:
         return None
-    ends = [np.inf * sign if content[end] is None else content[end] for sign, end in ((-1, "low"), (1, "high"))]
-    told = Foretold(
-        content["ratio"], ends[0], ends[1], content["distance"], content["farthest"], tuple(content["outside"])
-    )
-    return Foretelling(subject, measured, told, content["source"], content["rows"], tuple(content["models"]))
+    low, high = (sign * np.inf if end is None else end for sign, end in ((-1, content.low), (1, content.high)))
+    told = Foretold(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
+    return Foretelling(subject, measured, told, content.source, content.rows, tuple(content.models))
 
 
 def training(study: Path | None = None) -> Training:
@@ -150,10 +154,9 @@ def training(study: Path | None = None) -> Training:
         file = study / "training.parquet"
         if not file.exists():
             raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
-        try:
-            table = pl.read_parquet(file)
-        except pl.exceptions.PolarsError as error:
-            raise RunError(f"{file} is damaged ({error}): run `layercliff study` with --out {study} again.") from error
+        columns = {"model": pl.String, "task": pl.String} | dict.fromkeys((*FEATURES, TARGET), pl.Float64)
+        folder = StoredFolder(study, "study.json", f"layercliff study FILE --out {study}")
+        table = folder.table("training", columns)
         return _checked(table, f"the study {study}")
     shipped = files(__package__) / SHIPPED
     if not shipped.is_file():

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from layercliff import cache
+from layercliff import stored_files
 from layercliff.metrics.accuracy import METRICS
 from layercliff.results.evaluated import FOLDER, Evaluated
 from layercliff.store import RunDirectory
@@ -108,5 +108,4 @@ def _sha(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with cache.whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    stored_files.write_text(path, text)

@@ -1,5 +1,6 @@
 """What every lens reads, in a run directory: ``lens/``, with a row per lens and depth, and the maps of the tuned lens."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.results import probed
 from layercliff.results.probed import Probed
+from layercliff.results.stored_shapes import LensAbout
 from layercliff.store import RunDirectory
 
 FOLDER = "lens"
@@ -27,12 +29,16 @@ def write(run: RunDirectory, found: Probed) -> None:
 
 def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER)
+    return probed.read(run, FOLDER, LensAbout, lambda about, n_layers: len(_beside(about.lenses)) * (n_layers + 1))
 
 
 def besides(found: Probed) -> list[str]:
     """What was read besides the logit lens, in the order of the runs: each has one per depth."""
-    return [name for lens in found.about["lenses"] for name in ((lens, CONTROL) if lens == PROBE else (lens,))]
+    return _beside(found.about["lenses"])
+
+
+def _beside(lenses: Sequence[str]) -> list[str]:
+    return [name for lens in lenses for name in ((lens, CONTROL) if lens == PROBE else (lens,))]
 
 
 def table(found: Probed) -> pl.DataFrame:

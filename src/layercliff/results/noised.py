@@ -5,6 +5,7 @@ import polars as pl
 from layercliff.metrics.statistics import Curve
 from layercliff.results import probed
 from layercliff.results.probed import Probed
+from layercliff.results.stored_shapes import NoiseAbout
 from layercliff.store import RunDirectory
 
 FOLDER = "noise"
@@ -17,7 +18,7 @@ def write(run: RunDirectory, found: Probed, folder: str = FOLDER) -> None:
 
 def read(run: RunDirectory, folder: str = FOLDER) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, folder)
+    return probed.read(run, folder, NoiseAbout, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1))
 
 
 def table(found: Probed) -> pl.DataFrame:

@@ -4,6 +4,7 @@ import polars as pl
 
 from layercliff.results import probed
 from layercliff.results.probed import Probed
+from layercliff.results.stored_shapes import PatchAbout
 from layercliff.store import RunDirectory
 
 FOLDER = "patch"
@@ -19,7 +20,14 @@ def write(run: RunDirectory, found: Probed) -> None:
 
 def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER)
+    return probed.read(run, FOLDER, PatchAbout, _runs)
+
+
+def _runs(about: PatchAbout, n_layers: int) -> int:
+    """The step's own depths, and at each of them an exchange either way. Raises `ValueError` for blocks that there are not."""
+    if (last := max(block for kept in about.steps.values() for block in kept)) >= n_layers:
+        raise ValueError(f"block {last} of {n_layers}")
+    return sum((1 + len(INTO)) * (len(kept) + 1) for kept in about.steps.values())
 
 
 def table(found: Probed) -> pl.DataFrame:

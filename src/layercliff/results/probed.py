@@ -1,24 +1,27 @@
 """What a probe did to a model's decisions, in a run directory: the scores of every run, the questions, a table, and a summary that comes last."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
-from layercliff import cache
 from layercliff.config import Subject
-from layercliff.errors import RunError
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.effects import Effects, PerRun, decisions, effects
 from layercliff.metrics.statistics import RESAMPLES, Resamples
 from layercliff.readout.trace import Trace
 from layercliff.results import traced
+from layercliff.results.stored_shapes import ProbedSummary
 from layercliff.store import RunDirectory
+from layercliff.stored_files import Stored, StoredFolder
+
+SUMMARY = "summary.json"
+About = TypeVar("About", bound=Stored)
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,13 @@ def columns(found: Effects) -> dict[str, np.ndarray]:
 
 def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -> None:
     """Write everything; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
-    from safetensors.numpy import save_file
-
-    run.forget(f"{folder}/summary.json")
+    place = stored(run, folder)
+    run.forget(f"{folder}/{SUMMARY}")
     trace = probed.trace
-    arrays = {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold}
-    with cache.whole_file(run.path / folder / "scores.safetensors") as partial:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
-    for name, content in (("questions", traced.questions_table(trace)), (folder, table)):
-        with cache.whole_file(run.path / folder / f"{Path(name).name}.parquet") as partial:
-            content.write_parquet(partial)
-    run.write_json(
-        f"{folder}/summary.json",
+    place.write_arrays("scores", {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold})
+    place.write_table("questions", traced.questions_table(trace))
+    place.write_table(Path(folder).name, table)
+    place.finish(
         {
             "model": probed.subject.model,
             "revision": probed.subject.revision,
@@ -110,24 +108,33 @@ def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -
             "transition_depth": probed.transition,
             "traced_tasks": {name: task.as_dict() for name, task in trace.tasks.items()},
             "cost": dict(probed.cost),
-        },
+        }
     )
 
 
-def read(run: RunDirectory, folder: str) -> Probed | None:
-    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores."""
-    from safetensors.numpy import load_file
+def stored(run: RunDirectory, folder: str) -> StoredFolder:
+    """The folder of an analysis, which is called after its verb."""
+    return run.folder(folder, SUMMARY, f"layercliff {Path(folder).parts[0]}")
 
-    subject, content = run.subject(), run.read_json(f"{folder}/summary.json")
+
+def read(run: RunDirectory, folder: str, shape: type[About], count: Callable[[About, int], int]) -> Probed | None:
+    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores. Settings of a `shape` and the number of
+    blocks say how many runs there are (`count`)."""
+    subject, place = run.subject(), stored(run, folder)
+    content = place.content(ProbedSummary)
     if subject is None or content is None:
         return None
-    place = run.path / folder
+    about = place.fits(content.about, shape, "about")
+    table = traced.read_questions(place, "questions", content.traced_tasks)
+    shapes = {"dense": "float depth question option", "runs": "float run question option"}
+    arrays = place.arrays("scores", shapes | traced.ASKED, {"question": len(table)})
+    trace = traced.rebuilt(place, "scores", arrays, ["dense"], table, content.traced_tasks)[0]
     try:
-        arrays = load_file(place / "scores.safetensors")
-        table = pl.read_parquet(place / "questions.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(
-            f"{place} is incomplete ({error}): remove it and run `layercliff {Path(folder).parts[0]}` again."
-        ) from error
-    trace = traced.rebuilt(arrays["dense"], arrays["mask"], arrays["gold"], None, table, content["traced_tasks"])
-    return Probed(subject, trace, arrays["runs"], content["about"], content["transition_depth"], content["cost"])
+        wanted = count(about, trace.n_layers)
+    except ValueError as error:
+        place.refuse(SUMMARY, error)
+    if len(arrays["runs"]) != wanted or not np.isfinite(arrays["runs"][:, trace.mask]).all():
+        place.refuse("scores.safetensors", f"its array runs has not the finite scores of {wanted} runs")
+    if content.transition_depth is not None and content.transition_depth > trace.n_layers:
+        place.refuse(SUMMARY, f"depth {content.transition_depth} is beyond {trace.n_layers} blocks")
+    return Probed(subject, trace, arrays["runs"], content.about, content.transition_depth, content.cost.raw())

@@ -1,18 +1,14 @@
 """A pruning path in a run directory: ``prune/<score>/`` with the path, tables per step, and the scores of every step's model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-import polars as pl
 
-from layercliff import cache
 from layercliff.choices import Score
 from layercliff.config import Subject
-from layercliff.errors import RunError
 from layercliff.metrics import collapse as falling
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
@@ -24,7 +20,9 @@ from layercliff.readout.trace import Trace
 from layercliff.results import path_tables, traced
 from layercliff.results.assessed import Assessment
 from layercliff.results.stability import Split, Stability
+from layercliff.results.stored_shapes import OfTask, PathCost, PathSummary, PerhapsAssessed, Repetitions
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER = "prune"
 MARGIN = 0.05  # a loss of accuracy below this is called harmless
@@ -152,10 +150,8 @@ class Pruned:
 def write(run: RunDirectory, pruned: Pruned) -> None:
     """Write everything; ``path.json`` comes last and says that the rest is complete, and goes first where another path lay there. What a run costs lies
     beside it in ``cost.json``."""
-    from safetensors.numpy import save_file
-
-    folder = f"{FOLDER}/{pruned.score}"
-    run.forget(f"{folder}/path.json")
+    folder = stored(run, pruned.score)
+    run.forget(f"{FOLDER}/{pruned.score}/path.json")
     tables = path_tables.every(pruned)
     for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
         if not traces:
@@ -163,20 +159,24 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
         arrays = {"mask": traces[0].mask, "gold": traces[0].gold} | {
             f"scores_{k}": t.scores for k, t in enumerate(traces)
         }
-        with cache.whole_file(run.path / folder / f"{name}.safetensors") as partial:
-            save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, partial)
+        folder.write_arrays(name, arrays)
         tables["questions" if name == "steps" else "watched_questions"] = traced.questions_table(traces[0])
-    run.write_json(f"{folder}/repetitions.json", [split.as_dict() for split in pruned.others])
+    folder.write_json("repetitions", [split.as_dict() for split in pruned.others])
     for name, table in tables.items():
-        with cache.whole_file(run.path / folder / f"{name}.parquet") as partial:
-            table.write_parquet(partial)
-    run.write_json(f"{folder}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
-    run.write_json(f"{folder}/cost.json", dict(pruned.cost))
+        folder.write_table(name, table)
+    # What times and costs is another each time: these files are known by their own checksums, so that the path's bytes stay.
+    place = f"{FOLDER}/{pruned.score}"
+    run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
+    run.write_json(f"{place}/cost.json", dict(pruned.cost))
     merged = {name: a for k, step in enumerate(pruned.steps) for name, a in blend.to_file(step.blends, k)[1].items()}
     if merged:
-        with cache.whole_file(run.path / folder / blend.ARRAYS) as partial:
-            save_file(merged, partial)
-    run.write_json(f"{folder}/path.json", path(pruned))
+        folder.write_arrays(blend.NAME, merged)
+    folder.finish(path(pruned))
+
+
+def stored(run: RunDirectory, score: str) -> StoredFolder:
+    """The folder of a path."""
+    return run.folder(f"{FOLDER}/{score}", "path.json", "layercliff prune")
 
 
 def path(pruned: Pruned) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def _stability(found: Stability | None) -> dict[str, Any] | None:
 
 def scores_of(run: RunDirectory) -> list[Score]:
     """The scores by which a finished path lies in a run directory."""
-    return sorted(file.parent.name for file in (run.path / FOLDER).glob("*/path.json"))  # type: ignore[misc]
+    return sorted(score for score in get_args(Score) if (run.path / FOLDER / score / "path.json").exists())
 
 
 def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
@@ -261,46 +261,48 @@ def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
 
 def read(run: RunDirectory, score: Score) -> Pruned | None:
     """A finished path, or None. Its metrics are computed anew from the scores."""
-    folder = f"{FOLDER}/{score}"
-    subject, content = run.subject(), run.read_json(f"{folder}/path.json")
+    subject, folder = run.subject(), stored(run, score)
+    content = folder.content(PathSummary)
     if subject is None or content is None:
         return None
     steps = tuple(
         Step(
-            tuple(s["kept"]),
-            tuple(s["removed"]),
-            {int(b): v for b, v in s["scores"].items()},
-            {int(b): n for b, n in s["seen"].items()},
-            blend.read(run.path / folder, s),
+            tuple(s.kept),
+            tuple(s.removed),
+            {int(b): v for b, v in s.scores.items()},
+            {int(b): n for b, n in s.seen.items()},
+            blend.read(folder, s, content.n_layers),
         )
-        for s in content["steps"]
+        for s in content.steps
     )
+    cost, assessed = folder.beside("cost", PathCost), folder.beside("assessment", PerhapsAssessed)
+    repeated = folder.beside("repetitions", Repetitions)
+    others = repeated.root if repeated else []
+    if any(len(other.kept) != len(other.accuracy) for other in others):
+        folder.refuse("repetitions.json", "a repetition has not an accuracy for each step")
     return Pruned(
         subject,
         score,
-        tuple(content["protected"]),
-        content["n_select"],
+        tuple(content.protected),
+        content.n_select,
         steps,
-        _traces(run.path / folder, "steps", "questions", content["traced_tasks"], len(steps)),
-        run.read_json(f"{folder}/cost.json") or {},
-        _traces(run.path / folder, "watched", "watched_questions", content["watched_tasks"], len(steps)),
-        tuple(Split.from_dict(split) for split in run.read_json(f"{folder}/repetitions.json") or []),
-        content["race"],
-        Assessment.from_dict(assessed) if (assessed := run.read_json(f"{folder}/assessment.json")) else None,
+        _traces(folder, "steps", "questions", content.traced_tasks, steps),
+        cost.raw() if cost else {},
+        _traces(folder, "watched", "watched_questions", content.watched_tasks, steps),
+        tuple(Split.from_dict(split.raw()) for split in others),
+        content.race,
+        Assessment.from_dict(assessed.root.raw()) if assessed and assessed.root else None,
     )
 
 
-def _traces(folder: Path, scores: str, questions: str, tasks: Mapping[str, Any], n: int) -> tuple[Trace, ...]:
+def _traces(
+    folder: StoredFolder, scores: str, questions: str, tasks: Mapping[str, OfTask], steps: Sequence[Step]
+) -> tuple[Trace, ...]:
     """The traces of all steps, as they were written; none where no task is."""
-    from safetensors.numpy import load_file
-
     if not tasks:
         return ()
-    try:
-        arrays = load_file(folder / f"{scores}.safetensors")
-        table = pl.read_parquet(folder / f"{questions}.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{folder} is incomplete ({error}): remove it and run the path again.") from error
-    return tuple(
-        traced.rebuilt(arrays[f"scores_{k}"], arrays["mask"], arrays["gold"], None, table, tasks) for k in range(n)
-    )
+    table, names = traced.read_questions(folder, questions, tasks), [f"scores_{k}" for k in range(len(steps))]
+    shapes = {name: f"float depth_of_{name} question option" for name in names} | traced.ASKED
+    sizes = {f"depth_of_{name}": len(step.kept) + 1 for name, step in zip(names, steps, strict=True)}
+    arrays = folder.arrays(scores, shapes, sizes | {"question": len(table)})
+    return tuple(traced.rebuilt(folder, scores, arrays, names, table, tasks))

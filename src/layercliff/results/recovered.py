@@ -8,9 +8,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
-from layercliff import cache
 from layercliff.config import Subject
-from layercliff.errors import RunError
 from layercliff.metrics import decision, phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.phases import Transition
@@ -18,7 +16,9 @@ from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
 from layercliff.readout.trace import Trace
 from layercliff.results import traced
 from layercliff.results.plain import plain
+from layercliff.results.stored_shapes import RecoverSummary, TrainingRecord
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER = "recover"
 SUMMARY = f"{FOLDER}/summary.json"
@@ -233,22 +233,17 @@ def ends(found: Recovered) -> pl.DataFrame:
 
 def write(run: RunDirectory, found: Recovered) -> None:
     """Write traces, questions, tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
-    from safetensors.numpy import save_file
-
+    folder, dense = stored(run), found.untrained[0]
     run.forget(SUMMARY)
-    dense = found.untrained[0]
     arrays = {"mask": dense.mask, "gold": dense.gold}
     for step in found.steps:
         arrays[f"untrained_{step}"] = found.untrained[step].scores
         arrays |= {f"trained_{step}_{seed}": trace.scores for seed, trace in enumerate(found.trained[step])}
-    with cache.whole_file(run.path / FOLDER / "scores.safetensors") as partial:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    folder.write_arrays("scores", arrays)
     last = ends(found)
     for name, content in (("questions", traced.questions_table(dense)), ("recover", table(found)), ("ends", last)):
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            content.write_parquet(partial)
-    run.write_json(
-        SUMMARY,
+        folder.write_table(name, content)
+    folder.finish(
         plain(
             {
                 "model": found.subject.model,
@@ -260,45 +255,53 @@ def write(run: RunDirectory, found: Recovered) -> None:
                 "traced_tasks": {name: task.as_dict() for name, task in dense.tasks.items()},
                 "cost": dict(found.cost),
             }
-        ),
+        )
     )
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of a recovery."""
+    return run.folder(FOLDER, "summary.json", "layercliff recover")
 
 
 def read(run: RunDirectory) -> Recovered | None:
     """A finished recovery, or None. Its metrics are computed anew from the scores."""
-    from safetensors.numpy import load_file
-
-    subject, content = run.subject(), run.read_json(SUMMARY)
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(RecoverSummary)
     if subject is None or content is None:
         return None
-    folder = run.path / FOLDER
-    try:
-        arrays = load_file(folder / "scores.safetensors")
-        questions = pl.read_parquet(folder / "questions.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{folder} is incomplete ({error}): remove it and run `layercliff recover` again.") from error
+    kept = {int(step): blocks for step, blocks in content.about.steps.items()}
+    if 0 not in kept or not set(content.about.steps) <= content.losses.keys() & content.about.merged.keys():
+        folder.refuse(folder.summary, "it has not the dense model, or not every step's losses")
+    runs: dict[int, list[str]] = {s: [f"trained_{s}_{seed}" for seed in range(content.about.seeds)] for s in kept}
+    names = {step: [f"untrained_{step}", *trained] for step, trained in runs.items()}
+    table = traced.read_questions(folder, "questions", content.traced_tasks)
+    shapes = {name: f"float depth_of_{step} question option" for step, some in names.items() for name in some}
+    sizes = {f"depth_of_{step}": len(blocks) + 1 for step, blocks in kept.items()}
+    arrays = folder.arrays("scores", shapes | traced.ASKED, sizes | {"question": len(table)})
 
-    def trace(name: str) -> Trace:
-        return traced.rebuilt(
-            arrays[name], arrays["mask"], arrays["gold"], None, questions, content["traced_tasks"]
-        )  # fmt: skip
+    def traces(some: Sequence[str]) -> tuple[Trace, ...]:
+        return tuple(traced.rebuilt(folder, "scores", arrays, some, table, content.traced_tasks))
 
-    about = content["about"]
-    steps = [int(step) for step in about["steps"]]
     return Recovered(
         subject,
-        {step: trace(f"untrained_{step}") for step in steps},
-        {step: tuple(trace(f"trained_{step}_{seed}") for seed in range(about["seeds"])) for step in steps},
-        about,
-        content["material"],
-        {int(step): [course(values) for values in runs] for step, runs in content["losses"].items()},
-        content["cost"],
+        {step: traces([f"untrained_{step}"])[0] for step in kept},
+        {step: traces(runs[step]) for step in kept},
+        content.about.raw(),
+        {name: of.raw() for name, of in content.material.items()},
+        {int(step): [course(values) for values in runs] for step, runs in content.losses.items()},
+        content.cost.raw(),
     )
 
 
 def folder_of(step: int, seed: int) -> str:
     """Where a trained step's weights lie in a run directory."""
     return f"{MODELS}/step-{step}-seed-{seed}"
+
+
+def record(run: RunDirectory, folder: str) -> TrainingRecord | None:
+    """What was written beside trained weights when they were complete, or None."""
+    return run.folder(folder, RECORD, "layercliff recover").content(TrainingRecord)
 
 
 def course(entries: Sequence[Sequence[Any]]) -> Course:

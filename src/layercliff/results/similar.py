@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import polars as pl
 
-from layercliff import cache
 from layercliff.config import Subject
-from layercliff.errors import RunError
 from layercliff.results import traced
+from layercliff.results.stored_shapes import SimilarSummary
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
 FOLDER = "similarity"
 SUMMARY = f"{FOLDER}/summary.json"
@@ -24,6 +24,14 @@ ABOUT: dict[What, str] = {
     "random": "the same with random rows of the vocabulary in place of the options",
 }
 """What is compared. The last is a control of the third."""
+
+
+_MAP = {"task": pl.String, "what": pl.String, "standardised": pl.Boolean, "step": pl.Int64}
+MEASURED = ("cka", "low", "high", "shuffled", "shuffled_size")
+MEANS = tuple(f"{name}{end}" for name in ("third", "last") for end in ("", "_low", "_high", "_shuffled"))
+TABLE = _MAP | dict.fromkeys(("dense", "pruned", "n", "d"), pl.Int64) | dict.fromkeys(MEASURED, pl.Float64)
+SUMMARIES = _MAP | dict.fromkeys(MEANS, pl.Float64)
+"""The columns of both tables that are read back, measured ones with gaps."""
 
 
 def last_third(n_layers: int) -> range:
@@ -52,24 +60,29 @@ class Similar:
 
 def write(run: RunDirectory, found: Similar) -> None:
     """Write tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    folder = stored(run)
     run.forget(SUMMARY)
-    for name, table in (("similarity", found.table), ("summary", found.summary)):
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            table.write_parquet(partial)
+    folder.write_table("similarity", found.table)
+    folder.write_table("summary", found.summary)
     content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
-    run.write_json(
-        SUMMARY, content | {"summary": found.summary.drop("third_samples").to_dicts(), "cost": dict(found.cost)}
-    )
+    folder.finish(content | {"summary": found.summary.drop("third_samples").to_dicts(), "cost": dict(found.cost)})
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of the analysis."""
+    return run.folder(FOLDER, "summary.json", "layercliff similarity")
 
 
 def read(run: RunDirectory) -> Similar | None:
     """A finished analysis, or None."""
-    subject, content = run.subject(), run.read_json(SUMMARY)
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(SimilarSummary)
     if subject is None or content is None:
         return None
-    folder = run.path / FOLDER
-    try:
-        tables = [pl.read_parquet(folder / f"{name}.parquet") for name in ("similarity", "summary")]
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{folder} is incomplete ({error}): remove it and run `layercliff similarity` again.") from error
-    return Similar(subject, tables[0], tables[1], content["about"], content["cost"])
+    table, summary = folder.table("similarity", TABLE, MEASURED), folder.table("summary", SUMMARIES, MEANS)
+    steps = [int(step) for step in content.about.steps]
+    wanted = {(t.name, step, what, s) for t in subject.tasks for step in steps for what in ABOUT for s in (False, True)}
+    for name, rows in (("similarity", table), ("summary", summary)):
+        if set(rows.select("task", "step", "what", "standardised").iter_rows()) != wanted:
+            folder.refuse(f"{name}.parquet", "it has not each map of each task and step")
+    return Similar(subject, table, summary, content.about.raw(), content.cost.raw())

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from layercliff import cache
-from layercliff.choices import Score
 from layercliff.errors import RunError
 from layercliff.grid import Cell, Grid
 from layercliff.metrics.association import Association, associate
 from layercliff.metrics.foretelling import FEATURES, Judgement, judge
 from layercliff.results import foretold, pruned, traced
 from layercliff.results.plain import plain
+from layercliff.results.stored_shapes import PathCost, PathSummary, StudySummary, TraceFigures
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 
-FILE, RESULT, TABLE = "study.yaml", "study.json", "cells.parquet"
+FILE, RESULT = "study.yaml", "study.json"
 LEAST_ROWS = len(FEATURES) + 3  # cells that a rule is fitted to, at least
 
 
@@ -112,31 +112,36 @@ class Studied:
         return tuple(row for row in self.rows if not row.finished)
 
 
-def walked(run: RunDirectory, schedule: Score) -> Any:
-    """The content of a finished path's ``path.json``, or None."""
-    return run.read_json(f"{pruned.FOLDER}/{schedule}/path.json")
-
-
 def row(study: Path, cell: Cell) -> Row:
-    """A cell as its run directory tells it; `reason` says so where it is not finished. Nothing is computed."""
+    """A cell as its run directory tells it; `reason` says so where it is not finished, or damaged. Nothing is computed."""
     about = Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory)
+    try:
+        return _told(about, study, cell)
+    except RunError as error:
+        return replace(about, reason=str(error))
+
+
+def _told(about: Row, study: Path, cell: Cell) -> Row:
     run = RunDirectory(study / cell.directory)
-    trace, path = run.read_json(traced.SUMMARY), walked(run, cell.schedule)
+    folder = pruned.stored(run, cell.schedule)
+    trace, path = traced.stored(run).content(TraceFigures), folder.content(PathSummary)
     if trace is None or path is None:
         return replace(about, reason="It has not been run to its end: give the same command again.")
-    blocks = [path["n_layers"] - len(step["kept"]) for step in path["steps"]]
-    found = path["collapse"]
-    low, point, high = (None if found[name] is None else blocks[found[name]] for name in ("low", "step", "high"))
-    beyond: int | float | None = blocks[-1] if found["defined"] and point is None else None
-    if path["stability"] is not None and found["defined"]:
-        low, point, high, beyond = _drawn(path["stability"]["collapse_steps"], blocks[-1])
+    blocks = [path.n_layers - len(step.kept) for step in path.steps]
+    found = path.collapse
+    low, point, high = (None if end is None else blocks[end] for end in (found.low, found.step, found.high))
+    beyond: int | float | None = blocks[-1] if found.defined and point is None else None
+    collapse: int | float | None = point
+    if path.stability is not None and found.defined:
+        low, collapse, high, beyond = _drawn(path.stability.collapse_steps, blocks[-1])
+    cost = folder.beside("cost", PathCost)
     return replace(
         about,
-        format=trace["format"], n_questions=trace["n_questions"], n_report=path["n_report"], n_layers=path["n_layers"], chance=trace["chance"],
-        accuracy=trace["accuracy"], margin=trace["decision_margin"], transition=trace["transition_depth"], transition_low=trace["transition_depth_low"],
-        transition_high=trace["transition_depth_high"], undecided_share=trace["transition_undecided_share"], defined=found["defined"],
-        collapse=point, collapse_low=low, collapse_high=high, collapse_beyond=beyond, removed_at_most=blocks[-1], features=foretold.features(run),
-        selection_block_passes=(run.read_json(f"{pruned.FOLDER}/{cell.schedule}/cost.json") or {}).get("selection_block_passes"),
+        format=trace.format, n_questions=trace.n_questions, n_report=path.n_report, n_layers=path.n_layers, chance=trace.chance,
+        accuracy=trace.accuracy, margin=trace.decision_margin, transition=trace.transition_depth, transition_low=trace.transition_depth_low,
+        transition_high=trace.transition_depth_high, undecided_share=trace.transition_undecided_share, defined=found.defined,
+        collapse=collapse, collapse_low=low, collapse_high=high, collapse_beyond=beyond, removed_at_most=blocks[-1], features=foretold.features(run),
+        selection_block_passes=cost.selection_block_passes if cost else None,
     )  # fmt: skip
 
 
@@ -215,10 +220,15 @@ def judged(table: pl.DataFrame) -> tuple[tuple[Judgement, ...], str | None]:
 
 def write(run: RunDirectory, studied: Studied, cost: Mapping[str, Any]) -> None:
     """Write the table of cells, the rows that a rule is fitted to, and ``study.json``, which comes last."""
-    for name, table in ((TABLE, cells_table(studied.rows)), ("training.parquet", training(studied.rows))):
-        with cache.whole_file(run.path / name) as partial:
-            table.write_parquet(partial)
-    run.write_json(RESULT, content(studied) | {"cost": dict(cost)})
+    folder = stored(run.path)
+    folder.write_table("cells", cells_table(studied.rows))
+    folder.write_table("training", training(studied.rows))
+    folder.finish(content(studied) | {"cost": dict(cost)})
+
+
+def stored(path: Path) -> StoredFolder:
+    """The folder of a study."""
+    return StoredFolder(path, RESULT, f"layercliff study FILE --out {path}")
 
 
 def content(studied: Studied) -> dict[str, Any]:
@@ -258,9 +268,8 @@ def read(path: Path) -> Studied:
     """A study from its directory, as far as its cells are finished. Raises `RunError` for a directory that is none."""
     if not is_study(path):
         raise RunError(f"{path} is no study: it holds no {FILE}; make one with `layercliff study FILE --out {path}`.")
-    run, grid = RunDirectory(path), Grid.read(path / FILE)
-    kept = run.read_json(RESULT)
-    reasons = {(c["directory"], c["schedule"]): c["reason"] for c in kept["cells"]} if kept else {}
+    grid, kept = Grid.read(path / FILE), stored(path).content(StudySummary)
+    reasons = {(c.directory, c.schedule): c.reason for c in kept.cells} if kept else {}
     rows = [row(path, cell) for cell in grid.cells()]
     told = [
         replace(r, reason=reasons.get((r.directory, r.schedule)) or r.reason) if not r.finished else r for r in rows

@@ -5,6 +5,7 @@ import polars as pl
 from layercliff.probes.subsets import Subset
 from layercliff.results import probed
 from layercliff.results.probed import Probed
+from layercliff.results.stored_shapes import SubsetsAbout
 from layercliff.store import RunDirectory
 
 FOLDER = "claims/subsets"
@@ -17,7 +18,7 @@ def write(run: RunDirectory, found: Probed) -> None:
 
 def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER)
+    return probed.read(run, FOLDER, SubsetsAbout, lambda about, _: len(about.subsets))
 
 
 def subsets(found: Probed) -> list[Subset]:

@@ -1,20 +1,22 @@
 """A trace in a run directory: ``trace/`` with the scores, a table per depth, a table per question and a summary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
-from layercliff import cache
+from layercliff.choices import Half
 from layercliff.config import Subject
 from layercliff.errors import RunError
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.readout.trace import Trace, TracedTask
+from layercliff.results.stored_shapes import OfTask, TraceSummary
 from layercliff.store import RunDirectory
+from layercliff.stored_files import StoredFolder
 from layercliff.tasks.question import Question
 
 FOLDER = "trace"
@@ -75,57 +77,88 @@ def _precision(subject: Subject) -> str:
 
 def write(run: RunDirectory, traced: Traced) -> None:
     """Write everything; the summary comes last and says that the rest is complete."""
-    from safetensors.numpy import save_file
-
-    trace = traced.trace
+    trace, folder = traced.trace, stored(run)
     arrays = {"scores": trace.scores, "mask": trace.mask, "gold": trace.gold, "option_mass": trace.option_mass}
-    with cache.whole_file(run.path / FOLDER / "trace.safetensors") as partial:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    folder.write_arrays("trace", arrays)
     for name, table in (
         ("depths", depths_table(traced)),
         ("questions", questions_table(trace)),
         ("frequency", frequency_table(traced.analyses)),
     ):
-        with cache.whole_file(run.path / FOLDER / f"{name}.parquet") as partial:
-            table.write_parquet(partial)
-    run.write_json(SUMMARY, summary(traced))
+        folder.write_table(name, table)
+    folder.finish(summary(traced))
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of a trace."""
+    return run.folder(FOLDER, "summary.json", "layercliff trace")
 
 
 def read(run: RunDirectory) -> Traced | None:
     """The trace in a run directory, or None where there is no finished one. Its metrics are computed anew from the scores."""
-    from safetensors.numpy import load_file
-
-    subject, content = run.subject(), run.read_json(SUMMARY)
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(TraceSummary)
     if subject is None or content is None:
         return None
-    folder = run.path / FOLDER
-    try:
-        arrays = load_file(folder / "trace.safetensors")
-        table = pl.read_parquet(folder / "questions.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{folder} is incomplete ({error}): remove it and run the trace again.") from error
-    trace = rebuilt(
-        arrays["scores"], arrays["mask"], arrays["gold"], arrays["option_mass"], table, content["traced_tasks"]
-    )
-    return Traced(subject, trace, analyse(trace, content["resamples"], subject.seed), content["cost"])
+    table = read_questions(folder, "questions", content.traced_tasks)
+    shapes = ASKED | {"scores": "float depth question option", "option_mass": "float depth question"}
+    arrays = folder.arrays("trace", shapes, {"question": len(table)})
+    trace = rebuilt(folder, "trace", arrays, ["scores"], table, content.traced_tasks)[0]
+    trace = replace(trace, option_mass=arrays["option_mass"])
+    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed), content.cost.raw())
+
+
+ASKED = {"mask": "bool question option", "gold": "int question"}
+"""The arrays that say what the scores beside them are of."""
+
+QUESTIONS = {
+    "task": pl.String, "id": pl.String, "group": pl.String, "half": pl.String, "text": pl.String, "options": pl.List(pl.String), "gold": pl.Int64,
+}  # fmt: skip
+"""The columns of a table of questions that are read back."""
+
+
+def read_questions(folder: StoredFolder, name: str, tasks: Mapping[str, OfTask]) -> pl.DataFrame:
+    """A table of questions of these tasks. Raises `RunError` for any other."""
+    table, file = folder.table(name, QUESTIONS), f"{name}.parquet"
+    if set(table["task"]) != set(tasks):
+        folder.refuse(file, f"it has questions of {sorted(set(table['task']))}, not of {sorted(tasks)}")
+    if not set(table["half"]) <= set(get_args(Half)):
+        folder.refuse(file, f"its halves are {sorted(set(table['half']))}")
+    if table["options"].list.eval(pl.element().is_null().any()).explode().any():
+        folder.refuse(file, "an option is missing")
+    return table
 
 
 def rebuilt(
-    scores: np.ndarray,
-    mask: np.ndarray,
-    gold: np.ndarray,
-    option_mass: np.ndarray | None,
+    folder: StoredFolder,
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    scores: Sequence[str],
     table: pl.DataFrame,
-    tasks: Mapping[str, Any],
-) -> Trace:
-    """A trace from its arrays, its table of questions and what was said of its tasks."""
+    tasks: Mapping[str, OfTask],
+) -> list[Trace]:
+    """The traces of some arrays of scores, read from ``name.safetensors``, with their table of questions and what was said of its tasks. Raises `RunError` where
+    these do not belong together, and for scores that are not finite."""
+    mask, gold, file = arrays["mask"], arrays["gold"], f"{name}.safetensors"
+    n_options = table["options"].list.len().to_numpy()
+    if not np.array_equal(mask, np.arange(mask.shape[1]) < n_options[:, None]):
+        folder.refuse(file, "its mask is not that of the questions")
+    if not np.array_equal(gold, table["gold"].to_numpy()) or (gold < 0).any() or (gold >= n_options).any():
+        folder.refuse(file, "its gold options are not those of the questions")
+    if any(len(arrays[one]) < 2 for one in scores):
+        folder.refuse(file, "it has fewer than two depths")
+    if unknown := [one for one in scores if not np.isfinite(arrays[one][:, mask]).all()]:
+        folder.refuse(file, f"its array {unknown[0]} has scores that are not finite")
     questions = tuple(
-        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject", ""))
+        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject") or "")
         for r in table.iter_rows(named=True)
     )
-    mass = np.full(scores.shape[:2], np.nan, np.float32) if option_mass is None else option_mass
-    about = {name: TracedTask.from_dict(entry) for name, entry in tasks.items()}
-    return Trace(scores, mask, gold, mass, questions, tuple(table["task"]), tuple(table["half"]), about)
+    about = {task: TracedTask.from_dict(entry.raw()) for task, entry in tasks.items()}
+    columns = tuple(table["task"]), tuple(table["half"])
+    return [
+        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), questions, *columns, about)
+        for one in scores
+    ]
 
 
 def summary(traced: Traced) -> dict[str, Any]:

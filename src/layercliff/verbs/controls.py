@@ -22,7 +22,7 @@ from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
 from layercliff.report import page
 from layercliff.results import controlled as results
-from layercliff.results import pruned, traced
+from layercliff.results import pruned
 from layercliff.results.controlled import MODEL, Controlled
 from layercliff.store import RunDirectory, key
 from layercliff.tasks import prose
@@ -140,7 +140,7 @@ def _check(this: Probing[Controlled], which: Sequence[Control]) -> None:
 
 def _trace(this: Probing[Controlled]) -> Trace:
     """The run directory's trace, or one of a pass."""
-    kept = traced.read(this.run) if this.run else None
+    kept = this.traced
     return kept.trace if kept is not None else _read(this, this.asked, "the model itself")
 
 

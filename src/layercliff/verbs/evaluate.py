@@ -85,6 +85,7 @@ def evaluate(
                 run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None and _holds(kept, depths):
                 note(f"{run.path} holds this evaluation already; it is read, not computed again.")
+                run.settle(results.FOLDER)
                 if against is not None:
                     results.write_against(run, kept, against)
                 return kept

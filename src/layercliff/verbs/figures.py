@@ -21,7 +21,7 @@ from layercliff.store import RunDirectory
 def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
     """Write every figure of a run or a study into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew. No model is loaded.
 
-    **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format.
+    **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format, and, when all others are drawn, for results that are damaged.
     """
     for kind in formats:
         if kind not in chart.FORMATS:
@@ -32,16 +32,20 @@ def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> 
         return chart.write(study_figures.figures(found), study.path / "figures", formats)
     run = traced.open_run(Path(directory))
     drawn: list[Figure] = []
-    if (trace := traced.read(run)) is not None:
+    unread: list[str] = []
+    if (trace := compared.readable(traced.read, run, unread)) is not None:
         drawn += [figure for _, figures in trace_figures.figures(trace) for figure in figures]
-    paths = compared.paths(run)
+    paths = compared.paths(run, unread)
     drawn += compare_figures.figures(paths)
     for path in paths:
         drawn += path_figures.figures(path)
-    drawn += [figure for section in analyses.sections(run, paths) for figure in section.figures]
-    if not drawn:
+    drawn += [figure for section in analyses.sections(run, paths, unread) for figure in section.figures]
+    if not drawn and not unread:
         raise RunError(
             f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."
         )
     page.write(run)
-    return chart.write(drawn, run.path / "figures", formats)
+    written = chart.write(drawn, run.path / "figures", formats)
+    if unread:
+        raise RunError(unread[0])
+    return written

@@ -73,7 +73,7 @@ def measure(
     held = Held(model, report, **{name: options[name] for name in names if options.get(name) is not None})  # type: ignore[literal-required]
     rest = {name: value for name, value in options.items() if name != "resume"}
     fresh = not options.get("resume", True)
-    done = not fresh and run.read_json(traced.SUMMARY) is not None and run.read_json(results.MEASURED) is not None
+    done = not fresh and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
     found = trace(held.given(done), task, **rest)  # type: ignore[arg-type]
     if len(found.trace.tasks) != 1:
         raise RunError("The collapse is foretold of one task at a time: name one.")

@@ -25,6 +25,7 @@ from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
 from layercliff.results import pruned, traced
+from layercliff.results.traced import Traced
 from layercliff.store import JOURNAL, Journal, RunDirectory, key
 from layercliff.tasks.question import Task
 from layercliff.verbs.subject import Setting
@@ -133,11 +134,15 @@ class Probing(Generic[Kept]):
         self.report(what, total, total)
         return Trace.joined(found)
 
+    @cached_property
+    def traced(self) -> Traced | None:
+        """The trace that the run directory holds. Raises `RunError` where it is damaged."""
+        return traced.read(self.run) if self.run else None
+
     def transition(self, trace: Trace) -> int | None:
         """T of the run directory's trace; of `trace` where it has none."""
-        kept = traced.read(self.run) if self.run else None
-        if kept is not None:
-            return kept.transition_depth
+        if self.traced is not None:
+            return self.traced.transition_depth
         found = analyse(trace, RESAMPLES, self.setting.subject.seed)
         return (found.get("joint") or next(iter(found.values()))).transition.depth
 
@@ -182,12 +187,15 @@ def probing(
         kept = read(run)
         if kept is not None and about(kept) == wanted:
             options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
+            run.settle(folder)
             yield Probing(setting, run, None, kept, wanted, options)
             return
         if kept is not None:
             _guard(run, folder, about(kept), wanted, guarded)
         with Journal(run.path / folder / JOURNAL) as journal:
-            yield Probing(setting, run, journal, None, wanted, options)
+            this: Probing[Kept] = Probing(setting, run, journal, None, wanted, options)
+            _ = this.traced  # a damaged one is refused before anything is computed
+            yield this
             journal.remove()
 
 

@@ -1,7 +1,6 @@
 """Recover: can training bring back what pruning took away?"""
 
 import copy
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 from transformers import PreTrainedModel
 
-from layercliff import cache, choices
+from layercliff import cache, choices, stored_files
 from layercliff.choices import Score
 from layercliff.errors import RunError, TaskError
 from layercliff.models import adapters, blend
@@ -187,13 +186,14 @@ class _Recovery:
         identity = results.identity(
             self.how.as_dict(), of.kept, _merged(of), {name: about["digest"] for name, about in self.material.items()}, self.this.setting.subject, seed
         )  # fmt: skip
-        record = self.run.read_json(f"{folder}/{results.RECORD}")
-        if record is None or record["identity"] != identity:
+        record = results.record(self.run, folder)
+        if record is None or record.identity != identity:
             self.run.forget(folder)
             self._train(of, seed, folder, identity, what)
-            record = self.run.read_json(f"{folder}/{results.RECORD}")
+            record = results.record(self.run, folder)
+            assert record is not None
         self.run.forget(_checkpoints(identity))
-        self.seconds += record["seconds"]
+        self.seconds += record.seconds
         assert self.this.journal is not None
         name = key("trained", self.this.setting.subject.model_dump(), identity)
         if (kept := self.this.journal.get(name)) is None:
@@ -202,7 +202,7 @@ class _Recovery:
         self.finished += 1
         self._tell(0)
         nothing = np.full(kept["scores"].shape[:2], np.nan, np.float32)
-        return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record["losses"])
+        return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record.losses)
 
     def cost(self) -> dict[str, Any]:
         """What it took; training counts whenever it was done."""
@@ -234,7 +234,7 @@ class _Recovery:
         def write(place: Path) -> None:
             weights.save(trained, place)
             content = {"identity": identity, "losses": losses, "seconds": round(time.perf_counter() - begin, 2)}
-            (place / results.RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            stored_files.write_json(place / results.RECORD, content)
 
         cache.make_directory(self.run.path / folder, write)
 

@@ -13,7 +13,7 @@ from layercliff.errors import LayercliffError, RunError
 from layercliff.grid import Cell, Grid
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.report import study_page
-from layercliff.results import foretold, studied, traced
+from layercliff.results import foretold, pruned, studied, traced
 from layercliff.results.studied import Row, Studied
 from layercliff.store import RunDirectory
 from layercliff.verbs.foretell import measure
@@ -84,11 +84,11 @@ def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, no
 
 def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) -> None:
     about = grid.settings(cell) | {"out": run.path, "report": report}
-    trace(held.given(run.read_json(traced.SUMMARY) is not None), cell.asking.task, **about)
+    trace(held.given((run.path / traced.SUMMARY).exists()), cell.asking.task, **about)
     if grid.foretell:
-        measured = run.read_json(foretold.MEASURED) is not None
+        measured = (run.path / foretold.MEASURED).exists()
         measure(held.given(measured), cell.asking.task, memory_bytes=grid.memory_bytes, **about)
-    walked = studied.walked(run, cell.schedule) is not None
+    walked = pruned.stored(run, cell.schedule).summary.exists()
     race = grid.race if cell.schedule in RACED else None
     prune(
         held.given(walked), cell.asking.task, score=cell.schedule, remove=grid.remove, to_ratio=grid.to_ratio, race=race, draws=grid.draws,

@@ -76,6 +76,7 @@ def trace(
                 run.forget(results.FOLDER)
             if (kept := results.read(run)) is not None and kept.cost["option_mass"] == option_mass:
                 note(f"{run.path} holds this trace already; it is read, not computed again.")
+                run.settle(results.FOLDER)
                 page.write(run)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))

@@ -41,8 +41,8 @@ def worn_by(run: Path, chosen: Chosen, seed: int) -> Worn:
         raise RunError(
             f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.about['score']}, seeds 0-{found.about['seeds'] - 1}."
         )
-    record = directory.read_json(f"{folder}/{recovered.RECORD}")
-    if record is None or record["identity"] != found.identity(chosen.step, seed):
+    record = recovered.record(directory, folder)
+    if record is None or record.identity != found.identity(chosen.step, seed):
         raise RunError(
             f"The weights in {run / folder} are of another training than the traces: run `layercliff recover` to its end."
         )
