@@ -3,6 +3,7 @@
 import families
 import pytest
 import torch
+from transformers import MambaConfig
 
 from layercliff.models.anatomy import dissect
 
@@ -24,6 +25,16 @@ def test_narrow_weights_compute_wide(family: str) -> None:
     for ours, expected in zip(depths(narrow, torch.float32), depths(wide, torch.float32), strict=True):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+    assert all(p.dtype == torch.bfloat16 for p in narrow.parameters())
+
+
+def test_a_network_that_asks_a_norm_for_its_dtype_computes_wide() -> None:
+    """Mamba casts the state to the final norm's dtype before it calls it."""
+    narrow = families.built(
+        MambaConfig(vocab_size=families.VOCABULARY, hidden_size=32, state_size=8, num_hidden_layers=2)
+    )
+    found = depths(narrow.to(torch.bfloat16), torch.float32)
+    assert all(state.dtype == torch.float32 for state in found)
     assert all(p.dtype == torch.bfloat16 for p in narrow.parameters())
 
 

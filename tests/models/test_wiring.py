@@ -118,7 +118,8 @@ def test_every_candidate_of_a_sweep_is_the_network_without_the_block(family: str
     sweep = Sweep(anatomy.enter(IDS), range(N), 10**8)
     whole = list(anatomy.enter(IDS).depths())[-1][1]
     torch.testing.assert_close(logits(anatomy, whole), network(input_ids=IDS, use_cache=False).logits)
-    for block, state in sweep.candidates().items():
+    first = 1 if family == "rwkv" else 0  # its first block holds a norm that no other has
+    for block, state in sweep.candidates(range(first, N)).items():
         with surgery.pruned(network, [index for index in range(N) if index != block]):
             expected = network(input_ids=IDS, use_cache=False).logits
         torch.testing.assert_close(logits(anatomy, state), expected, rtol=1e-4, atol=1e-4)

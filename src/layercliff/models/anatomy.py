@@ -15,7 +15,7 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from layercliff.errors import ModelError
 from layercliff.models import passage, quirks, wiring
 from layercliff.models.passage import Leads, Level, Passage, Tree
-from layercliff.models.precision import computing_in
+from layercliff.models.precision import cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 from layercliff.models.wiring import Call, Probe, Wiring
 
@@ -204,8 +204,8 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     around = tuple(_around(network, path))
     dtype = dtype or _dtype(name, blocks)
     ids = _probe_ids(network)
-    with understanding(name, "The forward pass"), computing_in(dtype, (*around, *blocks)):
-        probe = wiring.observe(network, path, blocks, head, ids)
+    with understanding(name, "The forward pass"), computing_in(dtype, (*around, *blocks)), cast_to(dtype, head):
+        probe = wiring.observe(network, path, blocks, head, ids)  # some networks ask their head for its dtype
     _check_finite(network, probe.logits)
     found = Anatomy(
         network.base_model,

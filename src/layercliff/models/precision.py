@@ -16,12 +16,15 @@ device): four units in the last place of narrow dtypes; in float32, 4e-5 is seen
 def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
     """While this lasts, each of `modules` computes in `dtype`: its floating parameters are cast when it is called and put back when it returns.
 
-    Nothing happens for modules already in `dtype`. Only one module's cast weights exist at a time.
+    Nothing happens for modules already in `dtype`. Only one module's cast matrices exist at a time; a module of vectors alone is cast for as
+    long as this lasts, since some networks ask a norm for its dtype before they call it.
     """
     with ExitStack() as hooks:
         for module in modules:
             if all(p.dtype == dtype for p in module.parameters() if p.is_floating_point()):
                 continue
+            if all(parameter.ndim < 2 for parameter in module.parameters()):
+                hooks.enter_context(cast_to(dtype, module))
             stored: list[tuple[nn.Parameter, Tensor]] = []
 
             def widen(
@@ -43,6 +46,18 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
             hooks.callback(module.register_forward_pre_hook(widen).remove)
             hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
         yield
+
+
+@contextmanager
+def cast_to(dtype: torch.dtype, module: nn.Module) -> Iterator[None]:
+    """While this lasts, the weights of `module` are stored in `dtype`."""
+    before = [(parameter, parameter.data) for parameter in module.parameters()]
+    try:
+        stored_in(dtype, module)
+        yield
+    finally:
+        for parameter, data in before:
+            parameter.data = data
 
 
 def stored_in(dtype: torch.dtype, network: nn.Module) -> None:
