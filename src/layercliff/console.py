@@ -44,12 +44,14 @@ def show_licence(model: str, note: Callable[[str], None]) -> None:
 @contextmanager
 def progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
     """A progress bar on standard error, with the time left; notes are printed above it."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from layercliff.output import printable
+    from layercliff.rich_console import PlainConsole
+
+    console = PlainConsole(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
@@ -61,10 +63,10 @@ def progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
 
         def report(what: str, done: int, total: int, /) -> None:
             if what not in shown:
-                shown[what] = bars.add_task(what, total=total)
+                shown[what] = bars.add_task(printable(what), total=total)
             bars.update(shown[what], completed=done, total=total)
 
         report("starting", 0, 1)
         quiet_libraries()
         report("starting", 1, 1)
-        yield report, lambda text: console.print(text, markup=False, highlight=False)
+        yield report, console.print

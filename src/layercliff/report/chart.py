@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from layercliff import stored_files
+from layercliff.output import printable_within
 
 WIDTH, HEIGHT = 640, 250
 BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"
@@ -41,7 +42,10 @@ def specification(chart: Chart, width: int | str, height: int = HEIGHT) -> dict[
 
 
 def write(figures: Iterable[Figure], directory: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
-    """Write figures into `directory` as each of `formats`. **Returns** the paths."""
+    """Write figures into `directory` as each of `formats`. **Returns** the paths.
+
+    Control characters are written out: what draws the figures ends the process at some of them.
+    """
     import vl_convert
 
     paths = []
@@ -49,6 +53,7 @@ def write(figures: Iterable[Figure], directory: Path, formats: tuple[str, ...] =
         title = alt.TitleParams(figure.heading, subtitle=_wrapped(figure.caption))
         chart = figure.chart.properties(width=WIDTH, height=figure.height, title=title)
         specification = chart.configure(background="white", **_look()).to_dict()
+        specification = printable_within(specification)
         for kind in formats:
             path = directory / f"{figure.name}.{kind}"
             if kind == "png":

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Column, Table
+
+from layercliff.rich_console import PlainConsole
 
 if TYPE_CHECKING:
     from layercliff.metrics.analysis import Analysis
@@ -32,7 +33,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | N
     )
     for row in rows:
         found.add_row(*row)
-    Console().print(found, markup=False)
+    PlainConsole().print(found)
 
 
 def show(traced: "Traced", out: Path) -> None:
@@ -40,7 +41,7 @@ def show(traced: "Traced", out: Path) -> None:
     from layercliff.report import words
 
     main = traced.main
-    console = Console()
+    console = PlainConsole()
     table(("depth", "decision margin", "", "accuracy", ""), _depth_rows(main), title=traced.caption(main.name))
     console.print()
     rows = [
@@ -56,18 +57,16 @@ def show(traced: "Traced", out: Path) -> None:
     ]
     table(("task", "n", "chance", "accuracy", "margin", "T"), rows)
     for notice in words.notices(traced):
-        console.print(f"Note: {notice}", markup=False, highlight=False)
+        console.print(f"Note: {notice}")
     console.print()
     for name, analysis in traced.analyses.items():
         prefix = f"{name}: " if len(traced.analyses) > 1 else ""
-        console.print(prefix + words.verdict(analysis), style="bold", markup=False, highlight=False)
+        console.print(prefix + words.verdict(analysis), style="bold")
         for sentence in (words.phases(analysis), words.jump(analysis), words.option_mass(analysis)):
             if sentence:
-                console.print(sentence, markup=False, highlight=False)
+                console.print(sentence)
     console.print(
         f"{traced.cost['seconds']} s, {traced.cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Page: {out / 'report.html'}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -106,7 +105,7 @@ def show_path(pruned: "Pruned", out: Path) -> None:
     """A path's steps, its cliff and the recommendation."""
     from layercliff.report import words
 
-    console = Console()
+    console = PlainConsole()
     rows = []
     for k, step in enumerate(pruned.steps):
         main = pruned.main(k)
@@ -126,17 +125,15 @@ def show_path(pruned: "Pruned", out: Path) -> None:
         )
     table(("step", "removed", "accuracy", "decision margin", "points lost", "harmless"), rows, title=pruned.caption())
     console.print()
-    console.print(words.recommendation(pruned), style="bold", markup=False, highlight=False)
-    console.print(f"On this path, {words.cliff(pruned)}", markup=False, highlight=False)
+    console.print(words.recommendation(pruned), style="bold")
+    console.print(f"On this path, {words.cliff(pruned)}")
     if few := words.few_questions(pruned.main(0)):
-        console.print(f"Note: reported on {few}", markup=False, highlight=False)
+        console.print(f"Note: reported on {few}")
     about = words.assessment(pruned.assessment) if pruned.assessment else ()
     for sentence in (words.stability(pruned), words.race(pruned), *about):
         if sentence:
-            console.print(sentence, markup=False, highlight=False)
-    console.print(
-        f"{pruned.cost['seconds']} s. Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True
-    )
+            console.print(sentence)
+    console.print(f"{pruned.cost['seconds']} s. Page: {out / 'report.html'}", soft_wrap=True)
 
 
 def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
@@ -155,42 +152,38 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
         )  # fmt: skip
     headings = ("criterion", f"accuracy, {most} removed", "cliff", "can go", "harmless", "passes", "s")
     table(headings, rows, title=found[0].caption())
-    Console().print(f"Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    PlainConsole().print(f"Page: {out / 'report.html'}", soft_wrap=True)
 
 
 def show_claims(found: "Claimed", out: Path) -> None:
     """A line per claim, then what each rests on."""
     from layercliff.report import claims_table
 
-    console, rows = Console(), claims_table.rows(found)
+    console, rows = PlainConsole(), claims_table.rows(found)
     table(("claim", "", "verdict"), [(row.id, row.statement, row.verdict) for row in rows], title=found.about)
     console.print()
     for row in rows:
         parts = [*(f"{what}: {numbers}" for what, numbers in row.measured), row.reason, row.control]
-        console.print(
-            f"{row.id} {row.verdict}: {' | '.join(part for part in parts if part)}", markup=False, highlight=False
-        )
-    console.print(f"{claims_table.summary(found)} {found.family}", markup=False, highlight=False)
-    console.print(f"Page: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{row.id} {row.verdict}: {' | '.join(part for part in parts if part)}")
+    console.print(f"{claims_table.summary(found)} {found.family}")
+    console.print(f"Page: {out / 'report.html'}", soft_wrap=True)
 
 
 def show_export(exported: "Exported") -> None:
     """What was written, whether it is shown to do no harm, and what was proven of it."""
     from layercliff.report import words
 
-    console = Console()
+    console = PlainConsole()
     console.print(
         f"Exported step {exported.step} to {exported.directory}: {len(exported.kept)} blocks.",
         style="bold",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
     for sentence in (
         exported.shown,
         words.proof(exported),
     ):
-        console.print(sentence, markup=False, highlight=False)
+        console.print(sentence)
 
 
 def show_plan(plan: "Plan") -> None:
@@ -247,12 +240,10 @@ def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
         table(("task", "depth", *METRICS), by_depth, title="through the logit lens")
     for name, about in evaluated.about.items():
         if gone := len(about.left_out) + len(about.skipped):
-            Console().print(f"Note: {gone} questions of {name} were left out (see summary.json).", markup=False)
+            PlainConsole().print(f"Note: {gone} questions of {name} were left out (see summary.json).")
     cost = evaluated.cost
-    Console().print(
+    PlainConsole().print(
         f"± standard error over groups, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -271,6 +262,6 @@ def show_against(evaluated: "Evaluated", other: "Evaluated") -> None:
         for name, metrics in evaluated.against(other).items()
         for metric, p in metrics.items()
     ]
-    Console().print()
+    PlainConsole().print()
     headings = ("task", "metric", "difference [95 %]", "only this one right", "only the other", "p")
     table(headings, rows, title=f"{evaluated.subject.model} minus {other.subject.model}")

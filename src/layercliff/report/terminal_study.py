@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from layercliff.report import study_words
 from layercliff.report.terminal import duration, table
+from layercliff.rich_console import PlainConsole
 
 if TYPE_CHECKING:
     from layercliff.results.foretold import Foretelling
@@ -79,4 +78,4 @@ def show_foretelling(found: "Foretelling", out: Path) -> None:
 
 
 def _say(sentence: str, bold: bool = False) -> None:
-    Console().print(sentence, style="bold" if bold else None, markup=False, highlight=False, soft_wrap=True)
+    PlainConsole().print(sentence, style="bold" if bold else None, soft_wrap=True)

@@ -114,11 +114,16 @@ class Studied:
 
 def row(study: Path, cell: Cell) -> Row:
     """A cell as its run directory tells it; `reason` says so where it is not finished, or damaged. Nothing is computed."""
-    about = Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory)
+    about = unfinished(cell)
     try:
         return _told(about, study, cell)
     except RunError as error:
         return replace(about, reason=str(error))
+
+
+def unfinished(cell: Cell, reason: str | None = None) -> Row:
+    """A cell of which nothing is known but perhaps the reason."""
+    return Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory, reason)
 
 
 def _told(about: Row, study: Path, cell: Cell) -> Row:

@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from layercliff import faults
 from layercliff.errors import LayercliffError
 from layercliff.models import loading
 from layercliff.models.model import Model
@@ -25,7 +26,8 @@ class Held:
         if self._refused is not None:
             raise self._refused
         try:
-            self._model = loading.load(self._model, report=self._report, **self._options)
+            with faults.contained():  # a model that breaks its loader is not tried again either
+                self._model = loading.load(self._model, report=self._report, **self._options)
         except LayercliffError as error:
             self._refused = error
             raise

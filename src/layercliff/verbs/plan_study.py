@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layercliff import faults
 from layercliff.choices import Score
 from layercliff.errors import LayercliffError
 from layercliff.grid import Grid
@@ -80,10 +81,11 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
     form = first.asking.format or "own"
     ends: dict[str, Any] = {"remove": grid.remove, "to_ratio": grid.to_ratio}
     try:
-        one = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, remove=1, **about)
-        if grid.remove is None and grid.to_ratio is None:
-            ends = {"remove": one.n_layers - 1}
-        found = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, **ends, **about)
+        with faults.contained():
+            one = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, remove=1, **about)
+            if grid.remove is None and grid.to_ratio is None:
+                ends = {"remove": one.n_layers - 1}
+            found = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, **ends, **about)
     except LayercliffError as error:
         return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
     path, rate = found.path, found.seconds / found.multiplications

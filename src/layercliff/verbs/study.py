@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from layercliff import machine
+from layercliff import faults, machine
 from layercliff.errors import LayercliffError, RunError
 from layercliff.grid import Cell, Grid
 from layercliff.progress import Note, Report, mute, silent
@@ -74,12 +73,14 @@ def _claim(run: RunDirectory, grid: Grid) -> None:
 
 
 def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, note: Note) -> Row:
+    """Run a cell, or say why it cannot be run: whatever one model breaks stops no other."""
     try:
-        _run(grid, cell, RunDirectory(directory / cell.directory), held, report)
+        with faults.contained():
+            _run(grid, cell, RunDirectory(directory / cell.directory), held, report)
+            return studied.row(directory, cell)
     except LayercliffError as error:
         note(f"{cell.model} on {cell.asking.task} by {cell.schedule}: {error}")
-        return replace(studied.row(directory, cell), reason=str(error))
-    return studied.row(directory, cell)
+        return studied.unfinished(cell, str(error))
 
 
 def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) -> None:

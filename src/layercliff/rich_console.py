@@ -1,0 +1,19 @@
+"""The consoles of rich that results and progress are printed on: text as it stands, and nothing in it that steers a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from layercliff.output import printable
+
+
+class PlainConsole(Console):
+    """A console on which no text is markup, emoji or a control sequence, wherever it came from."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as it is shown, in a table or by itself."""
+        return super().render_str(printable(text), **options)
