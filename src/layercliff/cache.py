@@ -20,8 +20,14 @@ def directory() -> Path:
     """The cache directory: ``$LAYERCLIFF_CACHE``, else ``$XDG_CACHE_HOME/layercliff``, else ``~/.cache/layercliff``."""
     if own := os.environ.get(ENVIRONMENT):
         return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "layercliff"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "layercliff"
+    try:
+        return Path.home() / ".cache" / "layercliff"
+    except RuntimeError as error:
+        raise LayercliffError(
+            f"There is no home directory to keep downloads in: say where with --cache-dir or {ENVIRONMENT}."
+        ) from error
 
 
 @contextmanager
@@ -141,11 +147,15 @@ def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[P
                 build(partial)
 
 
-def require_space(path: Path, needed: int, what: str) -> None:
-    """Refuse early, in one sentence, what would not fit on the disk."""
+def require_space(path: Path, needed: int, what: str, option: str = "--cache-dir") -> None:
+    """Refuse early, in one sentence, what would not fit on the disk; `option` is the one that names another place."""
     existing = next(p for p in (path, *path.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
+        elsewhere = (
+            f"move the cache with {option} or {ENVIRONMENT}" if option == "--cache-dir" else f"choose another {option}"
+        )
         raise LayercliffError(
-            f"{what} needs {needed / 1e9:.1f} GB and the disk holding {existing} has {free / 1e9:.1f} GB free: free some space, or move the cache with --cache-dir or {ENVIRONMENT}."
+            f"{what} needs {needed / 1e9:.1f} GB and the disk holding {existing} has {free / 1e9:.1f} GB free: "
+            f"free some space, or {elsewhere}."
         )

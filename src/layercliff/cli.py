@@ -28,17 +28,20 @@ def _run(listening: interrupts.Listening) -> int:
     from layercliff import faults, output
     from layercliff.errors import Fault, LayercliffError
 
-    try:
-        with output.channels(), faults.contained():
-            return _command(listening)
-    except KeyboardInterrupt:
-        output.say_sentence(interrupts.SENTENCE)
-        return 128 + (listening.asked or INTERRUPTED - 128)
-    except output.BrokenPipe as error:
-        return error.code
-    except LayercliffError as error:
-        output.say_sentence(str(error))
-        return FAULT if isinstance(error, Fault) else REFUSED
+    with output.channels():
+        try:
+            with faults.contained():
+                code = _command(listening)
+                output.finish()
+        except KeyboardInterrupt:
+            output.say_sentence(interrupts.SENTENCE)
+            code = 128 + (listening.asked or INTERRUPTED - 128)
+        except output.BrokenPipe as error:
+            code = error.code
+        except LayercliffError as error:
+            output.say_sentence(str(error))
+            code = FAULT if isinstance(error, Fault) else REFUSED
+    return code
 
 
 def _command(listening: interrupts.Listening) -> int:

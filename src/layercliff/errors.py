@@ -33,6 +33,15 @@ def quoted(value: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
+def numbered(what: str, n: int) -> str:
+    """The numbers from 0 that `n` things have.
+
+    >>> numbered("step", 3), numbered("step", 1), numbered("step", 0)
+    ('steps 0-2', 'step 0 alone', 'no steps')
+    """
+    return f"{what}s 0-{n - 1}" if n > 1 else f"{what} 0 alone" if n else f"no {what}s"
+
+
 def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str:
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 

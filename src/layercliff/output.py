@@ -68,25 +68,17 @@ class Channel(io.FileIO):
 
 @contextmanager
 def channels() -> Iterator[None]:
-    """Let the standard streams replace what their encoding lacks, and be `Channel`s, for as long as this is entered.
-
-    Raises `LayercliffError` in the end for what could not be printed.
-    """
+    """Let the standard streams replace what their encoding lacks, and be `Channel`s, for as long as this is entered."""
     codecs.register_error(REPLACING, _plainer)
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(
-                os.devnull, os.O_RDWR
-            )  # or the next file would be opened as this stream: the lowest free number is taken
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, or the next file would become this stream
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
-    out = sys.stdout
     try:
         yield
-        if reason := _unwritten(out):
-            raise reason
     finally:
         sys.stdout, sys.stderr = before
 
@@ -107,20 +99,19 @@ def _raw(stream: Any) -> object:
     return getattr(buffer, "raw", buffer)
 
 
-def _unwritten(stream: Any) -> LayercliffError | None:
-    """Write out what a stream holds. **Returns** what there is to say where it has not taken all."""
-    if stream is None:
-        return None
-    stream.flush()
-    error = getattr(_raw(stream), "failed", None)
-    if error is None:
-        return None
+def finish() -> None:
+    """Write out what standard output holds. Raises `LayercliffError` where it did not take all."""
+    if sys.stdout is None:
+        return
+    sys.stdout.flush()
+    error = getattr(_raw(sys.stdout), "failed", None)
     if isinstance(error, BrokenPipeError):
-        return BrokenPipe("Nobody reads what is printed.")
-    return LayercliffError(
-        f"What is printed cannot be written ({error.strerror}): what was computed is kept, "
-        "and the same command prints it again."
-    )
+        raise BrokenPipe("Nobody reads what is printed.")
+    if error is not None:
+        raise LayercliffError(
+            f"What is printed cannot be written ({error.strerror}): what was computed is kept, "
+            "and the same command prints it again."
+        )
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:

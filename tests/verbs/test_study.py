@@ -24,6 +24,7 @@ from layercliff.results import studied, traced
 from layercliff.results.stability import Stability
 from layercliff.results.studied import Row
 from layercliff.store import RunDirectory
+from layercliff.verbs import study as study_verb
 from layercliff.verbs.held import Held
 
 SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
@@ -100,6 +101,33 @@ def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     again = layercliff.study(grid, out=tmp_path / "whole")
     assert whole(tmp_path / "whole") == whole(tmp_path / "killed")
     assert studied.read(tmp_path / "whole").rows == again.rows
+
+
+def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On loading by a cut-off file, on reading by what nobody foresaw, and for want of memory."""
+    families.saved(tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    grid = content(files, "gemma3", "llama")
+    grid["models"] = [str(tmp_path / "cut"), *grid["models"]]  # type: ignore[misc]
+    tasks = [{"task": str(files / "words.jsonl"), "format": "letter"}]
+    whole_trace, ends = study_verb.trace, iter([KeyError("layers"), MemoryError("9 TiB")])
+
+    def trace(model: object, *args: object, **options: object) -> object:
+        if "gemma3" in str(getattr(model, "name", model)):
+            raise next(ends)
+        return whole_trace(model, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(study_verb, "trace", trace)
+    found = layercliff.study(
+        grid | {"tasks": tasks, "schedules": ["tail", "head"], "foretell": False}, out=tmp_path / "s"
+    )
+    assert [row.finished for row in found.rows] == [False] * 4 + [True] * 2
+    reasons = [str(row.reason) for row in found.failed]
+    assert reasons[0] == reasons[1]
+    assert "fault of layercliff (KeyError: 'layers')" in reasons[2]
+    assert "not enough memory (MemoryError: 9 TiB)" in reasons[3]
+    assert "fault of layercliff" in (tmp_path / "s" / "report.html").read_text()
 
 
 def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path, here: Here) -> None:

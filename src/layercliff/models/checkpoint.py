@@ -91,7 +91,10 @@ def exporting(
         vacant(target)
         with cache.whole_directory(target) as partial:
             cache.require_space(
-                partial, sum(p.numel() * p.element_size() for p in model.network.parameters()), f"Writing {target}"
+                partial,
+                sum(p.numel() * p.element_size() for p in model.network.parameters()),
+                f"Writing {target}",
+                "--to",
             )
             model.network.save_pretrained(partial, save_original_format=not _unpacked(model.network))
             model.tokenizer.save_pretrained(partial)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from layercliff.errors import ModelError, nearest
+from layercliff.errors import ModelError, nearest, numbered
 from layercliff.models import adapters, blend, checkpoint_files, gguf, packaged
 from layercliff.models.blend import Blends
 from layercliff.models.stored_path import PathFacts
@@ -183,7 +183,7 @@ def _step(name: str, report: Report) -> Located:
     path = folder.content(PathFacts)
     assert path is not None
     if step >= len(path.steps):
-        raise ModelError(f"The path in {run} has steps 0-{len(path.steps) - 1}: there is no step {step}.")
+        raise ModelError(f"The path in {run} has {numbered('step', len(path.steps))}: there is no step {step}.")
     base = locate(path.model, report)
     if base.revision != path.revision:
         raise ModelError(

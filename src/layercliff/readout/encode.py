@@ -145,7 +145,8 @@ def _check_length(rows: Sequence[Row], max_positions: int | None) -> None:
     longest = max((len(row.tokens) for row in rows), default=0)
     if max_positions is not None and longest > max_positions:
         raise TaskError(
-            f"The longest prompt has {longest} tokens and the model reads at most {max_positions}: use fewer --shots."
+            f"The longest prompt has {longest} tokens and the model reads at most {max_positions}: "
+            "use fewer --shots, or where there are none shorter questions."
         )
 
 

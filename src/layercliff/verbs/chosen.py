@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layercliff.choices import At, Score
-from layercliff.errors import ModelError, RunError
+from layercliff.errors import ModelError, RunError, numbered
 from layercliff.models import sources
 from layercliff.models.blend import Blends
 from layercliff.models.sources import Located
@@ -63,7 +63,7 @@ def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chose
             f"No step of {run} is recommended, since every removal is estimated to cost too much: name one with --step."
         )
     if not 0 <= chosen < len(pruned.steps):
-        raise RunError(f"The path in {run} has steps 0-{len(pruned.steps) - 1}: there is no step {chosen}.")
+        raise RunError(f"The path in {run} has {numbered('step', len(pruned.steps))}: there is no step {chosen}.")
     return Chosen(pruned, chosen)
 
 

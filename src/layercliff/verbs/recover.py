@@ -225,7 +225,7 @@ class _Recovery:
         model = self._pruned(of)
         if self.how.method == "full":
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
-            cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints")
+            cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints", "--out")
         trained, losses = training.train(
             model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told, self.this.note,
             self.this.batch_tokens,

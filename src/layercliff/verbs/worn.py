@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layercliff.errors import RunError
+from layercliff.errors import RunError, numbered
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
@@ -39,7 +39,7 @@ def worn_by(run: Path, chosen: Chosen, seed: int) -> Worn:
     if not known or found.kept(chosen.step) != chosen.kept:
         steps = ", ".join(map(str, found.steps))
         raise RunError(
-            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.about['score']}, seeds 0-{found.about['seeds'] - 1}."
+            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.about['score']}, {numbered('seed', found.about['seeds'])}."
         )
     record = recovered.record(directory, folder)
     if record is None or record.identity != found.identity(chosen.step, seed):
