@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import altair as alt
+import polars as pl
 import pytest
 
 import layercliff
 from layercliff.errors import RunError
 from layercliff.models.model import Model
+from layercliff.report import chart
+from layercliff.report.chart import Figure
 from layercliff.tasks.question import Question, Task
 
 EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>"
@@ -18,7 +22,7 @@ EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(
 
 @pytest.fixture
 def run(tiny: Model, colours: Task, tmp_path: Path) -> Path:
-    evil = Question("evil", EVIL, ("blue <b>bold</b>", "red " + EVIL), 0, "evil")
+    evil = Question("evil", EVIL, ("blue <b>bold</b>", "red\x0c\x1b]0;t\x07 " + EVIL), 0, "evil")
     task = Task("colours", (*colours.questions, evil), EVIL, "l", "first_token")
     layercliff.trace(tiny, task, out=tmp_path / "run")
     return tmp_path / "run"
@@ -33,6 +37,17 @@ def test_page_is_self_contained_and_escaped(run: Path) -> None:
         assert "://" not in re.sub(r'"\$schema": *"[^"]*"', "", part)
     assert "&lt;img src=x onerror=alert(1)&gt;" in shown
     assert "vegaEmbed" in library
+    assert r"red\x0c\x1b]0;t\x07" in shown
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]|\\\\u00[01]", shown + drawing)
+
+
+def test_a_figure_takes_any_text(tmp_path: Path) -> None:
+    """At a form feed, or a character that XML has not, what draws figures would end the process."""
+    table = pl.DataFrame({"x": [1], "name": ["a\x0cb\x1b\ufffe"]})
+    drawn = alt.Chart(table).mark_text().encode(x="x:Q", text="name:N")
+    paths = chart.write([Figure("one", "head\x0c", "caption\x1b", drawn)], tmp_path)
+    assert len(paths) == 3
+    assert r"a\x0cb\x1b\ufffe" in (tmp_path / "one.svg").read_text()
 
 
 def test_captions_state_what_a_figure_shows(run: Path) -> None:
