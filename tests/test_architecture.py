@@ -25,6 +25,8 @@ ROOMS = [
 ]
 GROUND = {
     "errors",
+    "limits",
+    "yaml_files",
     "choices",
     "cache",
     "packages",

@@ -50,7 +50,9 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...], here: Here) 
     assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10
 
 
-@pytest.mark.parametrize(("size", "sentence"), [("much", "'much' are not numbers"), ("-1", "not numbers from 0")])
+@pytest.mark.parametrize(
+    ("size", "sentence"), [("much", "--eps is 'much', and must be numbers"), ("-1", "--eps holds -1.0, and each")]
+)
 def test_sizes_that_are_none(about: tuple[object, ...], here: Here, size: str, sentence: str) -> None:
     done = here("noise", *about, "--eps", size)
     assert done.returncode == 2

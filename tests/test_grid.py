@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from layercliff import yaml_files
 from layercliff.errors import RunError
 from layercliff.grid import Grid
 
 SHIPPED = sorted((Path(__file__).parent.parent / "docs" / "studies").glob("*.yaml"))
+
+BOMB = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))])
+MERGED = "\n".join(["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 40))])
 
 SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "format": "cloze", "limit": 50}]}
 
@@ -37,9 +41,34 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
             "tasks holds 't' twice for one figure",
         ),
         ("models: [a]\ntasks: [t]\nremove: 3\nto_ratio: 0.5", "remove and to_ratio both end a path"),
-        ("models: [a]\ntasks: [t]\nto_ratio: 1.5", "to_ratio is 1.5, which should be less than 1."),
+        ("models: [a]\ntasks: [t]\nto_ratio: 1.5", "to_ratio is 1.5, and must be a number between 0 and 1."),
         ("- a\n- b", "holds no settings: give at least models and tasks"),
         ("models: [a", "is not YAML"),
+        ("models: [a]\ntasks: [t]\nmodels: [b]", "holds 'models' twice: leave one out"),
+        ("models: [a]\ntasks: [t]\nlimit: true", "limit is True, and must be a whole number."),
+        ("models: [a]\ntasks: [t]\nseeds: [true]", "seeds is [True], and must be a whole number."),
+        ("models: [a]\ntasks: [t]\nmemory_gb: .inf", "memory_gb is inf, and must be a number above 0"),
+        ("models: [a]\ntasks: [{task: t, limit: 0}]", "tasks.0.limit is 0, and must be a whole number from 1"),
+        ("models: ['']\ntasks: [t]", "models holds '', which names nothing."),
+        ('models: ["a\\ud800"]\ntasks: [t]', "which names nothing."),
+        ("models: [a]\ntasks: [t]\n1: 2", "there is no setting '1': known are"),
+        (f"models: [a]\ntasks: [t]\nseeds: [{'9' * 5000}]", "holds a value that is not what it is written as"),
+        ("models: [a]\ntasks: [t]\nlimit: !!int ''", "holds a value that is not what it is written as"),
+        ("models: [a]\ntasks: [t]\nchat: !!bool x", "holds a value that is not what it is written as"),
+        ("models: [a]\ntasks: [t]\nlimit: !!timestamp x", "holds a value that is not what it is written as"),
+        ("models: [a]\ntasks: [t]\nlimit: 2024-99-99", "holds a value that is not what it is written as"),
+        ("models: !!python/object/apply:os.system [id]", "is not YAML"),
+        ("models: &a [*a]", "has an alias within what it stands for"),
+        ("[" * 1500, "too many lists and mappings within one another"),
+        (
+            f"models: [a]\ntasks: [t]\nseeds: {list(range(1000))}\nschedules: [margin, tail]".replace(
+                "models: [a]", f"models: {[f'm{i}' for i in range(100)]}"
+            ),
+            "it has 200,000 cells, and more than 100,000 are no study",
+        ),
+        (BOMB, "stands for more than 100,000 values once its aliases are written out"),
+        (MERGED, "stands for more than 100,000 values once its aliases are written out"),
+        ("#" * 2_000_000, "is larger than 1 MiB"),
     ],
 )
 def test_refusals(tmp_path: Path, content: str, sentence: str) -> None:
@@ -52,8 +81,26 @@ def test_refusals(tmp_path: Path, content: str, sentence: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot be read"):
-        Grid.read(tmp_path / "none.yaml")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"\xe9")
+    for name in ("none.yaml", "loop.yaml", "latin.yaml", "x" * 300, ".", "nul\0", "bad\udcff"):
+        with pytest.raises(RunError, match="cannot be read") as refused:
+            Grid.read(tmp_path / name)
+        assert "\n" not in str(refused.value)
+
+
+def test_aliases_and_many_cells_are_read() -> None:
+    content = yaml_files.parsed("both: &both [a, b]\nmodels: *both\ntasks: *both", "s.yaml")
+    assert content == {"both": ["a", "b"], "models": ["a", "b"], "tasks": ["a", "b"]}
+    assert yaml_files.parsed("", "s.yaml") is None
+    assert yaml_files.parsed("base: &b {x: 1}\nmore: {<<: *b, y: 2}", "s.yaml")["more"] == {"x": 1, "y": 2}
+    many = Grid.of({"models": ["a"], "tasks": ["t"], "seeds": list(range(5_000))})  # in no time
+    assert len(list(many.cells())) == 5_000
+
+
+def test_long_names_make_short_paths() -> None:
+    (cell,) = Grid.of({"models": ["m" * 5000], "tasks": ["t" * 5000]}).cells()
+    assert max(map(len, cell.directory.split("/"))) < 200
 
 
 def test_every_combination_once_and_a_directory_for_each_subject() -> None:

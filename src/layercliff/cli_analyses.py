@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from layercliff import limits
 from layercliff.console import progress, show_licence, use_cache
-from layercliff.errors import LayercliffError
+from layercliff.errors import LayercliffError, quoted
 from layercliff.options import (
     BatchOption,
     CacheOption,
@@ -46,7 +47,7 @@ def controls(
     task: TaskOption,
     out: OutOption,
     control: ControlsOption = None,
-    draws: Annotated[int, typer.Option(min=1, help="How often weights and orders of options are drawn.")] = 1,
+    draws: Annotated[int, typer.Option(help="How often weights and orders of options are drawn.")] = 1,
     text: Annotated[
         str | None, typer.Option(help="Plain text: FILE.txt, .jsonl or .parquet. Default: a few paragraphs of our own.")
     ] = None,
@@ -86,8 +87,8 @@ def lens(
             help="Text the tuned lens is trained on: boolq (passages from Wikipedia), prose, FILE.txt, .jsonl, .parquet or hub:OWNER/NAME/PATH.parquet."
         ),
     ] = "boolq",
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens of it.")] = 8192,
-    steps: Annotated[int, typer.Option(min=0, help="Steps of descent per depth, after least squares.")] = 60,
+    tokens: Annotated[int, typer.Option(help="Tokens of it.")] = 8192,
+    steps: Annotated[int, typer.Option(help="Steps of descent per depth, after least squares.")] = 60,
     trained: Annotated[
         Path | None,
         typer.Option(help="A tuned lens of another run, DIR/lens/tuned.safetensors, instead of training one."),
@@ -122,7 +123,7 @@ def noise(
     eps: Annotated[
         str, typer.Option(help="Sizes of noise, in standard deviations of a token's state, joined by commas.")
     ] = "0.02,0.1,0.5",
-    draws: Annotated[int, typer.Option(min=1, help="How often noise is drawn.")] = 3,
+    draws: Annotated[int, typer.Option(help="How often noise is drawn.")] = 3,
     positions: PositionsOption = "all",
     format: FormatOption = None,
     shots: ShotsOption = 0,
@@ -177,7 +178,7 @@ def similarity(
     out: OutOption,
     step: StepsOption = None,
     score: PathOption = None,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens of each question that stand for all.")] = 4,
+    tokens: Annotated[int, typer.Option(help="Tokens of each question that stand for all.")] = 4,
     format: FormatOption = None,
     shots: ShotsOption = 0,
     sampler: SamplerOption = "fixed",
@@ -253,15 +254,23 @@ def run_analysis(verb: str, given: dict[str, Any]) -> None:
 
 
 def control_names(text: str | None) -> tuple[str, ...]:
-    """Names joined by commas; none for all that the tasks allow."""
-    return () if text is None or text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    """Names joined by commas; none for all that the tasks allow. Raises `LayercliffError` for a text without a name."""
+    if text is None or text.strip() == "all":
+        return ()
+    if not (found := tuple(part.strip() for part in text.split(",") if part.strip())):
+        raise LayercliffError("The option --control names no control: leave it out, or write all.")
+    return found
 
 
 def _sizes(text: str) -> tuple[float, ...]:
     """``0.02,0.1`` as numbers."""
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        found = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise LayercliffError(
-            f"The sizes of noise {text!r} are not numbers joined by commas: give e.g. 0.02,0.5."
+            f"The option --eps is {quoted(text)}, and must be numbers joined by commas, such as 0.02,0.5."
         ) from error
+    limits.check_each("eps", "eps", found)
+    if not found:
+        raise LayercliffError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
+    return found

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from layercliff import cli_analyses, cli_claims, cli_evaluate, cli_paths, cli_recover, cli_studies
+from layercliff import cli_analyses, cli_claims, cli_evaluate, cli_paths, cli_recover, cli_studies, limits
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.options import (
     BatchOption,
@@ -166,7 +166,7 @@ def plan(
         batch_tokens=batch_tokens,
         remove=remove,
         to_ratio=to_ratio,
-        memory_bytes=int(memory_gb * 2**30),
+        memory_bytes=limits.memory_bytes(memory_gb),
         trust_remote_code=trust_remote_code,
         skip_bad_rows=skip_bad_rows,
     )

@@ -43,7 +43,7 @@ def evaluate(
     shots: ShotsOption = 0,
     sampler: SamplerOption = "per_item",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Ask the first so many questions of each task, of each subject for mmlu.")
+        int | None, typer.Option(help="Ask the first so many questions of each task, of each subject for mmlu.")
     ] = None,
     depths: Annotated[
         str | None, typer.Option(help="Depths read beside the last, through the logit lens: all, or e.g. 0,6,12-18.")
@@ -61,6 +61,7 @@ def evaluate(
 ) -> None:
     """Accuracy on benchmarks, equal to lm-evaluation-harness item by item, with intervals; against another model, paired."""
     use_cache(cache_dir)
+    read = "all" if depths == "all" else numbers(depths, "depths", "depth")
     from layercliff.models.sources import resolve
     from layercliff.report import terminal
 
@@ -88,7 +89,7 @@ def evaluate(
             trust_remote_code=trust_remote_code,
             skip_bad_rows=skip_bad_rows,
             against=other,
-            depths="all" if depths == "all" else numbers(depths, "depth"),
+            depths=read,  # type: ignore[arg-type]
             out=out,
             report=report,
             note=note,

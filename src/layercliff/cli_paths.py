@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layercliff import limits
 from layercliff.choices import At, Score
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
@@ -164,12 +165,12 @@ def criteria() -> None:
 def export(
     run: Annotated[Path, typer.Option("--run", help="A run directory that holds a path.")],
     to: Annotated[Path | None, typer.Option("--to", help="The checkpoint to write: a new directory.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="A step of the path; 0 is the dense model.")] = None,
+    step: Annotated[int | None, typer.Option(help="A step of the path; 0 is the dense model.")] = None,
     recommended: Annotated[bool, typer.Option("--recommended", help="The recommended step (the default).")] = False,
     before_cliff: Annotated[bool, typer.Option("--before-cliff", help="The last step before the cliff.")] = False,
     score: Annotated[Score | None, typer.Option(help="The path, where the directory holds several.")] = None,
     trained: Annotated[
-        int | None, typer.Option(min=0, help="With the weights that `layercliff recover` trained by this seed.")
+        int | None, typer.Option(help="With the weights that `layercliff recover` trained by this seed.")
     ] = None,
     recipe: Annotated[
         bool, typer.Option("--recipe", help="Say how mergekit and llama.cpp make it; loads no weights.")
@@ -209,7 +210,7 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     if "criteria" in found:
         found["criteria"] = [part.strip() for part in found["criteria"].split(",") if part.strip()]
     return found | {
-        "protect": numbers(given["protect"], "block"),
-        "within": numbers(given["within"], "block") or None,
-        "memory_bytes": int(given["memory_gb"] * 2**30),
+        "protect": numbers(given["protect"], "protect", "block"),
+        "within": numbers(given["within"], "within", "block") or None,
+        "memory_bytes": limits.memory_bytes(given["memory_gb"]),
     }

@@ -40,23 +40,22 @@ def recover(
         list[int] | None,
         typer.Option(
             "--step",
-            min=0,
             help="A step of the directory's path; several allowed. Default: the recommended one, and those before, at and beyond the cliff.",
         ),
     ] = None,
     score: PathOption = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train each model so often, with seeds 0, 1, ...")] = 1,
+    seeds: Annotated[int, typer.Option(help="Train each model so often, with seeds 0, 1, ...")] = 1,
     method: Annotated[
         Training, typer.Option(help="lora: small matrices, merged afterwards; full: every weight.")
     ] = "lora",
-    updates: Annotated[int, typer.Option(min=0, help="Optimiser updates of each training.")] = 100,
-    batch: Annotated[int, typer.Option(min=1, help="Questions per update.")] = 16,
+    updates: Annotated[int, typer.Option(help="Optimiser updates of each training.")] = 100,
+    batch: Annotated[int, typer.Option(help="Questions per update.")] = 16,
     rate: Annotated[
         float | None, typer.Option(help="The highest learning rate. Default: 5e-4 for lora, 5e-5 for full.")
     ] = None,
-    rank: Annotated[int, typer.Option(min=1, help="Of the LoRA matrices.")] = 16,
+    rank: Annotated[int, typer.Option(help="Of the LoRA matrices.")] = 16,
     distill: Annotated[
-        float, typer.Option(min=0, max=1, help="The part of the loss that is the divergence from the dense model.")
+        float, typer.Option(help="The part of the loss that is the divergence from the dense model.")
     ] = 0.0,
     material: Annotated[
         Material | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from layercliff import limits
 from layercliff.console import progress, quiet_libraries, show_licence, use_cache
 from layercliff.errors import LayercliffError
 from layercliff.options import (
@@ -111,7 +112,7 @@ def foretell(
         from layercliff.verbs.foretell import foretell as run
 
         show_licence(model, note)
-        found = run(**given, study=study, memory_bytes=int(memory_gb * 2**30), report=report, note=note)
+        found = run(**given, study=study, memory_bytes=limits.memory_bytes(memory_gb), report=report, note=note)
     from layercliff.report import terminal_study
 
     terminal_study.show_foretelling(found, out)

@@ -16,6 +16,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 from lm_eval.models.utils import resolve_max_length
 
+from layercliff import limits
 from layercliff.errors import ModelError, nearest
 from layercliff.models import loading
 from layercliff.readout import batches
@@ -61,6 +62,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             )
         if not pretrained:
             raise ModelError("layercliff's model for lm-evaluation-harness needs --model_args pretrained=MODEL.")
+        limits.check(batch_tokens=batch_tokens)
         device = "auto" if device in UNSAID else device
         self.model = loading.load(pretrained, dtype, weights_dtype, device, trust_remote_code)
         self.tokenizer = self.model.tokenizer

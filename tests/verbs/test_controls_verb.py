@@ -175,7 +175,7 @@ def test_an_interrupted_control_goes_on(
 
 
 def test_refusals(tiny: Model, task: Task, run: Path) -> None:
-    with pytest.raises(RunError, match="at least once"):
+    with pytest.raises(RunError, match="--draws is 0, and must be"):
         layercliff.controls(tiny, task, draws=0)
     with pytest.raises(RunError, match="options that stand in the prompt"):
         layercliff.controls(tiny, task, which=("shuffled-options",), format="cloze")

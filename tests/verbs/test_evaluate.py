@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import layercliff
-from layercliff.errors import RunError, TaskError
+from layercliff.errors import RunError
 from layercliff.metrics.accuracy import METRICS
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
@@ -57,7 +57,7 @@ def test_questions_are_the_first_of_the_file(tiny: Model, colours: Task) -> None
         prompt = ask(colours, question, "cloze")
         assert rows["context"].to_list() == list(prompt.contexts)
         assert rows["characters"].to_list() == [len(option) for option in question.options]
-    with pytest.raises(TaskError, match="--limit 0 leaves no question of colours"):
+    with pytest.raises(RunError, match="--limit is 0, and must be"):
         layercliff.evaluate(tiny, colours, limit=0)
 
 

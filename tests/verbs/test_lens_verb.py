@@ -134,7 +134,7 @@ def test_an_interrupted_analysis_goes_on(
     ("arguments", "sentence"),
     [
         ({"lenses": ()}, "No lens was named"),
-        ({"tokens": 0}, "at least one token"),
+        ({"tokens": 0}, "--tokens is 0, and must be"),
         ({"text": "gone.txt"}, "no text file gone.txt"),
         ({"trained": "gone.safetensors"}, "holds no tuned lens"),
     ],

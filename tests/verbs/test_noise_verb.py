@@ -140,7 +140,11 @@ def test_several_tasks(tiny: Model, colours: Task, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [({"eps": (-0.1,)}, "-0.1"), ({"eps": ()}, "none"), ({"draws": 0}, "at least once")],
+    [
+        ({"eps": (-0.1,)}, "--eps holds -0.1"),
+        ({"eps": ()}, "names no size"),
+        ({"draws": 0}, "--draws is 0, and must be"),
+    ],
 )
 def test_refusals(tiny: Model, colours: Task, arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(RunError, match=sentence):

@@ -125,7 +125,7 @@ def test_trace_and_path_share_a_directory(tiny: Model, task: Task, tmp_path: Pat
     [
         ({"remove": 5}, "5 blocks cannot be removed: the model has 5, of which 1 to 4"),
         ({"remove": 1, "to_ratio": 0.5}, "not both"),
-        ({"to_ratio": 1.5}, "not between 0 and 1"),
+        ({"to_ratio": 1.5}, "--to-ratio is 1.5, and must be a number between 0 and 1"),
         ({"protect": (7,)}, "Block 7 cannot be protected"),
         ({"within": (0, 1)}, "--within 0, 1: only the criterion random"),
     ],
@@ -138,8 +138,8 @@ def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentenc
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"race": 1.5}, "1.5, is not between 0 and 1"),
-        ({"splits": 0}, "--splits 0 and --draws 20: both are at least 1"),
+        ({"race": 1.5}, "--race is 1.5, and must be a number between 0 and 1"),
+        ({"splits": 0}, "--splits is 0, and must be a whole number from 1"),
         ({"race": 0.05, "score": "tail"}, "tail ranks blocks once"),
         ({"splits": 3, "score": "random"}, "repeated over --draws"),
         ({"protect": (0, 1, 2, 3), "remove": 1, "score": "magnitude+"}, "leaves the first 4 and last 2 blocks alone"),

@@ -253,7 +253,7 @@ def test_refusals(
         layercliff.recover(*about)
     with pytest.raises(RunError, match="there is no step 9"):
         recover(about, directory, steps=(9,))
-    with pytest.raises(RunError, match="train each model at least once"):
+    with pytest.raises(RunError, match="--seeds is 0, and must be"):
         recover(about, directory, seeds=0)
     with pytest.raises(RunError, match=r"was not trained in .* by seed 0"):
         layercliff.export(directory, tmp_path / "c", step=2, trained=0)

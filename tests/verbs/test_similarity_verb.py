@@ -182,5 +182,5 @@ def test_refusals(tiny: Model, task: Task, tmp_path: Path, run: Path) -> None:
         layercliff.similarity(tiny, task, out=tmp_path / "none")
     with pytest.raises(RunError, match="there is no step 9"):
         layercliff.similarity(tiny, task, steps=(9,), out=run)
-    with pytest.raises(RunError, match="at least one token"):
+    with pytest.raises(RunError, match="--tokens is 0, and must be"):
         layercliff.similarity(tiny, task, tokens=0, out=run)

@@ -14,7 +14,7 @@ import yaml
 from safetensors.numpy import load_file
 
 import layercliff
-from layercliff.errors import LayercliffError, ModelError, RunError, TaskError
+from layercliff.errors import LayercliffError, ModelError, RunError
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch
 from layercliff.readout.read import Reader
@@ -235,7 +235,7 @@ def test_a_network_needs_its_tokenizer(colours: Task) -> None:
 
 
 def test_no_question_is_a_sentence(tiny: Model, colours: Task) -> None:
-    with pytest.raises(TaskError, match="no question left"):
+    with pytest.raises(RunError, match="--limit is 0, and must be a whole number from 1"):
         layercliff.trace(tiny, colours, limit=0)
 
 

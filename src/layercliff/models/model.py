@@ -65,7 +65,8 @@ class Model:
 
     def batch_tokens(self, wanted: int | None = None) -> int:
         """How many padded tokens to pass through together: what is wanted, or what suits the device."""
-        return wanted or DEFAULT_BATCH_TOKENS.get(self.device.type, DEFAULT_BATCH_TOKENS["cpu"])
+        default = DEFAULT_BATCH_TOKENS.get(self.device.type, DEFAULT_BATCH_TOKENS["cpu"])
+        return default if wanted is None else wanted
 
     @cached_property
     def max_positions(self) -> int | None:

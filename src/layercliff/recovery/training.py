@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PrinterCallback, TrainerCallback
 
-from layercliff import cache, choices
-from layercliff.errors import ModelError, RunError
+from layercliff import cache, choices, limits
+from layercliff.errors import ModelError
 from layercliff.models.adapters import library, quietly
 from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
@@ -42,14 +42,7 @@ class Training:
     distill: float
 
     def __post_init__(self) -> None:
-        if self.updates < 0 or self.batch < 1 or self.rank < 1:
-            raise RunError(
-                f"{self.updates} updates of {self.batch} questions at rank {self.rank} cannot be made: updates begin at 0, the others at 1."
-            )
-        if not 0 <= self.distill <= 1:
-            raise RunError(f"The weight of distillation, {self.distill}, is not between 0 (none) and 1 (nothing else).")
-        if not 0 < self.rate < float("inf"):
-            raise RunError(f"The learning rate {self.rate} is not a positive number: leave it out, or give e.g. 5e-4.")
+        limits.check(updates=self.updates, batch=self.batch, rate=self.rate, rank=self.rank, distill=self.distill)
 
     def as_dict(self) -> dict[str, Any]:
         """For files."""

@@ -22,10 +22,13 @@ def draw(
     Raises `TaskError` when nothing is left, or for fewer examples than wanted.
     """
     questions, examples = _shuffled(task, seed, n_shots, sampler)
-    questions = questions if limit is None else questions[: max(limit, 0)]
+    questions = questions if limit is None else questions[:limit]
     if not questions:
         raise TaskError(
-            f"Task {task.name} has no question left (--limit {limit}, {n_shots} shots, {len(task.questions)} in all): ask at least one."
+            f"Task {task.name} has no question left, since its {len(task.questions)} are worked examples or of their groups: "
+            f"use fewer than {n_shots} --shots."
+            if n_shots
+            else f"Task {task.name} has no question: give it some."
         )
     return tuple(questions), tuple(examples.get(question.id, ()) for question in questions)
 

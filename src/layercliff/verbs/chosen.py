@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from layercliff import limits
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError, RunError, numbered
 from layercliff.models import sources
@@ -51,6 +52,7 @@ def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chose
 
     Raises `RunError` for what is not there.
     """
+    limits.check(step=None if isinstance(step, str) else step)
     pruned = _path(traced.open_run(Path(run)), score)
     if step == "before-cliff":
         if not pruned.collapse.step:

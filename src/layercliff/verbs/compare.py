@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from transformers import PreTrainedModel
 
+from layercliff import limits
 from layercliff.choices import Score
 from layercliff.errors import RunError, nearest
 from layercliff.models.model import Model
@@ -55,6 +56,10 @@ def compare(
         raise RunError(
             f"{', '.join(criteria) or 'Nothing'} cannot be compared with itself: name at least two criteria."
         )
+    numbers = ("splits", "draws", "race", "batch_tokens", "memory_bytes")
+    limits.check(remove=remove, to_ratio=to_ratio, **{name: options.get(name) for name in numbers})
+    for name in ("protect", "within"):
+        limits.check_each(name, "block", options.get(name) or ())
     about: dict[str, Any] = {**DEFAULTS, **{name: options[name] for name in DEFAULTS if name in options}}
     setting = Setting.of(model, task, report=report, **about)
     run = RunDirectory(Path(out))

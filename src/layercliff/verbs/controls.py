@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from transformers import PreTrainedModel
 
+from layercliff import limits
 from layercliff.choices import Control, Score
 from layercliff.errors import RunError, nearest
 from layercliff.metrics import controls as nulls
@@ -63,10 +64,9 @@ def controls(
     """
     if wrong := [name for name in which if name not in CONTROLS]:
         raise RunError(f"There is no control {wrong[0]!r}: {nearest(wrong[0], list(CONTROLS))}")
-    if draws < 1:
-        raise RunError(f"--draws {draws}: draw each control at least once.")
+    limits.check(draws=draws)
     names = tuple(dict.fromkeys(which or CONTROLS))
-    passages = texts.load(text) if text else prose.PARAGRAPHS
+    passages = prose.PARAGRAPHS if text is None else texts.load(text)
     path, by = _path(options.get("out"), score) if "plain-text" in names else ((), None)
     wanted: dict[str, Any] = {name: _settings(name, draws, passages, path, by) for name in names}
 

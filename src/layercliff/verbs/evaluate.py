@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import machine
+from layercliff import limits, machine
 from layercliff.choices import Depths, DType, Sampler, Scored
 from layercliff.errors import RunError
 from layercliff.models.model import Model
@@ -68,6 +68,8 @@ def evaluate(
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises `LayercliffError`.
     """
     begin = time.perf_counter()
+    limits.check(batch_tokens=batch_tokens)
+    limits.check_each("depths", "depth", () if depths == "all" else depths)
     setting = Setting.of(
         model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
         normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file", whole=True,

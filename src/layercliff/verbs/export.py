@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layercliff import limits
 from layercliff.choices import At, Score
 from layercliff.errors import RunError
 from layercliff.models import checkpoint, loading, quirks
@@ -68,6 +69,7 @@ def export(
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
+    limits.check(trained=trained)
     checkpoint.vacant(Path(to))
     found = choose(run, step, score)
     if recipes and trained is not None:

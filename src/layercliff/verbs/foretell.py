@@ -7,6 +7,7 @@ from typing import Unpack
 import numpy as np
 from transformers import PreTrainedModel
 
+from layercliff import limits
 from layercliff.errors import RunError
 from layercliff.metrics import decision, foretelling
 from layercliff.metrics.statistics import Resamples, percentile_interval
@@ -49,6 +50,7 @@ def foretell(
 
     **Returns** a `Foretelling`. Raises `LayercliffError`, in one sentence: before anything is computed where there is no rule.
     """
+    limits.check(memory_bytes=memory_bytes)
     training = results.training(None if study is None else Path(study))
     traced_, measured = measure(model, task, memory_bytes=memory_bytes, **options)
     x = np.array([measured.features[name] for name in foretelling.FEATURES])

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from layercliff import packages
+from layercliff import limits, packages
 from layercliff.choices import Lenses
 from layercliff.errors import RunError, TaskError, nearest
 from layercliff.metrics import linear_probe
@@ -58,8 +58,7 @@ def lens(
         raise RunError(f"There is no lens {unknown[0]!r}: {nearest(unknown[0], list(get_args(Lenses)))}")
     if not lenses:
         raise RunError(f"No lens was named: take {' or '.join(get_args(Lenses))}, or both.")
-    if tokens < 1 or steps < 0:
-        raise RunError(f"--tokens {tokens} and --steps {steps}: train on at least one token, with no or more steps.")
+    limits.check(tokens=tokens, descent=steps)
     chosen = [name for name in get_args(Lenses) if name in lenses]
     wanted: dict[str, Any] = {"lenses": chosen}
     passages: tuple[str, ...] = ()

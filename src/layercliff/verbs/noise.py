@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
-import numpy as np
 from transformers import PreTrainedModel
 
+from layercliff import limits
 from layercliff.choices import Positions
 from layercliff.errors import RunError
 from layercliff.models.model import Model
@@ -38,10 +38,10 @@ def noise(
 
     **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
     """
-    if not eps or min(eps) < 0 or not np.isfinite(eps).all():
-        raise RunError(f"The sizes of noise, {', '.join(map(str, eps)) or 'none'}, are not numbers from 0: give some.")
-    if draws < 1:
-        raise RunError(f"--draws {draws}: draw the noise at least once.")
+    if not eps:
+        raise RunError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
+    limits.check_each("eps", "eps", eps)
+    limits.check(draws=draws)
     wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
     guarded = ("eps", "draws", "positions")
     with probing(

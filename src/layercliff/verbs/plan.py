@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from layercliff import limits
 from layercliff.choices import DType, Format, OptionMass, Sampler
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import adapters, gguf, loading, packaged, sources
@@ -80,11 +81,16 @@ def plan(
 
     Raises `LayercliffError` like `layercliff.trace`.
     """
+    limits.check(
+        shots=shots, limit=limit, seed=seed, batch_tokens=batch_tokens, remove=remove, to_ratio=to_ratio,
+        memory_bytes=memory_bytes,
+    )  # fmt: skip
     config, tokenizer, download = _configuration(model, trust_remote_code)
     network = loading.skeleton(model, config, trust_remote_code)
     _, blocks = find_blocks(network)
     place = choose_device(device)
-    budget = batch_tokens or DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
+    default = DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
+    budget = default if batch_tokens is None else batch_tokens
     template = encode.chat_template(tokenizer) if chat and tokenizer is not None else None
 
     questions = 0

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import machine
+from layercliff import limits, machine
 from layercliff.choices import DType, Format, Normalisation, Sampler
 from layercliff.config import said
 from layercliff.errors import RunError
@@ -175,6 +175,7 @@ def probing(
     `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume`
     is wanted and something would be lost by replacing it, as the settings named in `guarded` tell.
     """
+    limits.check(batch_tokens=options.get("batch_tokens"))
     setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | _own(options)))
     if options.get("out") is None:
         yield Probing(setting, None, None, None, wanted, options)

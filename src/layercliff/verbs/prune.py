@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import machine
+from layercliff import limits, machine
 from layercliff.choices import DType, Format, Normalisation, Sampler, Score
 from layercliff.config import said
 from layercliff.errors import ModelError, RunError
@@ -96,7 +96,11 @@ def prune(
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
     begin = time.perf_counter()
-    paths = _paths(score, splits, draws, race, within)
+    limits.check(
+        remove=remove, to_ratio=to_ratio, splits=splits, draws=draws, race=race, batch_tokens=batch_tokens,
+        memory_bytes=memory_bytes,
+    )  # fmt: skip
+    paths = _paths(score, splits, draws, race, protect, within)
     setting = Setting.of(
         model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
         weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
@@ -123,7 +127,7 @@ def prune(
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
-        stay, protected = _staying(loaded, protect, note)
+        stay, protected = _staying(loaded, protect, within, note)
         last = last_step(loaded.n_layers, remove, to_ratio, protected)
         parts = setting.ask(loaded)
         subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
@@ -171,9 +175,9 @@ def prune(
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
         }
-        n_select = sum(len(part.of("select").questions) for part in parts)
         pruned = Pruned(
-            setting.subject, score, protected, n_select, tuple(steps), tuple(traces), cost, tuple(watched), tuple(others), race
+            setting.subject, score, protected, sum(len(part.of("select").questions) for part in parts), tuple(steps), tuple(traces), cost,
+            tuple(watched), tuple(others), race
         )  # fmt: skip
         if run is not None:
             results.write(run, pruned)  # at once: what can fail below loses nothing
@@ -184,12 +188,14 @@ def prune(
     return pruned
 
 
-def _paths(score: Score, splits: int, draws: int, race: float | None, within: Sequence[int] | None) -> int:
+def _paths(
+    score: Score, splits: int, draws: int, race: float | None, protect: Sequence[int], within: Sequence[int] | None
+) -> int:
     """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
-    if splits < 1 or draws < 1:
-        raise RunError(f"--splits {splits} and --draws {draws}: both are at least 1.")
-    if race is not None and not 0 < race < 1:
-        raise RunError(f"The error allowed to a race, {race}, is not between 0 and 1: give a probability such as 0.05.")
+    limits.check_each("protect", "block", protect)
+    limits.check_each("within", "block", within or ())
+    if within is not None and not within:
+        raise RunError("The option --within names no block: leave it out.")
     if within is not None and score != "random":
         raise RunError(
             f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, or use --score random."
@@ -205,14 +211,23 @@ def _paths(score: Score, splits: int, draws: int, race: float | None, within: Se
     return draws if score == "random" else splits
 
 
-def _staying(model: Model, protect: Sequence[int], note: Note) -> tuple[str | None, tuple[int, ...]]:
-    """What to know of blocks that have to stay, in a sentence, if there are any; and with them all blocks that are protected. Raises
-    `ModelError` where every block has to."""
+def _staying(
+    model: Model, protect: Sequence[int], within: Sequence[int] | None, note: Note
+) -> tuple[str | None, tuple[int, ...]]:
+    """What to know of blocks that have to stay, in a sentence, if there are any; and with them all that are protected.
+
+    Raises `ModelError` where every block has to, and `RunError` for blocks to begin with that are not there or of which
+    none may go.
+    """
     removal = rebuilding.removal(model)
     if said := str(removal):
         note(said)
     protected = tuple(sorted({*protect, *removal.stay}))
     model.anatomy.wiring.check_protected(protected)
+    if unknown := [block for block in within or () if block >= model.n_layers]:
+        raise RunError(f"Block {unknown[0]} cannot go first (--within): the model has blocks 0-{model.n_layers - 1}.")
+    if within is not None and set(within) <= set(protected):
+        raise RunError("All blocks of --within have to stay, or are those of --protect: leave one of the two out.")
     return said or None, protected
 
 

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 from transformers import PreTrainedModel
 
-from layercliff import cache, choices, stored_files
+from layercliff import cache, choices, limits, stored_files
 from layercliff.choices import Score
 from layercliff.errors import RunError, TaskError
 from layercliff.models import adapters, blend
@@ -76,8 +76,7 @@ def recover(
     **Returns** a `Recovered`. Raises `LayercliffError`, in one sentence.
     """
     how = Training(method, updates, batch, training.RATES[method] if rate is None else rate, rank, distill)
-    if seeds < 1:
-        raise RunError(f"--seeds {seeds}: train each model at least once.")
+    limits.check(seeds=seeds)
     path, some = steps_of(options.get("out"), (0, *steps), score)
     if not steps:
         some |= {step: path.steps[step] for step in _default(path)}

@@ -10,8 +10,8 @@ import polars as pl
 from jaxtyping import Float, Int
 from transformers import PreTrainedModel
 
+from layercliff import limits
 from layercliff.choices import Score
-from layercliff.errors import RunError
 from layercliff.metrics import similarity as metric
 from layercliff.metrics.similarity import Similarities
 from layercliff.metrics.statistics import LEVEL, percentile_interval
@@ -54,8 +54,7 @@ def similarity(
 
     **Returns** a `Similar`. Raises `LayercliffError`, in one sentence.
     """
-    if tokens < 1:
-        raise RunError(f"--tokens {tokens}: take at least one token of each question.")
+    limits.check(tokens=tokens)
     path, pruned = steps_of(options.get("out"), steps, score)
     chosen = {0: path.steps[0], **pruned}
     wanted: dict[str, Any] = {

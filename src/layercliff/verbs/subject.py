@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from layercliff import limits
 from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 from layercliff.config import Subject, TaskSubject
 from layercliff.errors import ModelError, TaskError
@@ -54,6 +55,7 @@ class Setting:
     ) -> "Setting":
         """Resolve tasks, then bring the model onto this machine. With `whole`, options of every format are scored as continuations, and tasks
         whose own format reads first tokens are asked as *cloze*. Raises `LayercliffError`."""
+        limits.check(shots=shots, limit=limit, seed=seed)
         tasks = _tasks(task, seed, skip_bad_rows)
         draw = splits.draw if order == "shuffled" else _first
         drawn = tuple(draw(one, seed, limit, shots, sampler) for one in tasks)
@@ -107,8 +109,6 @@ def _first(
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
     """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first, of each subject where there are
     subjects. Raises `TaskError` as it does."""
-    if limit is not None and limit < 1:
-        raise TaskError(f"--limit {limit} leaves no question of {task.name}: ask at least one.")
     questions, examples = splits.draw(task, seed, None, shots, sampler)
     place = {question.id: position for position, question in enumerate(task.questions)}
     order: list[int] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import machine
+from layercliff import limits, machine
 from layercliff.choices import DType, Format, Normalisation, OptionMass, Sampler
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
@@ -62,6 +62,7 @@ def trace(
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
     begin = time.perf_counter()
+    limits.check(batch_tokens=batch_tokens)
     setting = Setting.of(
         model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
         weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,

@@ -142,8 +142,6 @@ def last_step(n_layers: int, remove: int | None, to_ratio: float | None, protect
     most = n_layers - max(1, len(set(protect)))
     if remove is not None and to_ratio is not None:
         raise RunError("A path ends after --remove blocks or at --to-ratio, not both: give one of them.")
-    if to_ratio is not None and not 0 < to_ratio < 1:
-        raise RunError(f"The ratio {to_ratio} is not between 0 and 1: it is the share of blocks to remove.")
     wanted = remove if remove is not None else round(to_ratio * n_layers) if to_ratio is not None else most
     if not 1 <= wanted <= most:
         raise RunError(f"{wanted} blocks cannot be removed: the model has {n_layers}, of which 1 to {most} can go.")
