@@ -92,7 +92,7 @@ def test_a_continuation_may_part_at_a_tie_within_rounding(
 def test_how_clearly_two_continuations_part(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = torch.tensor([4.0, 3.5, -8.0, -torch.inf])
     runs = {False: [(2, scores), (0, scores)], True: [(2, scores), (1, scores)]}
-    monkeypatch.setattr(proof, "_continued", lambda _network, _tokens, use_cache: runs[use_cache])
+    monkeypatch.setattr(proof, "_continued", lambda _network, _tokens, use_cache, _new: runs[use_cache])
     network, tokens = families.network("llama"), torch.tensor([5])
     assert proof.parting(network, tokens) == 0.5 / 8
     runs[True] = runs[False]

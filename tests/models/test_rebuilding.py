@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    BartConfig,
     DiffLlamaConfig,
     Ernie4_5_MoeConfig,
     FalconH1Config,
@@ -36,6 +37,9 @@ MAMBA: dict[str, Any] = {
     "mamba_d_state": 8,
     "mamba_n_groups": 1,
 }
+NEMOTRON: dict[str, Any] = {name: value for name, value in SHAPE.items() if name != "num_hidden_layers"} | {
+    "head_dim": 8, "mamba_num_heads": 4, "mamba_head_dim": 16, "ssm_state_size": 8, "n_groups": 1,
+}  # fmt: skip
 NEO: dict[str, Any] = {
     "vocab_size": families.VOCABULARY, "hidden_size": 32, "num_layers": 5, "num_heads": 4, "max_position_embeddings": 64, "window_size": 4,
     "attention_types": [[["global", "local"], 2], [["global"], 1]], "bos_token_id": 0, "eos_token_id": 1,
@@ -52,9 +56,11 @@ CONFIGS: dict[str, PretrainedConfig] = {
         vocab_size=families.VOCABULARY, hidden_size=32, num_hidden_layers=5, num_attention_heads=4, intermediate_multiple_size=2, max_position_embeddings=64
     ),
     "falcon_h1": FalconH1Config(**SHAPE, **MAMBA, ssm_multipliers=[1.0, 0.5, 2.0, 0.25, 1.5]),
-    "nemotron_h": NemotronHConfig(
-        **{name: value for name, value in SHAPE.items() if name != "num_hidden_layers"}, layers_block_type=["mamba", "mlp", "attention", "mlp", "mamba"],
-        head_dim=8, mamba_num_heads=4, mamba_head_dim=16, ssm_state_size=8, n_groups=1,
+    "nemotron_h": NemotronHConfig(**NEMOTRON, layers_block_type=["mamba", "mlp", "attention", "mlp", "mamba"]),
+    "recurrent": NemotronHConfig(**NEMOTRON, layers_block_type=["mamba", "mlp", "mamba", "mlp", "mamba"]),
+    "bart": BartConfig(
+        vocab_size=families.VOCABULARY, d_model=32, decoder_layers=5, encoder_layers=5, decoder_attention_heads=4, encoder_attention_heads=4, decoder_ffn_dim=48,
+        encoder_ffn_dim=48, max_position_embeddings=64, is_decoder=True, is_encoder_decoder=False, bos_token_id=0, eos_token_id=1, pad_token_id=2,
     ),
 }  # fmt: skip
 
@@ -82,6 +88,7 @@ def test_every_block_may_go_where_none_depends_on_its_place(family: str) -> None
         ("gpt_neo", (), ""),
         ("ernie4_5_moe", (), ""),
         ("falcon_h1", (), ""),
+        ("bart", (), ""),
         ("diffllama", (0, 1, 2, 3), "Blocks 0, 1, 2, 3 stay, since a checkpoint without them would be another model: the dense block 1 would be block 0, with self_attn.lambda_init = 0.2"),
         ("gpt2_by_place", (0, 1, 2, 3), "scale_attn_by_inverse_layer_idx = True scales a block by its position"),
         ("gpt_neox_japanese", (4,), "Block 4 stays, since a checkpoint without it would be another model: the tensor"),
@@ -90,13 +97,19 @@ def test_every_block_may_go_where_none_depends_on_its_place(family: str) -> None
 )  # fmt: skip
 def test_which_blocks_have_to_stay(family: str, stay: tuple[int, ...], sentence: str) -> None:
     found = removal(model(family))
-    assert (found.untried, tuple(found.stay)) == (None, stay)
+    assert (found.unfit, tuple(found.stay)) == (None, stay)
     assert sentence in str(found)
 
 
 @pytest.mark.parametrize(
     ("family", "kept"),
-    [("minicpm3", (0, 2)), ("gpt_neo", (1, 2, 4)), ("ernie4_5_moe", (1, 3, 4)), ("falcon_h1", (1, 4))],
+    [
+        ("minicpm3", (0, 2)),
+        ("gpt_neo", (1, 2, 4)),
+        ("ernie4_5_moe", (1, 3, 4)),
+        ("falcon_h1", (1, 4)),
+        ("bart", (1, 3)),
+    ],
 )
 @pytest.mark.usefixtures("reloads_here")
 def test_what_may_go_can_be_exported(family: str, kept: tuple[int, ...], tmp_path: Path) -> None:
@@ -118,6 +131,13 @@ def test_where_no_block_may_go_it_is_refused() -> None:
     network.config.num_kv_shared_layers = 2
     with pytest.raises(ModelError, match="No block of tiny can be taken out: The configuration field num_kv_shared"):
         removal(Model.of(network, families.tokenizer(), "tiny"))
+
+
+def test_a_model_that_can_never_be_exported_is_told() -> None:
+    """Recurrent blocks alone: this transformers cannot generate with a cache of theirs."""
+    found = removal(model("recurrent"))
+    assert not found.stay
+    assert str(found) == "No checkpoint of a step can be exported: the model itself does not generate with a cache."
 
 
 def test_a_network_that_was_cut_is_asked_again() -> None:

@@ -7,8 +7,10 @@ import families
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import word_tasks
 from commands import Here
+from transformers import AutoModelForCausalLM, DiffLlamaConfig
 
 import layercliff
 from layercliff.choices import Format
@@ -301,3 +303,22 @@ def test_a_fresh_path_is_computed_anew(tiny: Model, task: Task, tmp_path: Path) 
     assert [step.kept for step in again.steps] == [step.kept for step in first.steps]
     layercliff.prune(tiny, task, remove=1, out=tmp_path, assess=False, note=notes.append)
     assert "holds this path already" in notes[0]
+
+
+def test_blocks_that_have_to_stay_are_kept_and_told(task: Task, tmp_path: Path) -> None:
+    """Before anything is scored, and on the page; where too few are left for what is asked, it is refused."""
+    torch.manual_seed(0)
+    config = DiffLlamaConfig(
+        vocab_size=families.VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=256,
+    )  # fmt: skip
+    model = Model.of(AutoModelForCausalLM.from_config(config).eval(), families.tokenizer(), "placed")
+    notes: list[str] = []
+    found = layercliff.prune(model, task, remove=1, assess=False, out=tmp_path, note=notes.append)
+    assert (found.protected, found.steps[1].kept) == ((0, 1, 2), (0, 1, 2))
+    assert notes[0].startswith(
+        "Blocks 0, 1, 2 stay, since a checkpoint without them would be another model: the dense block 1"
+    )
+    assert "lambda_init" in (tmp_path / "report.html").read_text()
+    with pytest.raises(RunError, match="2 blocks cannot be removed"):
+        layercliff.prune(model, task, remove=2, assess=False)

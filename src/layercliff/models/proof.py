@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
+from layercliff.models import loading
 from layercliff.models.anatomy import find_blocks
 from layercliff.models.precision import computing_in
 
@@ -140,33 +141,35 @@ def logits(
     return (found if positions is None else found[positions.to(found.device)]).float().cpu().contiguous()
 
 
-def parting(network: PreTrainedModel, tokens: Int[Tensor, " position"]) -> float:
+def parting(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
     """How clearly greedy continuations with and without a cache part: 0 where they are the same, else how far apart the first two tokens that
     differ are in the scores without the cache, as a share of the largest of these."""
-    plain, cached = (_continued(network, tokens, use_cache) for use_cache in (False, True))
+    plain, cached = (_continued(network, tokens, use_cache, new) for use_cache in (False, True))
     for (token, scores), (other, _) in zip(plain, cached, strict=False):
         if token != other:
             return float((scores[token] - scores[other]) / scores[scores.isfinite()].abs().max())
     return 0.0
 
 
-def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool) -> list[tuple[int, Tensor]]:
+def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: int) -> list[tuple[int, Tensor]]:
     """The new tokens with the scores that each was chosen by."""
     row = tokens[None].to(network.device)
     out: Any = network.generate(  # type: ignore[operator]
-        row, attention_mask=torch.ones_like(row), max_new_tokens=NEW_TOKENS, do_sample=False, use_cache=use_cache, pad_token_id=0,
+        row, attention_mask=torch.ones_like(row), max_new_tokens=new, do_sample=False, use_cache=use_cache, pad_token_id=0,
         return_dict_in_generate=True, output_scores=True,
     )  # fmt: skip
-    new = out.sequences[0, len(tokens) :].tolist()
-    return [(token, scores[0].float()) for token, scores in zip(new, out.scores, strict=True)]
+    found = out.sequences[0, len(tokens) :].tolist()
+    return [(token, scores[0].float()) for token, scores in zip(found, out.scores, strict=True)]
 
 
 def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype: str) -> None:
     """Load `checkpoint` and write what it does with `probe` to `out`. Answers are computed in `dtype`; code that comes with the checkpoint
     is run where `trust` is 1. As many threads as the asking process give the same bits."""
     torch.set_num_threads(int(threads))
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        checkpoint, dtype="auto", use_safetensors=True, output_loading_info=True, trust_remote_code=trust == "1"
+    trusted = trust == "1"
+    kind = loading.auto_class(checkpoint, AutoConfig.from_pretrained(checkpoint, trust_remote_code=trusted))
+    loaded: Any = kind.from_pretrained(
+        checkpoint, dtype="auto", use_safetensors=True, output_loading_info=True, trust_remote_code=trusted
     )
     network, info = loaded
     network.eval()

@@ -16,15 +16,18 @@ import numpy as np
 import torch
 from accelerate import init_empty_weights  # type: ignore[import-untyped]
 from huggingface_hub.errors import StrictDataclassError
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from layercliff.errors import ModelError
+from layercliff.models import loading
 from layercliff.models.anatomy import Anatomy, find_blocks, text_config
 from layercliff.models.block_constants import Kind, kind_of, other_arguments, other_constants
 from layercliff.models.model import Model
+from layercliff.models.precision import ROUNDING
+from layercliff.models.proof import parting
 from layercliff.models.surgery import pruned, sliced
 
 FAILURES = (
@@ -33,35 +36,34 @@ FAILURES = (
 """What building or running a model that cannot be expressed ends in."""
 SAME = {torch.float32: 2e-5, torch.float64: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 """What share of the largest logit may differ between the same blocks run in the same order."""
-GENERATED = {torch.float32: 1e-3, torch.float64: 1e-3, torch.float16: 4e-2, torch.bfloat16: 1e-1}
-"""The same where tokens come one by one, with a cache: in other products, of which a recurrent state is the sum."""
 PROBE = 8  # tokens
-PREFILLED = 5  # of them, before the others are generated one by one
+GENERATED = 4  # tokens after them, with and without a cache
 LONGEST = 4098  # tokens of the probe that shows windows
 DRAWS = 4  # random sets of blocks that are tried together
 
 
 @dataclass(frozen=True)
 class Removal:
-    """`stay` holds the blocks that cannot be taken out, each with the reason in a clause. Any others can, in any order. `untried` says why
-    nothing could be tried, if so."""
+    """`stay` holds the blocks that cannot be taken out, each with the reason in a clause. Any others can, in any order.
+
+    `unfit` says in a clause why not even the whole model can be exported, if so.
+    """
 
     stay: Mapping[int, str] = field(default_factory=dict)
-    untried: str | None = None
+    unfit: str | None = None
 
     def __str__(self) -> str:
         """What to know before a path is walked, in a sentence; nothing where there is nothing."""
-        if self.untried is not None:
-            return f"Whether blocks can be taken out of a checkpoint of this model could not be tried: {self.untried}."
+        told = "" if self.unfit is None else f"No checkpoint of a step can be exported: {self.unfit}."
         if not self.stay:
-            return ""
+            return told
         blocks = ", ".join(map(str, self.stay))
         first = next(iter(self.stay))
         several = len(self.stay) > 1
         return (
             f"Block{'s' * several} {blocks} stay{'' if several else 's'}, since a checkpoint without {'them' if several else 'it'} would be "
-            f"another model: {self.stay[first]}."
-        )
+            f"another model: {self.stay[first]}. {told}"
+        ).rstrip()
 
 
 _known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, Removal]] = WeakKeyDictionary()
@@ -83,15 +85,17 @@ def _removal(model: Model) -> Removal:
     count = model.n_layers
     every = tuple(range(count))
     try:
+        loading.auto_class(model.name, model.network.config)
         trials = _Trials(model.network, model.anatomy)
-    except FAILURES as error:
-        return Removal(untried=_first_line(error))
+    except (ModelError, *FAILURES) as error:
+        return Removal(unfit=_first_line(error))
     if (wrong := trials.fault(every)) is not None:
-        return Removal(untried=wrong)
+        return Removal(unfit=wrong)
+    unfit = None if trials.generates else "the model itself does not generate with a cache"
     sets = [every[1::2], every[::2], *_without_kinds(trials.kinds)]
     if all(trials.fault(kept) is None for kept in sets if kept):
-        return Removal()
-    return Removal(_staying(trials, count))
+        return Removal(unfit=unfit)
+    return Removal(_staying(trials, count), unfit)
 
 
 def _staying(trials: "_Trials", count: int) -> dict[int, str]:
@@ -179,7 +183,7 @@ class _Trials:
             small.load_state_dict(state, strict=False, assign=True)
             self._same_buffers(small)
             small = small.to(self.ids.device).eval()
-            return self._other_calls(small, kept) or self._other_logits(small, kept) or self._cutother_arguments(kept)
+            return self._other_calls(small, kept) or self._other_logits(small, kept) or self._cut_otherwise(kept)
         except ModelError as error:
             return _clause(str(error))
         except FAILURES as error:
@@ -219,19 +223,17 @@ class _Trials:
             if not self.generates:
                 return None
             try:
-                off = _apart(_generated(small, self.ids), wanted)
+                off, said = parting(small, self.ids[0], GENERATED), "it takes another token than without one"
             except FAILURES as error:
                 off, said = float("inf"), _first_line(error)
-            else:
-                said = f"logits are off by {off:.1e}"
-        if off <= GENERATED[self.anatomy.dtype]:
+        if off <= ROUNDING[str(self.anatomy.dtype).removeprefix("torch.")]:
             return None
         if len(kept) == len(self.anatomy.blocks):
             self.generates = False  # nor does the dense model
             return None
         return f"what is left does not generate with a cache ({said})"
 
-    def _cutother_arguments(self, kept: Sequence[int]) -> str | None:
+    def _cut_otherwise(self, kept: Sequence[int]) -> str | None:
         """The network in memory, which an exported one is compared with."""
         with pruned(self.network, kept), self.anatomy.computing():
             found = self.network(input_ids=self.ids, use_cache=False).logits[0].float()
@@ -245,16 +247,6 @@ class _Trials:
         with self.anatomy.computing():
             *_, (_, last) = self.passage.depths(kept)
         return unembedding.vocabulary_logits(unembedding.normed(last[0]), 0, unembedding.vocabulary).float()
-
-
-def _generated(network: PreTrainedModel, ids: Int[Tensor, "1 position"]) -> Float[Tensor, "position vocabulary"]:
-    """The logits of a beginning, and then of one token after another, with a cache."""
-    found = network(input_ids=ids[:, :PREFILLED], use_cache=True)
-    logits = [found.logits[0]]
-    for place in range(PREFILLED, ids.shape[1]):
-        found = network(input_ids=ids[:, place : place + 1], past_key_values=found.past_key_values, use_cache=True)
-        logits.append(found.logits[0])
-    return torch.cat(logits).float()
 
 
 def _apart(one: Tensor, other: Tensor) -> float:

@@ -32,7 +32,7 @@ LAST = {
     "moe_layer_end_index": "moe_layer_start_index"
 }  # the last block of a run, and the field that counts those before it
 PERIODS = ("moe_layer_freq", "moe_layer_interval", "attn_layer_period", "expert_layer_period")  # every n-th block
-COPIES = ("num_blocks",)  # the number of blocks once more
+COPIES = ("num_blocks", "decoder_layers")  # the number of blocks once more
 SHARED = ("num_kv_shared_layers",)  # the last n blocks use another block's keys and values
 BY_PLACE = ("scale_attn_by_inverse_layer_idx",)  # switches on a constant that depends on a block's place
 BY_ROOT = ("scale_depth",)  # is divided by the root of the number of blocks
