@@ -5,6 +5,7 @@ from typing import Any
 
 import families
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     CONFIG_MAPPING,
     AutoModelForCausalLM,
@@ -196,6 +197,28 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 """What configurations of a name need besides, to be built at all or to show what the family is about."""
 
 
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "falcon": [{"alibi": True}, {"new_decoder_architecture": True, "num_kv_heads": 2}],
+    "gemma3_text": [{"use_bidirectional_attention": True}, {"layer_types": _SHARING}],
+    "gemma4_text": [{"layer_types": _SHARING, "num_kv_shared_layers": 2}],
+    "gpt2": [{"scale_attn_by_inverse_layer_idx": True}],
+    "phi3": [
+        {
+            "original_max_position_embeddings": 24,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10_000.0,
+                "long_factor": [2.0] * (HEAD // 2),
+                "short_factor": [1.0] * (HEAD // 2),
+                "original_max_position_embeddings": 24,
+            },
+        }
+    ],
+    "qwen2": [{"use_sliding_window": True, "max_window_layers": 2}],
+    "qwen3_moe": [{"decoder_sparse_step": 2}],
+}
+"""Settings of some model types that change what a block sees or does, each tried beside the default."""
+
 NOT_BUILT = {
     **dict.fromkeys(("gemma3n", "fast_vlm", "perception_lm"), "its vision tower is of a package that is not installed"),
     **dict.fromkeys(
@@ -221,8 +244,9 @@ class Family:
 
     @property
     def variants(self) -> tuple[dict[str, Any], ...]:
-        """Settings beside the tiny ones: an encoder is tried as a decoder as well."""
-        return ({}, {"is_decoder": True}) if getattr(self.config, "is_decoder", None) is False else ({},)
+        """Settings beside the tiny ones: none, those of `VARIANTS`, and for an encoder those that make it a decoder."""
+        decoder = [{"is_decoder": True}] if getattr(self.config, "is_decoder", None) is False else []
+        return ({}, *([] if self.images else VARIANTS.get(self.kind, [])), *decoder)
 
     def network(self, **settings: Any) -> PreTrainedModel:
         """A random network, the same at every call."""
@@ -253,7 +277,7 @@ def tiny(config: type[PretrainedConfig], **settings: Any) -> PretrainedConfig:
     """The default configuration of a class with every field of `FIELDS` made small, those inside it as well."""
     defaults = {f.name: f.default for f in dataclasses.fields(config)}
     depth = next((v for k, v in defaults.items() if FIELDS.get(k) == N_LAYERS and isinstance(v, int)), None)
-    small: dict[str, Any] = {}
+    small: dict[str, Any] = _kinds(config)
     tokens = VOCABULARY
     for field in dataclasses.fields(config):
         default = field.default
@@ -289,8 +313,20 @@ def tiny(config: type[PretrainedConfig], **settings: Any) -> PretrainedConfig:
     return config(**{**small, **overrides, **settings})
 
 
+def _kinds(config: type[PretrainedConfig]) -> dict[str, Any]:
+    """What the blocks of the default configuration are, where it makes a list of that itself, for fewer blocks."""
+    names = [f.name for f in dataclasses.fields(config) if f.default is None]
+    try:
+        made = config()
+    except (StrictDataclassError, ValueError):
+        return {}
+    depth = getattr(made, "num_hidden_layers", None)
+    lists = {name: getattr(made, name) for name in names if isinstance(getattr(made, name), list)}
+    return {name: shortened(value) for name, value in lists.items() if len(value) == depth}
+
+
 def shortened(values: list[Any] | tuple[Any, ...]) -> list[Any]:
     """A list of one entry per block for fewer blocks: its beginning, and at the end what does not occur in that."""
     found = list(values[:N_LAYERS])
     missing = [value for value in dict.fromkeys(values) if value not in found]
-    return found[: N_LAYERS - len(missing)] + missing
+    return found[: N_LAYERS - len(missing)] + missing if len(missing) < N_LAYERS else found
