@@ -15,7 +15,9 @@ from transformers import AutoModelForMultimodalLM, PretrainedConfig
 from transformers import logging as transformers_logging
 
 from layercliff.errors import ModelError
-from layercliff.models import loading, sources
+from layercliff.models import checkpoint, loading, sources
+from layercliff.models.model import Model
+from layercliff.models.surgery import cut
 
 Tensors = dict[str, Tensor]
 INPUT = torch.tensor([[5, 77, 130]])
@@ -332,6 +334,16 @@ def wrapped(kind: str) -> PretrainedConfig:
     return AutoConfig.for_model(
         kind, text_config=text | {"model_type": words}, vision_config=vision | {"model_type": eyes}
     )
+
+
+@pytest.mark.usefixtures("reloads_here")
+def test_a_wrapper_from_its_directory_is_cut_and_exported(tmp_path: Path) -> None:
+    AutoModelForMultimodalLM.from_config(wrapped("llava")).save_pretrained(tmp_path / "dense")
+    families.tokenizer().save_pretrained(tmp_path / "dense")
+    model = loading.load(str(tmp_path / "dense"))
+    cut(model.network, [0, 2, 4])
+    checkpoint.export(Model.of(model.network, model.tokenizer), tmp_path / "small", [[5, 77, 130]], {})
+    assert torch.equal(logits(tmp_path / "small"), model.network(input_ids=INPUT).logits)
 
 
 @pytest.mark.parametrize("kind", ["llava", "qwen2_vl", "qwen2_5_vl", "mistral3", "internvl", "smolvlm"])
