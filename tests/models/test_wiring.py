@@ -156,11 +156,15 @@ def test_streams_of_candidates_do_not_share_what_blocks_write_into() -> None:
     torch.testing.assert_close(logits(anatomy, whole), network(input_ids=IDS, use_cache=False).logits)
 
 
-def test_pruning_is_refused_before_anything_is_scored() -> None:
-    with pytest.raises(ModelError, match=r"1, 3 hand on .* --protect 1,3"):
-        layercliff.prune(
-            families.built(shared_choice()), word_tasks.task(8, "letter"), tokenizer=families.tokenizer(), assess=False
-        )
+def test_blocks_that_others_lean_on_are_protected_and_told_before_anything_is_scored() -> None:
+    notes: list[str] = []
+    found = layercliff.prune(
+        families.built(shared_choice()), word_tasks.task(8, "letter"), tokenizer=families.tokenizer(), assess=False, remove=1, note=notes.append
+    )  # fmt: skip
+    assert found.protected == (1, 3)
+    assert notes[0].startswith(
+        "Blocks 1, 3 stay, since a checkpoint without them would be another model: Block 1 cannot be taken out"
+    )
 
 
 @pytest.mark.parametrize(
