@@ -167,6 +167,13 @@ def test_blocks_that_others_lean_on_are_protected_and_told_before_anything_is_sc
     )
 
 
+def test_a_path_that_would_take_them_out_is_refused_before_it_begins() -> None:
+    wiring = dissect(families.built(shared_choice())).wiring
+    wiring.check_protected((1, 3))
+    with pytest.raises(ModelError, match=r"1, 3 hand on .* --protect 1,3,4"):
+        wiring.check_protected((1, 4))
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
