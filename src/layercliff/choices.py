@@ -23,6 +23,13 @@ Order = Literal["shuffled", "file"]
 Sampler = Literal["fixed", "first_n", "per_item"]
 """Which worked examples stand before a question: one set drawn by our seed, or those of lm-evaluation-harness's two samplers."""
 
+Sharing = Literal["branches", "lead", "nothing", "alike", "alone"]
+"""How rows are run: a question's as branches of one sequence after what all rows begin with; only that once; nothing once, padded
+together; only rows of equal length together; or each by itself. Each asks less of a network than the one before."""
+
+Apart = Literal["nothing", "questions", "rows"]
+"""What shares no token that is run, however much could be shared."""
+
 OptionMass = Literal["last", "all", "none"]
 """Depths at which the options' share of the whole vocabulary's probability is computed."""
 

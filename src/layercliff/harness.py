@@ -19,7 +19,7 @@ from lm_eval.models.utils import resolve_max_length
 from layercliff import limits
 from layercliff.errors import ModelError, nearest
 from layercliff.models import loading
-from layercliff.readout import batches
+from layercliff.readout import agreement, batches
 from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
@@ -121,7 +121,10 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
             depths=(self.model.n_layers,),
         )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
-        for batch in batches.plan(rows, self.batch_tokens, self.model.anatomy.shares):
+        sharing = (
+            agreement.of(self.model, rows, note=logging.getLogger(__name__).warning).sharing if rows else "nothing"
+        )
+        for batch in batches.plan(rows, self.batch_tokens, sharing):
             reading = reader.read(batch)
             for place, row in enumerate(batch.rows):
                 assert row.option is not None

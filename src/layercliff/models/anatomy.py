@@ -5,22 +5,20 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import signature
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
+from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.models import passage, quirks, wiring
 from layercliff.models.passage import Leads, Level, Passage, Tree
 from layercliff.models.precision import cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 from layercliff.models.wiring import Call, Probe, Wiring
-
-Sharing = Literal["nothing", "lead", "branches"]
-"""What may pass the blocks once: nothing, what all rows of a batch begin with, or that and whatever the rows of a question have in common."""
 
 PROBE_LEAD = 3  # tokens
 PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
@@ -216,6 +214,8 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
         dtype,
         wiring.connect(name, probe, ids),
     )
+    with understanding(name, "The forward pass"), found.computing():
+        _check_causal(network, ids, probe.logits, TOLERANCE[dtype])
     with understanding(name, "The final norm or unembedding"):
         found = _with_unembedding(found, probe, head, text_config(network.config), name)
     with understanding(name, "The way through the blocks"):
@@ -292,6 +292,38 @@ def _with_unembedding(anatomy: Anatomy, probe: Probe, head: nn.Module, config: P
     found = replace(plain, unembedding=replace(plain.unembedding, logit_scale=scale))
     _prove(found, name, hidden, probe.logits)
     return found
+
+
+def _check_causal(
+    network: PreTrainedModel,
+    ids: Int[Tensor, "1 position"],
+    logits: Float[Tensor, "position vocabulary"],
+    allowed: float,
+) -> None:
+    """Change the second half of a probe: the logits of the first must stay."""
+    middle = ids.shape[1] // 2
+    changed = network(input_ids=torch.cat([ids[:, :middle], ids[:, middle:].flip(1)], 1), use_cache=False).logits[0]
+    own = logits[:middle].float()
+    difference = float((changed[:middle].float() - own).abs().max() / own.abs().max().clamp_min(1e-6))
+    if difference > allowed:
+        raise not_causal(network, ids.shape[1], difference)
+
+
+def positions_by_length(network: PreTrainedModel) -> bool:
+    """Whether the configuration says that rotary positions depend on how long a sequence is (LongRoPE, dynamic NTK)."""
+    config = text_config(network.config)
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [found, *(value for value in found.values() if isinstance(value, dict))]
+    names = [str(kind.get("rope_type", kind.get("type"))) for kind in kinds]
+    return any(name in ("longrope", "su") or "dynamic" in name for name in names)
+
+
+def not_causal(network: PreTrainedModel, tokens: int, difference: float) -> ModelError:
+    """What is raised where the logits of the first of so many tokens change with those that follow."""
+    return ModelError(
+        f"{type(network).__name__} is not causal: of {tokens} tokens, the logits of the first change by {difference:.1e} of their "
+        "size with the tokens that follow; layercliff reads causal (decoder-only) language models."
+    )
 
 
 def _all_logits(anatomy: Anatomy, hidden: Tensor) -> Tensor:

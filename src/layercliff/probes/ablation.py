@@ -54,7 +54,7 @@ def mean_updates(model: Model, parts: Sequence[Asked], batch_tokens: int) -> Upd
     counts = torch.zeros(2, 1, dtype=torch.float64)
     for part in parts:
         rows = [row for row in part.rows if row.option in (None, part.questions[row.question].gold)]
-        for batch in batches.plan(rows, batch_tokens):
+        for batch in batches.plan(rows, batch_tokens, part.sharing, apart="rows"):
             lengths = torch.tensor([len(row.tokens) for row in batch.rows])
             read = (torch.arange(int(lengths.max())) < lengths[:, None]).to(model.device)
             passage = model.anatomy.enter(batch.levels(model.device))

@@ -11,7 +11,6 @@ from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
 from layercliff.models.wiring import hidden_state
-from layercliff.readout import batches
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 from layercliff.store import Journal, key
@@ -42,7 +41,7 @@ def gradients(
         )
     pull = _pull(scores, part)
     found = np.zeros((model.n_layers, len(part.questions)))
-    for batch in batches.plan(part.rows, batch_tokens):
+    for batch in part.batches(batch_tokens, "rows"):
         name = key("gates", subject, part.form, part.reading, batch)
         known = journal.get(name) if journal else None
         values = known["values"] if known else _of_batch(model, part, pull, batch)

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
+from layercliff.pruning.measure import OnText
+from layercliff.readout import agreement
 from layercliff.readout.asked import Asked
 from layercliff.readout.encode import Row
 from layercliff.store import Journal
@@ -32,6 +35,14 @@ class Brief:
     subject: object = None
     report: Report = silent
     note: Note = mute
+
+    @cached_property
+    def passages(self) -> list[OnText]:
+        """The text as what candidates are measured on."""
+        return [
+            OnText(name, rows, agreement.of(self.model, rows, f"text of {name}", self.note).sharing)
+            for name, rows in self.text
+        ]
 
     def neighbours(self, kept: Sequence[int]) -> list[tuple[int, int]]:
         """The blocks of `kept` that follow one another, none of them protected."""

@@ -20,8 +20,8 @@ def rows_of(brief: Brief) -> Iterator[Sequence[Row]]:
 
 def batches_of(brief: Brief) -> Iterator[Batch]:
     """The same in batches."""
-    for rows in rows_of(brief):
-        yield from batches.plan(rows, brief.batch_tokens)
+    for part, rows in zip(brief.asked, rows_of(brief), strict=True):
+        yield from batches.plan(rows, brief.batch_tokens, part.sharing, apart="rows")
 
 
 def tokens(batch: Batch) -> Bool[Tensor, "row position"]:

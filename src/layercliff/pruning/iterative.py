@@ -47,8 +47,7 @@ class Iterative:
         raced = brief.race is not None
         looks: Sequence[np.ndarray | None] = race.looks(len(self.measures[0]), brief.seed) if raced else [None]
         self._parts = [
-            [(part, batches.plan(part.rows, budget, self.model.anatomy.shares)) for part in self._asked(look)]
-            for look in looks
+            [(part, batches.plan(part.rows, budget, part.sharing)) for part in self._asked(look)] for look in looks
         ]
         every = [batch for look in self._parts for _, planned in look for batch in planned]
         self.tokens = sum(batch.padded_tokens for batch in every)

@@ -16,7 +16,7 @@ from layercliff.models.passage import Passage, Stream
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
-from layercliff.readout import batches
+from layercliff.readout import agreement, batches
 
 PROMPTS = 10  # a few, as in the paper
 THRESHOLD = 0.65
@@ -117,7 +117,8 @@ class LaCo:
         share = -(-PROMPTS // len(self.brief.asked))
         rows = [row for part in calibration.rows_of(self.brief) for row in part[:share]]
         anatomy, found = self.brief.model.anatomy, []
-        for batch in batches.plan(rows, self.brief.batch_tokens):
+        sharing = agreement.least([part.sharing for part in self.brief.asked])
+        for batch in batches.plan(rows, self.brief.batch_tokens, sharing, apart="rows"):
             passage = anatomy.enter(batch.levels(self.brief.model.device))
             prompts = _Prompts(passage, tuple(len(row.tokens) for row in batch.rows))
             with anatomy.computing():

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.choices import Format
+from layercliff.choices import Format, Sharing
 from layercliff.pruning import criteria
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
@@ -27,6 +27,11 @@ class Measure(Protocol):
 
     @property
     def rows(self) -> tuple[Row, ...]: ...
+
+    @property
+    def sharing(self) -> Sharing:
+        """How the rows may be run."""
+        ...
 
     def __len__(self) -> int:
         """The number of units."""
@@ -60,6 +65,10 @@ class OnTask:
     def rows(self) -> tuple[Row, ...]:
         return self.asked.rows
 
+    @property
+    def sharing(self) -> Sharing:
+        return self.asked.sharing
+
     def __len__(self) -> int:
         return len(self.asked.questions)
 
@@ -77,6 +86,7 @@ class OnText:
 
     name: str
     rows: tuple[Row, ...]
+    sharing: Sharing
     form: Format = "cloze"
 
     def __len__(self) -> int:

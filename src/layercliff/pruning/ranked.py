@@ -12,7 +12,6 @@ from torch import Tensor
 from layercliff.pruning import calibration, criteria
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
-from layercliff.pruning.measure import OnText
 from layercliff.pruning.step import Step
 
 Ranking = Callable[[Brief], tuple[Mapping[int, float], int]]
@@ -106,7 +105,7 @@ def block_influence(brief: Brief) -> tuple[Mapping[int, float], int]:
 
 def perplexity(brief: Brief) -> tuple[Mapping[int, float], int]:
     """The loss on text without each block, once (Shortened LLaMA: Kim et al. 2024, section 3.1); the least goes first."""
-    chooser = Iterative(brief, [OnText(name, rows) for name, rows in brief.text])
+    chooser = Iterative(brief, brief.passages)
     step = chooser.choose(Step(tuple(range(brief.model.n_layers))))
     assert step is not None
     return {b: step.scores.get(b, -np.inf) for b in range(brief.model.n_layers)}, chooser.passes

@@ -11,7 +11,7 @@ from layercliff.pruning.brief import Brief
 from layercliff.pruning.come import CoMe
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.laco import LaCo
-from layercliff.pruning.measure import OnTask, OnText
+from layercliff.pruning.measure import OnTask
 from layercliff.pruning.mka import MKA
 from layercliff.pruning.ranked import Contiguous, Ranked
 from layercliff.pruning.step import Chooser
@@ -24,7 +24,7 @@ def _on_tasks(score: Score) -> Callable[[Brief], Chooser]:
 
 
 def _on_text(brief: Brief) -> Chooser:
-    return Iterative(brief, [OnText(name, rows) for name, rows in brief.text])
+    return Iterative(brief, brief.passages)
 
 
 def _rank(ranking: ranked.Ranking) -> Callable[[Brief], Chooser]:

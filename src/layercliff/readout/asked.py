@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from layercliff.choices import Format, Half, Normalisation
+from layercliff.choices import Apart, Format, Half, Normalisation, Sharing
 from layercliff.errors import ModelError, TaskError
-from layercliff.models.anatomy import Sharing
 from layercliff.models.model import Model
-from layercliff.readout import batches, encode, tokens
+from layercliff.progress import Note, mute
+from layercliff.readout import agreement, batches, encode, tokens
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 from layercliff.readout.read import Reading
-from layercliff.readout.trace import Trace, TracedTask
+from layercliff.readout.trace import Agreement, Trace, TracedTask
 from layercliff.tasks import prompts, splits
 from layercliff.tasks.prompts import Prompt
 from layercliff.tasks.question import Question, Task
@@ -24,7 +24,10 @@ PASSAGE_TOKENS = 512  # a longer passage is cut
 
 @dataclass(frozen=True)
 class Asked:
-    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with reasons)."""
+    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with reasons).
+
+    `agreement` says how the rows may be run, as was found on rows of the whole task.
+    """
 
     task: Task
     form: Format
@@ -34,6 +37,12 @@ class Asked:
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
     prompts: tuple[Prompt, ...]
+    agreement: Agreement
+
+    @property
+    def sharing(self) -> Sharing:
+        """How the rows may be run."""
+        return self.agreement.sharing
 
     @property
     def reading(self) -> Format:
@@ -53,9 +62,9 @@ class Asked:
     def gold(self) -> Int[np.ndarray, " question"]:
         return np.array([question.gold for question in self.questions])
 
-    def batches(self, budget: int, share: Sharing, *, apart: bool = False) -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens; `share` says what of that which they have in common is run once, across questions unless they are kept `apart`."""
-        return batches.plan(self.rows, budget, share, apart=apart)
+    def batches(self, budget: int, apart: Apart = "nothing") -> tuple[Batch, ...]:
+        """The rows in batches of at most `budget` tokens; what is kept `apart` shares no token that is run."""
+        return batches.plan(self.rows, budget, self.sharing, apart=apart)
 
     def of(self, half: Half) -> "Asked":
         """The part of one half."""
@@ -113,7 +122,9 @@ class Asked:
     def about(self) -> TracedTask:
         """What is asked, and what is not."""
         task = self.task
-        return TracedTask(task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped)
+        return TracedTask(
+            task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped, self.agreement
+        )
 
 
 def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
@@ -151,9 +162,12 @@ def ask(
     chat: bool = False,
     seed: int = 0,
     whole: bool = False,
+    note: Note = mute,
 ) -> Asked:
     """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every format are scored as
-    continuations. Raises `LayercliffError` when none can be asked, or see `encode`."""
+    continuations. How rows may be run is found out here, and told to `note` where it is not as usual.
+
+    Raises `LayercliffError` when none can be asked, where no way of running rows gives the network's own logits, or see `encode`."""
     template = encode.chat_template(model.tokenizer) if chat else None
     questions = prompts.shown(task, questions, form)
     asked = [
@@ -173,13 +187,15 @@ def ask(
     place = {index: position for position, index in enumerate(kept)}
     left = tuple(questions[index] for index in kept)
     halves = splits.halves(left, seed)
+    rows = tuple(replace(row, question=place[row.question]) for row in encoded.rows)
     return Asked(
         task,
         form,
         normalisation,
         left,
         tuple(halves[question.id] for question in left),
-        tuple(replace(row, question=place[row.question]) for row in encoded.rows),
+        rows,
         tuple(f"{questions[index].id}: {reason}" for index, reason in gone.items()),
         tuple(asked[index] for index in kept),
+        agreement.of(model, rows, task.name, note),
     )

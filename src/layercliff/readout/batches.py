@@ -4,11 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import torch
 
-from layercliff.models.anatomy import Sharing
+from layercliff.choices import Apart, Sharing
 from layercliff.models.passage import Level
 from layercliff.readout.branches import Branches
 from layercliff.readout.encode import Row
@@ -81,21 +81,36 @@ class Batch:
         return Level(lead), Level(ids, torch.zeros(len(ids), dtype=torch.long, device=device), tree)
 
 
-def plan(rows: Sequence[Row], budget: int, share: Sharing = "nothing", *, apart: bool = False) -> tuple[Batch, ...]:
+def plan(
+    rows: Sequence[Row], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
+) -> tuple[Batch, ...]:
     """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same batches.
 
-    `share` says what of that which rows have in common is run once in a batch: what all of them begin with, and what those of a question do; only the latter
-    where questions are kept `apart`.
+    `share` says which rows are run together, and what they have in common is run once (see `layercliff.choices.Sharing`). What is
+    kept `apart` shares nothing.
     """
-    lead = _common(rows) if share != "nothing" and not apart and len(rows) > 1 else 0
-    branching = share == "branches"
+    lead = common(rows) if share in ("lead", "branches") and apart == "nothing" and len(rows) > 1 else 0
+    branching = share == "branches" and apart != "rows"
     found = sorted(_units(rows, lead, branching), key=lambda unit: (-unit[0], _order(unit[1][0])))
-    ends = _ends([length for length, _ in found], lead, budget)
+    ends = _cuts([length for length, _ in found], lead, budget, share)
     units = [unit for _, unit in found]
     return tuple(
         Batch(tuple(row for unit in units[begin:end] for row in unit), lead, branching)
         for begin, end in pairwise((0, *ends))
     )
+
+
+def _cuts(lengths: list[int], lead: int, budget: int, share: Sharing) -> list[int]:
+    """Where batches of sequences that grow shorter end; rows that differ in length may have to be told apart, or all rows."""
+    if share == "alone":
+        return list(range(1, len(lengths) + 1))
+    if share != "alike":
+        return _ends(lengths, lead, budget)
+    found: list[int] = []
+    for length, run in groupby(lengths):
+        begin = found[-1] if found else 0
+        found += [begin + end for end in _ends([length for _ in run], lead, budget)]
+    return found
 
 
 def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
@@ -138,7 +153,7 @@ def _order(row: Row) -> tuple[int, int]:
     return row.question, row.option or 0
 
 
-def _common(rows: Sequence[Row]) -> int:
+def common(rows: Sequence[Row]) -> int:
     """How many tokens all rows begin with, short of the positions that are read."""
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)  # the two that differ soonest
     alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

@@ -12,6 +12,7 @@ from torch import Tensor
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
 from layercliff.progress import Report, silent
+from layercliff.readout import agreement
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch, plan, read_from
 from layercliff.readout.encode import Row
@@ -51,7 +52,7 @@ def gathered(
     gather = Gather(range(model.n_layers), dict(enumerate(places)))
     ends = np.cumsum([0, *map(len, places)])
     out = np.empty((0, 0, 0), np.float32)
-    batches = plan(numbered, batch_tokens)
+    batches = plan(numbered, batch_tokens, agreement.of(model, numbered).sharing, apart="rows")
     for done, batch in enumerate(batches):
         report("gathering states", done, len(batches))
         with model.anatomy.computing():

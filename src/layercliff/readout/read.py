@@ -85,9 +85,7 @@ class Reader:
             if not out_of_memory(error):
                 raise
         if len(batch.rows) == 1:
-            raise ModelError(
-                f"A single row of {batch.padded_tokens} tokens does not fit in memory on {self.model.device}: store the weights with --weights-dtype bfloat16, or use another --device."
-            )
+            raise too_large(self.model, batch.padded_tokens)
         if self.budget is None:
             self.note(
                 f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set --batch-tokens {batch.padded_tokens // 2} next time."
@@ -112,9 +110,7 @@ class Reader:
         reading = visit.reading()
         known = np.array([[index < len(row.targets) for index in range(reading.scores.shape[2])] for row in batch.rows])
         if not np.isfinite(reading.scores[:, known if self.form != "cloze" else known[:, :1]]).all():
-            raise ModelError(
-                f"{self.model.name} gave scores that are NaN or infinite in {self.model.dtype}: use --dtype float32."
-            )
+            raise not_finite(self.model)
         return reading
 
     def mass_depths(self, n_depths: int) -> list[int]:
@@ -201,6 +197,19 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         text in str(error) for text in ("can't allocate memory", "not enough memory", "MPS backend out of memory")
     )
+
+
+def too_large(model: Model, tokens: int) -> ModelError:
+    """What is raised where a single row does not fit in memory."""
+    return ModelError(
+        f"A single row of {tokens} tokens does not fit in memory on {model.device}: "
+        "store the weights with --weights-dtype bfloat16, or use another --device."
+    )
+
+
+def not_finite(model: Model) -> ModelError:
+    """What is raised for scores that are NaN or infinite."""
+    return ModelError(f"{model.name} gave scores that are NaN or infinite in {model.dtype}: use --dtype float32.")
 
 
 def stacked(readings: Sequence[Reading]) -> Reading:

@@ -7,15 +7,57 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from layercliff.choices import Format, Half
+from layercliff.choices import Format, Half, Sharing
 from layercliff.tasks.question import Question
 
 Item = TypeVar("Item")
 
 
+HOW: Mapping[Sharing, str] = {
+    "branches": "the rows of a question are run as branches of one sequence",
+    "lead": "the rows of a question are run one by one, and only what all rows begin with is run once",
+    "nothing": "rows are run whole, without what they have in common being run once",
+    "alike": "only rows of equal length are run together",
+    "alone": "rows are run one at a time",
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How rows are run (`sharing`), and how far that is from the network's own forward pass of each row by itself.
+
+    `rows` were compared, of `tokens` at most; the largest `difference` of their logits is a share of the largest logit. `lost` are the
+    ways of running rows that were tried before and differed by more than rounding, with their differences.
+    """
+
+    sharing: Sharing
+    rows: int
+    tokens: int
+    difference: float
+    lost: Mapping[Sharing, float] = field(default_factory=dict)
+
+    @property
+    def notice(self) -> str:
+        """What a user is told; nothing where nothing was lost."""
+        if not self.lost:
+            return ""
+        return (
+            f"{HOW[self.sharing]}; otherwise logits differ from the network's own by up to "
+            f"{max(self.lost.values()):.1e} of their size (here {self.difference:.1e})."
+        )
+
+    @staticmethod
+    def from_dict(entry: Mapping[str, Any]) -> "Agreement":
+        """From a file; fields that are not known are left alone."""
+        return Agreement(**{one.name: entry[one.name] for one in fields(Agreement)})
+
+
 @dataclass(frozen=True)
 class TracedTask:
-    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with reasons)."""
+    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with reasons).
+
+    `agreement` says how its rows were run; results of before this was looked at have none.
+    """
 
     name: str
     form: Format
@@ -24,6 +66,7 @@ class TracedTask:
     licence: str
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    agreement: Agreement | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For files."""
@@ -32,8 +75,11 @@ class TracedTask:
     @staticmethod
     def from_dict(entry: Mapping[str, Any]) -> "TracedTask":
         """`as_dict`, and back."""
-        known = {one.name: entry[one.name] for one in fields(TracedTask)}
-        return TracedTask(**known | {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])})
+        known = {one.name: entry[one.name] for one in fields(TracedTask) if one.name in entry}
+        known |= {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])}
+        if (agreed := entry.get("agreement")) is not None:
+            known["agreement"] = Agreement.from_dict(agreed)
+        return TracedTask(**known)
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,8 @@ def notices(traced: Traced) -> Iterator[str]:
     for task in traced.trace.tasks.values():
         if task.left_out:
             yield f"{task.name}: {len(task.left_out)} questions were left out by the format {task.form} ({task.left_out[0].partition(': ')[2]})."
+        if task.agreement is not None and task.agreement.notice:
+            yield f"{task.name}: {task.agreement.notice}"
         if task.skipped:
             yield f"{task.name}: {len(task.skipped)} bad rows were skipped: {'; '.join(task.skipped[:3])}{'; ...' if len(task.skipped) > 3 else ''}."
     for name, analysis in traced.analyses.items():

@@ -146,7 +146,7 @@ def _trace(this: Probing[Controlled]) -> Trace:
 
 def _read(this: Probing[Controlled], parts: Sequence[Asked], what: str, model: Model | None = None) -> Trace:
     model = model or this.model
-    planned = this.batched(parts, model=model)
+    planned = this.batched(parts)
     return this.traces(planned, lambda _: lambda passage, _: passage.depths(), model.n_layers + 1, what, model)
 
 
@@ -196,4 +196,6 @@ def _other_order(this: Probing[Controlled], draw: int) -> tuple[Asked, ...]:
         return question.reordered(rng.permutation(len(question.options)).tolist())
 
     drawn = tuple((tuple(map(other, questions)), examples) for questions, examples in this.setting.drawn)
-    return tuple(part for part in replace(this.setting, drawn=drawn).ask(this.model) if part.form == "letter")
+    return tuple(
+        part for part in replace(this.setting, drawn=drawn).ask(this.model, this.note) if part.form == "letter"
+    )

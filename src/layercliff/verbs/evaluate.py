@@ -94,7 +94,7 @@ def evaluate(
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(device, trust_remote_code, report)
         read = _depths(depths, loaded.n_layers)
-        asked = setting.ask(loaded)
+        asked = setting.ask(loaded, note)
         reading = Pass(loaded, setting.subject, journal, report, note, depths=read)
         parts = reading.readings(asked, loaded.batch_tokens(batch_tokens))
         table = pl.concat([_options(part, readings, read) for part, readings in parts])

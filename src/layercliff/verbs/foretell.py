@@ -19,7 +19,6 @@ from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.measure import OnTask
 from layercliff.pruning.step import Step
-from layercliff.readout import batches
 from layercliff.report import page
 from layercliff.results import foretold as results
 from layercliff.results import pruned, traced
@@ -118,7 +117,7 @@ def measure(
         features = foretelling.features(
             found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, turned, without, gate
         )
-        n_batches = len(batches.plan(part.rows, budget))
+        n_batches = len(part.batches(budget, "rows"))
         cost = this.cost(0) | {
             "block_passes": first.passes + passes + gates.PASSES * loaded.n_layers * n_batches,
             "removal_block_passes": first.passes,

@@ -33,7 +33,7 @@ class Pass:
 
     def readings(self, parts: Sequence[Asked], budget: int) -> Iterator[tuple[Asked, Iterator[tuple[Batch, Reading]]]]:
         """Every task with the readings of its batches of at most `budget` tokens, each to be used before the next is taken."""
-        planned = [part.batches(budget, self.model.anatomy.shares) for part in parts]
+        planned = [part.batches(budget) for part in parts]
         self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
         for part, batches in zip(parts, planned, strict=True):
             yield part, self._read(part, batches)

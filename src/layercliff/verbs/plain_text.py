@@ -13,7 +13,7 @@ from layercliff.models.blend import ordered
 from layercliff.models.blending import make, wearing
 from layercliff.models.passage import Passage
 from layercliff.pruning.step import Step
-from layercliff.readout import likelihood
+from layercliff.readout import agreement, likelihood
 from layercliff.readout.batches import Batch, plan
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
@@ -33,7 +33,8 @@ def text_losses(
     rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.note)
     found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
-    planned = plan(rows, model.batch_tokens(batch_tokens))
+    sharing = agreement.of(model, rows, "plain text", this.note).sharing
+    planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
 
     def states(passage: Passage, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
         yield from passage.depths()

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff import limits, machine
-from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.choices import Apart, DType, Format, Normalisation, Sampler
 from layercliff.config import said
 from layercliff.errors import RunError
 from layercliff.metrics.analysis import analyse
@@ -37,7 +37,6 @@ ABOUT: dict[str, Any] = {
 """What a run is about, where an analysis is not told otherwise."""
 
 Kept = TypeVar("Kept")
-Apart = Literal["nothing", "questions", "rows"]
 
 
 class Options(TypedDict, total=False):
@@ -85,16 +84,12 @@ class Probing(Generic[Kept]):
     @cached_property
     def asked(self) -> tuple[Asked, ...]:
         """Every task as it is put to the model."""
-        return self.setting.ask(self.model)
+        return self.setting.ask(self.model, self.note)
 
-    def batched(
-        self, parts: Sequence[Asked], apart: Apart = "nothing", *, model: Model | None = None
-    ) -> list[tuple[Asked, tuple[Batch, ...]]]:
-        """Every task's rows in batches for a `model` (default: the run's); what is `apart` shares no token that is run."""
-        model = model or self.model
-        budget = model.batch_tokens(self.batch_tokens)
-        share = "nothing" if apart == "rows" else model.anatomy.shares
-        return [(part, part.batches(budget, share, apart=apart == "questions")) for part in parts]
+    def batched(self, parts: Sequence[Asked], apart: Apart = "nothing") -> list[tuple[Asked, tuple[Batch, ...]]]:
+        """Every task's rows in batches; what is `apart` shares no token that is run."""
+        budget = self.model.batch_tokens(self.batch_tokens)
+        return [(part, part.batches(budget, apart)) for part in parts]
 
     def traces(
         self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,

@@ -129,7 +129,7 @@ def prune(
         loaded = setting.load(device, trust_remote_code, report)
         stay, protected = _staying(loaded, protect, within, note)
         last = last_step(loaded.n_layers, remove, to_ratio, protected)
-        parts = setting.ask(loaded)
+        parts = setting.ask(loaded, note)
         subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
 
         def brief(halves: Sequence[Asked]) -> Brief:
@@ -150,7 +150,7 @@ def prune(
         def chooser(given: Brief, draw: int = 0) -> Chooser:
             return registry.random_draw(given, draw, within) if score == "random" else registry.chooser(score, given)
 
-        choosing, main = chooser(brief(parts)), walk(parts, watching.ask(loaded))
+        choosing, main = chooser(brief(parts)), walk(parts, watching.ask(loaded, note))
         steps, traces, watched = main.along(choosing, last, collapsed)
         passes, seconds = choosing.passes, choosing.seconds
         others: list[Split] = []

@@ -15,7 +15,7 @@ from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
 from layercliff.models.model import Model
 from layercliff.models.sources import Located
-from layercliff.progress import Report
+from layercliff.progress import Note, Report, mute
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
 from layercliff.store import key
@@ -93,12 +93,12 @@ class Setting:
         report(f"loading {self.source.name}", 1, 1)
         return model
 
-    def ask(self, model: Model) -> tuple[Asked, ...]:
-        """Every task's questions as they are put to `model`."""
+    def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
+        """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
             asked.ask(
                 model, task, about.format, questions, examples,
-                normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole,
+                normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole, note=note,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
         )  # fmt: skip

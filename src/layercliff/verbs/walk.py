@@ -95,7 +95,7 @@ class Walk:
         reader = Reader(self.model, lens, part.form, "none", self.note, depths=unread)
         readings = []
         made = make(self.model.network, step.blends)
-        for batch in part.batches(self.batch_tokens, self.model.anatomy.shares):
+        for batch in part.batches(self.batch_tokens):
             what = "report, last depth" if repeated else "report"
             name = key(what, self.subject, step.kept, ordered(step.blends), part.form, batch)
             if self.journal and (found := self.journal.get(name)):

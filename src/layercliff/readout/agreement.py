@@ -1,0 +1,243 @@
+"""Whether rows run block by block give the network's own logits, and which way of sharing and batching keeps them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, get_args
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from layercliff.choices import Sharing
+from layercliff.errors import ModelError
+from layercliff.models.anatomy import TOLERANCE, not_causal, positions_by_length
+from layercliff.models.model import Model
+from layercliff.models.precision import ROUNDING
+from layercliff.progress import Note, mute
+from layercliff.readout.batches import Batch, common, read_from
+from layercliff.readout.encode import Row
+from layercliff.readout.read import not_finite, out_of_memory, too_large
+from layercliff.readout.trace import Agreement
+
+WAYS: tuple[Sharing, ...] = get_args(Sharing)
+PLACES = 6  # of a row at most that are compared: a passage of text is read at every position
+NARROW = ("bfloat16", "float16")
+BEFORE = 24  # places at most that must not change with what follows
+
+Logits = Float[Tensor, "place vocabulary"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is run to find out: `rows` are compared, the longest first, and the `others` of their questions run with them.
+
+    The rows are the longest, the shortest, and of the longest's question and that with most rows the last. `pair` are two rows as
+    long as one another, if there are such. `lead` is how many tokens all rows of the task begin with.
+    """
+
+    rows: tuple[Row, ...]
+    others: tuple[Row, ...]
+    pair: tuple[Row, ...]
+    lead: int
+
+    @staticmethod
+    def of(rows: Sequence[Row]) -> "Trial":
+        """Choose among the rows of a task, or of running text."""
+        longest, shortest = max(rows, key=_length), min(rows, key=_length)
+        (most, _), *_ = Counter(row.question for row in rows).most_common(1)
+        last = [max((row for row in rows if row.question == q), key=_option) for q in (longest.question, most)]
+        chosen = tuple(dict.fromkeys((longest, shortest, *last)))
+        questions = {row.question for row in chosen}
+        others = tuple(row for row in rows if row.question in questions and row not in chosen)
+        (usual, _), *_ = Counter(map(_length, rows)).most_common(1)
+        pair = tuple(islice((row for row in rows if _length(row) == usual), 2))
+        return Trial(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
+
+    def batches(self, sharing: Sharing) -> Iterator[Batch]:
+        """The rows as they would be run: with as much padding as there can be, after the shortest lead and the longest."""
+        if sharing == "alone":
+            yield from (Batch((row,)) for row in self.rows)
+        elif sharing == "alike":
+            for length in dict.fromkeys(map(_length, self.rows)):
+                yield Batch(tuple(row for row in self.rows if _length(row) == length))
+            if self.pair:
+                yield Batch(self.pair)
+        elif sharing == "nothing":
+            yield Batch(self.rows)
+        else:
+            branching, compared = sharing == "branches", {row.question for row in self.rows}
+            ordered = sorted((*self.rows, *self.others), key=lambda row: (row.question, _option(row)))
+            together = [row for row in ordered if row.question in compared and (branching or row in self.rows)]
+            yield Batch(tuple(together), self.lead, branching)
+            own = [row for row in together if row.question == self.rows[0].question]
+            if (lead := common(own)) > self.lead:
+                yield Batch(tuple(own), lead, branching)
+
+
+_known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, Trial], Agreement]] = WeakKeyDictionary()
+
+
+def of(model: Model, rows: Sequence[Row], what: str = "", note: Note = mute) -> Agreement:
+    """Find the way of running `rows` of a task or text (`what`) that shares most and gives the network's own logits, on a few of them.
+
+    The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming the class, for a
+    network that is not causal, or whose logits cannot be had block by block at all.
+    """
+    could, trial = model.anatomy.shares, Trial.of(rows)
+    known = _known.setdefault(model.network, {})
+    if (could, trial) not in known:
+        known[could, trial] = _found(model, trial, could)
+    found = known[could, trial]
+    if found.notice:
+        note(f"{what}: {found.notice}" if what else found.notice)
+    return found
+
+
+def least(several: Sequence[Sharing]) -> Sharing:
+    """What rows that may be run in several ways may all be run in."""
+    return max(several, key=WAYS.index)
+
+
+@torch.inference_mode()
+def _found(model: Model, trial: Trial, could: Sharing) -> Agreement:
+    most = TOLERANCE[model.anatomy.dtype]
+    longest, *others = trial.rows
+    own = {longest: _causal(model, longest, most)}
+    own |= {row: own_logits(model, row.tokens, _places(row)) for row in others}
+
+    def difference(sharing: Sharing) -> float:
+        if sharing == "alike":
+            own.update({row: own_logits(model, row.tokens, _places(row)) for row in trial.pair[:1]})
+        return max(_differences(model, trial.batches(sharing), own))
+
+    lost: dict[Sharing, float] = {}
+    allowed = ROUNDING.get(model.dtype, ROUNDING["float32"])
+    if model.dtype in NARROW:
+        allowed *= 2  # both sides are rounded
+    for sharing in WAYS[WAYS.index(could) :]:
+        found = difference(sharing)
+        if found > allowed and not lost:  # what a row by itself differs by, nothing can mend
+            allowed = max(allowed, min(most, 2 * _least(model, difference("alone"), most)))
+        if found <= allowed:
+            break
+        lost[sharing] = found
+    return Agreement(sharing, len(own), _length(longest), found, lost)
+
+
+def _least(model: Model, difference: float, most: float) -> float:
+    """What rows by themselves differ by. Raises `ModelError` where rounding does not explain it."""
+    if difference <= most:
+        return difference
+    raise ModelError(
+        f"{type(model.network).__name__} cannot be read block by block: the logits of a row by itself differ from the network's own "
+        f"by {difference:.1e} of their size, and rounding explains {most:.0e}."
+    )
+
+
+def _causal(model: Model, row: Row, allowed: float) -> Logits:
+    """The network's own logits of a row, if those before its end stay whatever follows. Raises `ModelError`."""
+    read, others = _places(row), _others(model, row.tokens)
+    before = _spread(range(max(others, default=0)), BEFORE)
+    own = own_logits(model, row.tokens, [*read, *before])
+    for kept, tokens in others.items():
+        places = [place for place in before if place < kept]
+        difference = _difference(own_logits(model, tokens, places), own[len(read) :][: len(places)])
+        if difference > allowed:
+            raise not_causal(model.network, len(row.tokens), difference)
+    return own[: len(read)]
+
+
+def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+    """Sequences that begin with so many of `tokens`: without the last one, and without the last quarter. Where positions depend on
+    the length of a sequence, one as long as it with other tokens at its end."""
+    kept = len(tokens) - max(1, len(tokens) // 4)
+    if not kept:
+        return {}
+    if positions_by_length(model.network):
+        vocabulary = model.anatomy.unembedding.vocabulary
+        return {kept: (*tokens[:kept], *((token + 7) % vocabulary for token in tokens[kept:]))}
+    return {n: tokens[:n] for n in (len(tokens) - 1, kept)}
+
+
+@torch.inference_mode()
+def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Logits:
+    """The logits of the network's own forward pass of one sequence at some positions, in any order; no other reaches the head.
+
+    Raises `ModelError` where the sequence does not fit in memory, or for logits that are not finite.
+    """
+
+    def read_only(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        first, *others = args
+        return (first[:, list(places)], *others)
+
+    hook = model.anatomy.unembedding.head.register_forward_pre_hook(read_only)
+    try:
+        with model.anatomy.computing():
+            ids = torch.tensor([list(tokens)], device=model.device)
+            logits: Tensor = model.network(input_ids=ids, use_cache=False).logits[0]
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise too_large(model, len(tokens)) from error
+    finally:
+        hook.remove()
+    if not bool(torch.isfinite(logits).all()):
+        raise not_finite(model)
+    return logits.float()
+
+
+def _differences(model: Model, batches: Iterator[Batch], own: dict[Row, Logits]) -> Iterator[float]:
+    """How far the logits of each row of batches are from the network's own."""
+    for batch in batches:
+        for row, logits in _through_blocks(model, batch):
+            if row in own:
+                yield _difference(logits, own[row])
+
+
+def _difference(found: Logits, own: Logits) -> float:
+    """The largest, as a share of the largest logit. What is not a number is no agreement."""
+    apart = torch.nan_to_num(found.float()) - own
+    return float(apart.abs().max().double() / own.abs().max().double().clamp_min(1e-6))
+
+
+def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[Row, Logits]]:
+    """The logits of each row at the positions that are compared, after a pass of a batch through the blocks."""
+    anatomy = model.anatomy
+    try:
+        with anatomy.computing():
+            *_, (_, hidden) = anatomy.enter(batch.levels(model.device)).depths()
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        if len(batch.rows) == 1:
+            raise too_large(model, batch.padded_tokens) from error
+        for half in batch.halves():
+            yield from _through_blocks(model, half)
+        return
+    unembedding = anatomy.unembedding
+    for row, (sequence, path) in zip(batch.rows, batch.places, strict=True):
+        normed = unembedding.normed(hidden[sequence, [path[place - batch.lead] for place in _places(row)]])
+        yield row, unembedding.vocabulary_logits(normed, 0, unembedding.vocabulary)
+
+
+def _length(row: Row) -> int:
+    return len(row.tokens)
+
+
+def _option(row: Row) -> int:
+    return row.option or 0
+
+
+def _places(row: Row) -> list[int]:
+    """The positions of a row that are compared, of those that are read."""
+    return _spread(range(read_from(row), len(row.tokens)))
+
+
+def _spread(places: range, most: int = PLACES) -> list[int]:
+    """At most so many of them, the first and the last among them."""
+    if len(places) <= most:
+        return list(places)
+    return [places[round(number * (len(places) - 1) / (most - 1))] for number in range(most)]
