@@ -193,8 +193,12 @@ def test_what_differs_loses_sharing_then_batching(
 
 
 def test_a_network_that_no_way_of_running_rows_agrees_with_is_refused(llama: nn.Module) -> None:
-    """A hook on a block itself is run twice, once as the block stands aside."""
-    llama.model.layers[0].register_forward_pre_hook(lambda _m, args: (1.1 * args[0], *args[1:]))
+    """A hook on a block itself is run twice, once as the block stands aside; the probe is too short to show it."""
+
+    def stretch(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (torch.cat([args[0][:, :16], 1.1 * args[0][:, 16:]], 1), *args[1:])
+
+    llama.model.layers[0].register_forward_pre_hook(stretch)
     model = Model.of(llama, families.tokenizer(), "doctored")  # type: ignore[arg-type]
     with pytest.raises(
         ModelError, match=r"LlamaForCausalLM cannot be read block by block: .* differ .* by \d\.\de-0\d"
