@@ -29,7 +29,7 @@ def _shapes(model: Model, part: Asked, budget: int) -> Counter[Shape]:
     """How often each shape is multiplied in a step."""
     found: Counter[Shape] = Counter()
     passes = most_passes(model.n_layers)
-    for batch in part.batches(budget, model.anatomy.shares):
+    for batch in part.batches(budget):
         one: Counter[Shape] = Counter()
 
         def note(module: nn.Module, args: tuple[Any, ...], _out: Any, one: Counter[Shape] = one) -> None:

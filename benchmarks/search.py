@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     exact, race = Search(brief(None), part), Search(brief(arguments.race), part)
     loop, looped = Loop(model, part.form, part.rows, budget), Timed()
-    own = sum(batch.padded_tokens for batch in part.batches(budget, model.anatomy.shares))
+    own = sum(batch.padded_tokens for batch in part.batches(budget))
     print(
         f"{arguments.model}, {part.task.name} ({part.form}): {len(part.questions)} questions, {len(part.rows)} rows; tokens per block pass "
         f"{own} (shared) and {loop.tokens} (loop); {steps} of {model.n_layers} blocks; {model.dtype}, {torch.get_num_threads()} threads"

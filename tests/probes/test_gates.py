@@ -36,7 +36,7 @@ def scores_with(model: Model, part: Asked, gate: dict[int, float]) -> np.ndarray
         return [(model.n_layers, stream.levels[0])]
 
     reader = Reader(model, LogitLens(model.anatomy.unembedding), part.reading, "none")
-    return part.scores((batch, reader.read(batch, gated)) for batch in part.batches(200, "nothing"))[0][0]
+    return part.scores((batch, reader.read(batch, gated)) for batch in part.batches(200, "rows"))[0][0]
 
 
 def gold(scores: np.ndarray, part: Asked) -> np.ndarray:
