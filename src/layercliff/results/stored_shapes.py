@@ -4,11 +4,19 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, RootModel, model_validator
 
-from layercliff.choices import Format, OptionMass, Positions, Score, Training
+from layercliff.choices import Format, OptionMass, Positions, Score, Sharing, Training
 from layercliff.models.stored_path import Count, Kept, PathFacts, StepName, StoredStep
 from layercliff.stored_files import Stored, Summary
 
 Answer = Literal["supported", "contradicted", "undecided"]
+
+
+class HowRun(Stored):
+    sharing: Sharing
+    rows: int
+    tokens: int
+    difference: float
+    lost: dict[Sharing, float]
 
 
 class OfTask(Stored):
@@ -19,6 +27,7 @@ class OfTask(Stored):
     licence: str
     left_out: list[str]
     skipped: list[str]
+    agreement: HowRun | None = None
 
 
 class Cost(Stored):
