@@ -44,6 +44,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: [a]\ntasks: [t]\nto_ratio: 1.5", "to_ratio is 1.5, and must be a number between 0 and 1."),
         ("- a\n- b", "holds no settings: give at least models and tasks"),
         ("models: [a", "is not YAML"),
+        ("models: [a]\ntasks: [t]\nx: \x07", "is not YAML: unacceptable character #x0007"),
         ("models: [a]\ntasks: [t]\nmodels: [b]", "holds 'models' twice: leave one out"),
         ("models: [a]\ntasks: [t]\nlimit: true", "limit is True, and must be a whole number."),
         ("models: [a]\ntasks: [t]\nseeds: [true]", "seeds is [True], and must be a whole number."),

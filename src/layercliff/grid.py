@@ -44,8 +44,9 @@ class Checked(BaseModel, frozen=True, extra="forbid"):
         if name in limits.LIMITS and isinstance(value, int | float) and (wrong := limits.fault(name, value)):
             raise PydanticCustomError("limits", "{wrong}", {"wrong": wrong})
         for one in _each(value):
-            if name == "seeds" and (wrong := limits.fault("seed", one)):
-                raise PydanticCustomError("limits", "{wrong}", {"wrong": f"holds what {wrong}"})
+            if name == "seeds" and not limits.LIMITS["seed"].allows(one):
+                wrong = f"holds {quoted(one)}, and each must be {limits.LIMITS['seed'].phrase}"
+                raise PydanticCustomError("limits", "{wrong}", {"wrong": wrong})
             if isinstance(one, str) and not (one.strip() and one.isprintable()):
                 raise PydanticCustomError("limits", "{wrong}", {"wrong": f"holds {quoted(one)}, which names nothing"})
         return value

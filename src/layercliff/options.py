@@ -138,6 +138,10 @@ OTHER_NAMES = {"steps": "descent"}
 """Options whose limits have another name."""
 
 
+USAGE: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a command line that it cannot read."""
+
+
 class Once(TyperCommand):
     """A command that refuses numbers beyond their limits, and an option of one value that is given twice.
 
@@ -146,13 +150,17 @@ class Once(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Raises `LayercliffError`."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for option, times in Counter(order).items():
-            if not isinstance(option, TyperOption) or option.multiple or option.is_flag or times == 1:
-                continue
-            joined = ", or join its values by commas" if "joined by commas" in (option.help or "") else ""
-            raise LayercliffError(f"{option.opts[0]} was given {times} times: give it once{joined}.")
-        rest = super().parse_args(ctx, args)
+        try:
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            for option, times in Counter(order).items():
+                if not isinstance(option, TyperOption) or option.multiple or option.is_flag or times == 1:
+                    continue
+                joined = ", or join its values by commas" if "joined by commas" in (option.help or "") else ""
+                raise LayercliffError(f"{option.opts[0]} was given {times} times: give it once{joined}.")
+            rest = super().parse_args(ctx, args)
+        except USAGE as error:
+            said = " ".join(error.format_message().split())[:300].rstrip(".")  # type: ignore[attr-defined]
+            raise LayercliffError(f"{said}: see layercliff {ctx.info_name} --help.") from error
         _check_numbers(ctx.params)
         return rest
 

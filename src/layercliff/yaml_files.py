@@ -33,8 +33,8 @@ def read(file: Path, what: str) -> Any:
 
 def parsed(text: str, name: str) -> Any:
     """The content of YAML. Raises `RunError` for what is none, and for what would fill the memory."""
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -48,8 +48,6 @@ def parsed(text: str, name: str) -> Any:
         raise RunError(
             f"{name} holds a value that is not what it is written as ({error}): put it in quotes."
         ) from error
-    finally:
-        loader.dispose()
 
 
 def quoted_lines(error: yaml.YAMLError) -> str:

@@ -50,7 +50,7 @@ def _object(content: str) -> dict[str, Any] | str:
     try:
         found = json.loads(content, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        return f"it is no JSON ({error.msg} at column {error.colno})"
+        return f"it is no JSON ({error.msg.removesuffix(' at')} at column {error.colno})"
     except _Twice as error:
         return f"it names the field {quoted(str(error))} twice"
     except ValueError:

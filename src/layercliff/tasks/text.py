@@ -78,7 +78,7 @@ def _from_hub(name: str) -> Path:
     owner, _, rest = name.partition("/")
     dataset, _, file = rest.partition("/")
     if not file:
-        raise TaskError(f"hub:{name} names no file of a dataset: write hub:OWNER/NAME/PATH.parquet.")
+        raise TaskError(f"The text hub:{name} names no file of a dataset: write hub:OWNER/NAME/PATH.parquet.")
     try:
         return Path(hf_hub_download(f"{owner}/{dataset}", file, repo_type="dataset"))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
