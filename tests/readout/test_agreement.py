@@ -18,6 +18,7 @@ from layercliff.errors import ModelError
 from layercliff.models.anatomy import Anatomy
 from layercliff.models.model import Model
 from layercliff.readout import agreement, asked
+from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 from layercliff.readout.trace import Agreement
 from layercliff.report import words
@@ -233,3 +234,43 @@ def test_a_result_of_before_has_no_agreement() -> None:
     assert TracedTask.from_dict(entry).agreement is None
     found = TracedTask("t", "cloze", "", "", "", agreement=Agreement("alike", 3, 50, 1e-7, {"nothing": 0.5}))
     assert TracedTask.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+@pytest.mark.slow
+def test_every_verb_runs_rows_as_was_found(
+    tiny: Model, task: Task, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where only rows of equal length may be run together, no pass of any verb has others, nor anything shared."""
+    passed: list[Batch] = []
+    levels = Batch.levels
+
+    def noted(self: Batch, device: torch.device) -> Any:
+        passed.append(self)
+        return levels(self, device)
+
+    monkeypatch.setattr(agreement, "_known", {})
+    monkeypatch.setattr(agreement, "_found", lambda *_: Agreement("alike", 3, 50, 0.0, {"nothing": 0.5}))
+    monkeypatch.setattr(Batch, "levels", noted)
+    about: dict[str, Any] = {"out": tmp_path, "batch_tokens": 300}
+    verbs: list[Callable[[], object]] = [
+        lambda: layercliff.trace(tiny, task, **about),
+        lambda: layercliff.evaluate(tiny, task, out=tmp_path / "evaluated"),
+        *(
+            lambda score=score: layercliff.prune(tiny, task, score=score, remove=1, assess=False, **about)
+            for score in ("margin", "loss", "block_influence", "laco")
+        ),
+        lambda: layercliff.noise(tiny, task, eps=(0.1,), draws=1, **about),
+        lambda: layercliff.ablate(tiny, task, **about),
+        lambda: layercliff.patch(tiny, task, steps=(1,), score="margin", **about),
+        lambda: layercliff.similarity(tiny, task, steps=(1,), score="margin", **about),
+        lambda: layercliff.controls(tiny, task, score="margin", **about),
+        lambda: layercliff.lens(tiny, task, lenses=("tuned", "probe"), text="prose", tokens=99, steps=0, **about),
+        lambda: layercliff.foretell(tiny, task, **about),
+        lambda: layercliff.assess(tiny, (0, 1, 2)),
+    ]
+    for number, verb in enumerate(verbs):
+        passed.clear()
+        verb()
+        assert passed, number
+        assert all(not batch.lead and not batch.branching for batch in passed), number
+        assert all(len({len(row.tokens) for row in batch.rows}) == 1 for batch in passed), number
