@@ -6,7 +6,20 @@ import families
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BertConfig,
+    BertGenerationConfig,
+    BertGenerationDecoder,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GemmaConfig,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PreTrainedModel,
+    SiglipVisionConfig,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import dissect, text_config
@@ -185,3 +198,35 @@ def test_encoders_have_no_unembedding() -> None:
 def test_families_on_cuda(family: str) -> None:
     network = families.network(family).cuda()
     assert dissect(network).unembedding.vocabulary == families.VOCABULARY
+
+
+def _looking_ahead() -> dict[str, PreTrainedModel]:
+    """Networks whose attention is not causal."""
+    text = Gemma3TextConfig(**{**families._SHAPE, "head_dim": 8, "use_bidirectional_attention": True})
+    bert = BertGenerationConfig(
+        vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+    )
+    images = PaliGemmaConfig(
+        text_config=GemmaConfig(**families._SHAPE, head_dim=8).to_dict(),
+        vision_config=SiglipVisionConfig(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14
+        ).to_dict(),
+        image_token_index=419,
+        projection_dim=32,
+    )  # fmt: skip
+    return {
+        "Gemma3ForCausalLM": Gemma3ForCausalLM(text),
+        "BertGenerationDecoder": BertGenerationDecoder(bert),
+        "PaliGemmaForConditionalGeneration": PaliGemmaForConditionalGeneration(images),
+    }
+
+
+@pytest.mark.parametrize("name", ["Gemma3ForCausalLM", "BertGenerationDecoder", "PaliGemmaForConditionalGeneration"])
+def test_attention_that_looks_ahead_is_refused_by_name(name: str) -> None:
+    torch.manual_seed(0)
+    network = _looking_ahead()[name].eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    with pytest.raises(ModelError, match=f"{name} is not causal: of 8 tokens"):
+        dissect(network)
