@@ -108,7 +108,7 @@ class StoredFolder:
         return self._json(self.folder / f"{name}.json", shape)
 
     def table(self, name: str, columns: Mapping[str, Any], nullable: tuple[str, ...] = ()) -> pl.DataFrame:
-        """``name.parquet``, which has these columns of these types, without nulls but in `nullable` ones, and at least one row."""
+        """``name.parquet``, which has these columns of these types, without nulls but in `nullable` ones."""
         file = self.folder / f"{name}.parquet"
         content = self._bytes(file)
         try:

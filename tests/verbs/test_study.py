@@ -20,6 +20,7 @@ from study_rows import row, table
 import layercliff
 from layercliff.errors import RunError
 from layercliff.grid import Grid
+from layercliff.readout.trace import TracedTask
 from layercliff.results import studied, traced
 from layercliff.results.stability import Stability
 from layercliff.results.studied import Row
@@ -49,7 +50,7 @@ def content(files: Path, *models: str) -> dict[str, object]:
 
 def whole(directory: Path) -> dict[str, object]:
     found = json.loads((directory / "study.json").read_text())
-    del found["cost"]
+    del found["cost"], found["checksum"]
     return dict(found)
 
 
@@ -247,9 +248,11 @@ def test_k_of_random_is_the_median_of_its_draws_as_its_own_page_says(
     trace = {"format": "letter", "n_questions": 9, "chance": 0.25, "accuracy": 0.9, "decision_margin": 0.5}
     trace |= {f"transition_{name}": 4 for name in ("depth", "depth_low", "depth_high")}
     run.write_json(traced.SUMMARY, trace | {"transition_undecided_share": 0.0})
-    steps = [{"kept": list(range(10 - k))} for k in range(10)]
+    steps = [{"step": k, "kept": list(range(10 - k)), "removed": [], "scores": {}} for k in range(10)]
     found = {"defined": True, "step": draws[0], "low": 1, "high": 9}
     path = {"n_layers": 10, "n_report": 5, "steps": steps, "collapse": found, "stability": {"collapse_steps": draws}}
+    path |= {"model": "m", "revision": "r", "protected": [], "n_select": 4, "race": None, "watched_tasks": {}}
+    path["traced_tasks"] = {"t": TracedTask("t", "letter", "s", "test", "l").as_dict()}
     run.write_json("prune/random/path.json", path)
     told = studied.row(tmp_path, cell)
     assert study_words.collapse(told) == collapse

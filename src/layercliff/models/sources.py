@@ -26,7 +26,7 @@ LONGEST_NAME = 80  # characters of a name that are shown
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 STEP = re.compile(
-    r"(?P<run>.+)@(?P<step>\d+)"
+    r"(?P<run>.+)@(?P<step>[0-9]{1,9})"
 )  # DIR@K, step K of the path in a run directory, or DIR/prune/<criterion>@K
 
 

@@ -13,7 +13,7 @@ from layercliff.config import Subject
 from layercliff.errors import RunError
 from layercliff.metrics.foretelling import FEATURES, Foretold, Rule
 from layercliff.results.plain import plain
-from layercliff.results.stored_shapes import ForetoldSummary, MeasuredSummary
+from layercliff.results.stored_shapes import ForetoldSummary, MeasuredSummary, StudySummary
 from layercliff.store import RunDirectory
 from layercliff.stored_files import StoredFolder
 
@@ -154,8 +154,9 @@ def training(study: Path | None = None) -> Training:
         file = study / "training.parquet"
         if not file.exists():
             raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
-        columns = {"model": pl.String, "task": pl.String} | dict.fromkeys((*FEATURES, TARGET), pl.Float64)
+        columns = {"model": pl.String} | dict.fromkeys((*FEATURES, TARGET), pl.Float64)
         folder = StoredFolder(study, "study.json", f"layercliff study FILE --out {study}")
+        folder.content(StudySummary)  # for the checksums
         table = folder.table("training", columns)
         return _checked(table, f"the study {study}")
     shipped = files(__package__) / SHIPPED
