@@ -8,7 +8,7 @@ import pytest
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.phases import Jump, Transition
 from layercliff.metrics.statistics import Curve
-from layercliff.report import words
+from layercliff.report import similarity_figures, words
 
 
 @pytest.fixture
@@ -63,3 +63,8 @@ def test_decided_before_the_first_block(analysis: Analysis) -> None:
 
 def test_one_block_is_no_blocks() -> None:
     assert [words.blocks_of(n) for n in (0, 1, 2)] == ["0 blocks", "1 block", "2 blocks"]
+
+
+def test_what_was_not_measured_is_not_zero() -> None:
+    assert similarity_figures._measured(None) == "not measured"
+    assert similarity_figures._measured(0.0) == "+0.000"

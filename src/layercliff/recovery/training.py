@@ -62,7 +62,7 @@ def train(
     `ModelError` when a single question does not fit in memory.
     """
     trl = library("trl")
-    budget = batch_tokens or model.batch_tokens() // HELD
+    budget = model.batch_tokens() // HELD if batch_tokens is None else batch_tokens
     every = max(1, how.updates // (CHECKPOINTS * LOGGED))
 
     class Trainer(trl.SFTTrainer):  # type: ignore[misc]

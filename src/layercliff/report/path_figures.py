@@ -56,7 +56,7 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
 def shown_steps(pruned: Pruned) -> tuple[int, ...]:
     """A light and a heavy step: the recommended one (or the first) and the first collapsed one (or the last); one where these are the same."""
     last = len(pruned.steps) - 1
-    heavy = pruned.collapse.step or last
+    heavy = last if pruned.collapse.step is None else pruned.collapse.step
     light = pruned.recommended or 1
     return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
 

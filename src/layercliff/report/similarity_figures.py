@@ -73,7 +73,12 @@ def _removed(found: Similar, step: str) -> int:
 
 def _shuffled(found: Similar, task: str, step: str) -> str:
     rows = found.summary.filter((pl.col("task") == task) & (pl.col("step") == int(step)) & ~pl.col("standardised"))
-    return ", ".join(f"{row['third_shuffled'] or 0:+.3f} ({SHORT[row['what']]})" for row in rows.to_dicts())
+    return ", ".join(f"{_measured(row['third_shuffled'])} ({SHORT[row['what']]})" for row in rows.to_dicts())
+
+
+def _measured(value: float | None) -> str:
+    """A number with its sign; one that was not measured is not 0."""
+    return "not measured" if value is None else f"{value:+.3f}"
 
 
 def _sizes(table: pl.DataFrame) -> str:

@@ -46,7 +46,7 @@ def question(row: Row, default_id: str) -> Question:
         options, name = _options(row), name_of(row, "id", default_id)
         text = text_of(row, _first(row, TEXT) or "question")
         found = Question(name, text, options, _gold(row, options), name_of(row, "group", name))
-    if twice := repeated(found.options):
+    if (twice := repeated(found.options)) is not None:
         raise TaskError(f"question {quoted(found.id)}: the option {quoted(twice)} stands there twice")
     return found
 
@@ -105,7 +105,7 @@ def labelled(row: Row, default_id: str) -> Question:
     text, options, labels = _labelled(row)
     if len(options) != len(labels):
         raise TaskError(f"it has {len(options)} options and {len(labels)} labels: give one of each")
-    if twice := repeated(labels):
+    if (twice := repeated(labels)) is not None:
         raise TaskError(f"the label {quoted(twice)} stands there twice")
     key = name_of(row, "answerKey", "").lstrip()
     if not key:

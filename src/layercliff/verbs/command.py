@@ -51,7 +51,7 @@ def text(pruned: Pruned) -> str | None:
 def _watched(pruned: Pruned, name: str) -> str:
     """A file of questions by its path, as `layercliff.tasks.registry` reads it; others by name."""
     source = pruned.watched[0].tasks[name].source
-    return source if source.endswith((".jsonl", ".csv")) else name
+    return source if source.lower().endswith((".jsonl", ".csv")) else name
 
 
 def _option(name: str, value: object) -> list[str]:
