@@ -6,12 +6,13 @@ import pytest
 
 import layercliff
 from layercliff.choices import Format, Score
+from layercliff.errors import RunError
 from layercliff.models.blend import Linear
 from layercliff.models.model import Model
 from layercliff.pruning.step import Step
 from layercliff.readout.read import Reader, Reading
 from layercliff.tasks.question import Task
-from layercliff.verbs.walk import depths_shared
+from layercliff.verbs.walk import depths_shared, last_step
 
 
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
@@ -66,3 +67,8 @@ def test_what_two_steps_share() -> None:
 def model() -> Model:
     """Six blocks of random weights."""
     return Model.of(families.network("llama", n_layers=6), families.tokenizer())
+
+
+def test_all_blocks_protected() -> None:
+    with pytest.raises(RunError, match="All of the model's 5 blocks are protected: protect fewer"):
+        last_step(5, None, None, range(5))

@@ -140,6 +140,8 @@ def last_step(n_layers: int, remove: int | None, to_ratio: float | None, protect
     if unknown:
         raise RunError(f"Block {unknown[0]} cannot be protected: the model has blocks 0-{n_layers - 1}.")
     most = n_layers - max(1, len(set(protect)))
+    if most < 1:
+        raise RunError(f"All of the model's {n_layers} blocks are protected: protect fewer.")
     if remove is not None and to_ratio is not None:
         raise RunError("A path ends after --remove blocks or at --to-ratio, not both: give one of them.")
     wanted = remove if remove is not None else round(to_ratio * n_layers) if to_ratio is not None else most
