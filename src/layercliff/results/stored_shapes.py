@@ -1,6 +1,6 @@
 """What the JSON of results looks like. Fields that a version does not know are left alone; those that came later have a default."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, RootModel, model_validator
 
@@ -8,6 +8,10 @@ from layercliff.choices import Format, OptionMass, Positions, Score, Sharing, Tr
 from layercliff.models.stored_path import Count, Kept, PathFacts, StepName, StoredStep
 from layercliff.stored_files import Stored, Summary
 
+Loss = Annotated[tuple[float, float], Field(strict=False)]
+"""Updates made, and the mean loss since the entry before; JSON has a list."""
+Removed = Annotated[tuple[str, list[Count]], Field(strict=False)]
+"""The kind of a set of blocks, and the blocks."""
 Answer = Literal["supported", "contradicted", "undecided"]
 
 
@@ -230,7 +234,7 @@ class LensAbout(Stored):
 
 class SubsetsAbout(Stored):
     m: PositiveInt
-    subsets: list[tuple[str, list[Count]]] = Field(min_length=1, strict=False)
+    subsets: list[Removed] = Field(min_length=1)
 
 
 class SimilarSummary(Summary):
@@ -260,14 +264,14 @@ class TrainedOn(Stored):
 class RecoverSummary(Summary):
     about: RecoverAbout
     material: dict[str, TrainedOn]
-    losses: dict[StepName, list[list[tuple[float, float]]]] = Field(strict=False)
+    losses: dict[StepName, list[list[Loss]]]
     traced_tasks: dict[str, OfTask] = Field(min_length=1)
     cost: Cost
 
 
 class TrainingRecord(Stored):
     identity: dict[str, Any]
-    losses: list[tuple[float, float]] = Field(strict=False)
+    losses: list[Loss]
     seconds: float
 
 
