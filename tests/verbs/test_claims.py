@@ -295,7 +295,7 @@ def test_what_cannot_be_trained_is_said_first(
         missing.setattr(Reader, "read", lambda *_: pytest.fail("the model was run"))
         missing.setitem(sys.modules, "trl", None)
         for out in (copied, tmp_path / "new"):
-            with pytest.raises(LayercliffError, match=r"needs the package trl.*\[recover\]"):
+            with pytest.raises(LayercliffError, match=r"need the package trl.*\[recover\]"):
                 layercliff.claims(decided, task, out=out, recover=True)
         assert not (copied / "recover").exists()
     path = pruned.read(RunDirectory(copied), "tail")

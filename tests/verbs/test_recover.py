@@ -262,5 +262,5 @@ def test_refusals(
     with pytest.raises(RunError, match="cannot make trained weights"):
         layercliff.export(directory, tmp_path / "c", step=3, trained=0, recipes=True)
     monkeypatch.setitem(sys.modules, "trl", None)
-    with pytest.raises(LayercliffError, match=r"needs the package trl.*pip install '\.\[recover\]'"):
+    with pytest.raises(LayercliffError, match=r"need the package trl.*pip install '\.\[recover\]'"):
         recover(about, directory, steps=(2,))
