@@ -15,6 +15,7 @@ from transformers import DogeConfig, GPTNeoConfig, Phi3Config, PretrainedConfig
 import layercliff
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
+from layercliff.models import quirks
 from layercliff.models.anatomy import Anatomy
 from layercliff.models.model import Model
 from layercliff.readout import agreement, asked
@@ -215,10 +216,20 @@ def test_attention_that_looks_ahead_at_the_lengths_of_the_task_is_refused(
     with torch.no_grad():
         for block in model.anatomy.blocks:
             block.self_attn.A.zero_()  # as Doge itself begins
+    monkeypatch.setattr(quirks, "WINDOWS", ())  # as of a family that is not known
     with pytest.raises(ModelError, match="DogeForCausalLM is not causal: of"):
         layercliff.trace(model, task)
     short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
     assert agreement.of(model, short).sharing == model.anatomy.shares
+
+
+def test_a_known_window_is_refused_whatever_a_few_rows_show(monkeypatch: pytest.MonkeyPatch, task: Task) -> None:
+    """Trained weights may keep the keys that come before in most rows, and not in all."""
+    model = model_of("doge", monkeypatch)
+    with pytest.raises(ModelError, match="not causal beyond 8 tokens, and the longest prompt has"):
+        layercliff.trace(model, task)
+    short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
+    assert agreement.of(model, short).sharing == "nothing"
 
 
 def test_rounding_of_narrow_dtypes_is_no_difference(family: str) -> None:

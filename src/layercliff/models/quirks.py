@@ -15,6 +15,9 @@ SCALES = ("logit_scale",)
 DIVISORS = ("logits_scaling",)
 """Fields that the logits are divided by: Granite."""
 
+WINDOWS = ("keep_window_size",)
+"""Fields that say how many keys are kept of all, later ones among them: Doge. What is longer is not causal."""
+
 TOWERS = ("vision", "visual", "image", "audio", "speech", "vit")
 """What the names of modules hold that are for images or sounds, in multimodal networks."""
 
@@ -56,3 +59,8 @@ def scales(config: PretrainedConfig) -> list[float]:
     factors = [getattr(config, name, None) for name in SCALES]
     divisors = [getattr(config, name, None) for name in DIVISORS]
     return [1.0, *(float(f) for f in factors if f), *(1 / d for d in divisors if d)]
+
+
+def causal_up_to(config: PretrainedConfig) -> int | None:
+    """The longest sequence in which no token sees a later one, in tokens, where the configuration sets a limit."""
+    return next((value for name in WINDOWS if (value := getattr(config, name, None)) is not None), None)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
-from layercliff.models.anatomy import TOLERANCE, not_causal, positions_by_length
+from layercliff.models import quirks
+from layercliff.models.anatomy import TOLERANCE, not_causal, positions_by_length, text_config
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.progress import Note, mute
@@ -86,7 +87,8 @@ def of(model: Model, rows: Sequence[Row], what: str = "", note: Note = mute) -> 
     The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming the class, for a
     network that is not causal, or whose logits cannot be had block by block at all.
     """
-    could, trial = model.anatomy.shares, Trial.of(rows)
+    trial = Trial.of(rows)
+    could = _possible(model, trial)
     known = _known.setdefault(model.network, {})
     if (could, trial) not in known:
         known[could, trial] = _found(model, trial, could)
@@ -94,6 +96,22 @@ def of(model: Model, rows: Sequence[Row], what: str = "", note: Note = mute) -> 
     if found.notice:
         note(f"{what}: {found.notice}" if what else found.notice)
     return found
+
+
+def _possible(model: Model, trial: Trial) -> Sharing:
+    """What may be tried: what the network shares, unless its attention is causal up to a length alone, which nothing may exceed.
+
+    Raises `ModelError` where a row does.
+    """
+    most = quirks.causal_up_to(text_config(model.network.config))
+    if most is None:
+        return model.anatomy.shares
+    if (longest := _length(trial.rows[0])) > most:
+        raise ModelError(
+            f"{type(model.network).__name__} is not causal beyond {most} tokens, and the longest prompt has {longest}: "
+            "ask shorter questions, or use fewer --shots; layercliff reads causal (decoder-only) language models."
+        )
+    return least((model.anatomy.shares, "nothing"))
 
 
 def least(several: Sequence[Sharing]) -> Sharing:
