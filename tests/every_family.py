@@ -116,6 +116,7 @@ _SHARING = ["sliding_attention", "full_attention", "sliding_attention", "sliding
 _NO_INPUTS_PER_BLOCK = {"text_config": {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
+    "Bamba": {"attn_layer_indices": [1, 3]},
     "Blt": {"cross_attn_k": 2, "encoder_hash_byte_group_size": [3], "encoder_hash_byte_group_vocab": 64},
     "BltGlobalTransformer": {"hidden_size": 2 * WIDTH},
     "BltLocalDecoder": {"hidden_size_global": 2 * WIDTH},
@@ -168,6 +169,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "spatial_target_layers": [1, 2, 3, 4],
         "downsample_rate": "1/2",
     },
+    "GraniteMoeHybrid": {"layer_types": ["mamba", "attention", "mamba", "attention", "mamba"]},
     "HunYuanVLText": _rotary(2, 1, 1),
     "Lfm2Moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention", "conv"]},
     "Mamba2": {"head_dim": 2 * WIDTH // HEADS},

@@ -25,7 +25,7 @@ import layercliff
 from layercliff.choices import Format
 from layercliff.errors import LayercliffError
 from layercliff.metrics import decision
-from layercliff.models import checkpoint
+from layercliff.models import checkpoint, rebuilding
 from layercliff.models.anatomy import find_blocks
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
@@ -147,8 +147,9 @@ def check_trace(model: Model) -> None:
 
 
 def check_candidates(model: Model) -> tuple[int, ...]:
-    """What is measured without a block, on either half, is what such a network gives; the blocks that may go."""
-    pruned = layercliff.prune(model, TASK, format="cloze", score="option_nll", remove=1, assess=False)
+    """What is measured without a block, on either half, is what such a network gives; the blocks an export may lack."""
+    told: list[str] = []
+    pruned = layercliff.prune(model, TASK, format="cloze", score="option_nll", remove=1, assess=False, note=told.append)
     step, report = pruned.steps[1], pruned.traces[1]
     rows = put(model, "cloze")
     reported = {question.id for question in report.questions}
@@ -161,7 +162,9 @@ def check_candidates(model: Model) -> tuple[int, ...]:
             for number, question in enumerate(report.questions):
                 scores = report.scores[-1, number, : len(question.options)]
                 agree(f"report without {block}", scores, own[question.id])
-    return tuple(step.scores)
+    removal = rebuilding.removal(model)
+    assert all(sentence in told for sentence in [str(removal)] if sentence), "nothing was told before the path"
+    return tuple(step.scores) if removal.unfit is None else ()
 
 
 def log_probability(scores: np.ndarray, gold: int) -> float:
