@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,20 +100,23 @@ def copied(network: nn.Module, offset: int) -> Iterator[None]:
             if not module._parameters:
                 continue
             kept: dict[str, Tensor] = {}
-
-            def place(module: nn.Module, _: Any, kept: dict[str, Tensor] = kept) -> None:
-                for name, parameter in module._parameters.items():
-                    if parameter is not None:
-                        kept[name] = parameter.data
-                        parameter.data = _moved(parameter.data, offset)
-
-            def restore(module: nn.Module, _args: Any, _output: Any, kept: dict[str, Tensor] = kept) -> None:
-                for name in list(kept):
-                    module._parameters[name].data = kept.pop(name)  # type: ignore[union-attr]
-
-            hooks.callback(module.register_forward_pre_hook(place).remove)
-            hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
+            hooks.callback(module.register_forward_pre_hook(partial(_place, kept, offset)).remove)
+            hooks.callback(module.register_forward_hook(partial(_restore, kept), always_call=True).remove)
         yield
+
+
+def _place(kept: dict[str, Tensor], offset: int, module: nn.Module, _args: Any) -> None:
+    """Give a module copies of its weights, which go to `kept`."""
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            kept[name] = parameter.data
+            parameter.data = _moved(parameter.data, offset)
+
+
+def _restore(kept: dict[str, Tensor], module: nn.Module, _args: Any, _output: Any) -> None:
+    """Give it those in `kept` back."""
+    for name in list(kept):
+        module._parameters[name].data = kept.pop(name)  # type: ignore[union-attr]
 
 
 def _moved(tensor: Tensor, offset: int) -> Tensor:
