@@ -231,6 +231,9 @@ NOT_BUILT = {
 }
 """Model types that this cannot build, and why."""
 
+NOT_RELOADED = ("youtu",)
+"""Model types whose tied embeddings transformers itself reloads as other numbers: an export refuses them at its end."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Family:

@@ -207,7 +207,12 @@ def check(network: PreTrainedModel, directory: Path) -> None:
     may_go = check_candidates(model)
     for gone in CUTS:
         if set(gone) <= set(may_go):
-            check_rebuilt(model, gone, directory / "-".join(map(str, gone)))
+            try:
+                check_rebuilt(model, gone, directory / "-".join(map(str, gone)))
+            except LayercliffError as late:
+                if model.network.config.model_type in every_family.NOT_RELOADED and "altered tensors" in str(late):
+                    continue
+                pytest.fail(f"refused only after its candidates were scored: {late}")
 
 
 def cases() -> Iterator[Any]:

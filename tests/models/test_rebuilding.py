@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import every_family
 import families
 import pytest
 import torch
@@ -164,3 +165,11 @@ def test_the_network_is_left_as_it_was() -> None:
     for name, parameter in found.network.named_parameters():
         assert parameter.data_ptr() == before[name][0]
         assert torch.equal(parameter, before[name][1])
+
+
+def test_a_network_that_is_loaded_as_another_class_is_told() -> None:
+    """A wrapper of images and text whose directories are loaded without the part for images."""
+    network = every_family.Family("llama4", images=True).network()
+    found = removal(Model.of(network, families.tokenizer(), "wrapped"))
+    assert found.unfit == "a directory of it is loaded as Llama4ForCausalLM, not as Llama4ForConditionalGeneration"
+    assert not found.stay

@@ -85,17 +85,26 @@ def _removal(model: Model) -> Removal:
     count = model.n_layers
     every = tuple(range(count))
     try:
-        loading.auto_class(model.name, model.network.config)
+        kind = loading.auto_class(model.name, model.network.config)
         trials = _Trials(model.network, model.anatomy)
     except (ModelError, *FAILURES) as error:
         return Removal(unfit=_first_line(error))
-    if (wrong := trials.fault(every)) is not None:
+    if (wrong := _other_class(kind, model.network) or trials.fault(every)) is not None:
         return Removal(unfit=wrong)
     unfit = None if trials.generates else "the model itself does not generate with a cache"
     sets = [every[1::2], every[::2], *_without_kinds(trials.kinds)]
     if all(trials.fault(kept) is None for kept in sets if kept):
         return Removal(unfit=unfit)
     return Removal(_staying(trials, count), unfit)
+
+
+def _other_class(kind: Any, network: PreTrainedModel) -> str | None:
+    """That a checkpoint of `network` would be loaded as a network of another class, in a clause; or None."""
+    mapped = kind._model_mapping.get(type(network.config), type(network))
+    classes = tuple(mapped) if isinstance(mapped, list | tuple) else (mapped,)
+    if isinstance(network, classes):
+        return None
+    return f"a directory of it is loaded as {classes[0].__name__}, not as {type(network).__name__}"
 
 
 def _staying(trials: "_Trials", count: int) -> dict[int, str]:
