@@ -129,3 +129,15 @@ def test_some_wanted_now_and_others_later(order: list[int], wanted: list[set[int
 def test_unknown_block_cannot_be_removed() -> None:
     with pytest.raises(ValueError, match="not in tuple"):
         Sweep(PASSAGE, range(3)).remove(4)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 12), st.lists(st.sampled_from(range(L)), max_size=3, unique=True))
+def test_counting_counts_what_is_run(states: int, gone: list[int]) -> None:
+    run, counted = Sweep(PASSAGE, range(L), budget=PASSAGE.size + states * STATE), Sweep.counting(range(L), states)
+    for block in (None, *gone):
+        for sweep in (run, counted):
+            if block is not None:
+                sweep.remove(block)
+            sweep.candidates()
+        assert counted.passes == run.passes

@@ -22,7 +22,7 @@ from layercliff.verbs import assess as assessing
 def test_an_interrupted_path_ends_with_the_same_bytes(
     tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reuse: int
 ) -> None:
-    layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "whole")
+    whole = layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "whole")
     swept, left = Iterative._swept, [0]
 
     def interrupted(self: Iterative, *arguments: object) -> object:
@@ -35,11 +35,12 @@ def test_an_interrupted_path_ends_with_the_same_bytes(
     for after in (1, 2, 4, 7, 0):
         left[0] = after
         try:
-            layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "run")
+            resumed = layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "run")
         except KeyboardInterrupt:
             assert not (tmp_path / "run" / "prune" / "margin" / "path.json").exists()
     paths = [(tmp_path / name / "prune" / "margin" / "path.json").read_bytes() for name in ("whole", "run")]
     assert paths[0] == paths[1]
+    assert resumed.cost["selection_block_passes"] == whole.cost["selection_block_passes"]
 
 
 def test_a_full_disk_leaves_no_finished_path_of_other_settings(

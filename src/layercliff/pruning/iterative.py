@@ -24,6 +24,8 @@ STREAMS, LEADS = (
     1 / 4,
     1 / 8,
 )  # of the memory for states: the streams of a batch, what all batches begin with; the rest is for reuse
+NOT_KEPT = -1
+"""The room of a batch whose sweep begins anew at every step: what it is called with leaves none."""
 
 
 def tokens_at_once(batch_tokens: int, memory_bytes: int, width: int, n_layers: int) -> int:
@@ -54,6 +56,9 @@ class Iterative:
         self._reuse = int(brief.memory_bytes * (1 - STREAMS - LEADS))
         self._leads = {m.name: Leads(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures}
         self._sweeps: dict[Batch, Sweep] = {}
+        self._counts: dict[
+            Batch, Sweep
+        ] = {}  # the same sweeps, never interrupted, of which only the passes are counted
         self._most: int | None = None  # tokens at once, after memory ran out
         # By the first measure, question by question, without each block of the last choice.
         self.values: dict[int, np.ndarray] = {}
@@ -64,7 +69,7 @@ class Iterative:
         blocks = [block for block in kept if block not in self.brief.protected]
         if not blocks or len(kept) == 1:
             return None
-        for sweep in self._sweeps.values():
+        for sweep in (*self._sweeps.values(), *self._counts.values()):
             for block in set(sweep.kept) - set(kept):
                 sweep.remove(block)
         for leads in self._leads.values():
@@ -113,22 +118,32 @@ class Iterative:
         name = key("candidates", self.brief.subject, kept, blocks, part.form, batch)
         if journal and (found := journal.get(name)):
             self._sweeps.pop(batch, None)
-            reading, passes, seconds = (
-                Reading.of(found),
-                int(found["passes"]),
-                float(found["seconds"]),
-            )
+            reading, passes, seconds = Reading.of(found), int(found["passes"]), float(found["seconds"])
+            if "room" in found:
+                self._counted(batch, kept, blocks, int(found["room"]))
         else:
             begin, before = time.perf_counter(), self.passes
             reading = self._swept(part, batch, kept, blocks)
             passes, seconds = self.passes - before, time.perf_counter() - begin
-            self.passes = before
+            self.passes, cost = before, {}
+            if self._most is None:
+                room = self._sweeps[batch].room if batch in self._sweeps else NOT_KEPT
+                passes, cost = self._counted(batch, kept, blocks, room), {"room": np.array(room)}
             if journal:
-                cost = {"passes": np.array(passes), "seconds": np.array(seconds)}
+                cost |= {"passes": np.array(passes), "seconds": np.array(seconds)}
                 journal.put(name, {**reading.arrays(), **cost})
         self.passes += passes
         self.seconds += seconds
         return reading
+
+    def _counted(self, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...], room: int) -> int:
+        """Block passes of a batch in a run that is not interrupted: those that a resumed one repeats are not counted again."""
+        sweep = self._counts.get(batch) or Sweep.counting(kept, room)
+        if room != NOT_KEPT:
+            self._counts[batch] = sweep
+        before = sweep.passes
+        sweep.candidates(blocks)
+        return sweep.passes - before
 
     def _swept(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         """Sweep a batch; out of memory, sweep its halves."""

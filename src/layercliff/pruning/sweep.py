@@ -6,10 +6,11 @@ then pass a block together before the next one is touched. That costs n(n-1)/2 +
 step computed before the block it removed is left unchanged by the removal, and the next step starts from there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, zeros
 
 from layercliff.models.passage import Passage, Stream
 
@@ -21,15 +22,34 @@ def most_passes(n_kept: int) -> int:
     return n_kept * (n_kept - 1) // 2 + n_kept - 1
 
 
+@dataclass(frozen=True)
+class Unrun:
+    """Stands for a passage of which nothing is run, so that a sweep over it only counts."""
+
+    embedded: Stream = field(default_factory=lambda: Stream((), (zeros(1, 1, 1),)))
+    size: int = 0
+
+    def through(self, kept: Sequence[int]) -> Iterator[Callable[[Stream], Stream]]:
+        """As many blocks, which do nothing."""
+        for _ in kept:
+            yield lambda stream: stream
+
+
 class Sweep:
     """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
 
-    def __init__(self, passage: Passage, kept: Sequence[int], budget: int = 0) -> None:
+    def __init__(self, passage: Passage | Unrun, kept: Sequence[int], budget: int = 0) -> None:
         """`budget` is how many bytes may be kept for the next step: what the passage itself holds, and states."""
         self.passage, self.kept = passage, tuple(kept)
-        self._room = max(0, budget - passage.size) // passage.embedded.size  # states beside the first one
+        self.room = max(0, budget - passage.size) // passage.embedded.size  # states beside the first one
         self.passes = 0
         self._known: dict[int, dict[int, Stream]] = {0: {WHOLE: passage.embedded}}  # before the block at a position
+
+    @staticmethod
+    def counting(kept: Sequence[int], room: int) -> "Sweep":
+        """A sweep that runs nothing. Its `passes` are those of one with so much `room`."""
+        nothing = Unrun()
+        return Sweep(nothing, kept, room * nothing.embedded.size)
 
     def candidates(self, wanted: Iterable[int] | None = None) -> dict[int, Float[Tensor, "row position d"]]:
         """The last depth's state of the model without each block of `wanted` (default: every kept one), by the block's dense index."""
@@ -76,7 +96,7 @@ class Sweep:
         """Remember streams before a position, if they fit the budget."""
         held = sum(len(known) for at, known in self._known.items() if at not in (0, position))
         known = self._known.get(position, {}) | streams
-        if position and held + len(known) <= self._room:
+        if position and held + len(known) <= self.room:
             self._known[position] = known
 
     def _past(self, run: Callable[[Stream], Stream], stream: Stream) -> Stream:
@@ -86,4 +106,4 @@ class Sweep:
     def _spacing(self) -> int:
         """Streams are kept before every s-th position, with the smallest s whose states fit the budget."""
         n = len(self.kept)
-        return next((s for s in range(1, n) if sum(p + 1 for p in range(s, n, s)) <= self._room), n)
+        return next((s for s in range(1, n) if sum(p + 1 for p in range(s, n, s)) <= self.room), n)
