@@ -189,7 +189,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "indexer_budget": 64,
         "indexer_compress_ratio": 4,
     },
-    "Reformer": {"axial_pos_embds": False, "attn_layers": ["local"] * N_LAYERS},
+    "Reformer": {"is_decoder": True, "axial_pos_embds": False, "attn_layers": ["local"] * N_LAYERS},
     "Step3p7Text": {"sliding_window": WINDOW},
     "Xmod": {"default_language": "en_XX"},
     "Zamba": {"layers_block_type": _LINEAR},
@@ -231,8 +231,12 @@ NOT_BUILT = {
 }
 """Model types that this cannot build, and why."""
 
-NOT_RELOADED = ("youtu",)
-"""Model types whose tied embeddings transformers itself reloads as other numbers: an export refuses them at its end."""
+REFUSED_LATE = {
+    "youtu": "transformers itself reloads its tied embeddings as other numbers",
+    "shieldgemma2": "a classifier around a whole model, whose tensors transformers reloads under other names",
+    "unlimited_ocr": "without its last block it generates otherwise with a cache, at lengths that only an export tries",
+}
+"""Model types whose export is refused at its end, by its proof, and not before a path; and why."""
 
 
 @dataclasses.dataclass(frozen=True)
