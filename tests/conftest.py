@@ -21,14 +21,16 @@ from commands import Here
 
 from layercliff import cache, cli
 from layercliff.errors import LayercliffError
-from layercliff.models import checkpoint, proof
+from layercliff.models import checkpoint, proof, rebuilding
 from layercliff.models.model import Model
+from layercliff.models.rebuilding import Removal
 from layercliff.report import page
 from layercliff.tasks.question import Question, Task
 
 gc.freeze()  # torch and transformers have made millions of objects that stay: collections need not look through them
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: several at once would wait for one another
+REMOVALS: dict[tuple[object, ...], Removal] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +62,22 @@ def own_cache(
         own = tmp_path_factory.mktemp("cache")
         (own / script.name).hardlink_to(script)
         monkeypatch.setenv("LAYERCLIFF_CACHE", str(own))
+
+
+@pytest.fixture(autouse=True)
+def tried_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside the tests of models, it is tried once for a class and a configuration which blocks can be taken out."""
+    if request.path.parent.name == "models":
+        return
+    own = rebuilding._removal
+
+    def known(model: Model) -> Removal:
+        what = type(model.network), model.network.config.to_json_string(), model.anatomy.dtype
+        if what not in REMOVALS:
+            REMOVALS[what] = own(model)
+        return REMOVALS[what]
+
+    monkeypatch.setattr(rebuilding, "_removal", known)
 
 
 @pytest.fixture(params=list(families.CONFIGS))

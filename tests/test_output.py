@@ -1,5 +1,6 @@
 """What is printed: no control character of others, no character that an encoding lacks, no stream that is gone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,14 @@ def test_control_characters_are_written_out_and_text_is_not_touched() -> None:
     plain = "two\nlines\tof \u05d0\u200f, \U0001f600, caf\u00e9 \u200d"
     assert output.printable(plain) == plain
     assert output.printable_within({"\x1b": [HOSTILE, 1, ("\r",)]}) == {r"\x1b": [SHOWN, 1, [r"\r"]]}
+
+
+@pytest.mark.parametrize(
+    "code", [*range(0x100), 0x2029, *range(0x202A, 0x2030), *range(0x2060, 0x206B), 0xD800, 0xDFFF, 0xFFFE, 0xFFFF]
+)
+def test_json_holds_no_character_that_is_not_written_out(code: int) -> None:
+    value = {"a": [chr(code), 1, f"\\{chr(code)}"], chr(code): None}
+    assert json.loads(output.json_of(value)) == output.printable_within(value)
 
 
 def test_a_console_takes_text_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import json
 import os
 import re
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 from layercliff.errors import LayercliffError
 
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+ESCAPED = re.compile(r"\\u00[0189]|\\u007f|\\u202[a-e]|\\u206[6-9]|\\ud[89a-f]|\\ufff[ef]|\\[bfr]")
+"""What such characters are in JSON of ASCII alone."""
 PLAINER = {"█": "#", "│": "|", "◄": "<", "±": "+-", "·": "-", "─": "-", "━": "-", "…": "...", "≥": ">=", "×": "x"}
 PLAINER |= dict.fromkeys("╭╮╰╯", "+")
 REPLACING = "layercliff"  # the name of the codec error handler below
@@ -39,6 +42,12 @@ def printable_within(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable_within(name): printable_within(part) for name, part in value.items()}
     return [printable_within(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def json_of(value: Any, **options: Any) -> str:
+    """JSON in ASCII with every text `printable`. Only what holds a harmful character is looked through, part by part."""
+    text = json.dumps(value, **options)
+    return json.dumps(printable_within(value), **options) if ESCAPED.search(text) else text
 
 
 def say(text: str, err: bool = False) -> None:

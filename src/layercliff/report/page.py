@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from layercliff import cache, stored_files
-from layercliff.output import printable, printable_within
+from layercliff.output import json_of, printable
 from layercliff.readout.trace import Trace
 from layercliff.report import (
     analyses,
@@ -140,17 +140,13 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.policies["json.dumps_function"] = _dumped
+    environment.policies["json.dumps_function"] = json_of
     return environment.get_template(name)
 
 
 def _printable(value: object) -> object:
     """What a page shows of a value: text without control characters, and markup of our own as it is."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _dumped(value: object, **options: Any) -> str:
-    return json.dumps(printable_within(value), **options)
 
 
 def library() -> Markup:
