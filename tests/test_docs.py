@@ -19,6 +19,7 @@ from chromium import Opener
 from commands import Here
 from documented import PAGES, ROOT
 
+from layercliff import stored_files
 from layercliff.cli_app import app
 from layercliff.grid import Grid
 from layercliff.results import studied
@@ -126,7 +127,10 @@ def test_the_commands_run(page: Path, run: Run, tmp_path: Path, monkeypatch: pyt
 def collapse(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a study of models that collapse in the place of one of a random model, which does not."""
     rows = study_rows.table(0.02)
-    studied.training(rows).write_parquet(study / "training.parquet")
+    content = json.loads((study / studied.RESULT).read_text())
+    del content["checksum"]
+    content["files"]["training.parquet"] = stored_files.write_table(study / "training.parquet", studied.training(rows))
+    stored_files.write_json(study / studied.RESULT, content)
     found = studied.gathered(Grid.read(study / studied.FILE), rows)
     monkeypatch.setattr(studied, "read", lambda _: found)
 

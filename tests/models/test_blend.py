@@ -8,6 +8,8 @@ from safetensors.numpy import save_file
 
 from layercliff.models import blend
 from layercliff.models.blend import Blends, Channelwise, Linear, mixed
+from layercliff.models.stored_path import StoredStep
+from layercliff.stored_files import StoredFolder
 
 CHANNELWISE = Channelwise(((3, 0), (5, 1)), ((5, 2), (5, 0), (3, 1)), {3: 0.25, 5: 0.75}, {3: 0.5, 5: 0.5})
 
@@ -35,11 +37,13 @@ def test_files_and_back(tmp_path: Path, blends: Blends) -> None:
     said, arrays = blend.to_file(blends, 7)
     if arrays:
         save_file(arrays, tmp_path / blend.ARRAYS)
-    assert blend.read(tmp_path, json.loads(json.dumps({"step": 7, "blends": said}))) == blends
+    step = StoredStep.model_validate(json.loads(json.dumps({"step": 7, "kept": [0], "blends": said})))
+    assert blend.read(StoredFolder(tmp_path, "path.json", "layercliff prune"), step, 10) == blends
 
 
 def test_paths_from_before_there_were_merges(tmp_path: Path) -> None:
-    assert blend.read(tmp_path, {"step": 1, "kept": [0, 1]}) == {}
+    step = StoredStep.model_validate({"step": 1, "kept": [0, 1]})
+    assert blend.read(StoredFolder(tmp_path, "path.json", "layercliff prune"), step, 2) == {}
 
 
 def test_summary() -> None:

@@ -79,7 +79,7 @@ def shared_keys() -> PretrainedConfig:
 
 def shared_choice() -> PretrainedConfig:
     """GLM some of whose blocks look at the tokens that an earlier one chose."""
-    return GlmMoeDsaConfig(**GLM, indexer_types=["full", "full", "shared", "full", "shared"])
+    return GlmMoeDsaConfig(**GLM | {"index_topk": 64}, indexer_types=["full", "full", "shared", "full", "shared"])
 
 
 CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {

@@ -302,7 +302,7 @@ def test_what_cannot_be_trained_is_said_first(
     assert path is not None
     about = {"score": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
     dense, how = path.traces[0], training.Training("lora", 1, 1, 1e-3, 1, 0.0).as_dict()
-    stored_by_tail = Recovered(path.subject, {0: dense}, {0: (dense,)}, about | how, {}, {0: [[]]}, {})
+    stored_by_tail = Recovered(path.subject, {0: dense}, {0: (dense,)}, about | how, {}, {0: [[]]}, path.cost)
     recovered.write(RunDirectory(copied), stored_by_tail)
     with pytest.raises(RunError, match=r"path by tail, which those by margin would replace"):
         layercliff.claims(decided, task, out=copied, recover=True)

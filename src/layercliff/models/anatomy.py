@@ -16,7 +16,7 @@ from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.models import passage, quirks, wiring
 from layercliff.models.passage import Leads, Level, Passage, Tree
-from layercliff.models.precision import cast_to, computing_in
+from layercliff.models.precision import ROUNDING, cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 from layercliff.models.wiring import Call, Probe, Wiring
 
@@ -215,7 +215,7 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
         wiring.connect(name, probe, ids),
     )
     with understanding(name, "The forward pass"), found.computing():
-        _check_causal(network, ids, probe.logits, TOLERANCE[dtype])
+        _check_causal(network, ids, probe.logits, tolerance(dtype, next(blocks.parameters()).dtype))
     with understanding(name, "The final norm or unembedding"):
         found = _with_unembedding(found, probe, head, text_config(network.config), name)
     with understanding(name, "The way through the blocks"):
@@ -292,6 +292,11 @@ def _with_unembedding(anatomy: Anatomy, probe: Probe, head: nn.Module, config: P
     found = replace(plain, unembedding=replace(plain.unembedding, logit_scale=scale))
     _prove(found, name, hidden, probe.logits)
     return found
+
+
+def tolerance(computed: torch.dtype, stored: torch.dtype) -> float:
+    """By what share of the largest the same logits may differ: some networks compute parts of a block in the dtype of its weights."""
+    return max(TOLERANCE[computed], ROUNDING.get(str(stored).removeprefix("torch."), 0.0))
 
 
 def _check_causal(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.models import quirks
-from layercliff.models.anatomy import TOLERANCE, not_causal, positions_by_length, text_config
+from layercliff.models.anatomy import not_causal, positions_by_length, text_config, tolerance
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.progress import Note, mute
@@ -121,7 +121,7 @@ def least(several: Sequence[Sharing]) -> Sharing:
 
 @torch.inference_mode()
 def _found(model: Model, trial: Trial, could: Sharing) -> Agreement:
-    most = TOLERANCE[model.anatomy.dtype]
+    most = tolerance(model.anatomy.dtype, next(model.anatomy.blocks.parameters()).dtype)
     longest, *others = trial.rows
     own = {longest: _causal(model, longest, most)}
     own |= {row: own_logits(model, row.tokens, _places(row)) for row in others}

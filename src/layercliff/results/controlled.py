@@ -140,6 +140,10 @@ def read(run: RunDirectory) -> Controlled | None:
     text = folder.table("text", TEXT if "plain-text" in content.about else {})
     named, drawn = (set(rows.select("control", "task").iter_rows()) for rows in (table, curves))
     known = {MODEL, *(name for name in content.about if name != "plain-text")}
-    if named != drawn or {name for name, _ in named} != known or not {(MODEL, t.name) for t in subject.tasks} <= named:
+    if (
+        named != drawn
+        or not {name for name, _ in named} <= known
+        or not {(MODEL, t.name) for t in subject.tasks} <= named
+    ):
         folder.refuse("table.parquet", "it has not the controls that were made, each with its curves")
     return Controlled(subject, curves, table, text, content.raw()["about"], content.cost.raw())
