@@ -6,10 +6,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from errno import ENOMEM
 from pathlib import Path
 
-from layercliff import cache, interrupts
+from layercliff import cache, interrupts, machine
 from layercliff.errors import Fault, LayercliffError
 
 FOLDER = "faults"  # below the cache directory
@@ -32,7 +31,7 @@ def refusal(error: Exception) -> LayercliffError:
     """What to tell of an exception: a refusal itself, the want of memory, or a `Fault` whose traceback is written to a file."""
     if isinstance(error, LayercliffError):
         return error
-    if _of_memory(error):
+    if machine.out_of_memory(error):
         return LayercliffError(
             f"There is not enough memory ({_said(error)}): give a smaller --batch-tokens or --memory-gb, store weights with "
             "--weights-dtype bfloat16, or use a larger machine; what was finished is kept."
@@ -71,16 +70,6 @@ def _kept() -> Path:
 
 def _passing() -> Path:
     return Path(tempfile.gettempdir())
-
-
-def _of_memory(error: Exception) -> bool:
-    """Whether memory ran out, of this process or of a device."""
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
-        return True
-    if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _said(error: Exception) -> str:

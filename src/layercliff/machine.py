@@ -1,11 +1,13 @@
-"""What a run cost and what it ran on."""
+"""What a run cost, what it ran on, and whether that was enough."""
 
 import platform
 import resource
 import sys
+from errno import ENOMEM
 from importlib.metadata import version
 from pathlib import Path
 
+WANTING = ("can't allocate memory", "not enough memory", "MPS backend out of memory")
 STATED = ("layercliff", "torch", "transformers", "tokenizers", "numpy")
 
 
@@ -21,6 +23,19 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, of this process or of a device.
+
+    CUDA raises a class of its own; on the CPU and on MPS torch raises a `RuntimeError` with a text of its own.
+    """
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == ENOMEM
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in WANTING)
 
 
 def versions() -> dict[str, str]:

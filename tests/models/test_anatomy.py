@@ -230,3 +230,14 @@ def test_attention_that_looks_ahead_is_refused_by_name(name: str) -> None:
             parameter.add_(0.2 * torch.randn_like(parameter))
     with pytest.raises(ModelError, match=f"{name} is not causal: of 8 tokens"):
         dissect(network)
+
+
+def test_memory_that_runs_out_is_no_lack_of_understanding(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = families.network("llama")
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(network, "forward", full)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        dissect(network)

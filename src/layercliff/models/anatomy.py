@@ -14,6 +14,7 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
+from layercliff.machine import out_of_memory
 from layercliff.models import passage, quirks, wiring
 from layercliff.models.passage import Leads, Level, Passage, Tree
 from layercliff.models.precision import ROUNDING, cast_to, computing_in
@@ -173,9 +174,9 @@ def understanding(name: str, part: str) -> Iterator[None]:
     """Turns what the code of a network raises while this lasts into a refusal that names `part`."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except RAISED as error:
+        if out_of_memory(error):
+            raise
         said = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
         raise ModelError(f"{part} of {name} was not understood ({said}): {quirks.PLACE}.") from error
 
@@ -375,8 +376,8 @@ def _runs_alone(network: PreTrainedModel, ids: Int[Tensor, "1 position"]) -> boo
         return True
     try:
         network(input_ids=ids, use_cache=False)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError:  # two dtypes in one product
-        return False
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        return False  # two dtypes in one product
     return True

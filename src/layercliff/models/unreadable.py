@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from layercliff.errors import LayercliffError, ModelError
+from layercliff.machine import out_of_memory
 
 LONGEST = 300  # characters of a library's own words
 KINDS = (
@@ -43,7 +44,7 @@ class Reading:
 
 def _from_library(error: BaseException) -> bool:
     """Whether a library may raise `error` for what it reads; tokenizers raise a bare `Exception`."""
-    if isinstance(error, LayercliffError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, LayercliffError) or out_of_memory(error):
         return False
     root = type(error).__module__.partition(".")[0]
     return isinstance(error, KINDS) or type(error) is Exception or root in LIBRARIES

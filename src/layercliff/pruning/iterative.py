@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from layercliff.errors import ModelError, RunError
+from layercliff.machine import out_of_memory
 from layercliff.models.anatomy import text_config
 from layercliff.models.passage import Leads
 from layercliff.pruning import criteria, race
@@ -151,7 +152,7 @@ class Iterative:
             try:
                 return self._swept_whole(part, batch, kept, blocks)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not read.out_of_memory(error):
+                if not out_of_memory(error):
                     raise
             self._sweeps.clear()
             if self.model.device.type == "cuda":

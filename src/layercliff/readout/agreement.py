@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
+from layercliff.machine import out_of_memory
 from layercliff.models import quirks
 from layercliff.models.anatomy import not_causal, positions_by_length, text_config, tolerance
 from layercliff.models.model import Model
@@ -20,7 +21,7 @@ from layercliff.models.precision import ROUNDING
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch, common, read_from
 from layercliff.readout.encode import Row
-from layercliff.readout.read import not_finite, out_of_memory, too_large
+from layercliff.readout.read import not_finite, too_large
 from layercliff.readout.trace import Agreement
 
 WAYS: tuple[Sharing, ...] = get_args(Sharing)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
+from layercliff.machine import out_of_memory
 from layercliff.models.model import Model
 from layercliff.models.passage import Leads, Passage
 from layercliff.progress import Note, mute
@@ -190,13 +191,6 @@ class _ContinuationVisit:
         scores = torch.stack(self.sums)[..., None].cpu().numpy()
         greedy = torch.stack(self.misses).cpu().numpy() == 0
         return Reading(scores, np.full(greedy.shape, np.nan, np.float32), greedy)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """CUDA raises its own class; on the CPU and on MPS torch raises a RuntimeError with a text of its own."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error) for text in ("can't allocate memory", "not enough memory", "MPS backend out of memory")
-    )
 
 
 def too_large(model: Model, tokens: int) -> ModelError:

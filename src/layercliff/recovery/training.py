@@ -15,11 +15,11 @@ from transformers import PrinterCallback, TrainerCallback
 
 from layercliff import cache, choices, limits
 from layercliff.errors import ModelError
+from layercliff.machine import out_of_memory
 from layercliff.models.adapters import library, quietly
 from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
 from layercliff.progress import Note, Report, mute
-from layercliff.readout.read import out_of_memory
 from layercliff.recovery.examples import IGNORED, Example
 
 RATES: Mapping[choices.Training, float] = {"lora": 5e-4, "full": 5e-5}

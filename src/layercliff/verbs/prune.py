@@ -14,6 +14,7 @@ from layercliff import limits, machine
 from layercliff.choices import DType, Format, Normalisation, Sampler, Score
 from layercliff.config import said
 from layercliff.errors import ModelError, RunError
+from layercliff.machine import out_of_memory
 from layercliff.models import rebuilding
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
@@ -23,7 +24,6 @@ from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.pruning.step import Chooser
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
-from layercliff.readout.read import out_of_memory
 from layercliff.report import page
 from layercliff.results import pruned as results
 from layercliff.results.pruned import Pruned
