@@ -1,6 +1,7 @@
 """Whether two directories hold the same results."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ CHANGING = {
 }  # fmt: skip
 """What is another number each time."""
 
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}(\.\d+)?")
+"""A date in a file's name, as lm-evaluation-harness writes it."""
+
 
 def contents(folder: Path) -> dict[str, Any]:
     """Every table, array and number that lies in a directory, but for what changes each time."""
     found: dict[str, Any] = {}
     for file in sorted(folder.rglob("*")):
-        name = str(file.relative_to(folder))
+        name = DATE.sub("DATE", str(file.relative_to(folder)))
         if file.suffix == ".parquet":
             table = pl.read_parquet(file.read_bytes())
             found[name] = table.drop(set(table.columns) & CHANGING)
