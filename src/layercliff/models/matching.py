@@ -16,7 +16,6 @@ HARMLESS = re.compile(
     r"(^|\.)(original_)?inv_freq$|(^|\.)(cos|sin)_cached$"  # rotary caches, which every model computes for itself
     r"|(^|\.)(position_ids|embeddings\.token_type_ids)$"  # buffers of older versions
     r"|(^|\.)(mtp|mtp_layers|mtp_block|mtp_head|nextn)\."  # further heads that guess the tokens after the next
-    r"|^(model\.)?(visual|vision_tower|vision_model|vision_embed_tokens|audio_tower|multi_modal_projector)\."
     r"|(^|\.)(input|activation|[qkv]|prob|output)_scale$"  # of activations, which are not quantised here
 )
 MASK = re.compile(r"(^|\.)(attn|attention|self_attn)\.(bias|masked_bias)$")  # the causal mask of GPT-2's time
@@ -82,7 +81,7 @@ def check_precision(name: str, network: nn.Module, stored: Mapping[str, Stored],
             kind = str(parameter.dtype).removeprefix("torch.")
             raise ModelError(f"The weight {key} of {name} is stored as {kind}, unscaled: {UNQUANTISED}")
     packed = sorted(key for key, tensor in stored.items() if PACKED.match(tensor.dtype) and len(tensor.shape) > 1)
-    packed = [key for key in packed if not HARMLESS.search(key) and not MASK.search(key)]
+    packed = [key for key in packed if not (HARMLESS.search(key) or quirks.beside_language(key) or MASK.search(key))]
     if not quantised and packed:
         raise ModelError(
             f"The tensor {packed[0]} of {name} is stored as {stored[packed[0]].dtype} and its config.json says of no "
@@ -108,7 +107,7 @@ def _without_scale(packed: Iterable[str], stored: Mapping[str, Stored]) -> list[
 
 def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, Stored]) -> bool:
     """Whether a tensor that the model does not have has no part in what it computes."""
-    if HARMLESS.search(key):
+    if HARMLESS.search(key) or quirks.beside_language(key):
         return True
     if MASK.search(key):
         shape = stored[key].shape if key in stored else ()

@@ -21,6 +21,9 @@ WINDOWS = ("keep_window_size",)
 TOWERS = ("vision", "visual", "image", "audio", "speech", "vit")
 """What the names of modules hold that are for images or sounds, in multimodal networks."""
 
+PROJECTOR = "multi_modal_projector"
+"""The name of the part that brings a tower's output to the language model."""
+
 COUNTS = {"longcat_flash": "num_layers"}
 """By model type, the field that counts the blocks where it is not ``num_hidden_layers``: LongCat has two attentions a block and counts those there."""
 
@@ -47,6 +50,12 @@ def count_field(config: PretrainedConfig) -> str:
 def in_tower(path: str) -> bool:
     """Whether a module lies in a tower for images or sounds."""
     return any(word in path for word in TOWERS)
+
+
+def beside_language(key: str) -> bool:
+    """Whether a tensor of a multimodal checkpoint is of a tower, or of what brings its output to the language model."""
+    part = key.removeprefix("model.").partition(".")[0]
+    return in_tower(part) or part == PROJECTOR
 
 
 def softcap(config: PretrainedConfig) -> float | None:
