@@ -9,7 +9,7 @@ import typer
 import typer.cli
 
 import layercliff
-from layercliff.cli_app import app
+from layercliff.cli.app import app
 
 
 def commands() -> str:

@@ -19,7 +19,8 @@ import word_tasks
 from chromium import Browser, Opener
 from commands import Here
 
-from layercliff import cache, cli
+from layercliff import cache
+from layercliff.cli import entry as cli
 from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, proof, rebuilding
 from layercliff.models.model import Model

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from layercliff.metrics.foretelling import FEATURES
-from layercliff.results.studied import Row
+from layercliff.metrics.forecast import FEATURES
+from layercliff.studies.result import Row
 
 
 def row(model: str, task: str, n: int, transition: int | None, collapse: int | float | None, **more: object) -> Row:

@@ -19,10 +19,10 @@ from chromium import Opener
 from commands import Here
 from documented import PAGES, ROOT
 
-from layercliff import stored_files
-from layercliff.cli_app import app
-from layercliff.grid import Grid
-from layercliff.results import studied
+from layercliff.cli.app import app
+from layercliff.run import stored_files
+from layercliff.studies import result as studied
+from layercliff.studies.grid import Grid
 
 COMMANDED = [page for page in PAGES if documented.commands(page)]
 Run = Callable[[list[str]], None]

@@ -9,7 +9,8 @@ import pytest
 import torch
 from commands import Here
 
-from layercliff import cache, cli_app, errors, faults
+from layercliff import cache, errors, faults
+from layercliff.cli import app as cli_app
 
 
 @pytest.fixture

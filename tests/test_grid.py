@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from layercliff import yaml_files
 from layercliff.errors import RunError
-from layercliff.grid import Grid
+from layercliff.run import yaml_files
+from layercliff.studies.grid import Grid
 
 SHIPPED = sorted((Path(__file__).parent.parent / "docs" / "studies").glob("*.yaml"))
 

@@ -20,9 +20,9 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import layercliff
+from layercliff.evaluation.result import Evaluated
 from layercliff.models import sources
 from layercliff.models.surgery import cut
-from layercliff.results.evaluated import Evaluated
 from layercliff.tasks import registry
 from layercliff.tasks.question import LETTERS, Question, Task
 

@@ -11,10 +11,12 @@ from commands import Here
 from typer.models import ArgumentInfo
 
 import layercliff
-from layercliff import cli_app, limits, options
+from layercliff import limits
+from layercliff.cli import app as cli_app
+from layercliff.cli import options
 from layercliff.errors import LayercliffError, RunError
-from layercliff.grid import Grid
 from layercliff.models.model import Model
+from layercliff.studies.grid import Grid
 from layercliff.tasks.question import Task
 
 HUGE = 10**40

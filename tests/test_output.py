@@ -10,7 +10,9 @@ import pytest
 from commands import Here
 from rich.progress import Progress
 
-from layercliff import cli_app, console, errors, output
+from layercliff import errors, output
+from layercliff.cli import app as cli_app
+from layercliff.cli import console
 from layercliff.report import terminal
 from layercliff.rich_console import PlainConsole
 

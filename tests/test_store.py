@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from layercliff.config import Subject, TaskSubject
 from layercliff.errors import LayercliffError, RunError
-from layercliff.store import Journal, RunDirectory, key
-from layercliff.stored_files import Stored
+from layercliff.run.directory import Journal, RunDirectory, key
+from layercliff.run.stored_files import Stored
+from layercliff.run.subject import Subject, TaskSubject
 
 
 def subject(**changes: Any) -> Subject:
@@ -72,7 +72,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = f"from layercliff.store import RunDirectory; from pathlib import Path\nwith RunDirectory(Path({str(tmp_path)!r})).lock(): pass"
+    code = f"from layercliff.run.directory import RunDirectory; from pathlib import Path\nwith RunDirectory(Path({str(tmp_path)!r})).lock(): pass"
     with RunDirectory(tmp_path).lock():
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "RunError: Another layercliff process is writing to" in other.stderr

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from layercliff import stored_files
 from layercliff.errors import LayercliffError, RunError
-from layercliff.stored_files import Stored, StoredFolder, Summary, said
+from layercliff.run import stored_files
+from layercliff.run.stored_files import Stored, StoredFolder, Summary, said
 
 
 class About(Summary):

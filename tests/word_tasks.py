@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from layercliff.choices import Format
-from layercliff.metrics.foretelling import FEATURES
+from layercliff.metrics.forecast import FEATURES
 from layercliff.tasks.question import Question, Task
 
 WORDS = ("blue", "red", "green", "yellow", "one", "two", "three", "iron")

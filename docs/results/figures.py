@@ -13,8 +13,8 @@ from pathlib import Path
 import vl_convert
 
 import layercliff
-from layercliff.results import traced
-from layercliff.store import RunDirectory
+from layercliff.analyses.trace import result as traced
+from layercliff.run.directory import RunDirectory
 
 WANTED = (
     "{task}-margin", "prune-margin-margins", "prune-margin-accuracy", "prune-margin-{task}-frequency", "prune-margin-{task}-divergence",

@@ -11,8 +11,9 @@ import argparse
 from pathlib import Path
 
 import layercliff
-from layercliff.report import study_words
-from layercliff.results import foretold, studied
+from layercliff.forecasting import result as foretold
+from layercliff.studies import result as studied
+from layercliff.studies import words as study_words
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from layercliff.verdicts.sampled import FEWEST, Sampled
+from layercliff.paper_claims.intervals import FEWEST, Sampled
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 

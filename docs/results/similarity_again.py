@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 import layercliff
-from layercliff.verbs.claim_runs import RACE
-from layercliff.verdicts import evidence
-from layercliff.verdicts.evidence import Evidence
+from layercliff.paper_claims import evidence
+from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims.measurements import RACE
 
 TABLE = Path(__file__).with_name("verdicts.csv")
 

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from layercliff.report import study_words
-from layercliff.results import studied
-from layercliff.results.studied import Row, Studied
+from layercliff.studies import result as studied
+from layercliff.studies import words as study_words
+from layercliff.studies.result import Row, Studied
 
 
 def line(row: Row) -> str:

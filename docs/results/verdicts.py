@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 import layercliff
-from layercliff.results.claimed import Claimed
+from layercliff.paper_claims.result import Claimed
 
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = {"supported": "yes", "contradicted": "**no**", "undecided": "?"}

@@ -14,98 +14,98 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
+    from layercliff.analyses.ablate.run import ablate as ablate
+    from layercliff.analyses.controls.result import Controlled as Controlled
+    from layercliff.analyses.controls.run import controls as controls
+    from layercliff.analyses.intervention_result import Probed as Probed
+    from layercliff.analyses.lens.run import lens as lens
+    from layercliff.analyses.noise.run import noise as noise
+    from layercliff.analyses.patch.run import patch as patch
+    from layercliff.analyses.similarity.result import Similar as Similar
+    from layercliff.analyses.similarity.run import similarity as similarity
+    from layercliff.analyses.trace.result import Traced as Traced
+    from layercliff.analyses.trace.run import trace as trace
+    from layercliff.comparison.run import compare as compare
     from layercliff.errors import LayercliffError as LayercliffError
     from layercliff.errors import ModelError as ModelError
     from layercliff.errors import RunError as RunError
     from layercliff.errors import TaskError as TaskError
+    from layercliff.evaluation.result import Evaluated as Evaluated
+    from layercliff.evaluation.run import evaluate as evaluate
+    from layercliff.exporting.recipe import recipe as recipe
+    from layercliff.exporting.run import export as export
+    from layercliff.forecasting.result import Foretelling as Foretelling
+    from layercliff.forecasting.run import foretell as foretell
     from layercliff.metrics.analysis import Analysis as Analysis
     from layercliff.models.loading import load as load
     from layercliff.models.model import Model as Model
     from layercliff.models.recipe import Recipe as Recipe
     from layercliff.models.recipe import Recipes as Recipes
+    from layercliff.paper_claims.result import Claimed as Claimed
+    from layercliff.paper_claims.run import claims as claims
+    from layercliff.planning.run import Plan as Plan
+    from layercliff.planning.run import plan as plan
+    from layercliff.pruning.assess import assess as assess
+    from layercliff.pruning.assessment import Assessment as Assessment
+    from layercliff.pruning.result import Pruned as Pruned
+    from layercliff.pruning.run import prune as prune
     from layercliff.readout.trace import Trace as Trace
-    from layercliff.results.assessed import Assessment as Assessment
-    from layercliff.results.claimed import Claimed as Claimed
-    from layercliff.results.controlled import Controlled as Controlled
-    from layercliff.results.evaluated import Evaluated as Evaluated
-    from layercliff.results.foretold import Foretelling as Foretelling
-    from layercliff.results.probed import Probed as Probed
-    from layercliff.results.pruned import Pruned as Pruned
-    from layercliff.results.recovered import Recovered as Recovered
-    from layercliff.results.similar import Similar as Similar
-    from layercliff.results.studied import Studied as Studied
-    from layercliff.results.traced import Traced as Traced
+    from layercliff.recovery.result import Recovered as Recovered
+    from layercliff.recovery.run import recover as recover
+    from layercliff.report.redraw import figures as figures
+    from layercliff.studies.plan import plan_study as plan_study
+    from layercliff.studies.result import Studied as Studied
+    from layercliff.studies.run import study as study
     from layercliff.tasks.question import Lettering as Lettering
     from layercliff.tasks.question import Question as Question
     from layercliff.tasks.question import Task as Task
-    from layercliff.verbs.ablate import ablate as ablate
-    from layercliff.verbs.assess import assess as assess
-    from layercliff.verbs.claims import claims as claims
-    from layercliff.verbs.compare import compare as compare
-    from layercliff.verbs.controls import controls as controls
-    from layercliff.verbs.evaluate import evaluate as evaluate
-    from layercliff.verbs.export import export as export
-    from layercliff.verbs.figures import figures as figures
-    from layercliff.verbs.foretell import foretell as foretell
-    from layercliff.verbs.lens import lens as lens
-    from layercliff.verbs.noise import noise as noise
-    from layercliff.verbs.patch import patch as patch
-    from layercliff.verbs.plan import Plan as Plan
-    from layercliff.verbs.plan import plan as plan
-    from layercliff.verbs.plan_study import plan_study as plan_study
-    from layercliff.verbs.prune import prune as prune
-    from layercliff.verbs.recipe import recipe as recipe
-    from layercliff.verbs.recover import recover as recover
-    from layercliff.verbs.similarity import similarity as similarity
-    from layercliff.verbs.study import study as study
-    from layercliff.verbs.trace import trace as trace
 
 _PUBLIC = {
     "Analysis": "metrics.analysis",
-    "Assessment": "results.assessed",
-    "ablate": "verbs.ablate",
-    "assess": "verbs.assess",
-    "Claimed": "results.claimed",
-    "Controlled": "results.controlled",
-    "Evaluated": "results.evaluated",
-    "Foretelling": "results.foretold",
+    "Assessment": "pruning.assessment",
+    "ablate": "analyses.ablate.run",
+    "assess": "pruning.assess",
+    "Claimed": "paper_claims.result",
+    "Controlled": "analyses.controls.result",
+    "Evaluated": "evaluation.result",
+    "Foretelling": "forecasting.result",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
     "ModelError": "errors",
-    "Plan": "verbs.plan",
-    "Probed": "results.probed",
-    "Pruned": "results.pruned",
+    "Plan": "planning.run",
+    "Probed": "analyses.intervention_result",
+    "Pruned": "pruning.result",
     "Question": "tasks.question",
     "Recipe": "models.recipe",
     "Recipes": "models.recipe",
-    "Recovered": "results.recovered",
+    "Recovered": "recovery.result",
     "RunError": "errors",
-    "Similar": "results.similar",
-    "Studied": "results.studied",
+    "Similar": "analyses.similarity.result",
+    "Studied": "studies.result",
     "Task": "tasks.question",
     "TaskError": "errors",
     "Trace": "readout.trace",
-    "Traced": "results.traced",
-    "claims": "verbs.claims",
-    "compare": "verbs.compare",
-    "controls": "verbs.controls",
-    "evaluate": "verbs.evaluate",
-    "export": "verbs.export",
-    "figures": "verbs.figures",
-    "foretell": "verbs.foretell",
-    "lens": "verbs.lens",
+    "Traced": "analyses.trace.result",
+    "claims": "paper_claims.run",
+    "compare": "comparison.run",
+    "controls": "analyses.controls.run",
+    "evaluate": "evaluation.run",
+    "export": "exporting.run",
+    "figures": "report.redraw",
+    "foretell": "forecasting.run",
+    "lens": "analyses.lens.run",
     "load": "models.loading",
-    "noise": "verbs.noise",
-    "patch": "verbs.patch",
-    "plan": "verbs.plan",
-    "plan_study": "verbs.plan_study",
-    "prune": "verbs.prune",
-    "recipe": "verbs.recipe",
-    "recover": "verbs.recover",
-    "similarity": "verbs.similarity",
-    "study": "verbs.study",
-    "trace": "verbs.trace",
+    "noise": "analyses.noise.run",
+    "patch": "analyses.patch.run",
+    "plan": "planning.run",
+    "plan_study": "studies.plan",
+    "prune": "pruning.run",
+    "recipe": "exporting.recipe",
+    "recover": "recovery.run",
+    "similarity": "analyses.similarity.run",
+    "study": "studies.run",
+    "trace": "analyses.trace.run",
 }
 __all__ = list(_PUBLIC)
 __version__ = "0.1.0"

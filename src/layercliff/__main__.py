@@ -1,5 +1,5 @@
 """``python -m layercliff`` is the command ``layercliff``."""
 
-from layercliff.cli import main
+from layercliff.cli.entry import main
 
 main()

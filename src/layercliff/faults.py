@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from layercliff import cache, interrupts, machine
+from layercliff import cache, machine
+from layercliff.cli import interrupts
 from layercliff.errors import Fault, LayercliffError
 
 FOLDER = "faults"  # below the cache directory

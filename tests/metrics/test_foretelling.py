@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from layercliff.metrics import foretelling, ridge
-from layercliff.metrics.foretelling import FEATURES, Rule, judge
+from layercliff.metrics import forecast as foretelling
+from layercliff.metrics import ridge
+from layercliff.metrics.forecast import FEATURES, Rule, judge
 
 Study = tuple[np.ndarray, np.ndarray, list[str], list[str]]
 

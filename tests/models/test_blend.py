@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from layercliff.models import blend
 from layercliff.models.blend import Blends, Channelwise, Linear, mixed
 from layercliff.models.stored_path import StoredStep
-from layercliff.stored_files import StoredFolder
+from layercliff.run.stored_files import StoredFolder
 
 CHANNELWISE = Channelwise(((3, 0), (5, 1)), ((5, 2), (5, 0), (3, 1)), {3: 0.25, 5: 0.75}, {3: 0.5, 5: 0.5})
 

@@ -6,12 +6,12 @@ import families
 import pytest
 import torch
 
+from layercliff.interventions import ablation, forks
+from layercliff.interventions.forks import unchanged
+from layercliff.interventions.removals import removals
 from layercliff.models.anatomy import dissect
 from layercliff.models.model import Model
 from layercliff.models.passage import Level, Stream
-from layercliff.probes import ablation, forks
-from layercliff.probes.forks import unchanged
-from layercliff.probes.removals import removals
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from layercliff.interventions import forks
+from layercliff.interventions.forks import Fork, unchanged
 from layercliff.models.anatomy import dissect
 from layercliff.models.passage import Passage, Stream
-from layercliff.probes import forks
-from layercliff.probes.forks import Fork, unchanged
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

@@ -11,15 +11,15 @@ import torch
 from transformers import PretrainedConfig
 
 from layercliff.choices import Format
+from layercliff.interventions import gates
 from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage, Stream
-from layercliff.probes import gates
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
-from layercliff.store import Journal
+from layercliff.run.directory import Journal
 from layercliff.tasks.question import Task
 
 STEP = 0.02

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from layercliff.interventions.noise import Noise
 from layercliff.models.passage import Stream
-from layercliff.probes.noise import Noise
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

@@ -4,9 +4,9 @@ import families
 import pytest
 import torch
 
+from layercliff.interventions import patching
 from layercliff.models.anatomy import dissect
 from layercliff.models.passage import Passage, Stream
-from layercliff.probes import patching
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

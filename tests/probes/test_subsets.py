@@ -6,7 +6,7 @@ from math import comb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercliff.probes.subsets import DRAWS, drawn, size
+from layercliff.interventions.subsets import DRAWS, drawn, size
 
 
 @given(st.integers(2, 90).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 1))), st.integers(0, 5))

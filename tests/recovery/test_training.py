@@ -12,12 +12,12 @@ from torch import Tensor
 
 from layercliff.choices import Format
 from layercliff.errors import ModelError, RunError
+from layercliff.finetuning import training, weights
+from layercliff.finetuning.examples import Example, examples
+from layercliff.finetuning.training import Training
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.readout import asked
-from layercliff.recovery import training, weights
-from layercliff.recovery.examples import Example, examples
-from layercliff.recovery.training import Training
 from layercliff.tasks.question import Task
 
 HOW = Training("lora", 4, 3, 1e-2, 4, 0.0)

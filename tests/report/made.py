@@ -6,23 +6,24 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from layercliff.config import Subject, TaskSubject
-from layercliff.grid import Grid
+from layercliff.analyses.controls import result as controlled
+from layercliff.analyses.controls.result import Controlled
+from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.similarity.result import ABOUT, Similar
+from layercliff.analyses.trace.result import Traced
+from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
-from layercliff.metrics.foretelling import FEATURES, Foretold
+from layercliff.metrics.forecast import FEATURES, Foretold
+from layercliff.pruning.repeats import Split
+from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
-from layercliff.results import controlled, studied
-from layercliff.results.controlled import Controlled
-from layercliff.results.foretold import Foretelling, Measured
-from layercliff.results.probed import Probed
-from layercliff.results.pruned import Pruned
-from layercliff.results.recovered import Recovered
-from layercliff.results.similar import ABOUT, Similar
-from layercliff.results.stability import Split
-from layercliff.results.studied import Row, Studied
-from layercliff.results.traced import Traced
+from layercliff.recovery.result import Recovered
+from layercliff.run.subject import Subject, TaskSubject
+from layercliff.studies import result as studied
+from layercliff.studies.grid import Grid
+from layercliff.studies.result import Row, Studied
 from layercliff.tasks.question import Question
 
 L, N = 6, 24

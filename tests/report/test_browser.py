@@ -12,11 +12,12 @@ import word_tasks
 from chromium import Page
 
 import layercliff
+from layercliff.analyses.trace import result as traced
 from layercliff.models.model import Model
+from layercliff.pruning import result as pruned
 from layercliff.report import page as pages
-from layercliff.report import study_page
-from layercliff.results import pruned, traced
-from layercliff.store import RunDirectory
+from layercliff.run.directory import RunDirectory
+from layercliff.studies import page as study_page
 from layercliff.tasks.question import Question, Task
 
 EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>"

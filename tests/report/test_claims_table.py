@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from layercliff.report import claims_table
-from layercliff.results.claimed import Claimed, Verdict
-from layercliff.verdicts.sampled import Interval
-from layercliff.verdicts.verdict import judge, part, undecided
+from layercliff.paper_claims import table as claims_table
+from layercliff.paper_claims.intervals import Interval
+from layercliff.paper_claims.result import Claimed, Verdict
+from layercliff.paper_claims.rule import judge, part, undecided
 
 
 def test_rows_and_summary() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import made
 
-from layercliff.report import path_figures
-from layercliff.results.pruned import Pruned
+from layercliff.pruning import figures as path_figures
+from layercliff.pruning.result import Pruned
 
 
 def margins(pruned: Pruned) -> tuple[list[str], str]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercliff.report.study_figures import LABEL, _apart
+from layercliff.studies.figures import LABEL, _apart
 
 PLACES = st.lists(st.tuples(st.floats(0, 1.12), st.floats(0, 1)), max_size=12)
 

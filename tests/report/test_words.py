@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from layercliff.analyses.similarity import figures as similarity_figures
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.phases import Jump, Transition
 from layercliff.metrics.statistics import Curve
-from layercliff.report import similarity_figures, words
+from layercliff.report import words
 
 
 @pytest.fixture

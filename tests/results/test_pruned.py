@@ -10,8 +10,8 @@ import pytest
 import layercliff
 from layercliff.metrics import collapse
 from layercliff.models.model import Model
-from layercliff.results import pruned
-from layercliff.store import RunDirectory
+from layercliff.pruning import result as pruned
+from layercliff.run.directory import RunDirectory
 from layercliff.tasks.question import Task
 
 

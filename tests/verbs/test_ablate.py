@@ -9,10 +9,10 @@ import pytest
 
 import layercliff
 from layercliff.errors import TaskError
+from layercliff.interventions.removals import removals
 from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.probes.removals import removals
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS

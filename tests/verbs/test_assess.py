@@ -12,9 +12,9 @@ from layercliff.errors import ModelError, RunError, TaskError
 from layercliff.metrics.perplexity import Estimate
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.results.assessed import Assessment
+from layercliff.pruning.assess import READ_BYTES, assess
+from layercliff.pruning.assessment import Assessment
 from layercliff.tasks import prose
-from layercliff.verbs.assess import READ_BYTES, assess
 
 KEPT = (0, 2, 4)
 

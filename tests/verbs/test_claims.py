@@ -17,21 +17,25 @@ import word_tasks
 from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
+from layercliff.analyses.patch import result as patched
+from layercliff.analyses.similarity import result as similar
+from layercliff.analyses.trace import result as traced
 from layercliff.errors import LayercliffError, RunError, TaskError
+from layercliff.finetuning import training
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
+from layercliff.paper_claims import evidence, requirements, stored
+from layercliff.paper_claims import subsets_result as of_subsets
+from layercliff.paper_claims import training as claim_training
+from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims.stages import ALL, Stages
+from layercliff.pruning import result as pruned
 from layercliff.readout.read import Reader
-from layercliff.recovery import training
+from layercliff.recovery import result as recovered
+from layercliff.recovery.result import Recovered
 from layercliff.report import page
-from layercliff.results import patched, pruned, recovered, similar, traced
-from layercliff.results import subsets as of_subsets
-from layercliff.results.recovered import Recovered
-from layercliff.store import RunDirectory
+from layercliff.run.directory import RunDirectory
 from layercliff.tasks.question import Question, Task
-from layercliff.verbs import claim_training
-from layercliff.verbs.stages import ALL, Stages
-from layercliff.verdicts import evidence, requirements, stored
-from layercliff.verdicts.evidence import Evidence
 
 L, T = 8, 4
 IDS = [f"C{number}" for number in range(1, 11)]

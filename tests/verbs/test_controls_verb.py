@@ -11,15 +11,16 @@ import torch
 import word_tasks
 
 import layercliff
+from layercliff.analyses.controls import figures as control_figures
 from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.models.twin import random_twin
+from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.readout.read import Reader
-from layercliff.report import chart, control_figures
+from layercliff.report import chart
+from layercliff.run.session import Probing
 from layercliff.tasks import prose
 from layercliff.tasks.question import Question, Task
-from layercliff.verbs.assess import LENGTH, SCORED
-from layercliff.verbs.probing import Probing
 
 L = families.N_LAYERS
 FREE = ("shuffled-gold", "wrong-gold", "constant")
@@ -83,7 +84,7 @@ def test_options_in_another_order_are_the_same_options(tiny: Model, task: Task) 
     """The gold option goes where its text goes: as the same task written down in that order."""
     found = layercliff.controls(tiny, task, which=("shuffled-options",), seed=3)
     asked = layercliff.trace(tiny, task, seed=3).trace.questions
-    from layercliff.store import key
+    from layercliff.run.directory import key
 
     def moved(question: Question) -> Question:
         rng = np.random.default_rng([3, 16, 0, int(key(question.id)[:16], 16)])

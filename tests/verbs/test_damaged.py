@@ -14,24 +14,22 @@ import pytest
 import word_tasks
 
 import layercliff
+from layercliff.analyses.ablate import result as ablated
+from layercliff.analyses.controls import result as controlled
+from layercliff.analyses.lens import result as lensed
+from layercliff.analyses.noise import result as noised
+from layercliff.analyses.patch import result as patched
+from layercliff.analyses.similarity import result as similar
+from layercliff.analyses.trace import result as traced  # fmt: skip
 from layercliff.errors import LayercliffError
+from layercliff.evaluation import result as evaluated
+from layercliff.forecasting import result as foretold
 from layercliff.models.model import Model
+from layercliff.paper_claims import result as claimed
+from layercliff.pruning import result as pruned
+from layercliff.recovery import result as recovered
 from layercliff.report import page
-from layercliff.results import (
-    ablated,
-    claimed,
-    controlled,
-    evaluated,
-    foretold,
-    lensed,
-    noised,
-    patched,
-    pruned,
-    recovered,
-    similar,
-    traced,
-)  # fmt: skip
-from layercliff.store import RunDirectory
+from layercliff.run.directory import RunDirectory
 
 READERS: dict[str, Callable[[RunDirectory], object]] = {
     "trace": traced.read, "margin": partial(pruned.read, score="margin"), "come": partial(pruned.read, score="come"), "noise": noised.read, "ablate": ablated.read,

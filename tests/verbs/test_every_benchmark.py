@@ -65,7 +65,7 @@ def test_worked_examples(tiny: Model, tmp_path: Path, sampler: str) -> None:
 
 
 def test_the_subject_of_a_question_is_kept(tiny: Model, tmp_path: Path) -> None:
-    from layercliff.results import traced
+    from layercliff.analyses.trace import result as traced
 
     layercliff.trace(tiny, task("mmlu", tmp_path), out=tmp_path / "run")
     again = traced.read(traced.open_run(tmp_path / "run"))

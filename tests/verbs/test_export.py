@@ -16,23 +16,23 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import layercliff
-from layercliff import cli_paths
+from layercliff.cli import paths as cli_paths
 from layercliff.errors import ModelError, RunError
+from layercliff.exporting import answers
+from layercliff.exporting.command import command
 from layercliff.metrics.collapse import Collapse
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
+from layercliff.pruning import result as results
+from layercliff.pruning.result import Pruned
+from layercliff.pruning.selected_step import choose
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
 from layercliff.report import terminal, words
-from layercliff.results import pruned as results
-from layercliff.results.pruned import Pruned
-from layercliff.store import RunDirectory
+from layercliff.run.directory import RunDirectory
 from layercliff.tasks import text as texts
 from layercliff.tasks.question import Task
-from layercliff.verbs import answers
-from layercliff.verbs.chosen import choose
-from layercliff.verbs.command import command
 
 pytestmark = pytest.mark.usefixtures("reloads_here")
 

@@ -12,15 +12,15 @@ from commands import Here
 
 import layercliff
 from layercliff.errors import RunError
+from layercliff.forecasting import result as foretold
 from layercliff.metrics import decision
-from layercliff.metrics.foretelling import FEATURES, share_below
+from layercliff.metrics.forecast import FEATURES, share_below
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models import surgery
 from layercliff.models.model import Model
 from layercliff.pruning.iterative import Iterative
-from layercliff.results import foretold
-from layercliff.results.studied import LEAST_ROWS
-from layercliff.store import RunDirectory
+from layercliff.run.directory import RunDirectory
+from layercliff.studies.result import LEAST_ROWS
 from layercliff.tasks.question import Task
 
 

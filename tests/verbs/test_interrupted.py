@@ -13,7 +13,7 @@ from same_results import assert_same
 import layercliff
 from layercliff.models.model import Model
 from layercliff.report import page
-from layercliff.store import Journal
+from layercliff.run.directory import Journal
 
 VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import layercliff
+from layercliff.analyses.lens import result as lensed
 from layercliff.errors import LayercliffError
 from layercliff.metrics import linear_probe
 from layercliff.models.model import Model
 from layercliff.readout import tuned, tuning
 from layercliff.readout.asked import ask
-from layercliff.results import lensed
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS

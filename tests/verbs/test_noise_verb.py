@@ -12,9 +12,9 @@ import torch
 
 import layercliff
 from layercliff.errors import RunError
+from layercliff.interventions.noise import Noise
 from layercliff.models.model import Model
 from layercliff.models.passage import Stream
-from layercliff.probes.noise import Noise
 from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch, read_from
 from layercliff.tasks.question import Task

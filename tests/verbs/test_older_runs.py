@@ -19,7 +19,7 @@ import layercliff
 from layercliff.models.model import Model
 from layercliff.readout.read import Reader
 from layercliff.report import page
-from layercliff.store import Journal
+from layercliff.run.directory import Journal
 
 VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,

@@ -8,7 +8,7 @@ import word_tasks
 from transformers import LlamaConfig, PretrainedConfig, Qwen3Config
 
 import layercliff
-from layercliff.grid import Asking, Grid
+from layercliff.studies.grid import Asking, Grid
 
 STUDIES = Path(__file__).parent.parent.parent / "docs" / "studies"
 PAPER: dict[str, PretrainedConfig] = {

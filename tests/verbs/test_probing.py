@@ -18,9 +18,9 @@ from layercliff.metrics.similarity import linear_cka
 from layercliff.models.blending import blended
 from layercliff.models.model import Model
 from layercliff.progress import silent
+from layercliff.run.resolved import Setting
+from layercliff.run.session import ABOUT
 from layercliff.tasks.question import Question, Task
-from layercliff.verbs.probing import ABOUT
-from layercliff.verbs.subject import Setting
 
 WORDS = ["blue red", "blue", "green two", "green three blue", "one", "two"]
 

@@ -12,10 +12,10 @@ import word_tasks
 
 import layercliff
 from layercliff.models.model import Model
+from layercliff.pruning import assess as assessing
 from layercliff.pruning.iterative import Iterative
-from layercliff.results.pruned import Pruned
+from layercliff.pruning.result import Pruned
 from layercliff.tasks.question import Task
-from layercliff.verbs import assess as assessing
 
 
 @pytest.mark.parametrize("reuse", [2**16, 2**30])

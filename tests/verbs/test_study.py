@@ -18,15 +18,16 @@ from commands import Here
 from study_rows import row, table
 
 import layercliff
+from layercliff.analyses.trace import result as traced
 from layercliff.errors import RunError
-from layercliff.grid import Grid
+from layercliff.models.lazy import Held
+from layercliff.pruning.repeats import Stability
 from layercliff.readout.trace import TracedTask
-from layercliff.results import studied, traced
-from layercliff.results.stability import Stability
-from layercliff.results.studied import Row
-from layercliff.store import RunDirectory
-from layercliff.verbs import study as study_verb
-from layercliff.verbs.held import Held
+from layercliff.run.directory import RunDirectory
+from layercliff.studies import result as studied
+from layercliff.studies import run as study_verb
+from layercliff.studies.grid import Grid
+from layercliff.studies.result import Row
 
 SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
 
@@ -166,7 +167,7 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
     assert panel.association.pearson is not None
     assert panel.association.pearson.high < -0.9
     assert panel.association.falls is True
-    from layercliff.report import study_words
+    from layercliff.studies import words as study_words
 
     said = list(study_words.left_out(found.rows))
     assert len(said) == 4
@@ -182,7 +183,7 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
 
 
 def test_few_models_are_said() -> None:
-    from layercliff.report import study_words
+    from layercliff.studies import words as study_words
 
     five = studied.gathered(Grid.of({"models": ["m"], "tasks": ["t"]}), [r for r in table(0.02) if r.model != "m0"])
     fixed = five.judgements[0].against[0]
@@ -240,7 +241,7 @@ def test_an_even_number_of_seeds_is_one_point_between_the_middle_two(
 def test_k_of_random_is_the_median_of_its_draws_as_its_own_page_says(
     tmp_path: Path, draws: list[int | None], collapse: str, beyond: float | None
 ) -> None:
-    from layercliff.report import study_words
+    from layercliff.studies import words as study_words
 
     grid = Grid.of({"models": ["m"], "tasks": ["t"], "schedules": ["random"]})
     (cell,) = grid.cells()

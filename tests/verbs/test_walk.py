@@ -9,10 +9,10 @@ from layercliff.choices import Format, Score
 from layercliff.errors import RunError
 from layercliff.models.blend import Linear
 from layercliff.models.model import Model
+from layercliff.pruning.path import depths_shared, last_step
 from layercliff.pruning.step import Step
 from layercliff.readout.read import Reader, Reading
 from layercliff.tasks.question import Task
-from layercliff.verbs.walk import depths_shared, last_step
 
 
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
@@ -22,7 +22,7 @@ def test_every_step_reads_as_its_model_read_from_the_start(
 ) -> None:
     """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other numbers of depths at once)."""
     found = layercliff.prune(model(), task, score=score, remove=4, format=form)
-    monkeypatch.setattr("layercliff.verbs.walk.depths_shared", lambda *_: 0)
+    monkeypatch.setattr("layercliff.pruning.path.depths_shared", lambda *_: 0)
     fresh = layercliff.prune(model(), task, score=score, remove=4, format=form)
     assert [step.kept for step in found.steps] == [step.kept for step in fresh.steps]
     for ours, theirs in zip(found.traces, fresh.traces, strict=True):

@@ -5,22 +5,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from layercliff.config import Subject, TaskSubject
+from layercliff.analyses.controls import result as controlled
+from layercliff.analyses.controls.result import Controlled
+from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.similarity.result import Similar
+from layercliff.analyses.trace.result import Traced
+from layercliff.interventions.removals import removals
+from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.metrics import controls
 from layercliff.metrics.analysis import analyse
-from layercliff.probes.removals import removals
-from layercliff.probes.subsets import Subset, drawn, size
+from layercliff.paper_claims.evidence import Evidence
+from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
-from layercliff.results import controlled
-from layercliff.results.controlled import Controlled
-from layercliff.results.probed import Probed
-from layercliff.results.pruned import Pruned
-from layercliff.results.recovered import Recovered
-from layercliff.results.similar import Similar
-from layercliff.results.traced import Traced
+from layercliff.recovery.result import Recovered
+from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks.question import Question
-from layercliff.verdicts.evidence import Evidence
 
 L, T, N, COLLAPSE = 8, 4, 300, 5
 QUESTIONS = tuple(Question(f"q{i}", f"which is {i}?", tuple(f"word {i} {j}" for j in range(4)), i % 4, f"g{i}") for i in range(N))  # fmt: skip

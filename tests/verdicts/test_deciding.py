@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from layercliff.metrics.phases import transition
-from layercliff.verdicts.deciding import enough
-from layercliff.verdicts.sampled import Sampled
+from layercliff.paper_claims.deciding import enough
+from layercliff.paper_claims.intervals import Sampled
 
 
 def drawn(mean: float, accuracy: float, n: int) -> tuple[np.ndarray, np.ndarray, Sampled]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import worlds
 
-from layercliff.results.claimed import Verdict
-from layercliff.verdicts.sampled import FEWEST, Sampled
-from layercliff.verdicts.sampled import TAIL as RARE
+from layercliff.paper_claims.intervals import FEWEST, Sampled
+from layercliff.paper_claims.intervals import TAIL as RARE
+from layercliff.paper_claims.result import Verdict
 
 WORLDS, FEW = 400, 150
 TAIL = 0.05  # what each bound may fail with here, so that failures are common enough to count

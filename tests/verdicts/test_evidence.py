@@ -4,8 +4,8 @@ import pytest
 import stored_worlds
 from stored_worlds import FLAWS
 
-from layercliff.results.claimed import Claimed
-from layercliff.verdicts import evidence
+from layercliff.paper_claims import evidence
+from layercliff.paper_claims.result import Claimed
 
 JUDGED = {f"C{number}" for number in range(1, 11)} - {"C8"}  # which needs a study
 

@@ -10,11 +10,16 @@ import worlds
 
 from layercliff.metrics.collapse import Collapse, tango_upper
 from layercliff.metrics.phases import Transition
-from layercliff.results.claimed import Verdict
-from layercliff.verdicts import alike, cliff, recovery, requirements, silent, transition
-from layercliff.verdicts.cliff import PathMargins
-from layercliff.verdicts.sampled import TAIL, Interval, Sampled
-from layercliff.verdicts.verdict import judge, more, part
+from layercliff.paper_claims import c01_transition as transition
+from layercliff.paper_claims import c03_silent_phase as silent
+from layercliff.paper_claims import c04_collapse as cliff
+from layercliff.paper_claims import c05_similarity as alike
+from layercliff.paper_claims import c07_finetuning as recovery
+from layercliff.paper_claims import requirements
+from layercliff.paper_claims.c04_collapse import PathMargins
+from layercliff.paper_claims.intervals import TAIL, Interval, Sampled
+from layercliff.paper_claims.result import Verdict
+from layercliff.paper_claims.rule import judge, more, part
 
 N = 300
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)

@@ -2,12 +2,20 @@
 
 import numpy as np
 
-from layercliff.probes.subsets import drawn
-from layercliff.results.claimed import Verdict
-from layercliff.verdicts import alike, blocks, cliff, decisive, fragile, recovery, remedy, silent, transition
-from layercliff.verdicts.alike import Third
-from layercliff.verdicts.cliff import PathMargins
-from layercliff.verdicts.sampled import Sampled
+from layercliff.interventions.subsets import drawn
+from layercliff.paper_claims import c01_transition as transition
+from layercliff.paper_claims import c02_decisive_phase as decisive
+from layercliff.paper_claims import c03_silent_phase as silent
+from layercliff.paper_claims import c04_collapse as cliff
+from layercliff.paper_claims import c05_similarity as alike
+from layercliff.paper_claims import c06_noise as fragile
+from layercliff.paper_claims import c07_finetuning as recovery
+from layercliff.paper_claims import c09_blocks_that_stay as blocks
+from layercliff.paper_claims import c10_silent_phase_kept as remedy
+from layercliff.paper_claims.c04_collapse import PathMargins
+from layercliff.paper_claims.c05_similarity import Third
+from layercliff.paper_claims.intervals import Sampled
+from layercliff.paper_claims.result import Verdict
 
 Rng = np.random.Generator
 

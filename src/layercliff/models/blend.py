@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layercliff.models.stored_path import StoredStep
-from layercliff.stored_files import StoredFolder
+from layercliff.run.stored_files import StoredFolder
 
 Weights = Mapping[int, float]
 """Coefficients by dense index."""

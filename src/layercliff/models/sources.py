@@ -17,8 +17,8 @@ from layercliff.models.blend import Blends
 from layercliff.models.stored_path import PathFacts
 from layercliff.models.unreadable import Reading, reason
 from layercliff.progress import Report, silent
-from layercliff.store import key
-from layercliff.stored_files import StoredFolder
+from layercliff.run.directory import key
+from layercliff.run.stored_files import StoredFolder
 
 Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
 HUB_SECONDS = 5  # after which a hub that does not answer counts as out of reach

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from layercliff.stored_files import Stored, Summary
+from layercliff.run.stored_files import Stored, Summary
 
 
 def _increasing(values: list[int]) -> list[int]:

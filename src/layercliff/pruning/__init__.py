@@ -1,1 +1,1 @@
-"""Which blocks can go: candidates scored together, removed one by one, and what is left measured."""
+"""Blocks removed one after another: criteria, the path, what is left of the model."""

@@ -11,7 +11,7 @@ from layercliff.pruning.measure import OnText
 from layercliff.readout import agreement
 from layercliff.readout.asked import Asked
 from layercliff.readout.encode import Row
-from layercliff.store import Journal
+from layercliff.run.directory import Journal
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from layercliff.readout import batches, read
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
-from layercliff.store import key
+from layercliff.run.directory import key
 
 STREAMS, LEADS = (
     1 / 4,

@@ -16,7 +16,7 @@ from layercliff.readout import agreement
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch, plan, read_from
 from layercliff.readout.encode import Row
-from layercliff.store import key
+from layercliff.run.directory import key
 
 
 @dataclass

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import from_numpy
 
-from layercliff import stored_files
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
 from layercliff.readout.lens import TunedLens
+from layercliff.run import stored_files
 
 METADATA = "layercliff"
 

@@ -20,7 +20,7 @@ from layercliff.readout.encode import Row
 from layercliff.readout.gather import gathered
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.tuned import Provenance, Trained
-from layercliff.store import Journal, key
+from layercliff.run.directory import Journal, key
 from layercliff.tasks import text as texts
 
 RIDGES = (1e-4, 1e-2, 1e-1, 1.0, 10.0)

@@ -1,1 +1,1 @@
-"""Training pruned models: what they are trained on, how, and the trained weights on disk."""
+"""Recovery: steps of a path before and after fine-tuning."""

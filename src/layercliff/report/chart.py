@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from layercliff import stored_files
 from layercliff.output import printable_within
+from layercliff.run import stored_files
 
 WIDTH, HEIGHT = 640, 250
 BLUE, ORANGE, GREEN, PURPLE, INK = "#2f6db3", "#d9780d", "#1b9e77", "#8456a8", "#7d8794"

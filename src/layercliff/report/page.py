@@ -11,26 +11,25 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from layercliff import cache, stored_files
+from layercliff import cache
+from layercliff.analyses.trace import figures as trace_figures
+from layercliff.analyses.trace import result as results
+from layercliff.analyses.trace.result import Traced
+from layercliff.comparison import figures as compare_figures
+from layercliff.comparison import result as compared
+from layercliff.comparison.result import readable
 from layercliff.output import json_of, printable
+from layercliff.paper_claims import result as claimed
+from layercliff.paper_claims import table as claims_table
+from layercliff.pruning import figures as path_figures
+from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
-from layercliff.report import (
-    analyses,
-    claims_table,
-    compare_figures,
-    path_figures,
-    question_figures,
-    trace_figures,
-    words,
-)
-from layercliff.report.analyses import Section
+from layercliff.report import question_figures, words
+from layercliff.report import sections as analyses
 from layercliff.report.chart import Figure
-from layercliff.results import claimed, compared
-from layercliff.results import traced as results
-from layercliff.results.compared import readable
-from layercliff.results.pruned import Pruned
-from layercliff.results.traced import Traced
-from layercliff.store import RunDirectory
+from layercliff.report.sections import Section
+from layercliff.run import stored_files
+from layercliff.run.directory import RunDirectory
 
 PAGE = "report.html"
 _later: set[Path] = set()  # directories whose page is written at the end of several results

@@ -6,13 +6,13 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from layercliff.analyses.trace.result import Traced
 from layercliff.metrics import decision
+from layercliff.pruning.figures import depths_of, shown_steps
+from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
 from layercliff.report.chart import BLUE, PALETTE, level, specification
 from layercliff.report.depth_chart import depth_axis, legend, numbers, where, written_by
-from layercliff.report.path_figures import depths_of, shown_steps
-from layercliff.results.pruned import Pruned
-from layercliff.results.traced import Traced
 
 DATA = "question"  # the name of the rows that the page hands to the figure
 UNIT = 1000  # margins are integers on the page, in thousandths

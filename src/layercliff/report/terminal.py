@@ -9,13 +9,13 @@ from rich.table import Column, Table
 from layercliff.rich_console import PlainConsole
 
 if TYPE_CHECKING:
+    from layercliff.analyses.trace.result import Traced
+    from layercliff.evaluation.result import Evaluated
+    from layercliff.exporting.run import Exported
     from layercliff.metrics.analysis import Analysis
-    from layercliff.results.claimed import Claimed
-    from layercliff.results.evaluated import Evaluated
-    from layercliff.results.pruned import Pruned
-    from layercliff.results.traced import Traced
-    from layercliff.verbs.export import Exported
-    from layercliff.verbs.plan import Plan
+    from layercliff.paper_claims.result import Claimed
+    from layercliff.planning.run import Plan
+    from layercliff.pruning.result import Pruned
 
 BAR = 24  # characters of a margin bar, from -1 to +1
 
@@ -138,8 +138,8 @@ def show_path(pruned: "Pruned", out: Path) -> None:
 
 def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
     """A line per criterion at the most blocks that all of them removed, and what choosing cost."""
+    from layercliff.comparison import result as compared
     from layercliff.report import words
-    from layercliff.results import compared
 
     most = min(path.gone(len(path.steps) - 1) for path in found)
     rows = []
@@ -157,7 +157,7 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
 
 def show_claims(found: "Claimed", out: Path) -> None:
     """A line per claim, then what each rests on."""
-    from layercliff.report import claims_table
+    from layercliff.paper_claims import table as claims_table
 
     console, rows = PlainConsole(), claims_table.rows(found)
     table(("claim", "", "verdict"), [(row.id, row.statement, row.verdict) for row in rows], title=found.about)

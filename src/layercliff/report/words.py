@@ -5,18 +5,18 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from layercliff.analyses.trace.result import Traced
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import LEVEL
 from layercliff.models.blend import Blends, ordered
-from layercliff.results import pruned as results
-from layercliff.results.assessed import Assessment
-from layercliff.results.pruned import Pruned
-from layercliff.results.recovered import SAID, Recovered
-from layercliff.results.traced import Traced
+from layercliff.pruning import result as results
+from layercliff.pruning.assessment import Assessment
+from layercliff.pruning.result import Pruned
+from layercliff.recovery.result import SAID, Recovered
 
 if TYPE_CHECKING:
-    from layercliff.verbs.export import Exported
+    from layercliff.exporting.run import Exported
 
 PERCENT = f"{LEVEL:.0%}".replace("%", " %")
 FEW = 30  # groups of questions that a bootstrap should have to draw from, at least

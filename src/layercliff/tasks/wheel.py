@@ -11,8 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from layercliff import cache, packages, stored_files
+from layercliff import cache, packages
 from layercliff.packages import Package
+from layercliff.run import stored_files
 from layercliff.tasks.question import LETTERS
 from layercliff.tasks.rows import Row
 

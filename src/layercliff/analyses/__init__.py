@@ -1,0 +1,1 @@
+"""Analyses of one model on one task, a folder each: `run`, `result`, `figures`."""

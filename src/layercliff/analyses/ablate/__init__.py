@@ -1,0 +1,1 @@
+"""Blocks and adjacent pairs taken out."""

@@ -1,0 +1,1 @@
+"""A trace beside controls that have nothing to decide."""

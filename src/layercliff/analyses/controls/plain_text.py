@@ -1,0 +1,71 @@
+"""The loss on plain text, where there is nothing to decide: at every depth of a model, and after every step of a path."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+from torch import Tensor
+
+from layercliff.analyses.controls.result import Controlled
+from layercliff.metrics.perplexity import losses
+from layercliff.metrics.statistics import RESAMPLES, percentile_interval
+from layercliff.models.blend import ordered
+from layercliff.models.blending import make, wearing
+from layercliff.models.passage import Passage
+from layercliff.pruning.assess import LENGTH, SCORED
+from layercliff.pruning.step import Step
+from layercliff.readout import agreement, likelihood
+from layercliff.readout.batches import Batch, plan
+from layercliff.readout.lens import LogitLens
+from layercliff.readout.read import Reader, Reading
+from layercliff.readout.tokens import vocabulary
+from layercliff.run.directory import key
+from layercliff.run.session import Probing
+
+
+def text_losses(
+    this: Probing[Controlled], passages: Sequence[str], path: Sequence[Step], batch_tokens: int | None
+) -> pl.DataFrame:
+    """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of each passage, with its interval over
+    passages, and after a step also by how much it is above the whole model's. What is finished is kept in the journal."""
+    model, seed = this.model, this.setting.subject.seed
+    rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
+    reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.note)
+    found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
+    sharing = agreement.of(model, rows, "plain text", this.note).sharing
+    planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
+
+    def states(passage: Passage, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+        yield from passage.depths()
+        for step in path[1:]:
+            with wearing(make(model.network, step.blends)):
+                state = passage.past(step.kept, passage.embedded).levels[-1]
+            yield model.n_layers, state
+
+    for done, batch in enumerate(planned):
+        this.report("reading plain text", done, len(planned))
+        name = key("text", this.setting.subject.model_dump(), [(s.kept, ordered(s.blends)) for s in path], batch)
+        known = this.journal.get(name) if this.journal else None
+        reading = Reading.of(known) if known else reader.read(batch, states)
+        if this.journal and not known:
+            this.journal.put(name, reading.arrays())
+        this.batches += 1
+        for number, row in enumerate(batch.rows):
+            found[:, row.question] = reading.scores[:, number, 0]
+    this.report("reading plain text", len(planned), len(planned))
+    point, samples = losses(found, np.array([len(row.targets) for row in rows]), RESAMPLES, seed)
+    low, high = percentile_interval(samples)
+    last = model.n_layers
+    above = percentile_interval(samples - samples[:, [last]])
+    places = [("depth", depth, 0, depth) for depth in range(last + 1)]
+    after = [last, *range(last + 1, len(found))]  # the whole model is the path's first
+    places += [("step", k, last - len(s.kept), after[k]) for k, s in enumerate(path)]
+    columns = ["where", "index", "removed", "loss", "loss_low", "loss_high", "rise", "rise_low", "rise_high"]
+    table = [
+        (where, index, removed, point[i], low[i], high[i], point[i] - point[last], above[0][i], above[1][i])
+        for where, index, removed, i in places
+    ]
+    return pl.DataFrame(table, schema=columns, orient="row").with_columns(
+        paragraphs=pl.lit(len(rows)), tokens=pl.lit(sum(len(row.targets) for row in rows))
+    )

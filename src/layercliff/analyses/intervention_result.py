@@ -1,0 +1,140 @@
+"""What a probe did to a model's decisions, in a run directory: the scores of every run, the questions, a table, and a summary that comes last."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float
+
+from layercliff.analyses.trace import result as traced
+from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.metrics.effects import Effects, PerRun, decisions, effects
+from layercliff.metrics.statistics import RESAMPLES, Resamples
+from layercliff.readout.trace import Trace
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import Stored, StoredFolder
+from layercliff.run.stored_shapes import ProbedSummary
+from layercliff.run.subject import Subject
+
+SUMMARY = "summary.json"
+About = TypeVar("About", bound=Stored)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what the runs are follows from
+    `about`, the settings of the analysis. `transition` is the depth T that figures mark, None for an undecided model."""
+
+    subject: Subject
+    trace: Trace
+    scores: Float[np.ndarray, "run question option"]
+    about: Mapping[str, Any]
+    transition: int | None
+    cost: Mapping[str, Any]
+
+    @cached_property
+    def analyses(self) -> Mapping[str, Analysis]:
+        """The undisturbed model's, by task, and ``joint``."""
+        return analyse(self.trace, RESAMPLES, self.subject.seed)
+
+    @cached_property
+    def decisions(self) -> tuple[PerRun, PerRun]:
+        """Decision Margin and correctness of every run and question."""
+        return decisions(self.scores, self.trace.mask, self.trace.gold)
+
+    @cached_property
+    def undisturbed_depths(self) -> tuple[PerRun, PerRun]:
+        """Decision Margin and correctness of the undisturbed model at every depth."""
+        return decisions(self.trace.scores, self.trace.mask, self.trace.gold)
+
+    @cached_property
+    def undisturbed(self) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
+        """Decision Margin and correctness of the undisturbed model's last depth."""
+        margin, correct = self.undisturbed_depths
+        return margin[-1], correct[-1]
+
+    @property
+    def name(self) -> str:
+        """The task, or ``joint``."""
+        return next(iter(self.trace.tasks)) if len(self.trace.tasks) == 1 else "joint"
+
+    def parts(self) -> Iterator[tuple[str, Bool[np.ndarray, " question"]]]:
+        """Each task, and all together under ``joint``, with its questions."""
+        names = np.array(self.trace.task_of)
+        for name in self.trace.tasks:
+            yield name, names == name
+        if len(self.trace.tasks) > 1:
+            yield "joint", np.ones(len(names), bool)
+
+    def effects(self, keep: Bool[np.ndarray, " question"], margin: PerRun, correct: PerRun) -> Effects:
+        """The effects of runs on the questions of `keep`, against the undisturbed model's last depth."""
+        base = self.undisturbed
+        groups = [group for group, wanted in zip(self.trace.groups, keep, strict=True) if wanted]
+        resamples = Resamples.draw(groups, RESAMPLES, self.subject.seed)
+        return effects(margin[:, keep], correct[:, keep], base[0][keep], base[1][keep], resamples)
+
+    def caption(self, n: str) -> str:
+        """Model, task, split, n in words, format, dtype and seed in a line."""
+        return traced.described(self.subject, self.name, n)
+
+
+def columns(found: Effects) -> dict[str, np.ndarray]:
+    """Effects as columns of a table, a row per run."""
+    curves = {
+        "margin": found.margin, "accuracy": found.accuracy, "margin_change": found.margin_change, "accuracy_change": found.accuracy_change,
+    }  # fmt: skip
+    ends = {"": "point", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": getattr(curve, side) for name, curve in curves.items() for end, side in ends.items()}
+
+
+def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -> None:
+    """Write everything; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    place = stored(run, folder)
+    run.forget(f"{folder}/{SUMMARY}")
+    trace = probed.trace
+    place.write_arrays("scores", {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold})
+    place.write_table("questions", traced.questions_table(trace))
+    place.write_table(Path(folder).name, table)
+    place.finish(
+        {
+            "model": probed.subject.model,
+            "revision": probed.subject.revision,
+            "about": dict(probed.about),
+            "n_questions": len(trace.questions),
+            "transition_depth": probed.transition,
+            "traced_tasks": {name: task.as_dict() for name, task in trace.tasks.items()},
+            "cost": dict(probed.cost),
+        }
+    )
+
+
+def stored(run: RunDirectory, folder: str) -> StoredFolder:
+    """The folder of an analysis, which is called after its verb."""
+    return run.folder(folder, SUMMARY, f"layercliff {Path(folder).parts[0]}")
+
+
+def read(run: RunDirectory, folder: str, shape: type[About], count: Callable[[About, int], int]) -> Probed | None:
+    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores. Settings of a `shape` and the number of
+    blocks say how many runs there are (`count`)."""
+    subject, place = run.subject(), stored(run, folder)
+    content = place.content(ProbedSummary)
+    if subject is None or content is None:
+        return None
+    about = place.fits(content.about, shape, "about")
+    table = traced.read_questions(place, "questions", content.traced_tasks)
+    shapes = {"dense": "float depth question option", "runs": "float run question option"}
+    arrays = place.arrays("scores", shapes | traced.ASKED, {"question": len(table)})
+    trace = traced.rebuilt(place, "scores", arrays, ["dense"], table, content.traced_tasks)[0]
+    try:
+        wanted = count(about, trace.n_layers)
+    except ValueError as error:
+        place.refuse(SUMMARY, error)
+    if len(arrays["runs"]) != wanted or not np.isfinite(arrays["runs"][:, trace.mask]).all():
+        place.refuse("scores.safetensors", f"its array runs has not the finite scores of {wanted} runs")
+    if content.transition_depth is not None and content.transition_depth > trace.n_layers:
+        place.refuse(SUMMARY, f"depth {content.transition_depth} is beyond {trace.n_layers} blocks")
+    return Probed(subject, trace, arrays["runs"], content.about, content.transition_depth, content.cost.raw())

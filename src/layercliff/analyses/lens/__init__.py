@@ -1,0 +1,1 @@
+"""Every depth read through other lenses."""

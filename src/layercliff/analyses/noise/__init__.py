@@ -1,0 +1,1 @@
+"""Noise on the residual stream at every depth."""

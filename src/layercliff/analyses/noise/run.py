@@ -1,0 +1,74 @@
+"""Noise: at which depths is the decision fragile?"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Unpack
+
+from transformers import PreTrainedModel
+
+from layercliff import limits
+from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.noise import result as results
+from layercliff.choices import Positions
+from layercliff.errors import RunError
+from layercliff.interventions import forks
+from layercliff.interventions.noise import Noise
+from layercliff.models.model import Model
+from layercliff.readout.asked import Asked
+from layercliff.readout.read import States
+from layercliff.report import page
+from layercliff.run.session import Options, probing
+from layercliff.tasks.question import Task
+
+
+def noise(
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    *,
+    eps: Sequence[float] = (0.02, 0.1, 0.5),
+    draws: int = 3,
+    positions: Positions = "all",
+    **options: Unpack[Options],
+) -> Probed:
+    """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
+
+    ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or at those that are read
+    (``decision``), for every depth 0..L, every size of `eps` and `draws` draws. The same numbers are drawn for a question whatever the size and
+    however it is batched. All questions are asked. The other arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/noise/``.
+
+    **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
+    """
+    if not eps:
+        raise RunError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
+    limits.check_each("eps", "eps", eps)
+    limits.check(draws=draws)
+    wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
+    guarded = ("eps", "draws", "positions")
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
+        if this.kept is not None:
+            assert this.run is not None
+            page.write(this.run)
+            return this.kept
+        n_layers, subject = this.model.n_layers, this.setting.subject
+
+        def made(part: Asked) -> Noise:
+            ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
+            return Noise(ids, tuple(wanted["eps"]), draws, positions, subject.seed)
+
+        def states(part: Asked) -> States:
+            return partial(forks.states, n_layers=n_layers, forks=made(part).forks(n_layers))
+
+        some = made(this.asked[0]).forks(n_layers)
+        dense, runs = forks.order(n_layers, some)
+        planned = this.batched(this.asked, "questions" if positions == "all" else "rows")
+        trace = this.traces(planned, states, len(dense) + len(runs), "noise at every depth")
+        undisturbed = trace.at(dense)
+        found = Probed(
+            subject, undisturbed, trace.scores[runs], wanted, this.transition(undisturbed), this.cost(forks.passes(n_layers, some))
+        )  # fmt: skip
+        if this.run is not None:
+            results.write(this.run, found)
+            page.write(this.run)
+    return found

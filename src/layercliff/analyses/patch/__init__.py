@@ -1,0 +1,1 @@
+"""States exchanged between dense and pruned models."""

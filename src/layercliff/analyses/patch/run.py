@@ -1,0 +1,85 @@
+"""Patch: the dense model's state in a pruned model, and the reverse."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Unpack
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.patch import result as results
+from layercliff.choices import Positions, Score
+from layercliff.errors import RunError, TaskError
+from layercliff.interventions import patching
+from layercliff.models.model import Model
+from layercliff.pruning.selected_step import steps_of
+from layercliff.readout.asked import Asked
+from layercliff.readout.read import States
+from layercliff.readout.trace import Trace
+from layercliff.report import page
+from layercliff.run.session import Options, probing
+from layercliff.tasks.question import Task
+
+
+def patch(
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    *,
+    steps: Sequence[int] = (),
+    score: Score | None = None,
+    positions: Positions = "all",
+    **options: Unpack[Options],
+) -> Probed:
+    """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the decision returns; and the reverse.
+
+    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed one). With ``all``
+    `positions` the patched run is the model with every block up to there and only the kept ones above; with ``decision`` only the positions that
+    are read get the other model's state. The ``report`` half of the questions is asked, since the path was chosen on the other. The
+    other arguments are those of `layercliff.trace`; results lie in ``DIR/patch/``.
+
+    **Returns** a `Probed`, whose runs are, per step, the pruned model's own depths, then what becomes of the pruned model with the
+    dense state at each of them, then of the dense model with the pruned one's. Raises `LayercliffError`, in one sentence.
+    """
+    path, some = steps_of(options.get("out"), steps, score)
+    if merged := [step for step, found in some.items() if found.blends]:
+        raise RunError(
+            f"Step {merged[0]} of the path by {path.score} has merged blocks, whose states match none of the dense model's: patch steps of a path that only removes blocks."
+        )
+    chosen = {step: found.kept for step, found in some.items()}
+    wanted: dict[str, Any] = {
+        "positions": positions, "score": path.score, "steps": {str(step): list(kept) for step, kept in chosen.items()},
+    }  # fmt: skip
+    guarded = ("score", "steps", "positions")
+    with probing(
+        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
+    ) as this:
+        assert this.run is not None
+        if this.kept is not None:
+            page.write(this.run)
+            return this.kept
+        n_layers = this.model.n_layers
+        report = [part.of("report") for part in this.asked]
+        if few := [part.task.name for part in report if not part.questions]:
+            raise TaskError(f"Task {few[0]} has too few questions to leave some for a report: ask at least 2 groups.")
+        planned = this.batched(report, "rows" if positions == "decision" else "nothing")
+        runs: list[np.ndarray] = []
+        undisturbed: Trace | None = None
+        for step, kept in chosen.items():
+
+            def states(_: Asked, kept: tuple[int, ...] = kept) -> States:
+                return partial(patching.states, n_layers=n_layers, kept=kept, positions=positions)
+
+            dense, matches = patching.order(n_layers, kept)
+            trace = this.traces(planned, states, len(dense) + matches.size, f"states exchanged with step {step}")
+            undisturbed = trace.at(dense)
+            runs.append(trace.scores[matches.ravel()])
+        assert undisturbed is not None
+        passes = sum(patching.passes(n_layers, kept) for kept in chosen.values())
+        found = Probed(
+            this.setting.subject, undisturbed, np.concatenate(runs), wanted, this.transition(undisturbed),
+            this.cost(passes / len(chosen)),
+        )  # fmt: skip
+        results.write(this.run, found)
+        page.write(this.run)
+    return found

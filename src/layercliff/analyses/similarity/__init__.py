@@ -1,0 +1,1 @@
+"""Similarity of dense and pruned models, depth by depth."""

@@ -1,0 +1,88 @@
+"""How alike the depths of the dense and of pruned models are, in a run directory: ``similarity/``, with a row per map and pair of depths."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from layercliff.analyses.trace import result as traced
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import StoredFolder
+from layercliff.run.stored_shapes import SimilarSummary
+from layercliff.run.subject import Subject
+
+FOLDER = "similarity"
+SUMMARY = f"{FOLDER}/summary.json"
+
+What = Literal["tokens", "decision", "options", "random"]
+
+ABOUT: dict[What, str] = {
+    "tokens": "states of all tokens",
+    "decision": "states of the token that decides",
+    "options": "decision representations (each question's option scores, centred per question)",
+    "random": "the same with random rows of the vocabulary in place of the options",
+}
+"""What is compared. The last is a control of the third."""
+
+
+_MAP = {"task": pl.String, "what": pl.String, "standardised": pl.Boolean, "step": pl.Int64}
+MEASURED = ("cka", "low", "high", "shuffled", "shuffled_size")
+MEANS = tuple(f"{name}{end}" for name in ("third", "last") for end in ("", "_low", "_high", "_shuffled"))
+TABLE = _MAP | dict.fromkeys(("dense", "pruned", "n", "d"), pl.Int64) | dict.fromkeys(MEASURED, pl.Float64)
+SUMMARIES = _MAP | dict.fromkeys(MEANS, pl.Float64)
+"""The columns of both tables that are read back, measured ones with gaps."""
+
+
+def last_third(n_layers: int) -> range:
+    """The depths of the last third of a model of so many blocks: at least its last one."""
+    return range(n_layers - max(1, n_layers // 3) + 1, n_layers + 1)
+
+
+@dataclass(frozen=True)
+class Similar:
+    """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
+    with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples, or where half of the groups are too few for an interval. Step 0 is the dense model beside itself. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
+    that of the same block in the dense one (`third`, and in every subsample `third_samples`), and the last depths against each other (`last`)."""
+
+    subject: Subject
+    table: pl.DataFrame
+    summary: pl.DataFrame
+    about: Mapping[str, Any]
+    cost: Mapping[str, Any]
+
+    def caption(self, task: str, what: str) -> str:
+        """Model, task, split, n, d, format, dtype, seed and path in a line."""
+        some = self.table.filter((pl.col("task") == task) & (pl.col("what") == what)).row(0, named=True)
+        n = f"n = {some['n']} {'tokens' if what == 'tokens' else 'questions'}, d = {some['d']}"
+        return f"{traced.described(self.subject, task, n)}, path by {self.about['score']}"
+
+
+def write(run: RunDirectory, found: Similar) -> None:
+    """Write tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    folder = stored(run)
+    run.forget(SUMMARY)
+    folder.write_table("similarity", found.table)
+    folder.write_table("summary", found.summary)
+    content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
+    folder.finish(content | {"summary": found.summary.drop("third_samples").to_dicts(), "cost": dict(found.cost)})
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of the analysis."""
+    return run.folder(FOLDER, "summary.json", "layercliff similarity")
+
+
+def read(run: RunDirectory) -> Similar | None:
+    """A finished analysis, or None."""
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(SimilarSummary)
+    if subject is None or content is None:
+        return None
+    table, summary = folder.table("similarity", TABLE, MEASURED), folder.table("summary", SUMMARIES, MEANS)
+    steps = [int(step) for step in content.about.steps]
+    wanted = {(t.name, step, what, s) for t in subject.tasks for step in steps for what in ABOUT for s in (False, True)}
+    for name, rows in (("similarity", table), ("summary", summary)):
+        if set(rows.select("task", "step", "what", "standardised").iter_rows()) != wanted:
+            folder.refuse(f"{name}.parquet", "it has not each map of each task and step")
+    return Similar(subject, table, summary, content.about.raw(), content.cost.raw())

@@ -1,0 +1,1 @@
+"""Option scores at every depth, and where the decision forms."""

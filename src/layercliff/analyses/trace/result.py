@@ -1,0 +1,305 @@
+"""A trace in a run directory: ``trace/`` with the scores, a table per depth, a table per question and a summary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+
+from layercliff.choices import Half
+from layercliff.errors import RunError
+from layercliff.metrics import decision
+from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.readout.trace import Trace, TracedTask
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import StoredFolder
+from layercliff.run.stored_shapes import OfTask, TraceSummary
+from layercliff.run.subject import Subject
+from layercliff.tasks.question import Question
+
+FOLDER = "trace"
+SUMMARY = f"{FOLDER}/summary.json"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A finished trace: what it is about, the scores, what they say, and what it cost.
+
+    `analyses` holds one `Analysis` per task, and ``joint`` when there are several; `cost` the machine, seconds, memory, tokens and versions.
+    """
+
+    subject: Subject
+    trace: Trace
+    analyses: Mapping[str, Analysis]
+    cost: Mapping[str, Any]
+
+    @property
+    def main(self) -> Analysis:
+        """The analysis of the only task, or of all together."""
+        return self.analyses.get("joint") or next(iter(self.analyses.values()))
+
+    @property
+    def transition_depth(self) -> int | None:
+        """T, or None where the model is undecided."""
+        return self.main.transition.depth
+
+    def caption(self, name: str) -> str:
+        """Model, task, split, n, format, dtype and seed in a line, for what a figure shows."""
+        return described(self.subject, name, f"n = {self.analyses[name].n_questions}")
+
+
+def described(subject: Subject, name: str, n: str) -> str:
+    """A subject in a line, of the task `name` (or ``joint``), with `n` in words."""
+    tasks = subject.tasks if name == "joint" else [task for task in subject.tasks if task.name == name]
+    asked = " + ".join(f"{t.name} ({t.split}, {t.format}{_detail(t.format, subject)})" for t in tasks)
+    return f"{subject.model} · {asked} · {n} · {_precision(subject)} · seed {subject.seed}"
+
+
+def _detail(form: str, subject: Subject) -> str:
+    how = "" if subject.sampler == "fixed" else f" {subject.sampler}"
+    shots = f", {subject.shots}-shot{how}" if subject.shots else ""
+    return (
+        shots
+        + (f", by {subject.normalisation}" if form == "cloze" else "")
+        + (", chat template" if subject.chat else "")
+    )
+
+
+def _precision(subject: Subject) -> str:
+    return (
+        subject.dtype
+        if subject.dtype == subject.weights_dtype
+        else f"{subject.dtype} from {subject.weights_dtype} weights"
+    )
+
+
+def write(run: RunDirectory, traced: Traced) -> None:
+    """Write everything; the summary comes last and says that the rest is complete."""
+    trace, folder = traced.trace, stored(run)
+    arrays = {"scores": trace.scores, "mask": trace.mask, "gold": trace.gold, "option_mass": trace.option_mass}
+    folder.write_arrays("trace", arrays)
+    for name, table in (
+        ("depths", depths_table(traced)),
+        ("questions", questions_table(trace)),
+        ("frequency", frequency_table(traced.analyses)),
+    ):
+        folder.write_table(name, table)
+    folder.finish(summary(traced))
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of a trace."""
+    return run.folder(FOLDER, "summary.json", "layercliff trace")
+
+
+def read(run: RunDirectory) -> Traced | None:
+    """The trace in a run directory, or None where there is no finished one. Its metrics are computed anew from the scores."""
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(TraceSummary)
+    if subject is None or content is None:
+        return None
+    table = read_questions(folder, "questions", content.traced_tasks)
+    shapes = ASKED | {"scores": "float depth question option", "option_mass": "float depth question"}
+    arrays = folder.arrays("trace", shapes, {"question": len(table)})
+    trace = rebuilt(folder, "trace", arrays, ["scores"], table, content.traced_tasks)[0]
+    trace = replace(trace, option_mass=arrays["option_mass"])
+    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed), content.cost.raw())
+
+
+ASKED = {"mask": "bool question option", "gold": "int question"}
+"""The arrays that say what the scores beside them are of."""
+
+QUESTIONS = {
+    "task": pl.String, "id": pl.String, "group": pl.String, "half": pl.String, "text": pl.String, "options": pl.List(pl.String), "gold": pl.Int64,
+}  # fmt: skip
+"""The columns of a table of questions that are read back."""
+
+
+def read_questions(folder: StoredFolder, name: str, tasks: Mapping[str, OfTask]) -> pl.DataFrame:
+    """A table of questions of these tasks. Raises `RunError` for any other."""
+    table, file = folder.table(name, QUESTIONS), f"{name}.parquet"
+    if set(table["task"]) != set(tasks):
+        folder.refuse(file, f"it has questions of {sorted(set(table['task']))}, not of {sorted(tasks)}")
+    if not set(table["half"]) <= set(get_args(Half)):
+        folder.refuse(file, f"its halves are {sorted(set(table['half']))}")
+    if table["options"].list.eval(pl.element().is_null().any()).explode().any():
+        folder.refuse(file, "an option is missing")
+    return table
+
+
+def rebuilt(
+    folder: StoredFolder,
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    scores: Sequence[str],
+    table: pl.DataFrame,
+    tasks: Mapping[str, OfTask],
+) -> list[Trace]:
+    """The traces of some arrays of scores, read from ``name.safetensors``, with their table of questions and what was said of its tasks. Raises `RunError` where
+    these do not belong together, and for scores that are not finite."""
+    mask, gold, file = arrays["mask"], arrays["gold"], f"{name}.safetensors"
+    n_options = table["options"].list.len().to_numpy()
+    if not np.array_equal(mask, np.arange(mask.shape[1]) < n_options[:, None]):
+        folder.refuse(file, "its mask is not that of the questions")
+    if not np.array_equal(gold, table["gold"].to_numpy()) or (gold < 0).any() or (gold >= n_options).any():
+        folder.refuse(file, "its gold options are not those of the questions")
+    if any(len(arrays[one]) < 2 for one in scores):
+        folder.refuse(file, "it has fewer than two depths")
+    if unknown := [one for one in scores if not np.isfinite(arrays[one][:, mask]).all()]:
+        folder.refuse(file, f"its array {unknown[0]} has scores that are not finite")
+    questions = tuple(
+        Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject") or "")
+        for r in table.iter_rows(named=True)
+    )
+    about = {task: TracedTask.from_dict(entry.raw()) for task, entry in tasks.items()}
+    columns = tuple(table["task"]), tuple(table["half"])
+    return [
+        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), questions, *columns, about)
+        for one in scores
+    ]
+
+
+def summary(traced: Traced) -> dict[str, Any]:
+    """The content of ``summary.json``; depths that are not finite (undecided) are null."""
+    main, subject = traced.main, traced.subject
+    return {
+        "model": subject.model,
+        "revision": subject.revision,
+        "task": ",".join(task.name for task in subject.tasks),
+        "format": ",".join(dict.fromkeys(task.format for task in subject.tasks)),
+        **figures(main),
+        "tasks": {name: figures(analysis) for name, analysis in traced.analyses.items()},
+        "seconds": traced.cost["seconds"],
+        "peak_memory_bytes": traced.cost["peak_memory_bytes"],
+        "resamples": main.resamples,
+        "dtype": subject.dtype,
+        "seed": subject.seed,
+        "traced_tasks": {name: task.as_dict() for name, task in traced.trace.tasks.items()},
+        "cost": dict(traced.cost),
+    }
+
+
+def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, Any]:
+    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last depth.
+
+    Of a model that has only the blocks `kept`, blocks are dense indices and a depth is the dense model's after the same block; ``n_layers`` is
+    how many blocks there are.
+    """
+    transition, jump = analysis.transition, analysis.jump
+    decided = transition.depth is not None
+    blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
+
+    def dense(value: float | int | None) -> int | None:
+        if value is None or not np.isfinite(value):
+            return None
+        return blocks[int(value) - 1] + 1 if value else 0
+
+    return {
+        "n_questions": analysis.n_questions,
+        "n_groups": analysis.n_groups,
+        "n_layers": analysis.n_layers,
+        "chance": analysis.chance,
+        "accuracy": float(analysis.accuracy.point[-1]),
+        "accuracy_low": float(analysis.accuracy.low[-1]),
+        "accuracy_high": float(analysis.accuracy.high[-1]),
+        "decision_margin": float(analysis.margin.point[-1]),
+        "decision_margin_low": float(analysis.margin.low[-1]),
+        "decision_margin_high": float(analysis.margin.high[-1]),
+        "transition_depth": dense(transition.depth),
+        "transition_depth_low": dense(transition.low),
+        "transition_depth_high": dense(transition.high),
+        "transition_undecided_share": transition.undecided_share,
+        "silent_phase": [0, dense(transition.depth)] if decided else None,
+        "decisive_phase": [dense(transition.depth), blocks[-1] + 1] if decided else None,
+        "jump_block": blocks[jump.block],
+        "jump_block_low": blocks[jump.block_low],
+        "jump_block_high": blocks[jump.block_high],
+        "jump_rise": jump.rise,
+        "jump_rise_low": jump.rise_interval[0],
+        "jump_rise_high": jump.rise_interval[1],
+        "jump_sharpness": jump.sharpness,
+        "jump_sharpness_low": jump.sharpness_interval[0],
+        "jump_sharpness_high": jump.sharpness_interval[1],
+        "option_mass": _number(analysis.option_mass[-1]),
+        **_bias(analysis),
+    }
+
+
+def _bias(analysis: Analysis) -> dict[str, float]:
+    """KL of the last depth's answers from the gold ones."""
+    if analysis.frequency is None:
+        return {}
+    kl = analysis.frequency.kl
+    return {"kl": float(kl.point[-1]), "kl_low": float(kl.low[-1]), "kl_high": float(kl.high[-1])}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def depths_table(traced: Traced) -> pl.DataFrame:
+    """One row per analysis and depth, with intervals; ``block`` is the 0-based block whose output the depth is (null at 0)."""
+    frames = []
+    for name, analysis in traced.analyses.items():
+        curves = {"margin": analysis.margin, "margin_logit": analysis.margin_logit, "accuracy": analysis.accuracy}
+        if analysis.frequency is not None:
+            curves |= {"kl": analysis.frequency.kl, "js": analysis.frequency.js}
+        columns: dict[str, Any] = {"task": [name] * (analysis.n_layers + 1), "depth": range(analysis.n_layers + 1)}
+        columns["block"] = [None, *range(analysis.n_layers)]
+        for label, values in curves.items():
+            columns |= {label: values.point, f"{label}_low": values.low, f"{label}_high": values.high}
+        columns["chance"] = [analysis.chance] * (analysis.n_layers + 1)
+        columns["option_mass"] = [_number(value) for value in analysis.option_mass]
+        frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "option_mass": pl.Float64}))
+    return pl.concat(frames, how="diagonal")
+
+
+def frequency_table(analyses: Mapping[str, Analysis]) -> pl.DataFrame:
+    """One row per task, depth and answer category: how often it wins, is offered and is gold."""
+    columns = {"task": pl.String, "depth": pl.Int64, "answer": pl.String}
+    columns |= dict.fromkeys(("share", "low", "high", "offered", "gold"), pl.Float64)
+    rows = [
+        (name, depth, label, of.share[depth, c], of.low[depth, c], of.high[depth, c], of.offered[c], of.gold[c])
+        for name, analysis in analyses.items()
+        if (of := analysis.frequency) is not None
+        for depth in range(analysis.n_layers + 1)
+        for c, label in enumerate(of.labels)
+    ]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def questions_table(trace: Trace) -> pl.DataFrame:
+    """One row per question: what was asked, what the model answered, its margin at the last depth and the depth it is decided from."""
+    probabilities = decision.probabilities(trace.scores, trace.mask)
+    margins = decision.margin(probabilities, trace.mask, trace.gold)
+    decided = decision.decided_from(margins)
+    return pl.DataFrame(
+        {
+            "task": trace.task_of,
+            "id": [q.id for q in trace.questions],
+            "group": [q.group for q in trace.questions],
+            "subject": [q.subject for q in trace.questions],
+            "half": trace.half_of,
+            "text": [q.text for q in trace.questions],
+            "options": [list(q.options) for q in trace.questions],
+            "gold": trace.gold,
+            "predicted": probabilities[-1].argmax(1),
+            "correct": decision.correctness(trace.scores, trace.mask, trace.gold)[-1],
+            "margin": margins[-1],
+            "decided_from": [int(depth) if depth >= 0 else None for depth in decided],
+            "option_mass": [_number(float(value)) for value in trace.option_mass[-1]],
+        },
+        schema_overrides={"decided_from": pl.Int64, "option_mass": pl.Float64},
+    )
+
+
+def open_run(path: Path) -> RunDirectory:
+    """A run directory that exists. Raises `RunError` otherwise."""
+    run = RunDirectory(path)
+    if run.subject() is None:
+        raise RunError(
+            f"{path} is no run directory: it holds no run.yaml; make one with `layercliff trace --out {path}`."
+        )
+    return run

@@ -1,0 +1,1 @@
+"""Several criteria on the same questions."""

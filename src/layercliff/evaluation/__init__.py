@@ -1,0 +1,1 @@
+"""Benchmarks, as lm-evaluation-harness asks them."""

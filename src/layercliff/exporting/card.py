@@ -1,0 +1,129 @@
+"""What lies beside an exported checkpoint's weights: a model card for people, ``layercliff.json`` for programs."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from layercliff import machine
+from layercliff.analyses.trace import result as traced
+from layercliff.exporting.command import command, text
+from layercliff.models import blend, sources
+from layercliff.models.blend import Blends
+from layercliff.models.recipe import Recipes
+from layercliff.models.sources import Located
+from layercliff.pruning.selected_step import Chosen
+from layercliff.recovery.load import Worn
+from layercliff.report import words
+
+
+def documents(
+    chosen: Chosen,
+    located: Located,
+    n_layers: int,
+    recipes: Recipes | None,
+    worn: Worn | None,
+    trust_remote_code: bool,
+    proven: str,
+) -> dict[str, str]:
+    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The card says how the
+    checkpoint was `proven`, and with `recipes` how other tools make the same model; with `worn`, both say how the step was trained."""
+    card = _card(chosen, located, n_layers, worn, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
+    return {
+        "README.md": card,
+        "layercliff.json": json.dumps(_record(chosen, located, n_layers, worn), indent=1) + "\n",
+    }
+
+
+def _record(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None) -> dict[str, Any]:
+    """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
+    `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
+    the dense model's after the same block."""
+    pruned, step = chosen.pruned, chosen.step
+    base, begin = located.base or located, located.dense(pruned.steps[0].kept)
+    return {
+        "base_model": base.name,
+        "base_revision": base.revision,
+        "n_layers_dense": n_layers,
+        "source_layer": list(located.dense(chosen.kept)),
+        "removed": [list(located.dense(s.removed)) for s in pruned.steps[1 : step + 1]],
+        "merged": blend.summary(_merged(chosen, located)),
+        "began_with": pruned.subject.model,
+        "removed_before": sorted(set(range(n_layers)) - set(begin)),
+        "merged_before": blend.summary(located.blends),
+        "score": pruned.score,
+        "step": step,
+        "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
+        "report_dense": traced.figures(pruned.main(0), begin),
+        "harmless": asdict(pruned.harmless[step - 1]) if step else None,
+        "training": None
+        if worn is None
+        else {**worn.about, "report": traced.figures(worn.analysis, located.dense(chosen.kept))},
+        "versions": machine.versions(),
+    }
+
+
+def _merged(chosen: Chosen, located: Located) -> Blends:
+    return blend.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
+
+
+def _card(
+    chosen: Chosen, located: Located, n_layers: int, worn: Worn | None, trust_remote_code: bool, proven: str
+) -> str:
+    """What was taken out, what is known of the rest, and the commands that make it again."""
+    pruned, step = chosen.pruned, chosen.step
+    base, kept = located.base or located, located.dense(chosen.kept)
+    gone = sorted(set(range(n_layers)) - set(kept))
+    first = "dense" if located.base is None else pruned.subject.model
+    models = {first: pruned.main(0), "pruned": pruned.main(step)}
+    models |= {} if worn is None else {"pruned and trained": worn.analysis}
+    rows = "".join(
+        f"| {name} | {words.interval(found, 'accuracy')} | {words.interval(found, 'margin')} |\n"
+        for name, found in models.items()
+    )
+    begun = f" The path began with {pruned.subject.model}." if located.base else ""
+    trust = " --trust-remote-code" if trust_remote_code else ""
+    read = text(pruned)
+    fingerprint = f"\n\n{read} is the text that was read (fingerprint {pruned.cost['wanted']['text']})." if read else ""
+    head = {
+        "library_name": "transformers",
+        "base_model": _name(base.name),
+        "tags": ["layer-pruning", "layercliff"],
+    }
+    return f"""---
+{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---
+
+# {base.name} without {len(gone)} of its {n_layers} blocks
+
+Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Kept, in order: {", ".join(map(str, kept))}.{words.merged(located.blends)}{words.merged(_merged(chosen, located))}{begun} Base revision {base.revision}; its licence applies.
+
+| model | accuracy | decision margin |
+|---|---|---|
+{rows}
+{pruned.caption()}.
+
+{words.shown(pruned, step)}{"" if worn is None else f" Trained: {worn.said}."} Likelihood on multiple choice does not vouch for generation.
+
+{proven}
+
+Made with layercliff {machine.versions()["layercliff"]}:
+
+    {command(pruned, "RUN", trust_remote_code)}
+    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT{trust}{fingerprint}
+"""
+
+
+def _name(model: str) -> str:
+    """What a model is called elsewhere: its id, or the name of its directory or file."""
+    return model if sources.resolve(model).kind in ("hub", "packaged") else Path(model).expanduser().resolve().name
+
+
+def _recipes(found: Recipes) -> str:
+    """The recipes as a part of the model card."""
+    parts = [
+        f"With {one.tool}:\n\n```{kind}\n{one}\n```\n" if one.text else f"{one}\n"
+        for one, kind in ((found.mergekit, "yaml"), (found.llama_cpp, "sh"))
+    ]
+    return "\n## The same model by other tools\n\n" + "\n".join(parts)

@@ -1,0 +1,56 @@
+"""Say how other tools make a step's model of the dense one, without loading it."""
+
+from pathlib import Path
+
+from layercliff.choices import At, Score
+from layercliff.errors import ModelError
+from layercliff.models import loading, rebuilding
+from layercliff.models.recipe import Recipes
+from layercliff.models.recipes import recipes
+from layercliff.models.sources import Located
+from layercliff.progress import Report, silent
+from layercliff.pruning.selected_step import Chosen, choose
+
+
+def recipe(
+    run: str | Path,
+    step: int | At | None = None,
+    score: Score | None = None,
+    *,
+    trust_remote_code: bool = False,
+    report: Report = silent,
+) -> Recipes:
+    """The mergekit configuration and the llama.cpp command that prune the dense model as step `step` (default: the recommended one) of
+    the path by `score` in the run directory `run` did; where a tool would make another model, the reason. Only the dense model's
+    configuration is read.
+
+    Raises `LayercliffError` saying what is missing.
+    """
+    return of(choose(run, step, score), trust_remote_code, report)
+
+
+def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
+    """`recipe` for a step that is chosen already."""
+    subject, located = chosen.pruned.subject, chosen.located(report)
+    if located.adapter is not None:
+        raise ModelError(
+            f"{located.name} has an adapter merged into it, which other tools would leave out: export the step instead, "
+            "without --recipe."
+        )
+    config = loading.configuration(located.name, located.location, trust_remote_code)
+    dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
+    kept = located.dense(chosen.kept)
+    kind = loading.auto_class(located.name, config)
+    if (reason := rebuilding.unwritable(kind, config, kept, trust_remote_code)) is not None:
+        raise ModelError(f"Step {chosen.step} cannot be written as a model, by any tool: {reason}.")
+    merged = bool(chosen.blends or located.blends)
+    return recipes(config, _base(subject.model, located), kept, dtype, merged)
+
+
+def _base(name: str, located: Located) -> str:
+    """What other tools call the dense model: a GGUF file or a directory by its path, one of the hub with its commit."""
+    if name.endswith(".gguf"):
+        return str(Path(name).expanduser().resolve())
+    if located.kept is None and located.revision.startswith("commit:"):
+        return f"{name}@{located.revision.removeprefix('commit:')}"
+    return str(Path(located.location).resolve())

@@ -1,0 +1,125 @@
+"""Export a step of a path as a checkpoint that is proven to reload."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from layercliff import limits
+from layercliff.choices import At, Score
+from layercliff.errors import RunError
+from layercliff.exporting import answers, card, recipe
+from layercliff.models import checkpoint, loading, quirks
+from layercliff.models.anatomy import text_config
+from layercliff.models.checkpoint import Proof
+from layercliff.models.model import Model
+from layercliff.models.precision import ROUNDING
+from layercliff.models.sources import Located
+from layercliff.models.surgery import cut
+from layercliff.progress import Report, silent
+from layercliff.pruning.result import Pruned
+from layercliff.pruning.selected_step import Chosen, choose
+from layercliff.readout.asked import Asked
+from layercliff.recovery.load import wearing, worn_by
+from layercliff.report import words
+from layercliff.run.resolved import Setting
+
+PREDICTIONS = 32  # report questions that the checkpoint has to answer as the path's model did
+SEQUENCES = 4  # prompts of which all logits and a continuation are compared
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven.
+
+    The scores of `predictions_compared` questions are the path's, within `scores_differ` of what rounding explains. In `predictions_tied` of
+    them another option wins, by no more than that. `shown` says in a sentence whether the step is shown to do no harm.
+    """
+
+    directory: Path
+    step: int
+    kept: tuple[int, ...]
+    proof: Proof
+    predictions_compared: int
+    predictions_tied: int
+    shown: str
+    scores_differ: float = 0.0
+
+
+def export(
+    run: str | Path,
+    to: str | Path,
+    *,
+    step: int | At | None = None,
+    score: Score | None = None,
+    trained: int | None = None,
+    recipes: bool = False,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    report: Report = silent,
+) -> Exported:
+    """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
+
+    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation configuration, a model
+    card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it on a CPU and found all of this:
+    every tensor equal to the bit; logits that differ by no more than two copies of the same model do, as measured; the same text with and
+    without a cache; the path's own scores of 32 report questions (all, where there are fewer), shared between the tasks, within rounding.
+    Rounding is what `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in bfloat16.
+    Questions and texts in which that decides are counted. With `trained`, the step wears the weights that `layercliff.recover` trained by
+    that seed, and its scores are those traced there. With `recipes`, the model card says how other tools make the same model (see
+    `layercliff.recipe`).
+
+    Raises `LayercliffError` saying what is missing or does not hold.
+    """
+    limits.check(trained=trained)
+    checkpoint.vacant(Path(to))
+    found = choose(run, step, score)
+    if recipes and trained is not None:
+        raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
+    located = found.located(report)
+    written = recipe.of(found, trust_remote_code, report) if recipes else None
+    worn = None if trained is None else worn_by(Path(run), found, trained)
+    report("loading the dense model", 0, 1)
+    model = _cut(found, located, device, trust_remote_code)
+    if worn is not None:
+        model = wearing(model, worn.folder)
+    report("loading the dense model", 1, 1)
+    n_layers = quirks.block_count(text_config(loading.configuration(located.name, located.location, trust_remote_code)))
+    asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
+    prompts = [row.tokens for part in asked for row in part.rows if row.option in (None, 0)]  # one of each question
+    sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
+    report("exporting and reloading", 0, 1)
+    with checkpoint.exporting(model, Path(to), sequences, answers.queries(asked), trust_remote_code) as reloaded:
+        trace = found.pruned.traces[found.step] if worn is None else worn.trace
+        agreed = answers.compare(asked, reloaded.answers, trace, ROUNDING[found.pruned.subject.dtype])
+        exported = Exported(
+            Path(to), found.step, located.dense(found.kept), reloaded.proof, agreed.questions, agreed.tied,
+            words.shown(found.pruned, found.step), agreed.difference,
+        )  # fmt: skip
+        proven = words.proof(exported)
+        documents = card.documents(found, located, n_layers, written, worn, trust_remote_code, proven)
+        checkpoint.write(reloaded.directory, documents)
+    report("exporting and reloading", 1, 1)
+    return exported
+
+
+def _cut(chosen: Chosen, located: Located, device: str, trust: bool) -> Model:
+    """The model that the path began with, with only the blocks of a step."""
+    subject = chosen.pruned.subject
+    began = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)
+    cut(began.network, chosen.kept, chosen.blends)
+    return Model.of(began.network, began.tokenizer, subject.model, subject.revision, began.anatomy.dtype)
+
+
+def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
+    """The report half of each task, asked again as it was."""
+    subject = pruned.subject
+    task = ",".join(t.asked_for or t.name for t in subject.tasks)
+    setting = Setting.of(
+        model, task, tokenizer=None, format=None, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed, dtype=None,
+        weights_dtype=None, normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
+    )  # fmt: skip
+    for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
+        if there.digest != here.digest:
+            raise RunError(
+                f"The questions of {there.name} ({there.source}) have changed since the path was made: predictions cannot be compared."
+            )
+    return tuple(part.of("report") for part in replace(setting, subject=subject).ask(model))

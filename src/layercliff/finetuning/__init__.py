@@ -1,0 +1,1 @@
+"""Fine-tuning of pruned models: examples, training, trained weights on disk."""

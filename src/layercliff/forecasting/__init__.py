@@ -1,0 +1,1 @@
+"""The collapse point, forecast from the dense model alone."""

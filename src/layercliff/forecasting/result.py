@@ -1,0 +1,176 @@
+"""What foretells a model's collapse, in a run directory: ``foretell/``; and the rules, each said by the table it is fitted to."""
+
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from layercliff.errors import RunError
+from layercliff.metrics.forecast import FEATURES, Foretold, Rule
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import StoredFolder
+from layercliff.run.stored_shapes import ForetoldSummary, MeasuredSummary, StudySummary
+from layercliff.run.strict_json import plain
+from layercliff.run.subject import Subject
+
+FOLDER, TARGET = "foretell", "ratio"
+SHIPPED = "foretelling.csv"
+MEASURED, RESULT = f"{FOLDER}/features.json", f"{FOLDER}/foretold.json"
+
+PerBlock = Float[np.ndarray, " block"]
+"""One number for each dense block."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The dense model on one half of the questions: what each block is worth, in three ways, and the features made of it. `without` is the margin without
+    each block; what is lost of it lies between `lost_low` and `lost_high` (95 %, over groups of questions)."""
+
+    features: dict[str, float]
+    influence: PerBlock
+    without: PerBlock
+    lost_low: PerBlock
+    lost_high: PerBlock
+    gates: PerBlock
+    margin: float
+    n_select: int
+    cost: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A table that a rule is fitted to: a row per model and task of a study, `FEATURES` and the critical ratio. `source` says whose it is."""
+
+    table: pl.DataFrame
+    source: str
+
+    @property
+    def rule(self) -> Rule:
+        """The rule; the table decides it."""
+        x, y = self.table.select(*FEATURES).to_numpy(), self.table[TARGET].to_numpy()
+        return Rule.fitted(x, y, self.table["model"].to_list(), list(FEATURES))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models it was made from."""
+        return tuple(sorted(set(self.table["model"])))
+
+
+@dataclass(frozen=True)
+class Foretelling:
+    """The collapse point of a model on a task, foretold: k*/L, and `blocks`, as many of L removed. `source` says whose rule it is, `rows` and `models` what it was
+    fitted to."""
+
+    subject: Subject
+    measured: Measured
+    foretold: Foretold
+    source: str
+    rows: int
+    models: tuple[str, ...]
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.measured.influence)
+
+    @property
+    def blocks(self) -> float:
+        return self.foretold.ratio * self.n_layers
+
+
+_COLUMNS = {
+    "influence": "influence",
+    "without": "margin_without",
+    "lost_low": "margin_lost_low",
+    "lost_high": "margin_lost_high",
+    "gates": "gate",
+}
+
+
+def write_measured(run: RunDirectory, measured: Measured) -> None:
+    """Write a table with a row per block, and the features, which come last."""
+    table = pl.DataFrame(
+        {"block": range(len(measured.influence))} | {to: getattr(measured, of) for of, to in _COLUMNS.items()}
+    )
+    folder = stored(run)
+    folder.write_table("blocks", table)
+    folder.finish({name: getattr(measured, name) for name in ("features", "margin", "n_select", "cost")})
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of what was measured."""
+    return run.folder(FOLDER, "features.json", "layercliff foretell")
+
+
+def read_measured(run: RunDirectory) -> Measured | None:
+    """What was measured in a run directory, or None."""
+    folder = stored(run)
+    about = folder.content(MeasuredSummary)
+    if about is None:
+        return None
+    table = folder.table("blocks", {"block": pl.Int64, "influence": pl.Float64})
+    if not set(_COLUMNS.values()) <= set(table.columns):
+        return None  # measured before there were intervals
+    table = folder.table("blocks", dict.fromkeys(_COLUMNS.values(), pl.Float64))
+    per_block = {to: table[of].to_numpy() for to, of in _COLUMNS.items()}
+    return Measured(about.features, margin=about.margin, n_select=about.n_select, cost=about.cost.raw(), **per_block)
+
+
+def features(run: RunDirectory) -> dict[str, float] | None:
+    """The features of a run directory, or None."""
+    about = stored(run).content(MeasuredSummary)
+    return None if about is None else dict(about.features)
+
+
+def write(run: RunDirectory, found: Foretelling) -> None:
+    """Write ``foretold.json``."""
+    about = {
+        "n_layers": found.n_layers,
+        "blocks": found.blocks,
+        "source": found.source,
+        "rows": found.rows,
+        "models": found.models,
+    }
+    run.write_json(RESULT, plain({**about, **asdict(found.foretold), "features": found.measured.features}))
+
+
+def read(run: RunDirectory) -> Foretelling | None:
+    """What was foretold in a run directory, or None."""
+    subject, measured = run.subject(), read_measured(run)
+    content = run.read_json(RESULT, ForetoldSummary, "layercliff foretell")
+    if subject is None or measured is None or content is None:
+        return None
+    low, high = (sign * np.inf if end is None else end for sign, end in ((-1, content.low), (1, content.high)))
+    told = Foretold(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
+    return Foretelling(subject, measured, told, content.source, content.rows, tuple(content.models))
+
+
+def training(study: Path | None = None) -> Training:
+    """The table of a study, or the one that ships with layercliff. Raises `RunError`, in one sentence, where there is none to fit a rule to."""
+    if study is not None:
+        file = study / "training.parquet"
+        if not file.exists():
+            raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
+        columns = {"model": pl.String} | dict.fromkeys((*FEATURES, TARGET), pl.Float64)
+        folder = StoredFolder(study, "study.json", f"layercliff study FILE --out {study}")
+        folder.content(StudySummary)  # for the checksums
+        table = folder.table("training", columns)
+        return _checked(table, f"the study {study}")
+    shipped = files(__package__) / SHIPPED
+    if not shipped.is_file():
+        raise RunError(
+            "No rule ships with this version of layercliff, since the study it would be fitted to has not been run: name a study of your own with --study DIR."
+        )
+    return _checked(pl.read_csv(shipped.read_bytes()), "the rule that ships with layercliff")
+
+
+def _checked(table: pl.DataFrame, source: str) -> Training:
+    models = table["model"].n_unique()
+    if models < 2:
+        raise RunError(
+            f"No rule can be fitted to {source}: {len(table)} of its cells, of {models} models, have a collapse on their path by margin and the features; it takes at least 2 models."
+        )
+    return Training(table, source)

@@ -1,0 +1,31 @@
+"""Whether a model decides at all: how many questions would settle it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from layercliff.metrics.statistics import LEVEL
+from layercliff.paper_claims.intervals import PerQuestion, Sampled
+from layercliff.paper_claims.rule import part
+
+
+def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sampled) -> str:
+    """What the last depth says, and how many questions would show that a transition depth can be (margin above 0 and accuracy above chance there), or cannot; with
+    the 95 % intervals by which a model is said to decide."""
+    usual, n = replace(sampled, tail=(1 - LEVEL) / 2), sampled.n
+    parts = (
+        part("margin", usual.mean(margin), (0.0, np.inf), n),
+        part("accuracy less chance", usual.mean(correct - chance), (0.0, np.inf), n),
+    )
+    said = ", ".join(f"{one.what} {one.measured:+.2f} [{one.low:+.2f}, {one.high:+.2f}]" for one in parts)
+    said = f"At the last depth: {said}"
+    if any(one.answer == "contradicted" for one in parts):
+        return f"{said}. That it does not decide is shown; more questions would not change it."
+    if all(one.answer == "supported" for one in parts):
+        return f"{said}. Each of the two is shown by itself, both together are not quite: a few more questions would settle whether it decides."
+    falls = [one for one in parts if one.measured is not None and one.measured < 0]  # either one below settles it
+    needed = [one.questions_needed for one in falls or parts if one.answer == "undecided"]
+    known = [number for number in needed if number is not None]
+    if not known or (not falls and len(known) < len(needed)):
+        return f"{said}. No number of questions can be told that would settle whether it decides."
+    return f"{said}; about {min(known) if falls else max(known):,} questions would settle whether it decides, {n:,} were asked."

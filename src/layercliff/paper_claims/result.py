@@ -1,0 +1,104 @@
+"""The verdicts on the paper's claims in a run directory: ``claims.json``."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_shapes import ClaimsSummary
+from layercliff.run.strict_json import plain
+
+FILE = "claims.json"
+
+Answer = Literal["supported", "contradicted", "undecided"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One number that a claim speaks of, with its interval, on `n` questions. The claim says that it lies between the ends of `claimed`, either of which may be
+    infinite; None is a number that is not finite; an end that is None is none on its side. `questions_needed`: about how many would bring the interval to one side."""
+
+    what: str
+    measured: float | None
+    low: float | None
+    high: float | None
+    claimed: tuple[float | None, float | None]
+    n: int
+    answer: Answer
+    questions_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim of the paper, judged on one model and task.
+
+    `parts` are what was measured, all of which must hold; `control` what the same measurement gives where the claim should not show. `reason` says in words
+    why nothing is decided, or what decided it.
+    """
+
+    id: str
+    statement: str
+    rule: str
+    verdict: Answer
+    parts: tuple[Part, ...] = ()
+    control: str = ""
+    reason: str = ""
+
+    @property
+    def deciding(self) -> Part | None:
+        """The part that the verdict rests on: the first contradicted one, or the first that is not shown, or the first."""
+        order = {"contradicted": 0, "undecided": 1, "supported": 2}
+        return min(self.parts, key=lambda part: order[part.answer], default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For files; numbers that are not finite become null."""
+        part = self.deciding
+        shown = {
+            name: getattr(part, name) if part else None for name in ("measured", "low", "high", "n", "questions_needed")
+        }
+        found: dict[str, Any] = plain(
+            {
+                "id": self.id, "statement": self.statement, "what": part.what if part else None, **shown, "control": self.control,
+                "rule": self.rule, "verdict": self.verdict, "reason": self.reason, "parts": [asdict(p) for p in self.parts],
+            }
+        )  # fmt: skip
+        return found
+
+    @staticmethod
+    def from_dict(found: Mapping[str, Any]) -> "Verdict":
+        """Back from a file."""
+        known = {one.name for one in fields(Part)}
+        parts = tuple(
+            Part(**{k: v for k, v in p.items() if k in known} | {"claimed": tuple(p["claimed"])})
+            for p in found["parts"]
+        )
+        names = ("id", "statement", "rule", "verdict", "control", "reason")
+        return Verdict(**{name: found[name] for name in names}, parts=parts)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """All verdicts, what they are about in a line, and how errors are kept in check."""
+
+    about: str
+    family: str
+    verdicts: tuple[Verdict, ...]
+
+    def __getitem__(self, claim: str) -> Verdict:
+        """The verdict on a claim, by its id."""
+        return next(verdict for verdict in self.verdicts if verdict.id == claim)
+
+
+def write(run: RunDirectory, found: Claimed) -> None:
+    """Write ``claims.json``."""
+    verdicts = [verdict.as_dict() for verdict in found.verdicts]
+    run.write_json(FILE, {"about": found.about, "family": found.family, "claims": verdicts})
+
+
+def read(run: RunDirectory) -> Claimed | None:
+    """The verdicts, or None where none were made."""
+    content = run.read_json(FILE, ClaimsSummary, "layercliff claims")
+    if content is None:
+        return None
+    return Claimed(content.about, content.family, tuple(Verdict.from_dict(claim.raw()) for claim in content.claims))

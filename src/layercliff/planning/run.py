@@ -1,0 +1,258 @@
+"""What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
+
+import functools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff import limits
+from layercliff.choices import DType, Format, OptionMass, Sampler
+from layercliff.errors import LayercliffError, ModelError
+from layercliff.models import adapters, gguf, loading, packaged, sources
+from layercliff.models.anatomy import find_blocks, text_config
+from layercliff.models.loading import choose_device
+from layercliff.models.model import DEFAULT_BATCH_TOKENS
+from layercliff.models.surgery import sliced
+from layercliff.planning.path import Part, PathPlan, along, rows_of_head
+from layercliff.pruning.iterative import tokens_at_once
+from layercliff.pruning.path import last_step
+from layercliff.readout import batches, encode, tokens
+from layercliff.readout.encode import Encoded, Row
+from layercliff.tasks import prompts, registry, splits
+from layercliff.tasks.prompts import Prompt
+
+CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cost of a trace, and of a path beside it. `tokens_estimated` says that tokens were guessed from characters, the tokenizer not being here;
+    `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out downloads."""
+
+    model: str
+    parameters: int
+    n_layers: int
+    download_bytes: int
+    questions: int
+    rows: int
+    tokens: int
+    padded_tokens: int
+    tokens_estimated: bool
+    n_batches: int
+    block_passes: int
+    head_rows: int
+    multiplications: float
+    weights_bytes: int
+    activations_bytes: int
+    device: str
+    gflops: float
+    seconds: float
+    path: PathPlan
+    path_seconds: float
+
+
+def plan(
+    model: str,
+    task: str,
+    *,
+    format: Format | None = None,
+    shots: int = 0,
+    sampler: Sampler = "fixed",
+    limit: int | None = None,
+    seed: int = 0,
+    dtype: DType = "float32",
+    weights_dtype: DType | None = None,
+    device: str = "auto",
+    chat: bool = False,
+    option_mass: OptionMass = "last",
+    batch_tokens: int | None = None,
+    remove: int | None = None,
+    to_ratio: float | None = None,
+    memory_bytes: int = 2**32,
+    trust_remote_code: bool = False,
+    skip_bad_rows: bool = False,
+) -> Plan:
+    """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative criterion of questions
+    (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is read, so that a model far too large for this
+    machine can be planned for from its configuration.
+
+    Raises `LayercliffError` like `layercliff.trace`.
+    """
+    limits.check(
+        shots=shots, limit=limit, seed=seed, batch_tokens=batch_tokens, remove=remove, to_ratio=to_ratio,
+        memory_bytes=memory_bytes,
+    )  # fmt: skip
+    config, tokenizer, download = _configuration(model, trust_remote_code)
+    network = loading.skeleton(model, config, trust_remote_code)
+    _, blocks = find_blocks(network)
+    place = choose_device(device)
+    default = DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
+    budget = default if batch_tokens is None else batch_tokens
+    template = encode.chat_template(tokenizer) if chat and tokenizer is not None else None
+
+    questions = 0
+    rows: list[Row] = []
+    planned: list[batches.Batch] = []
+    head_rows = 0
+    parts: list[Part] = []
+    n_layers, vocabulary = len(blocks), text_config(config).vocab_size
+    removed = last_step(n_layers, remove, to_ratio, ())
+    for one in registry.load(task, seed, skip_bad_rows):
+        questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
+        form = format or one.default_format
+        asked = [
+            prompts.ask(one, question, form, examples, template)
+            for question, examples in zip(questions_of, examples_of, strict=True)
+        ]
+        encoded = (
+            encode.encode(asked, form, tokenizer, vocabulary=tokens.vocabulary(network))
+            if tokenizer is not None
+            else _guess(asked, form)
+        )
+        questions += len(questions_of) - len(encoded.left_out)
+        rows += encoded.rows
+        planned += batches.plan(encoded.rows, budget, share="branches")
+        head_rows += rows_of_head(encoded.rows, form, n_layers, vocabulary, option_mass)
+        gone = {index for index, _ in encoded.left_out}
+        halves = splits.halves([question for index, question in enumerate(questions_of) if index not in gone], seed)
+        names = [halves.get(question.id) for question in questions_of]
+        parts.append(Part(form, encoded.rows, [names[row.question] for row in encoded.rows]))
+
+    parameters = sum(p.numel() for p in network.parameters())
+    in_blocks = sum(p.numel() for p in blocks.parameters())
+    padded = sum(batch.padded_tokens for batch in planned)
+    width = text_config(config).hidden_size
+    active = _active(in_blocks, config)
+    multiplications = float(padded) * active + float(head_rows) * width
+    computed, stored = getattr(torch, dtype), getattr(torch, weights_dtype or dtype)
+    rate = matrix_rate(place, computed)
+    at_once = tokens_at_once(budget, memory_bytes, width, n_layers)
+    path = along(parts, n_layers, removed, at_once, budget, active / n_layers, width, vocabulary)
+    widest = max((batch.padded_tokens for batch in planned), default=0)
+    return Plan(
+        model=model,
+        parameters=parameters,
+        n_layers=n_layers,
+        download_bytes=download,
+        questions=questions,
+        rows=len(rows),
+        tokens=sum(len(row.tokens) for row in rows),
+        padded_tokens=padded,
+        tokens_estimated=tokenizer is None,
+        n_batches=len(planned),
+        block_passes=len(planned) * n_layers,
+        head_rows=head_rows,
+        multiplications=multiplications,
+        weights_bytes=parameters * stored.itemsize
+        + (0 if stored == computed else _largest(network, blocks) * computed.itemsize),
+        activations_bytes=widest * _widest_features(blocks) * computed.itemsize * 4,
+        device=str(place),
+        gflops=rate / 1e9,
+        seconds=2 * multiplications / rate,
+        path=path,
+        path_seconds=2 * path.multiplications / rate,
+    )
+
+
+def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
+    """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
+    source = sources.resolve(model)
+    more: dict[str, str] = {}
+    if source.kind == "packaged":
+        entry = packaged.models()[model]
+        if not entry.cached:
+            known = dict(entry.config)
+            return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
+        location = str(entry.directory)
+    elif source.kind == "step":
+        located = sources.locate(model)
+        config = sliced(loading.configuration(model, located.location, trust), located.kept or ())
+        return config, loading.tokenizer(model, located.location, trust), 0
+    elif source.kind == "gguf":
+        path = Path(model).expanduser()
+        gguf.check(path)
+        location, more = str(path.parent), {"gguf_file": path.name}
+    elif source.kind == "hub":
+        location = str(sources.from_hub(model, weights=False))
+    else:
+        location = str(Path(model).expanduser())
+    if not more and not (Path(location) / "config.json").exists():  # only an adapter
+        return _configuration(adapters.base_of(Path(location)), trust)
+    config = loading.configuration(model, location, trust, **more)
+    try:
+        return config, loading.tokenizer(model, location, trust, **more), 0
+    except ModelError:  # it may not be here yet: tokens are then guessed, and said to be
+        return config, None, 0
+
+
+def _guess(asked: list[Prompt], form: Format) -> Encoded:
+    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its own."""
+
+    def fake(text: str, *token: int) -> tuple[int, ...]:
+        return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+
+    if form != "cloze":
+        return Encoded(
+            tuple(Row(i, None, fake(p.contexts[0], i), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
+        )
+    return Encoded(
+        tuple(
+            Row(i, o, fake(before, i) + fake(after, i, o)[:-1], fake(after, i, o))
+            for i, p in enumerate(asked)
+            for o, (before, after) in enumerate(zip(p.contexts, p.continuations, strict=True))
+        ),
+        (),
+    )
+
+
+def _active(parameters: int, config: PretrainedConfig) -> float:
+    """Parameters of the blocks that a token meets: all, or in a mixture of experts about the share of experts it is sent to."""
+    inner = text_config(config)
+    experts = next(
+        (
+            getattr(inner, n)
+            for n in ("num_experts", "num_local_experts", "n_routed_experts")
+            if getattr(inner, n, None)
+        ),
+        0,
+    )
+    used = getattr(inner, "num_experts_per_tok", None)
+    return parameters * used / experts if experts and used else float(parameters)
+
+
+def _largest(network: PreTrainedModel, blocks: torch.nn.ModuleList) -> int:
+    """Elements of the largest module that is widened at once when weights are stored narrower than they compute."""
+    embeddings = sum(p.numel() for p in network.get_input_embeddings().parameters())
+    return max(embeddings, *(sum(p.numel() for p in block.parameters()) for block in blocks))
+
+
+def _widest_features(blocks: torch.nn.ModuleList) -> int:
+    return max((p.shape[0] for p in blocks.parameters() if p.ndim == 2), default=1)
+
+
+@functools.cache
+def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """Floating-point operations per second of this device's matrix product, measured for a moment, once in a process."""
+    try:
+        a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
+        for _ in range(3):
+            torch.mm(a, b)
+        _wait(device)
+        begin, runs = time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds:
+            torch.mm(a, b)
+            _wait(device)
+            runs += 1
+        return 2 * 1024**3 * runs / (time.perf_counter() - begin)
+    except RuntimeError as error:
+        raise LayercliffError(f"{device} cannot multiply matrices in {dtype}: use another --dtype.") from error
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,71 @@
+"""What pruning does to a model besides its answers: size, speed, held-out text, what it writes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from layercliff.metrics.perplexity import Estimate, Perplexity
+from layercliff.metrics.speed import Speed
+from layercliff.run.strict_json import plain
+
+
+@dataclass(frozen=True)
+class Completion:
+    """An opening, and how the dense and the pruned model go on, greedily."""
+
+    opening: str
+    dense: str
+    pruned: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A pruned model beside the dense one.
+
+    `kept` are dense indices of `n_layers` blocks; `parameters` and `weight_bytes` count shared weights once. Speeds are those of the network
+    as it is stored (`weights_dtype`) on `device`: `prompt`, a forward over a prompt, `generation`, greedy and cached, one text at a time.
+    `repetition` is the share of 3-grams of tokens a completion has had before.
+    """
+
+    kept: tuple[int, ...]
+    n_layers: int
+    seed: int
+    device: str
+    threads: int
+    weights_dtype: str
+    parameters_dense: int
+    parameters_pruned: int
+    weight_bytes_dense: int
+    weight_bytes_pruned: int
+    prompt: Speed
+    generation: Speed
+    perplexity: Perplexity
+    completions: tuple[Completion, ...]
+    repetition_dense: float
+    repetition_pruned: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For strict JSON: lists for tuples, null for what is not finite (a perplexity beyond all numbers)."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> "Assessment":
+        """`to_dict`, and back; null becomes infinity."""
+        text = content["perplexity"]
+        estimates = {
+            name: Estimate(**{k: math.inf if v is None else v for k, v in text[name].items()})
+            for name in ("dense", "pruned", "ratio")
+        }
+        return Assessment(
+            **{
+                **content,
+                "kept": tuple(content["kept"]),
+                "prompt": Speed(**content["prompt"]),
+                "generation": Speed(**content["generation"]),
+                "perplexity": Perplexity(**{**text, **estimates}),
+                "completions": tuple(Completion(**completion) for completion in content["completions"]),
+            }
+        )

@@ -1,0 +1,309 @@
+"""A pruning path in a run directory: ``prune/<score>/`` with the path, tables per step, and the scores of every step's model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
+
+import numpy as np
+
+from layercliff.analyses.trace import result as traced
+from layercliff.choices import Score
+from layercliff.metrics import collapse as falling
+from layercliff.metrics import decision
+from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.metrics.collapse import Collapse, Harmless
+from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.models import blend
+from layercliff.pruning import tables as path_tables
+from layercliff.pruning.assessment import Assessment
+from layercliff.pruning.repeats import Split, Stability
+from layercliff.pruning.step import Step
+from layercliff.readout.trace import Trace
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import StoredFolder
+from layercliff.run.stored_shapes import OfTask, PathCost, PathSummary, PerhapsAssessed, Repetitions
+from layercliff.run.subject import Subject
+
+FOLDER = "prune"
+MARGIN = 0.05  # a loss of accuracy below this is called harmless
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A path with what every step's model does on the report half.
+
+    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
+    the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one;
+    `assessment` is of the recommended step.
+    """
+
+    subject: Subject
+    score: Score
+    protected: tuple[int, ...]
+    n_select: int
+    steps: tuple[Step, ...]
+    traces: tuple[Trace, ...]
+    cost: Mapping[str, Any]
+    watched: tuple[Trace, ...] = ()
+    others: tuple[Split, ...] = ()
+    race: float | None = None
+    assessment: Assessment | None = None
+
+    @property
+    def n_layers(self) -> int:
+        """L of the dense model."""
+        return len(self.steps[0].kept)
+
+    @cached_property
+    def analyses(self) -> tuple[Mapping[str, Analysis], ...]:
+        """Per step, the analysis of each task and ``joint``."""
+        return tuple(analyse(trace, RESAMPLES, self.subject.seed) for trace in self.traces)
+
+    def gone(self, step: int) -> int:
+        """How many blocks are removed by a step."""
+        return self.n_layers - len(self.steps[step].kept)
+
+    def holds(self, about: Mapping[str, Any]) -> bool:
+        """Whether the steps that an analysis looked at, as its settings have them, are those of this path as it is now."""
+        own = {str(number): list(step.kept) for number, step in enumerate(self.steps)}
+        return bool(about["score"] == self.score and about["steps"].items() <= own.items())
+
+    @property
+    def limited(self) -> bool:
+        """Whether the path ends where it was told to; otherwise it ends beyond the collapse, or where no other block can go."""
+        wanted = self.cost.get("wanted", {})
+        return wanted.get("remove") is not None or wanted.get("to_ratio") is not None
+
+    @cached_property
+    def watched_analyses(self) -> tuple[Mapping[str, Analysis], ...]:
+        """Per step, the analysis of each watched task."""
+        return tuple(
+            {name: analyse(t.of(name), RESAMPLES, self.subject.seed)[name] for name in t.tasks} for t in self.watched
+        )
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """All repetitions of the path compared, this one first; None where it was walked once."""
+        if not self.others:
+            return None
+        accuracy = tuple(float(a) for a in self.correct.mean(1))
+        return Stability.of((Split(tuple(s.kept for s in self.steps), accuracy, self.main(0).chance), *self.others))
+
+    def main(self, step: int) -> Analysis:
+        """The analysis of a step over all its questions."""
+        found = self.analyses[step]
+        return found.get("joint") or next(iter(found.values()))
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Right answers of every step at its last depth, ``[step, question]``."""
+        return np.stack([decision.correctness(t.scores[-1:], t.mask, t.gold)[0] for t in self.traces])
+
+    @cached_property
+    def resamples(self) -> Resamples:
+        """The resamples of the report half's groups, the same for all steps."""
+        return Resamples.draw(self.traces[0].groups, RESAMPLES, self.subject.seed)
+
+    @cached_property
+    def collapse(self) -> Collapse:
+        """The collapse point k* of the path."""
+        return falling.collapse(self.correct, self.resamples, self.main(0).chance)
+
+    @cached_property
+    def harmless(self) -> list[Harmless]:
+        """Non-inferiority of steps 1.. to the dense model."""
+        return falling.harmless(self.correct, self.resamples, MARGIN)
+
+    @property
+    def recommended(self) -> int:
+        """The step to take (0: none): the last shown to be harmless, or by the estimate where none is shown."""
+        return falling.recommended(self.harmless, MARGIN)
+
+    def loss_interval(self, step: int) -> tuple[float, float]:
+        """The paired bootstrap interval of the accuracy lost by a step."""
+        samples = self.resamples.means(self.correct[[0, step]])
+        low, high = percentile_interval(samples[:, 0] - samples[:, 1])
+        return float(low), float(high)
+
+    def paired(self, step: int) -> dict[str, Any]:
+        """A step against the dense model on the same questions: the accuracy lost with its paired bootstrap interval, the one-sided bound
+        that non-inferiority is judged by, and the exact McNemar p-value (None where questions are grouped: the test needs independent ones)."""
+        low, high = self.loss_interval(step)
+        found = self.harmless[step - 1]
+        return {
+            "accuracy_loss": found.loss,
+            "accuracy_loss_low": low,
+            "accuracy_loss_high": high,
+            "one_sided_upper": found.upper,
+            "harmless_shown": found.shown,
+            "questions_needed": found.questions_needed,
+            "mcnemar_p": falling.mcnemar(self.correct[0], self.correct[step]) if self.resamples.independent else None,
+        }
+
+    def caption(self) -> str:
+        """What the path was selected and measured on, in a line."""
+        tasks = " + ".join(f"{task.name} ({task.split}, {task.format})" for task in self.subject.tasks)
+        n = len(self.traces[0].questions)
+        return f"{self.subject.model} · {tasks} · selected by {self.score} on n = {self.n_select}, reported on n = {n} others · {self.subject.dtype} · seed {self.subject.seed}"
+
+
+def write(run: RunDirectory, pruned: Pruned) -> None:
+    """Write everything; ``path.json`` comes last and says that the rest is complete, and goes first where another path lay there. What a run costs lies
+    beside it in ``cost.json``."""
+    folder = stored(run, pruned.score)
+    run.forget(f"{FOLDER}/{pruned.score}/path.json")
+    tables = path_tables.every(pruned)
+    for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
+        if not traces:
+            continue
+        arrays = {"mask": traces[0].mask, "gold": traces[0].gold} | {
+            f"scores_{k}": t.scores for k, t in enumerate(traces)
+        }
+        folder.write_arrays(name, arrays)
+        tables["questions" if name == "steps" else "watched_questions"] = traced.questions_table(traces[0])
+    folder.write_json("repetitions", [split.as_dict() for split in pruned.others])
+    for name, table in tables.items():
+        folder.write_table(name, table)
+    # What times and costs is another each time: these files are known by their own checksums, so that the path's bytes stay.
+    place = f"{FOLDER}/{pruned.score}"
+    run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
+    run.write_json(f"{place}/cost.json", dict(pruned.cost))
+    merged = {name: a for k, step in enumerate(pruned.steps) for name, a in blend.to_file(step.blends, k)[1].items()}
+    if merged:
+        folder.write_arrays(blend.NAME, merged)
+    folder.finish(path(pruned))
+
+
+def stored(run: RunDirectory, score: str) -> StoredFolder:
+    """The folder of a path."""
+    return run.folder(f"{FOLDER}/{score}", "path.json", "layercliff prune")
+
+
+def path(pruned: Pruned) -> dict[str, Any]:
+    """The content of ``path.json``: steps with their kept blocks, candidates and report figures, the collapse point, the recommendation."""
+    return {
+        "model": pruned.subject.model,
+        "revision": pruned.subject.revision,
+        "score": pruned.score,
+        "protected": list(pruned.protected),
+        "race": pruned.race,
+        "n_layers": pruned.n_layers,
+        "n_select": pruned.n_select,
+        "n_report": len(pruned.traces[0].questions),
+        "steps": [
+            {
+                "step": k,
+                "kept": list(step.kept),
+                "removed": list(step.removed),
+                "scores": {str(block): score for block, score in step.scores.items()},
+                "blends": blend.to_file(step.blends, k)[0],
+                "seen": {str(block): n for block, n in step.seen.items()},
+                "report": {name: traced.figures(analysis, step.kept) for name, analysis in pruned.analyses[k].items()},
+                "paired": pruned.paired(k) if k else None,
+                "watched": {
+                    name: traced.figures(analysis, step.kept) for name, analysis in pruned.watched_analyses[k].items()
+                }
+                if pruned.watched
+                else {},
+            }
+            for k, step in enumerate(pruned.steps)
+        ],
+        "collapse": _collapse(pruned),
+        "stability": _stability(pruned.stability),
+        "recommendation": {
+            "step": pruned.recommended,
+            "margin": MARGIN,
+            "shown": bool(pruned.recommended) and pruned.harmless[pruned.recommended - 1].shown,
+        },
+        "traced_tasks": {name: task.as_dict() for name, task in pruned.traces[0].tasks.items()},
+        "watched_tasks": {name: task.as_dict() for name, task in pruned.watched[0].tasks.items()}
+        if pruned.watched
+        else {},
+    }
+
+
+def _collapse(pruned: Pruned) -> dict[str, Any]:
+    found = pruned.collapse
+    ends = [int(end) if np.isfinite(end) else None for end in (found.low, found.high)]
+    return {
+        "defined": found.defined,
+        "step": found.step,
+        "low": ends[0],
+        "high": ends[1],
+        "censored_share": found.censored_share,
+        "critical_ratio": None if found.step is None else pruned.gone(found.step) / pruned.n_layers,
+    }
+
+
+def _stability(found: Stability | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "paths": len(found.loss),
+        "collapse_steps": list(found.collapse),
+        "loss_median": np.median(found.loss, 0).tolist(),
+        "loss_least": found.loss.min(0).tolist(),
+        "loss_greatest": found.loss.max(0).tolist(),
+        "gone": found.gone.tolist(),
+    }
+
+
+def scores_of(run: RunDirectory) -> list[Score]:
+    """The scores by which a finished path lies in a run directory."""
+    return sorted(score for score in get_args(Score) if (run.path / FOLDER / score / "path.json").exists())
+
+
+def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
+    """Whether the steps that an analysis looked at, as its settings have them, are those of a path that a run directory holds."""
+    found = read(run, about["score"])
+    return found is not None and found.holds(about)
+
+
+def read(run: RunDirectory, score: Score) -> Pruned | None:
+    """A finished path, or None. Its metrics are computed anew from the scores."""
+    subject, folder = run.subject(), stored(run, score)
+    content = folder.content(PathSummary)
+    if subject is None or content is None:
+        return None
+    steps = tuple(
+        Step(
+            tuple(s.kept),
+            tuple(s.removed),
+            {int(b): v for b, v in s.scores.items()},
+            {int(b): n for b, n in s.seen.items()},
+            blend.read(folder, s, content.n_layers),
+        )
+        for s in content.steps
+    )
+    cost, assessed = folder.beside("cost", PathCost), folder.beside("assessment", PerhapsAssessed)
+    repeated = folder.beside("repetitions", Repetitions)
+    others = repeated.root if repeated else []
+    if any(len(other.kept) != len(other.accuracy) for other in others):
+        folder.refuse("repetitions.json", "a repetition has not an accuracy for each step")
+    return Pruned(
+        subject,
+        score,
+        tuple(content.protected),
+        content.n_select,
+        steps,
+        _traces(folder, "steps", "questions", content.traced_tasks, steps),
+        cost.raw() if cost else {},
+        _traces(folder, "watched", "watched_questions", content.watched_tasks, steps),
+        tuple(Split.from_dict(split.raw()) for split in others),
+        content.race,
+        Assessment.from_dict(assessed.root.raw()) if assessed and assessed.root else None,
+    )
+
+
+def _traces(
+    folder: StoredFolder, scores: str, questions: str, tasks: Mapping[str, OfTask], steps: Sequence[Step]
+) -> tuple[Trace, ...]:
+    """The traces of all steps, as they were written; none where no task is."""
+    if not tasks:
+        return ()
+    table, names = traced.read_questions(folder, questions, tasks), [f"scores_{k}" for k in range(len(steps))]
+    shapes = {name: f"float depth_of_{name} question option" for name in names} | traced.ASKED
+    sizes = {f"depth_of_{name}": len(step.kept) + 1 for name, step in zip(names, steps, strict=True)}
+    arrays = folder.arrays(scores, shapes, sizes | {"question": len(table)})
+    return tuple(traced.rebuilt(folder, scores, arrays, names, table, tasks))

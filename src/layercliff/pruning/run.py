@@ -1,0 +1,281 @@
+"""Prune: which blocks can go, where the cliff is."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff import limits, machine
+from layercliff.choices import DType, Format, Normalisation, Sampler, Score
+from layercliff.errors import ModelError, RunError
+from layercliff.machine import out_of_memory
+from layercliff.models import rebuilding
+from layercliff.models.model import Model
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.pruning import assess as assessing
+from layercliff.pruning import registry
+from layercliff.pruning import result as results
+from layercliff.pruning.brief import Brief
+from layercliff.pruning.catalogue import CATALOGUE
+from layercliff.pruning.path import Walk, accuracies, last_step
+from layercliff.pruning.repeats import Split
+from layercliff.pruning.result import Pruned
+from layercliff.pruning.step import Chooser
+from layercliff.readout import asked
+from layercliff.readout.asked import Asked
+from layercliff.report import page
+from layercliff.run.directory import JOURNAL, Journal, RunDirectory
+from layercliff.run.resolved import Setting
+from layercliff.run.subject import said
+from layercliff.tasks import text as texts
+from layercliff.tasks.question import Task
+
+LENGTH = {"remove", "to_ratio", "assess"}
+"""Settings by which a longer path with an assessment can serve for a shorter one."""
+CHOICE = ("protect", "text", "within", "race")
+"""Settings that decide which blocks go."""
+
+
+def prune(
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    *,
+    remove: int | None = None,
+    to_ratio: float | None = None,
+    score: Score = "margin",
+    protect: Sequence[int] = (),
+    watch: str | Sequence[Task] = (),
+    splits: int = 1,
+    race: float | None = None,
+    text: str | None = None,
+    draws: int = 20,
+    within: Sequence[int] | None = None,
+    assess: bool = True,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    format: Format | None = None,
+    shots: int = 0,
+    sampler: Sampler = "fixed",
+    limit: int | None = None,
+    seed: int = 0,
+    dtype: DType | None = None,
+    weights_dtype: DType | None = None,
+    device: str = "auto",
+    normalisation: Normalisation = "char",
+    chat: bool = False,
+    batch_tokens: int | None = None,
+    memory_bytes: int = 2**32,
+    trust_remote_code: bool = False,
+    skip_bad_rows: bool = False,
+    out: str | Path | None = None,
+    resume: bool = True,
+    report: Report = silent,
+    note: Note = mute,
+) -> Pruned:
+    """Remove one block after another, measuring every step on questions that took no part in the choice.
+
+    `score` names the criterion (`layercliff criteria` lists them). The iterative ones (Shi et al. 2026) score the removal of every kept block
+    outside of `protect` on the ``select`` half of the questions and remove the best (of equal ones the later block); the others are baselines.
+    Each step's model is read at all its depths on the ``report`` half, and on the tasks of `watch`, which take no part in the choice. The path
+    ends after `remove` blocks, at the share `to_ratio` of all blocks, or, with neither, when three steps in a row lie below the collapse line.
+
+    `splits`: repeat the path over so many draws of the halves. `race`: drop candidates that are surely worse early; the number is the probability, over the
+    whole path, of another choice than on all questions. `text`: what criteria that read text are given (default: the tasks' own questions
+    with their answers). `draws`, `within`: of ``random``, how many paths, and the blocks they begin with. Up to `memory_bytes` of states are held at a time;
+    what is kept from one step for the next changes no choice. `assess`: measure the size, speed, held-out perplexity and completions of the
+    recommended step beside the dense model's. The other arguments are those of `layercliff.trace`.
+
+    With `out`, results lie in ``DIR/prune/<score>/``; an interrupted path goes on where it stopped, a finished one is read, and a
+    longer one begins with the steps of a shorter one and serves where a shorter one is wanted. One whose blocks were chosen otherwise is not replaced, but refused. Without
+    `resume`, what the directory holds of this path is removed first.
+
+    **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
+    """
+    begin = time.perf_counter()
+    limits.check(
+        remove=remove, to_ratio=to_ratio, splits=splits, draws=draws, race=race, batch_tokens=batch_tokens,
+        memory_bytes=memory_bytes,
+    )  # fmt: skip
+    paths = _paths(score, splits, draws, race, protect, within)
+    setting = Setting.of(
+        model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
+        weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
+    )  # fmt: skip
+    watching = setting.beside(watch)
+    passages = None if text is None else texts.load(text)
+    wanted: dict[str, Any] = {
+        "remove": remove, "to_ratio": to_ratio, "protect": sorted(protect), "watch": [f"{t.name} {t.digest}" for t in watching.tasks], "splits": splits,
+        "race": race, "text": None if passages is None else texts.digest(passages),
+        "draws": draws if score == "random" else None, "within": None if within is None else sorted(within), "assess": assess,
+    }  # fmt: skip
+    with ExitStack() as stack:
+        run = journal = None
+        if out is not None:
+            run = RunDirectory(Path(out))
+            stack.enter_context(run.lock())
+            run.claim(setting.subject)
+            for name in () if resume else (score, JOURNAL):
+                run.forget(f"{results.FOLDER}/{name}")
+            if (kept := _kept(run, score, wanted)) is not None:
+                longer = "" if kept.cost["wanted"] == wanted else ", and further"
+                note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
+                page.write(run)
+                return kept
+            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
+        loaded = setting.load(device, trust_remote_code, report)
+        stay, protected = _staying(loaded, protect, within, note)
+        last = last_step(loaded.n_layers, remove, to_ratio, protected)
+        parts = setting.ask(loaded, note)
+        subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
+
+        def brief(halves: Sequence[Asked]) -> Brief:
+            selected = tuple(part.of("select") for part in halves)
+            own = tuple((p.task.name, asked.passages(loaded, asked.answered(p.task, p.questions))) for p in selected)
+            given = own if passages is None else (("text", asked.read_text(loaded, passages)),)
+            return Brief(
+                loaded, selected, given, protected, last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
+                subject, report, note,
+            )  # fmt: skip
+
+        def walk(halves: Sequence[Asked], watched: Sequence[Asked], number: int = 0) -> Walk:
+            measured = [part.of("report") for part in halves]
+            return Walk(
+                loaded, measured, watched, loaded.batch_tokens(batch_tokens), journal, subject, report, note, (number, paths)
+            )  # fmt: skip
+
+        def chooser(given: Brief, draw: int = 0) -> Chooser:
+            return registry.random_draw(given, draw, within) if score == "random" else registry.chooser(score, given)
+
+        choosing, main = chooser(brief(parts)), walk(parts, watching.ask(loaded, note))
+        steps, traces, watched = main.along(choosing, last, collapsed)
+        passes, seconds = choosing.passes, choosing.seconds
+        others: list[Split] = []
+        for number in range(1, paths):
+            halves = parts if score == "random" else [part.split(seed, number) for part in parts]
+            choosing = chooser(
+                brief(halves), number if score == "random" else 0
+            )  # the states of the one before are let go
+            there, found, _ = walk(halves, (), number).along(choosing, last, collapsed)
+            passes, seconds = passes + choosing.passes, seconds + choosing.seconds
+            others.append(Split.of(there, accuracies(found), found))
+        del choosing
+        cost = {
+            "wanted": wanted,
+            "stay": stay,
+            "text": None if text is None else texts.named(text),
+            "device": str(loaded.device),
+            "selection_block_passes": passes,
+            "selection_seconds": round(seconds, 3),
+            "report_seconds": [round(s, 3) for s in main.seconds],
+            "seconds": round(time.perf_counter() - begin, 2),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "versions": machine.versions(),
+        }
+        pruned = Pruned(
+            setting.subject, score, protected, sum(len(part.of("select").questions) for part in parts), tuple(steps), tuple(traces), cost,
+            tuple(watched), tuple(others), race
+        )  # fmt: skip
+        if run is not None:
+            results.write(run, pruned)  # at once: what can fail below loses nothing
+        if assess and pruned.recommended:
+            pruned = _assessed(pruned, loaded, run, report, note)
+        if run is not None:
+            page.write(run)
+    return pruned
+
+
+def _paths(
+    score: Score, splits: int, draws: int, race: float | None, protect: Sequence[int], within: Sequence[int] | None
+) -> int:
+    """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
+    limits.check_each("protect", "block", protect)
+    limits.check_each("within", "block", within or ())
+    if within is not None and not within:
+        raise RunError("The option --within names no block: leave it out.")
+    if within is not None and score != "random":
+        raise RunError(
+            f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, or use --score random."
+        )
+    if race is not None and not CATALOGUE[score].iterative:
+        raise RunError(
+            f"--race drops candidates at every step, and {score} ranks blocks once: leave it out, or use --score margin."
+        )
+    if splits > 1 and score == "random":
+        raise RunError(
+            f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
+        )
+    return draws if score == "random" else splits
+
+
+def _staying(
+    model: Model, protect: Sequence[int], within: Sequence[int] | None, note: Note
+) -> tuple[str | None, tuple[int, ...]]:
+    """What to know of blocks that have to stay, in a sentence, if there are any; and with them all that are protected.
+
+    Raises `ModelError` where every block has to, and `RunError` for blocks to begin with that are not there or of which
+    none may go.
+    """
+    removal = rebuilding.removal(model)
+    if said := str(removal):
+        note(said)
+    protected = tuple(sorted({*protect, *removal.stay}))
+    model.anatomy.wiring.check_protected(protected)
+    if unknown := [block for block in within or () if block >= model.n_layers]:
+        raise RunError(f"Block {unknown[0]} cannot go first (--within): the model has blocks 0-{model.n_layers - 1}.")
+    if within is not None and set(within) <= set(protected):
+        raise RunError("All blocks of --within have to stay, or are those of --protect: leave one of the two out.")
+    return said or None, protected
+
+
+def _kept(run: RunDirectory, score: Score, wanted: Mapping[str, Any]) -> Pruned | None:
+    """The finished path that a run directory holds, where it is the one that is wanted, or begins with it. Raises `RunError` where it would be replaced by one whose
+    blocks are chosen otherwise; what a race drops depends on how long the path may become."""
+    kept = results.read(run, score)
+    if kept is None or _serves(kept, wanted):
+        return kept
+    had = kept.cost.get("wanted", {})
+    decisive = (*CHOICE, "remove", "to_ratio") if wanted["race"] is not None else CHOICE
+    other = [name for name in decisive if name in had and had[name] != wanted[name]]
+    if other:
+        phrases = [f"{name} is {said(had[name])} there and {said(wanted[name])} here" for name in other]
+        raise RunError(
+            f"{run.path} holds another path by {kept.score}: {'; '.join(phrases)}. Give --fresh to replace it, or choose another --out."
+        )
+    return None
+
+
+def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
+    """Whether a finished path is the one that is wanted, or begins with it. What a race drops depends on how long the path may become, so that
+    a raced one serves only itself."""
+    had = kept.cost.get("wanted")
+    if had is None or any(had.get(name) != wanted[name] for name in wanted.keys() - LENGTH):
+        return False
+    if wanted["assess"] and kept.recommended and not (kept.assessment or "not_assessed" in kept.cost):
+        return False
+    if all(had[name] == wanted[name] for name in LENGTH - {"assess"}):
+        return True
+    if (wanted["remove"] is None and wanted["to_ratio"] is None) or wanted["race"] is not None:
+        return False
+    last = last_step(kept.n_layers, wanted["remove"], wanted["to_ratio"], kept.protected)
+    return kept.gone(len(kept.steps) - 1) >= last
+
+
+def _assessed(pruned: Pruned, model: Model, run: RunDirectory | None, report: Report, note: Note) -> Pruned:
+    """The path with its recommended step beside the dense model; without, and said, where the model cannot express it or be held twice."""
+    step = pruned.steps[pruned.recommended]
+    try:
+        found = assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)
+    except (ModelError, torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, ModelError) and not out_of_memory(error):
+            raise
+        note(f"The recommended step was not assessed: {error}")
+        pruned = replace(pruned, cost={**pruned.cost, "not_assessed": str(error)})
+    else:
+        pruned = replace(pruned, assessment=found)
+    if run is not None:
+        results.write(run, pruned)
+    return pruned

@@ -1,0 +1,309 @@
+"""Steps of a path before and after training, in a run directory: ``recover/``, with a row per step, training and depth."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float
+
+from layercliff.analyses.trace import result as traced
+from layercliff.metrics import decision, phases
+from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.phases import Transition
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.readout.trace import Trace
+from layercliff.run.directory import RunDirectory
+from layercliff.run.stored_files import StoredFolder
+from layercliff.run.stored_shapes import RecoverSummary, TrainingRecord
+from layercliff.run.strict_json import plain
+from layercliff.run.subject import Subject
+
+FOLDER = "recover"
+SUMMARY = f"{FOLDER}/summary.json"
+MODELS = f"{FOLDER}/models"
+CHECKPOINTS = f"{FOLDER}/training"
+RECORD = "training.json"
+
+HOW = ("method", "updates", "batch", "rate", "rank", "distill")
+"""The settings of `Recovered.about` that say how was trained."""
+
+SAID = {
+    "unasked": "questions that are asked nowhere else",
+    "select": "questions of the half that the path was chosen on",
+}
+"""What is trained on, in words."""
+
+Place = Literal["dense", "below", "at", "beyond", "uncollapsed"]
+"""Where a step lies on its path: before the cliff, at it, after it; ``uncollapsed`` on a path without one."""
+
+Kept = Bool[np.ndarray, " question"]
+Course = list[tuple[int, float]]
+"""The course of a training: updates made, and the mean loss since the entry before, in nats per token."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A step's model over its own depths: Decision Margin and accuracy with intervals over questions, the mean over seeds first; the least and greatest
+    of a single seed, ``[2, depth]``; T with its interval."""
+
+    margin: Curve
+    accuracy: Curve
+    margin_seeds: Float[np.ndarray, "end depth"]
+    accuracy_seeds: Float[np.ndarray, "end depth"]
+    transition: Transition
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """`untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed. `about` are the settings, `material` says per
+    task what was trained on, `losses` the course of each training, by step and seed."""
+
+    subject: Subject
+    untrained: Mapping[int, Trace]
+    trained: Mapping[int, tuple[Trace, ...]]
+    about: Mapping[str, Any]
+    material: Mapping[str, Any]
+    losses: Mapping[int, Sequence[Course]]
+    cost: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The task, or ``joint``."""
+        tasks = self.untrained[0].tasks
+        return next(iter(tasks)) if len(tasks) == 1 else "joint"
+
+    @property
+    def n_layers(self) -> int:
+        """L of the dense model."""
+        return self.untrained[0].n_layers
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Steps of the path, the dense model first."""
+        return tuple(self.untrained)
+
+    def kept(self, step: int) -> tuple[int, ...]:
+        """Dense indices of a step's blocks."""
+        return tuple(self.about["steps"][str(step)])
+
+    def identity(self, step: int, seed: int) -> dict[str, Any]:
+        """What decides a training, for whoever wants to know whether weights are of it."""
+        digests = {name: of["digest"] for name, of in self.material.items()}
+        return identity(
+            self.about, self.about["steps"][str(step)], self.about["merged"][str(step)], digests, self.subject, seed
+        )
+
+    def gone(self, step: int) -> int:
+        """How many blocks a step is without."""
+        return self.n_layers - len(self.kept(step))
+
+    def place(self, step: int) -> Place:
+        """Where a step lies on its path."""
+        cliff = self.about["cliff"]
+        if step == 0:
+            return "dense"
+        if cliff is None:
+            return "uncollapsed"
+        return "below" if step < cliff else "at" if step == cliff else "beyond"
+
+    def parts(self) -> Iterator[tuple[str, Kept]]:
+        """Each task, and all together under ``joint``, with its questions."""
+        names = np.array(self.untrained[0].task_of)
+        for name in self.untrained[0].tasks:
+            yield name, names == name
+        if len(self.untrained[0].tasks) > 1:
+            yield "joint", np.ones(len(names), bool)
+
+    def resamples(self, keep: Kept) -> Resamples:
+        """The resamples of some questions, the same for every step and depth."""
+        groups = [group for group, wanted in zip(self.untrained[0].groups, keep, strict=True) if wanted]
+        return Resamples.draw(groups, RESAMPLES, self.subject.seed)
+
+    def chance(self, name: str) -> float:
+        """Chance of a task, or of all."""
+        return chance_of(self.untrained[0] if name == "joint" else self.untrained[0].of(name))
+
+    def curves(self, name: str, keep: Kept, traces: Sequence[Trace], resamples: Resamples) -> Curves:
+        """What some traces of one step say about the questions of `keep`."""
+        margins, correct = (np.stack(values) for values in zip(*(_decisions(t, keep) for t in traces), strict=True))
+        margin, accuracy = margins.mean(0), correct.mean(0)
+        samples = resamples.means(margin), resamples.means(accuracy)
+        transition = phases.transition(margin.mean(1), accuracy.mean(1), *samples, self.chance(name))
+        ends = [np.stack([v.mean(2).min(0), v.mean(2).max(0)]) for v in (margins, correct)]
+        return Curves(
+            curve(margin.mean(1), samples[0]), curve(accuracy.mean(1), samples[1]), ends[0], ends[1], transition
+        )
+
+    def gained(self, step: int, keep: Kept, resamples: Resamples) -> dict[str, float]:
+        """What training changed at the last depth, and how far the trained step is from the dense model with the same training, paired question by
+        question, with intervals."""
+        before = [values[-1] for values in _decisions(self.untrained[step], keep)]
+        after, dense = (
+            [np.concatenate(values).mean(0) for values in zip(*_last(self.trained[s], keep), strict=True)]
+            for s in (step, 0)
+        )
+        found: dict[str, float] = {}
+        for label, value, old, control in zip(("margin", "accuracy"), after, before, dense, strict=True):
+            for what, change in (("gain", value - old), ("from_dense", value - control)):
+                ends = curve(np.array([change.mean()]), resamples.means(change[None]))
+                found |= {
+                    f"{label}_{what}{end}": float(getattr(ends, side)[0])
+                    for end, side in (("", "point"), ("_low", "low"), ("_high", "high"))
+                }
+        return found
+
+    def caption(self) -> str:
+        """Model, task, split, n, format, dtype, seed and path in a line."""
+        n = f"n = {len(self.untrained[0].questions)} (report half)"
+        return f"{traced.described(self.subject, self.name, n)}, path by {self.about['score']}"
+
+
+def identity(
+    about: Mapping[str, Any], kept: Sequence[int], merged: object, material: Mapping[str, str], subject: Subject, seed: int
+) -> dict[str, Any]:  # fmt: skip
+    """What decides the weights that a training of one step ends with, as JSON has it."""
+    how = {name: about[name] for name in HOW}
+    return {
+        **how,
+        "kept": list(kept),
+        "merged": merged,
+        "material": dict(material),
+        "dtype": subject.dtype,
+        "seed": seed,
+    }
+
+
+def _decisions(trace: Trace, keep: Kept) -> tuple[np.ndarray, np.ndarray]:
+    """Decision Margin and correctness, ``[depth, question]``."""
+    scores, mask, gold = trace.scores[:, keep], trace.mask[keep], trace.gold[keep]
+    return decision.margin(decision.probabilities(scores, mask), mask, gold), decision.correctness(scores, mask, gold)
+
+
+def _last(traces: Sequence[Trace], keep: Kept) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [_decisions(trace.at(np.array([-1])), keep) for trace in traces]
+
+
+def table(found: Recovered) -> pl.DataFrame:
+    """One row per task, step, training (or none) and depth, by its number of blocks in the dense model and in the step's own: margin and accuracy with intervals
+    over questions, and the range over seeds."""
+    frames = []
+    for name, keep in found.parts():
+        resamples = found.resamples(keep)
+        for step in found.steps:
+            for is_trained, traces in ((False, (found.untrained[step],)), (True, found.trained[step])):
+                of = found.curves(name, keep, traces, resamples)
+                columns: dict[str, Any] = {
+                    "task": name, "step": step, "removed": found.gone(step), "place": found.place(step), "trained": is_trained, "seeds": len(traces) * is_trained,
+                    "depth": range(len(found.kept(step)) + 1), "dense": [0, *(block + 1 for block in found.kept(step))], "n": int(keep.sum()),
+                }  # fmt: skip
+                for label, values, seeds in (
+                    ("margin", of.margin, of.margin_seeds),
+                    ("accuracy", of.accuracy, of.accuracy_seeds),
+                ):
+                    columns |= {label: values.point, f"{label}_low": values.low, f"{label}_high": values.high}
+                    columns |= {f"{label}_seed_least": seeds[0], f"{label}_seed_greatest": seeds[1]}
+                frames.append(pl.DataFrame(columns))
+    return pl.concat(frames)
+
+
+def ends(found: Recovered) -> pl.DataFrame:
+    """One row per task and step: the last depth before and after training, T before and after, what training changed, and what is missing to the dense model with
+    the same training."""
+    rows = []
+    for name, keep in found.parts():
+        resamples, chance = found.resamples(keep), found.chance(name)
+        for step in found.steps:
+            row: dict[str, Any] = {
+                "task": name, "step": step, "removed": found.gone(step), "place": found.place(step), "n": int(keep.sum()), "chance": chance,
+            }  # fmt: skip
+            for when, traces in (("before", (found.untrained[step],)), ("after", found.trained[step])):
+                of = found.curves(name, keep, traces, resamples)
+                row |= {f"transition_{when}": of.transition.depth, f"undecided_{when}": of.transition.undecided_share}
+                for label, values in (("margin", of.margin), ("accuracy", of.accuracy)):
+                    row |= {
+                        f"{label}_{when}{end}": float(getattr(values, side)[-1])
+                        for end, side in (("", "point"), ("_low", "low"), ("_high", "high"))
+                    }
+            rows.append(row | found.gained(step, keep, resamples))
+    schema = {"transition_before": pl.Int64, "transition_after": pl.Int64}
+    return pl.DataFrame(rows, schema_overrides=schema, infer_schema_length=None)
+
+
+def write(run: RunDirectory, found: Recovered) -> None:
+    """Write traces, questions, tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    folder, dense = stored(run), found.untrained[0]
+    run.forget(SUMMARY)
+    arrays = {"mask": dense.mask, "gold": dense.gold}
+    for step in found.steps:
+        arrays[f"untrained_{step}"] = found.untrained[step].scores
+        arrays |= {f"trained_{step}_{seed}": trace.scores for seed, trace in enumerate(found.trained[step])}
+    folder.write_arrays("scores", arrays)
+    last = ends(found)
+    for name, content in (("questions", traced.questions_table(dense)), ("recover", table(found)), ("ends", last)):
+        folder.write_table(name, content)
+    folder.finish(
+        plain(
+            {
+                "model": found.subject.model,
+                "revision": found.subject.revision,
+                "about": dict(found.about),
+                "material": dict(found.material),
+                "ends": last.to_dicts(),
+                "losses": {str(step): values for step, values in found.losses.items()},
+                "traced_tasks": {name: task.as_dict() for name, task in dense.tasks.items()},
+                "cost": dict(found.cost),
+            }
+        )
+    )
+
+
+def stored(run: RunDirectory) -> StoredFolder:
+    """The folder of a recovery."""
+    return run.folder(FOLDER, "summary.json", "layercliff recover")
+
+
+def read(run: RunDirectory) -> Recovered | None:
+    """A finished recovery, or None. Its metrics are computed anew from the scores."""
+    subject, folder = run.subject(), stored(run)
+    content = folder.content(RecoverSummary)
+    if subject is None or content is None:
+        return None
+    kept = {int(step): blocks for step, blocks in content.about.steps.items()}
+    if 0 not in kept or not set(content.about.steps) <= content.losses.keys() & content.about.merged.keys():
+        folder.refuse(folder.summary, "it has not the dense model, or not every step's losses")
+    runs: dict[int, list[str]] = {s: [f"trained_{s}_{seed}" for seed in range(content.about.seeds)] for s in kept}
+    names = {step: [f"untrained_{step}", *trained] for step, trained in runs.items()}
+    table = traced.read_questions(folder, "questions", content.traced_tasks)
+    shapes = {name: f"float depth_of_{step} question option" for step, some in names.items() for name in some}
+    sizes = {f"depth_of_{step}": len(blocks) + 1 for step, blocks in kept.items()}
+    arrays = folder.arrays("scores", shapes | traced.ASKED, sizes | {"question": len(table)})
+
+    def traces(some: Sequence[str]) -> tuple[Trace, ...]:
+        return tuple(traced.rebuilt(folder, "scores", arrays, some, table, content.traced_tasks))
+
+    return Recovered(
+        subject,
+        {step: traces([f"untrained_{step}"])[0] for step in kept},
+        {step: traces(runs[step]) for step in kept},
+        content.about.raw(),
+        {name: of.raw() for name, of in content.material.items()},
+        {int(step): [course(values) for values in runs] for step, runs in content.losses.items()},
+        content.cost.raw(),
+    )
+
+
+def folder_of(step: int, seed: int) -> str:
+    """Where a trained step's weights lie in a run directory."""
+    return f"{MODELS}/step-{step}-seed-{seed}"
+
+
+def record(run: RunDirectory, folder: str) -> TrainingRecord | None:
+    """What was written beside trained weights when they were complete, or None."""
+    return run.folder(folder, RECORD, "layercliff recover").content(TrainingRecord)
+
+
+def course(entries: Sequence[Sequence[Any]]) -> Course:
+    """The course of a training, from JSON."""
+    return [(int(updates), float(loss)) for updates, loss in entries]

@@ -1,1 +1,0 @@
-"""Results as files: what each verb leaves in a run directory, and how it is read back."""

@@ -1,0 +1,227 @@
+"""What analyses have in common: a run directory's subject, lock and journal, the batches read once, what it cost."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypedDict, TypeVar
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from layercliff import limits, machine
+from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace.result import Traced
+from layercliff.choices import Apart, DType, Format, Normalisation, Sampler
+from layercliff.errors import RunError
+from layercliff.metrics.analysis import analyse
+from layercliff.metrics.statistics import RESAMPLES
+from layercliff.models.model import Model
+from layercliff.models.passage import Passage
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.pruning import result as pruned
+from layercliff.readout.asked import Asked
+from layercliff.readout.batches import Batch
+from layercliff.readout.lens import Lens, LogitLens
+from layercliff.readout.read import Reader, Reading, States
+from layercliff.readout.trace import Trace
+from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
+from layercliff.run.resolved import Setting
+from layercliff.run.subject import said
+from layercliff.tasks.question import Task
+
+ABOUT: dict[str, Any] = {
+    "tokenizer": None, "format": None, "shots": 0, "sampler": "fixed", "limit": None, "seed": 0, "dtype": None, "weights_dtype": None, "normalisation": "char",
+    "chat": False, "skip_bad_rows": False,
+}  # fmt: skip
+"""What a run is about, where an analysis is not told otherwise."""
+
+Kept = TypeVar("Kept")
+
+
+class Options(TypedDict, total=False):
+    """The arguments that analyses share; they are those of `layercliff.trace`."""
+
+    tokenizer: PreTrainedTokenizerBase | None
+    format: Format | None
+    shots: int
+    sampler: Sampler
+    limit: int | None
+    seed: int
+    dtype: DType | None
+    weights_dtype: DType | None
+    device: str
+    normalisation: Normalisation
+    chat: bool
+    batch_tokens: int | None
+    trust_remote_code: bool
+    skip_bad_rows: bool
+    out: str | Path | None
+    resume: bool
+    report: Report
+    note: Note
+
+
+class Probing(Generic[Kept]):
+    """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
+
+    def __init__(
+        self, setting: Setting, run: RunDirectory | None, journal: Journal | None, kept: Kept | None, wanted: Mapping[str, Any], options: Options
+    ) -> None:  # fmt: skip
+        self.setting, self.run, self.journal, self.kept, self.wanted = setting, run, journal, kept, wanted
+        self._options = options
+        self.batch_tokens = options.get("batch_tokens")
+        self.report, self.note = options.get("report", silent), options.get("note", mute)
+        self.begin = time.perf_counter()
+        self.batches = 0
+
+    @cached_property
+    def model(self) -> Model:
+        """Loaded when it is first needed."""
+        options = self._options
+        return self.setting.load(options.get("device", "auto"), options.get("trust_remote_code", False), self.report)
+
+    @cached_property
+    def asked(self) -> tuple[Asked, ...]:
+        """Every task as it is put to the model."""
+        return self.setting.ask(self.model, self.note)
+
+    def batched(self, parts: Sequence[Asked], apart: Apart = "nothing") -> list[tuple[Asked, tuple[Batch, ...]]]:
+        """Every task's rows in batches; what is `apart` shares no token that is run."""
+        budget = self.model.batch_tokens(self.batch_tokens)
+        return [(part, part.batches(budget, apart)) for part in parts]
+
+    def traces(
+        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,
+        model: Model | None = None,
+        lens: Lens | None = None,
+    ) -> Trace:  # fmt: skip
+        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another; the trace of all tasks has a row for each.
+        What is finished is kept in the journal, under `what` it is."""
+        model = model or self.model
+        lens = lens or LogitLens(model.anatomy.unembedding)
+        total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
+        done = 0
+        found = []
+        for part, batches in planned:
+            reader = Reader(model, lens, part.reading, "none", self.note)
+            readings = []
+            for batch in batches:
+
+                def told(passage: Passage, batch: Batch, part: Asked = part) -> Iterator[tuple[int, Tensor]]:
+                    nonlocal done
+                    for state in states(part)(passage, batch):
+                        yield state
+                        done += batch.padded_tokens
+                        self.report(what, min(done, total), total)
+
+                name = key(what, self.setting.subject.model_dump(), self.wanted, part.form, batch)
+                if self.journal and (known := self.journal.get(name)):
+                    reading = Reading.of(known)
+                    done += batch.padded_tokens * n_states
+                else:
+                    reading = reader.read(batch, told)
+                    if self.journal:
+                        self.journal.put(name, reading.arrays())
+                self.batches += 1
+                readings.append((batch, reading))
+            found.append(part.trace(readings))
+        self.report(what, total, total)
+        return Trace.joined(found)
+
+    @cached_property
+    def traced(self) -> Traced | None:
+        """The trace that the run directory holds. Raises `RunError` where it is damaged."""
+        return traced.read(self.run) if self.run else None
+
+    def transition(self, trace: Trace) -> int | None:
+        """T of the run directory's trace; of `trace` where it has none."""
+        if self.traced is not None:
+            return self.traced.transition_depth
+        found = analyse(trace, RESAMPLES, self.setting.subject.seed)
+        return (found.get("joint") or next(iter(found.values()))).transition.depth
+
+    def cost(self, passes: int | float) -> dict[str, Any]:
+        """What it took; `passes` are the block passes of a batch, on average."""
+        return {
+            "device": str(self.model.device) if self.batches else "",  # what needs no pass loads no model
+            "batches": self.batches,
+            "block_passes": round(self.batches * passes),
+            "seconds": round(time.perf_counter() - self.begin, 2),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "versions": machine.versions(),
+        }
+
+
+@contextmanager
+def probing(
+    model: str | Model | PreTrainedModel,
+    task: str | Task | Sequence[Task],
+    folder: str,
+    wanted: Mapping[str, Any],
+    read: Callable[[RunDirectory], Kept | None],
+    options: Options,
+    about: Callable[[Kept], Mapping[str, Any]],
+    *,
+    guarded: Sequence[str] = (),
+) -> Iterator[Probing[Kept]]:
+    """Resolve the subject, lock and claim the run directory, and open a journal in its `folder`, removed when the analysis is written.
+
+    `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume`
+    is wanted and something would be lost by replacing it, as the settings named in `guarded` tell.
+    """
+    limits.check(batch_tokens=options.get("batch_tokens"))
+    setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | _own(options)))
+    if options.get("out") is None:
+        yield Probing(setting, None, None, None, wanted, options)
+        return
+    run = RunDirectory(Path(str(options["out"])))
+    with run.lock():
+        run.claim(setting.subject)
+        if not options.get("resume", True):
+            run.forget(folder)
+        kept = read(run)
+        if kept is not None and about(kept) == wanted:
+            options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
+            run.settle(folder)
+            yield Probing(setting, run, None, kept, wanted, options)
+            return
+        if kept is not None:
+            _guard(run, folder, about(kept), wanted, guarded)
+        with Journal(run.path / folder / JOURNAL) as journal:
+            this: Probing[Kept] = Probing(setting, run, journal, None, wanted, options)
+            _ = this.traced  # a damaged one is refused before anything is computed
+            yield this
+            journal.remove()
+
+
+def _guard(
+    run: RunDirectory, folder: str, had: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]
+) -> None:
+    """Raise `RunError` where an analysis would replace one that has something it has not, unless that is of a path that is gone."""
+    if "score" in had and not pruned.current(run, had):
+        return
+    lost = [name for name in names if name in had and not _has_all(name, wanted.get(name), had[name])]
+    if lost:
+        phrases = [
+            f"{name} is {said(_listed(had[name]))} there and {said(_listed(wanted.get(name)))} here" for name in lost
+        ]
+        raise RunError(
+            f"{run.path / folder} holds results that these would replace: {'; '.join(phrases)}. Ask for all of it at once, give --fresh to replace them, or choose another --out."
+        )
+
+
+def _has_all(name: str, new: Any, old: Any) -> bool:
+    """Whether a setting asks for what another did, or for more of it: of more draws the first are the same."""
+    if isinstance(old, list | dict) and isinstance(new, list | dict):
+        return set(old) <= set(new)
+    return bool(new == old or (name == "draws" and new >= old))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, dict) else value
+
+
+def _own(options: Options) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in ABOUT}

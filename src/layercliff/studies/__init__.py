@@ -1,0 +1,1 @@
+"""Studies: many models on many tasks, and what they say together."""

@@ -1,0 +1,112 @@
+"""What a study will take, said before any weight is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layercliff import faults
+from layercliff.choices import Score
+from layercliff.errors import LayercliffError
+from layercliff.interventions import gates
+from layercliff.planning.run import Plan, plan
+from layercliff.progress import Report, silent
+from layercliff.studies.grid import Grid
+from layercliff.studies.run import RACED
+
+ONE_PASS = ("block_influence", "angular", "mka", "come")  # schedules that read the dense states once, about
+UNPLANNED = (
+    "laco",
+    "perplexity",
+    "perplexity+",
+    "taylor",
+    "taylor+",
+    "loss",
+)  # whose choosing depends on text or on what is found
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most. `reason`: why it cannot be planned."""
+
+    model: str
+    task: str
+    format: str
+    seed: int
+    schedules: tuple[Score, ...]
+    plan: Plan | None
+    block_passes: int
+    seconds: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """All of a study. `unplanned` names schedules whose choosing is not counted."""
+
+    runs: tuple[RunPlan, ...]
+    unplanned: tuple[str, ...]
+
+    @property
+    def block_passes(self) -> int:
+        return sum(run.block_passes for run in self.runs)
+
+    @property
+    def seconds(self) -> float:
+        return sum(run.seconds for run in self.runs)
+
+
+def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = silent) -> StudyPlan:
+    """Count what `layercliff.study` would do with a study file: traces, paths to the end (every block but one, where no `remove` or `to_ratio` ends them
+    before; they stop at the collapse) without any reuse between steps, and what foretells the collapse.
+
+    No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no study.
+    """
+    grid = file if isinstance(file, Grid) else Grid.of(file) if isinstance(file, Mapping) else Grid.read(Path(file))
+    together: dict[str, list[Any]] = {}
+    for cell in grid.cells():
+        together.setdefault(cell.directory, []).append(cell)
+    runs = []
+    for number, cells in enumerate(together.values()):
+        report("planning", number, len(together))
+        runs.append(_run(grid, cells))
+    report("planning", len(together), len(together))
+    return StudyPlan(tuple(runs), tuple(s for s in grid.schedules if s in UNPLANNED))
+
+
+def _run(grid: Grid, cells: list[Any]) -> RunPlan:
+    first = cells[0]
+    schedules = tuple(cell.schedule for cell in cells)
+    about = {k: v for k, v in grid.settings(first).items() if k != "normalisation"}
+    form = first.asking.format or "own"
+    ends: dict[str, Any] = {"remove": grid.remove, "to_ratio": grid.to_ratio}
+    try:
+        with faults.contained():
+            one = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, remove=1, **about)
+            if grid.remove is None and grid.to_ratio is None:
+                ends = {"remove": one.n_layers - 1}
+            found = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, **ends, **about)
+    except LayercliffError as error:
+        return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
+    path, rate = found.path, found.seconds / found.multiplications
+    passes, work = float(found.block_passes), found.multiplications
+    for schedule in schedules:
+        times = grid.draws if schedule == "random" else 1
+        passes += times * path.report_block_passes
+        work += times * path.report_multiplications
+        if schedule in RACED and schedule != "loss":
+            passes += path.selection_block_passes
+            work += path.multiplications - path.report_multiplications
+        elif schedule in ONE_PASS:
+            passes += found.block_passes / 2  # half of the questions
+            work += found.multiplications / 2
+    if grid.foretell:
+        dense = gates.PASSES + 1  # and Block Influence
+        passes += dense * found.block_passes / 2
+        work += dense * found.multiplications / 2
+        if "margin" not in schedules or grid.race is not None:  # otherwise the first step is the path's
+            passes += one.path.selection_block_passes
+            work += one.path.multiplications - one.path.report_multiplications
+    return RunPlan(
+        first.model, first.asking.task, form, first.seed, schedules, found, round(passes), rate * work
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""A study: every model on every task, pruned by every schedule, and what all of that says together."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from layercliff import faults, machine
+from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace.run import trace
+from layercliff.errors import LayercliffError, RunError
+from layercliff.forecasting import result as foretold
+from layercliff.forecasting.run import measure
+from layercliff.models.lazy import Held
+from layercliff.progress import Note, Report, mute, silent
+from layercliff.pruning import result as pruned
+from layercliff.pruning.run import prune
+from layercliff.run.directory import RunDirectory
+from layercliff.studies import page as study_page
+from layercliff.studies import result as studied
+from layercliff.studies.grid import Cell, Grid
+from layercliff.studies.result import Row, Studied
+
+RACED = ("margin", "accuracy", "option_nll", "loss")  # schedules that a race is for
+
+
+def study(
+    file: str | Path | Mapping[str, Any] | Grid, *, out: str | Path, report: Report = silent, note: Note = mute
+) -> Studied:
+    """Run every cell of a study as an ordinary run directory below ``DIR/cells/``, and put together transition and critical ratio of all of them.
+
+    `file` is a study file, or its content. A cell is a trace and a path (`layercliff.prune`), and, unless ``foretell`` is off, what foretells the collapse
+    point. What is finished is read, so that the same command goes on after an interruption; a cell that cannot be run is listed with the reason, and the others
+    go on. Results lie in ``DIR/study.json``, ``DIR/cells.parquet`` and ``DIR/report.html``.
+
+    **Returns** a `Studied`, whose `failed` lists such cells. Raises `RunError` for a study file or a directory that cannot be used.
+    """
+    begin = time.perf_counter()
+    grid = file if isinstance(file, Grid) else Grid.of(file) if isinstance(file, Mapping) else Grid.read(Path(file))
+    run = RunDirectory(Path(out))
+    with run.lock():
+        _claim(run, grid)
+        cells = list(grid.cells())
+        rows: list[Row] = []
+        held: dict[str, Held] = {}  # of one model at a time
+        for number, cell in enumerate(cells):
+            report("cells of the study", number, len(cells))
+            if cell.model not in held:
+                options = {
+                    name: grid.settings(cell)[name]
+                    for name in ("dtype", "weights_dtype", "device", "trust_remote_code")
+                }
+                held = {cell.model: Held(cell.model, report, **options)}
+            rows.append(_row(grid, cell, run.path, held[cell.model], report, note))
+        report("cells of the study", len(cells), len(cells))
+        found = studied.gathered(grid, rows)
+        cost = {
+            "seconds": round(time.perf_counter() - begin, 2),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "versions": machine.versions(),
+        }
+        studied.write(run, found, cost)
+        study_page.write(run, found)
+    return found
+
+
+def _claim(run: RunDirectory, grid: Grid) -> None:
+    """Make the directory this study's. A study may grow: each cell's run directory knows its own subject."""
+    others = [path for path in run.path.iterdir() if not path.name.startswith(".")]
+    if others and not studied.is_study(run.path):
+        raise RunError(f"{run.path} holds files that are not a study: choose an empty or new --out.")
+    content = grid.model_dump(mode="json", exclude_defaults=True)
+    run.write_text(studied.FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, note: Note) -> Row:
+    """Run a cell, or say why it cannot be run: whatever one model breaks stops no other."""
+    try:
+        with faults.contained():
+            _run(grid, cell, RunDirectory(directory / cell.directory), held, report)
+            return studied.row(directory, cell)
+    except LayercliffError as error:
+        note(f"{cell.model} on {cell.asking.task} by {cell.schedule}: {error}")
+        return studied.unfinished(cell, str(error))
+
+
+def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) -> None:
+    about = grid.settings(cell) | {"out": run.path, "report": report}
+    trace(held.given((run.path / traced.SUMMARY).exists()), cell.asking.task, **about)
+    if grid.foretell:
+        measured = (run.path / foretold.MEASURED).exists()
+        measure(held.given(measured), cell.asking.task, memory_bytes=grid.memory_bytes, **about)
+    walked = pruned.stored(run, cell.schedule).summary.exists()
+    race = grid.race if cell.schedule in RACED else None
+    prune(
+        held.given(walked), cell.asking.task, score=cell.schedule, remove=grid.remove, to_ratio=grid.to_ratio, race=race, draws=grid.draws,
+        memory_bytes=grid.memory_bytes, assess=False, **about,
+    )  # fmt: skip

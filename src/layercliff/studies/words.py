@@ -1,0 +1,164 @@
+"""A study, and what is foretold, as sentences."""
+
+import math
+from collections.abc import Iterator
+
+from layercliff.forecasting.result import Foretelling
+from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
+from layercliff.metrics.forecast import LEVEL, Against, Judgement
+from layercliff.metrics.perplexity import Estimate
+from layercliff.report.words import PERCENT
+from layercliff.studies.result import Panel, Row, Studied
+
+FORETOLD = f"{LEVEL:.0%}".replace("%", " %")
+
+
+def transition(row: Row) -> str:
+    """T with its interval."""
+    if row.transition is None:
+        return "undecided" if row.finished else ""
+    return f"{row.transition} [{_end(row.transition_low)}, {_end(row.transition_high)}]"
+
+
+def collapse(row: Row) -> str:
+    """k* in blocks removed, with its interval (of random, the range of its draws)."""
+    if not row.finished:
+        return ""
+    if not row.defined:
+        return "none: no better than chance"
+    if row.collapse is None:
+        return f"censored > {row.collapse_beyond:g}"
+    return f"{row.collapse:g} [{_end(row.collapse_low)}, {_end(row.collapse_high)}]"
+
+
+def _end(value: int | None) -> str:
+    return "∞" if value is None else str(value)
+
+
+def name(panel: Panel) -> str:
+    """What a panel's cells have in common."""
+    form = "each task's own format" if panel.format == "own" else f"format {panel.format}"
+    return f"{panel.schedule}, {form}"
+
+
+def association(panel: Panel) -> Iterator[str]:
+    """How transition and critical ratio go together, and what that leaves out."""
+    found = panel.association
+    if found.pearson is None or found.spearman is None:
+        why = "a side does not vary" if found.complete > 1 else "that takes more"
+        yield f"T/L and k*/L: no correlation can be given over the {found.complete} of {found.points} pairs of model and task with both: {why}."
+    else:
+        yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {estimate(found.pearson)}, Spearman {estimate(found.spearman)}."
+    if found.kendall is not None:
+        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples whose order in k* is known."
+    yield f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above, and undecided with fewer than {SHOWN} models."
+    yield _clusters(found.clusters)
+
+
+def falls(found: Association) -> str:
+    """The verdict on C8."""
+    return {True: "supported", False: "contradicted", None: "undecided"}[found.falls]
+
+
+def _clusters(n: int) -> str:
+    if n < LEAST_CLUSTERS:
+        return f"{n} {'model is' if n == 1 else 'models are'} too few for an interval: the tasks of one model are not independent of one another."
+    few = (
+        f"; so few clusters make them too narrow (below about {FEW_CLUSTERS}), so read them as hints"
+        if n < FEW_CLUSTERS
+        else ""
+    )
+    return f"Intervals ({PERCENT}) resample the {n} models whole, since the tasks of one model are not independent of one another{few}."
+
+
+def estimate(found: Estimate | None) -> str:
+    """A correlation with its interval; nothing where there is none."""
+    if found is None:
+        return ""
+    if math.isnan(found.low):
+        return f"{found.point:+.2f}"
+    return f"{found.point:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def foretold(ratio: float, low: float, high: float) -> str:
+    """A foretold k*/L with its interval."""
+    ends = f"[{low:.3f}, {high:.3f}], {FORETOLD}" if math.isfinite(high) else "(no interval: too few cells to fit to)"
+    return f"{ratio:.3f} {ends}"
+
+
+def left_out(rows: tuple[Row, ...]) -> Iterator[str]:
+    """Every cell that is not a plain point of a figure, with the reason."""
+    for row in rows:
+        cell = f"{row.model} on {row.task} by {row.schedule}, seed {row.seed} ({row.panel})"
+        if row.reason is not None:
+            yield f"{cell}: failed. {row.reason}"
+        elif not row.defined:
+            yield f"{cell}: no point, since the dense model's accuracy is not shown to lie above chance; {'T = ' + str(row.transition) if row.transition is not None else 'undecided'}."
+        elif row.transition is None:
+            yield f"{cell}: undecided, so that it has no T; k* {collapse(row)}. It takes part in Kendall's tau alone."
+        elif row.collapse is None:
+            yield f"{cell}: {collapse(row)}; T = {row.transition}. It takes part in Kendall's tau alone."
+
+
+def judgement(found: Judgement) -> Iterator[str]:
+    """What a rule is worth on models or tasks it has not seen."""
+    n = sum(map(math.isfinite, found.high))
+    yield (
+        f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
+        + (
+            "; with so few cells left to fit to, it gave none of them an interval."
+            if found.covered is None
+            else f"; {found.covered:.0%} of the {n} with a {FORETOLD} interval lie in it."
+        )
+    )
+    for other in found.against:
+        yield _against(other)
+
+
+def _against(other: Against) -> str:
+    error = f"error {other.error:.3f}; the rule's minus this {_three(other.difference)}"
+    if other.beaten is None:
+        return f"It is not shown to beat {other.name}, nor to be beaten by it ({error})."
+    return f"It {'beats' if other.beaten else 'is beaten by'} {other.name} ({error})."
+
+
+def _three(found: Estimate) -> str:
+    if math.isnan(found.low):
+        return f"{found.point:+.3f}, of too few models for an interval"
+    return f"{found.point:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def summary(studied: Studied) -> str:
+    """How many cells came to what."""
+    rows = studied.rows
+    done = [row for row in rows if row.finished]
+    points = sum(row.defined and row.transition is not None and row.collapse is not None for row in done)
+    undecided = sum(row.transition is None for row in done)
+    censored = sum(row.defined and row.collapse is None for row in done)
+    chance = sum(not row.defined for row in done)
+    return (
+        f"{len(rows)} cells: {points} with both T and k*, {undecided} undecided, {censored} censored, {chance} without a collapse to speak of "
+        f"(no better than chance), {len(rows) - len(done)} failed."
+    )
+
+
+def foretelling(found: Foretelling) -> str:
+    """The collapse point, foretold, in a sentence or two."""
+    told, n = found.foretold, found.n_layers
+    where = f"Foretold before anything is pruned: along a path by margin, accuracy collapses when {told.ratio:.0%} of the blocks are gone (about {found.blocks:.0f} of {n}; "
+    if math.isfinite(told.high):
+        where += f"{FORETOLD} interval {told.low * n:.0f}-{told.high * n:.0f})."
+    else:
+        where += f"the table is too small for a {FORETOLD} interval)."
+    by = f" By a rule fitted to {found.rows} collapses of {len(found.models)} models ({found.source})."
+    known = (
+        f" {found.subject.model} itself is among them, so that this is no test of the rule."
+        if found.subject.model in found.models
+        else ""
+    )
+    outside = (
+        f" Outside of what the rule was fitted on, so that the interval does not hold: {'; '.join(told.outside)}."
+        if told.outside
+        else ""
+    )
+    return where + by + known + outside

@@ -1,1 +1,0 @@
-"""What layercliff does, one module per verb; the command line is a thin layer over these."""
