@@ -8,93 +8,100 @@ import pytest
 
 import layercliff
 
-ROOMS = [
-    "ground",
-    "models",
-    "tasks",
-    "readout",
-    "metrics",
-    "pruning",
-    "probes",
-    "recovery",
-    "results",
-    "verdicts",
-    "report",
-    "verbs",
-    "cli",
-]
-GROUND = {
-    "errors",
-    "limits",
-    "yaml_files",
-    "choices",
-    "cache",
-    "packages",
-    "progress",
-    "machine",
-    "config",
-    "grid",
-    "store",
-    "stored_files",
-    "output",
-    "faults",
-    "interrupts",
-    "rich_console",
+LAYERS = (
+    "ground", "models", "tasks", "readout", "metrics", "pruning", "results", "claims", "report", "verbs", "cli",
+)  # fmt: skip
+"""What each imports from: itself and what stands to its left."""
+
+OF_ROOM = {
+    "analyses": "verbs", "cli": "cli", "comparison": "verbs", "evaluation": "verbs", "exporting": "verbs",
+    "finetuning": "pruning", "forecasting": "verbs", "interventions": "pruning", "metrics": "metrics",
+    "models": "models", "paper_claims": "claims", "planning": "verbs", "pruning": "pruning", "readout": "readout",
+    "recovery": "verbs", "report": "report", "run": "ground", "studies": "verbs", "tasks": "tasks",
+}  # fmt: skip
+"""The layer of a folder's files, where neither `OF_NAME` nor `OF_FILE` says otherwise."""
+
+OF_NAME = {
+    "run": "verbs", "result": "results", "figures": "report", "table": "report", "words": "report", "page": "report",
+    "terminal": "report", "spec": "ground",
+}  # fmt: skip
+"""The layer of files with these names in any folder."""
+
+OF_FILE = {
+    "analyses.intervention_result": "results",
+    "evaluation.harness_files": "results",
+    "harness": "cli",
+    "paper_claims.measurements": "verbs",
+    "paper_claims.stages": "verbs",
+    "paper_claims.subsets_result": "results",
+    "paper_claims.training": "verbs",
+    "pruning.assess": "verbs",
+    "pruning.assessment": "results",
+    "pruning.repeats": "results",
+    "pruning.selected_step": "verbs",
+    "pruning.tables": "results",
+    "report.redraw": "verbs",
+    "run.passes": "verbs",
+    "run.resolved": "verbs",
+    "run.session": "verbs",
+    "run.stored_shapes": "results",
+    "studies.grid": "ground",
 }
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+PUBLIC = {f"layercliff.{name}": f"layercliff.{module}" for name, module in layercliff._PUBLIC.items()}
 
 
-def room(module: str) -> str | None:
-    """The room of ``layercliff.x.y``."""
-    part = module.split(".")[1]
-    if part in GROUND:
-        return "ground"
-    return (
-        "cli"
-        if part
-        in (
-            "options",
-            "console",
-            "cli_app",
-            "cli_paths",
-            "cli_evaluate",
-            "cli_analyses",
-            "cli_claims",
-            "cli_recover",
-            "cli_studies",
-            "harness",
-        )
-        else part
-        if part in ROOMS
-        else None
-    )
+def layer(module: str) -> str | None:
+    """The layer of ``layercliff.x.y``; None for the package itself."""
+    _, *parts = module.split(".")
+    if not parts or parts[0].startswith("_"):
+        return None
+    known = OF_FILE.get(".".join(parts)) or (OF_NAME.get(parts[-1]) if len(parts) > 1 else "ground")
+    return known or OF_ROOM[parts[0]]
 
 
 def imports(path: Path) -> set[str]:
-    found = set()
+    """The modules that a file imports from; of public names of the package, those that they come from."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("layercliff"):
-            found |= {
-                f"{node.module}.{alias.name}"
-                if node.module == "layercliff" or (SOURCE.parent / node.module.replace(".", "/")).is_dir()
-                else node.module
-                for alias in node.names
-            }
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "layercliff"}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "layercliff":
+            found |= {_module(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "layercliff":
+            found.add(PUBLIC.get(f"layercliff.{node.attr}", "layercliff"))
     return found
 
 
+def _module(module: str, name: str) -> str:
+    """Where ``from module import name`` takes it from."""
+    whole = f"{module}.{name}"
+    if (SOURCE.parent / f"{whole.replace('.', '/')}.py").exists() or (SOURCE.parent / whole.replace(".", "/")).is_dir():
+        return whole
+    return PUBLIC.get(whole, module)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_rooms_import_from_the_left(path: Path) -> None:
-    own = room("layercliff." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
+def test_imports_from_the_left(path: Path) -> None:
+    own = layer("layercliff." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
     assert own is not None
     for module in imports(path):
-        other = room(module)
-        if other is None or (
-            path.name in ("terminal.py", "terminal_study.py", "words.py") and module.startswith("layercliff.verbs")
-        ):
-            continue  # `layercliff` itself; the type of what a verb returns, for the checker alone
-        assert ROOMS.index(other) <= ROOMS.index(own), f"{path.name} ({own}) imports {module} ({other})"
+        other = layer(module)
+        if other is None or (path.stem in ("terminal", "words") and other == "verbs"):
+            continue  # the type of what a verb returns, for the checker alone
+        assert LAYERS.index(other) <= LAYERS.index(own), f"{path.name} ({own}) imports {module} ({other})"
+
+
+def test_every_layer_is_used() -> None:
+    modules = {".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in FILES}
+    assert OF_FILE.keys() <= modules
+    assert {layer(f"layercliff.{module}") for module in modules} == set(LAYERS)
+
+
+def test_public_names_are_no_folders() -> None:
+    """A folder of the same name would take the place of a function once it is imported."""
+    assert not {name for name in layercliff._PUBLIC if (SOURCE / name).is_dir()}
 
 
 def test_files_are_small() -> None:

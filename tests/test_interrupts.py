@@ -13,7 +13,7 @@ import pytest
 import word_tasks
 from commands import Here
 
-from layercliff.cli import interrupts
+from layercliff import interrupts
 from layercliff.readout.read import Reader
 
 SENTENCE = f"layercliff: {interrupts.SENTENCE}"

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from layercliff import cache, machine
-from layercliff.cli import interrupts
+from layercliff import cache, interrupts, machine
 from layercliff.errors import Fault, LayercliffError
 
 FOLDER = "faults"  # below the cache directory

@@ -5,7 +5,7 @@ Nothing is imported here that takes time, so that Ctrl-C in the first moment fin
 
 import sys
 
-from layercliff.cli import interrupts
+from layercliff import interrupts
 
 REFUSED = 2
 FAULT = 70  # EX_SOFTWARE of sysexits.h
