@@ -1,0 +1,84 @@
+"""The documentation's prose is wrapped, and its sentences are short."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from documented import PAGES, ROOT
+
+WIDTH, LONGEST, MEDIAN = 100, 30, 12
+WRITTEN = [*PAGES, ROOT / "CHANGELOG.md"]
+UNFINISHED: set[str] = {
+    "benchmarks/README.md",
+    "docs/claims.md",
+    "docs/evaluate.md",
+    "docs/figures.md",
+    "docs/limits.md",
+    "docs/method.md",
+    "docs/models.md",
+    "docs/recover.md",
+    "docs/reference/commands.md",
+    "docs/reference/python.md",
+    "docs/results.md",
+    "docs/study.md",
+    "docs/tasks.md",
+    "CHANGELOG.md",
+}  # pages that break the rules still, by their path
+
+ABBREVIATIONS = re.compile(r"\b(al|eq|e\.g|i\.e|cf|vs)\.(?=\s)")
+APART = re.compile(r"^\s*(?:[*-] |\d+\. |#+ |!!! \w+|$)")  # a new paragraph, or an item of a list
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def prose(text: str) -> list[str]:
+    """A page's lines without its code, tables, headings, pictures and quotations, which stay as empty lines."""
+    kept, fenced = [], False
+    for line in text.splitlines():
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        other = fence or fenced or re.match(r"\s*(\||>|#+ |!?\[[^]]*\]\([^)]*\)$|    z_l)", line)
+        kept.append("" if other else line)
+    return kept
+
+
+def sentences(lines: list[str]) -> list[str]:
+    """The sentences of lines of prose, an item of a list beginning one."""
+    paragraphs = [""]
+    for line in lines:
+        if APART.match(line):
+            paragraphs.append("")
+        paragraphs[-1] += f" {line.strip()}"
+    found = []
+    for paragraph in paragraphs:
+        plain = re.sub(r"`[^`]*`", "code", re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", paragraph))
+        plain = re.sub(r"^\s*(?:[*-]|\d+\.|!!!) ", "", plain)
+        found += re.split(r"(?<=[.!?])[)\"*_]*\s+", ABBREVIATIONS.sub(r"\1", plain))
+    return [sentence.strip() for sentence in found if re.search(r"\w", sentence)]
+
+
+def words(sentence: str) -> int:
+    return sum(bool(re.search(r"\w", word)) for word in sentence.split())
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_lines_are_wrapped(page: Path) -> None:
+    if name(page) not in UNFINISHED:
+        assert [line for line in prose(page.read_text()) if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_sentences_are_short(page: Path) -> None:
+    found = sentences(prose(page.read_text()))
+    if found and name(page) not in UNFINISHED:
+        assert [sentence for sentence in found if words(sentence) > LONGEST] == []
+        assert statistics.median(map(words, found)) <= MEDIAN
+
+
+def test_a_long_sentence_is_found() -> None:
+    long = "one " * 16
+    assert [words(found) for found in sentences([long, f"{long}. Two", "* three", "", "## four"])] == [32, 1, 1, 1]
+    assert prose("```sh\na\n```\n| b |\n# c\nd") == ["", "", "", "", "", "d"]
