@@ -61,7 +61,7 @@ def test_sizes_that_are_none(about: tuple[object, ...], here: Here, size: str, s
 
 TWICE = """
 import sys
-from layercliff import cli
+from layercliff.cli import entry as cli
 
 for verb, option, name in (("controls", "--control", "shuffled-golds"), ("lens", "--lens", "tunned")):
     sys.argv = ["layercliff", verb, *about, option, name]

@@ -116,7 +116,7 @@ def test_a_signal_in_the_first_moments() -> None:
     """From the first line of layercliff's own on, through all imports."""
     for trial in range(6):
         number = SIGNALS[trial % 3]
-        code = f"import os, sys, threading; sys.argv = ['layercliff', 'models']\nfrom layercliff import cli\nthreading.Timer({0.01 + 0.04 * trial}, os.kill, (os.getpid(), {int(number)})).start()\ncli.main()"
+        code = f"import os, sys, threading; sys.argv = ['layercliff', 'models']\nfrom layercliff.cli import entry\nthreading.Timer({0.01 + 0.04 * trial}, os.kill, (os.getpid(), {int(number)})).start()\nentry.main()"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         told(done.returncode, number, done.stderr)
 

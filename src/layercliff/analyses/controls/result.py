@@ -139,9 +139,11 @@ def read(run: RunDirectory) -> Controlled | None:
     curves, table = folder.table("curves", CURVES), folder.table("table", TABLE, NULLABLE)
     text = folder.table("text", TEXT if "plain-text" in content.about else {})
     named, drawn = (set(rows.select("control", "task").iter_rows()) for rows in (table, curves))
+    twice = len(named) < len(table) or curves.select("control", "task", "depth").is_duplicated().any()
     known = {MODEL, *(name for name in content.about if name != "plain-text")}
     if (
-        named != drawn
+        twice
+        or named != drawn
         or not {name for name, _ in named} <= known
         or not {(MODEL, t.name) for t in subject.tasks} <= named
     ):
