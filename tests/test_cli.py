@@ -29,7 +29,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "code", ["import layercliff", "from layercliff.cli import entry", "import layercliff.errors, layercliff.tasks.question"]
+    "code",
+    ["import layercliff", "from layercliff.cli import entry", "import layercliff.errors, layercliff.tasks.question"],
 )
 def test_torch_loads_only_when_needed(code: str) -> None:
     done = subprocess.run(
