@@ -15,7 +15,6 @@ UNFINISHED: set[str] = {
     "docs/evaluate.md",
     "docs/figures.md",
     "docs/limits.md",
-    "docs/method.md",
     "docs/models.md",
     "docs/recover.md",
     "docs/reference/commands.md",
@@ -40,7 +39,7 @@ def prose(text: str) -> list[str]:
     for line in text.splitlines():
         fence = line.lstrip().startswith("```")
         fenced ^= fence
-        other = fence or fenced or re.match(r"\s*(\||>|#+ |!?\[[^]]*\]\([^)]*\)$|    z_l)", line)
+        other = fence or fenced or re.match(r"\s*(\||>|#+ |!?\[[^]]*\]\([^)]*\)$)", line)
         kept.append("" if other else line)
     return kept
 
