@@ -29,6 +29,7 @@ OF_NAME = {
 
 OF_FILE = {
     "analyses.intervention_result": "results",
+    "analyses.registry": "ground",
     "evaluation.harness_files": "results",
     "harness": "cli",
     "paper_claims.measurements": "verbs",

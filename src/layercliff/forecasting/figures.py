@@ -7,8 +7,11 @@ import polars as pl
 
 from layercliff.analyses.trace.result import described
 from layercliff.forecasting.result import Foretelling
+from layercliff.forecasting.words import sentence
 from layercliff.report.chart import BLUE, INK, Figure
 from layercliff.report.depth_chart import counted, numbers, reading
+
+__all__ = ["figures", "sentence"]
 
 
 def figures(found: Foretelling) -> Iterator[Figure]:

@@ -65,7 +65,7 @@ def write(run: RunDirectory) -> None:
         "trace": _trace_section(traced) if traced else None,
         "comparison": _comparison(found) if len(found) > 1 else None,
         "paths": [_path_section(path) for path in found],
-        "analyses": [vars(section) | {"figures": [shown(figure) for figure in section.figures]} for section in probes],
+        "analyses": [_analysis_section(section) for section in probes],
         "questions": _questions_section(dense, found) if dense else None,
     }
     sections = [*(content["trace"] or {"sections": []})["sections"], *content["paths"], *content["analyses"]]
@@ -116,6 +116,11 @@ def _answers(
 def _title(name: str) -> str:
     """A task's name, or that of all together."""
     return "all tasks together" if name == "joint" else name
+
+
+def _analysis_section(section: Section) -> dict[str, Any]:
+    parts = {name: getattr(section, name) for name in ("name", "heading", "sentence", "table")}
+    return parts | {"figures": [shown(figure) for figure in section.figures]}
 
 
 def _claims_section(found: claimed.Claimed) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Studies, and what is foretold, in the terminal."""
+"""Studies and forecasts in the terminal."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layercliff.forecasting import words as forecast_words
 from layercliff.report.terminal import duration, table
 from layercliff.rich_console import PlainConsole
 from layercliff.studies import words as study_words
@@ -73,7 +74,7 @@ def show_foretelling(found: "Foretelling", out: Path) -> None:
     rows = [(name, f"{found.measured.features[name]:.3f}", about) for name, about in FEATURES.items()]
     table(("feature", "", "what it is"), rows)
     _say("")
-    _say(study_words.foretelling(found), bold=True)
+    _say(forecast_words.sentence(found), bold=True)
     _say(f"Page: {out / 'report.html'}")
 
 

@@ -1,16 +1,14 @@
-"""A study, and what is foretold, as sentences."""
+"""A study in words."""
 
 import math
 from collections.abc import Iterator
 
-from layercliff.forecasting.result import Foretelling
+from layercliff.forecasting.words import INTERVAL
 from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
-from layercliff.metrics.forecast import LEVEL, Against, Judgement
+from layercliff.metrics.forecast import Against, Judgement
 from layercliff.metrics.perplexity import Estimate
 from layercliff.report.words import PERCENT
 from layercliff.studies.result import Panel, Row, Studied
-
-FORETOLD = f"{LEVEL:.0%}".replace("%", " %")
 
 
 def transition(row: Row) -> str:
@@ -82,7 +80,7 @@ def estimate(found: Estimate | None) -> str:
 
 def foretold(ratio: float, low: float, high: float) -> str:
     """A foretold k*/L with its interval."""
-    ends = f"[{low:.3f}, {high:.3f}], {FORETOLD}" if math.isfinite(high) else "(no interval: too few cells to fit to)"
+    ends = f"[{low:.3f}, {high:.3f}], {INTERVAL}" if math.isfinite(high) else "(no interval: too few cells to fit to)"
     return f"{ratio:.3f} {ends}"
 
 
@@ -108,7 +106,7 @@ def judgement(found: Judgement) -> Iterator[str]:
         + (
             "; with so few cells left to fit to, it gave none of them an interval."
             if found.covered is None
-            else f"; {found.covered:.0%} of the {n} with a {FORETOLD} interval lie in it."
+            else f"; {found.covered:.0%} of the {n} with a {INTERVAL} interval lie in it."
         )
     )
     for other in found.against:
@@ -140,25 +138,3 @@ def summary(studied: Studied) -> str:
         f"{len(rows)} cells: {points} with both T and k*, {undecided} undecided, {censored} censored, {chance} without a collapse to speak of "
         f"(no better than chance), {len(rows) - len(done)} failed."
     )
-
-
-def foretelling(found: Foretelling) -> str:
-    """The collapse point, foretold, in a sentence or two."""
-    told, n = found.foretold, found.n_layers
-    where = f"Foretold before anything is pruned: along a path by margin, accuracy collapses when {told.ratio:.0%} of the blocks are gone (about {found.blocks:.0f} of {n}; "
-    if math.isfinite(told.high):
-        where += f"{FORETOLD} interval {told.low * n:.0f}-{told.high * n:.0f})."
-    else:
-        where += f"the table is too small for a {FORETOLD} interval)."
-    by = f" By a rule fitted to {found.rows} collapses of {len(found.models)} models ({found.source})."
-    known = (
-        f" {found.subject.model} itself is among them, so that this is no test of the rule."
-        if found.subject.model in found.models
-        else ""
-    )
-    outside = (
-        f" Outside of what the rule was fitted on, so that the interval does not hold: {'; '.join(told.outside)}."
-        if told.outside
-        else ""
-    )
-    return where + by + known + outside

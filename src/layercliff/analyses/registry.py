@@ -1,0 +1,50 @@
+"""The analyses. Each is a folder with `spec.py`, `run.py`, `result.py` and `figures.py`, found here by itself.
+
+Modules of an analysis are imported when they are first needed: importing this one loads no torch and no plotting.
+By convention, in the folder of the analysis:
+
+* ``result.read(run)`` gives what a run directory holds of it, or None. Of an analysis of steps, ``found.settings``
+  says which (`layercliff.pruning.result.Pruned.holds`).
+* ``figures.figures(found)`` gives its figures, ``figures.sentence(found)`` what it found, in words.
+* ``figures.table(found)``, where there is one, gives a table for the page: its heading, and its rows.
+"""
+
+import functools
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+ELSEWHERE = ("layercliff.forecasting", "layercliff.recovery")
+"""Analyses outside of this folder."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
+
+    `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
+    modules are (``__package__``). `heading` stands above its part of the page; `about` is what the command does, in a
+    line. `place` orders analyses on the page (smallest first); None means that the page shows it in a part of its own.
+    With `of_steps` it looks at steps of a path, and the page shows it only while that path is the current one.
+    """
+
+    name: str
+    package: str
+    heading: str
+    about: str
+    place: int | None
+    of_steps: bool = False
+
+    def module(self, name: str) -> ModuleType:
+        """Its module ``run``, ``result`` or ``figures``, imported now."""
+        return import_module(f"{self.package}.{name}")
+
+
+@functools.cache
+def analyses() -> dict[str, Analysis]:
+    """Every analysis by name, in the order of the page; those with a part of their own come first."""
+    package = import_module(__package__)
+    here = [f"{__package__}.{module.name}" for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
+    found: list[Analysis] = [import_module(f"{name}.spec").ANALYSIS for name in (*here, *ELSEWHERE)]
+    return {one.name: one for one in sorted(found, key=lambda one: (one.place or 0, one.name))}

@@ -1,0 +1,66 @@
+"""Every analysis is found by its folder, and follows the convention that the page and the command line rely on."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import made
+import pytest
+
+import layercliff
+from layercliff.analyses.registry import ELSEWHERE, Analysis, analyses
+from layercliff.report import chart, sections
+from layercliff.run.directory import RunDirectory
+
+ALL = list(analyses().values())
+COST = {"seconds": 1.0, "peak_memory_bytes": 1, "versions": {}}
+
+
+def test_every_folder_registers() -> None:
+    folders = {file.parent.name for file in (Path(layercliff.__file__).parent / "analyses").glob("*/__init__.py")}
+    assert {one.package.rpartition(".")[2] for one in ALL} == folders | {name.rpartition(".")[2] for name in ELSEWHERE}
+    assert len({one.place for one in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("analysis", ALL, ids=lambda one: one.name)
+def test_folders_follow_the_convention(analysis: Analysis) -> None:
+    if analysis.package not in ELSEWHERE:
+        assert analysis.package.endswith(f"analyses.{analysis.name}")
+    assert analysis.name == analysis.module("result").FOLDER
+    assert callable(analysis.module("result").read)
+    assert callable(analysis.module("figures").figures)
+    assert analysis.place is None or callable(analysis.module("figures").sentence)
+    assert callable(getattr(layercliff, analysis.name))
+
+
+def test_finding_analyses_is_light() -> None:
+    code = "import sys; from layercliff.analyses import registry; registry.analyses(); print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert not {"torch", "altair", "polars", "transformers"} & set(loaded)
+
+
+def test_a_sentence_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from layercliff.analyses.noise import figures, result
+
+    run = RunDirectory(tmp_path)
+    run.claim(made.SUBJECT)
+    result.write(run, replace(made.noised(), cost=COST))
+    monkeypatch.setattr(figures, "figures", lambda _: pytest.fail("drawn"))
+    assert sections.sentence(run, "noise") == figures.sentence(made.noised())
+    assert sections.sentence(run, "lens") is None
+    (section,) = sections.sections(run, (), [])
+    assert (section.name, section.sentence) == ("noise", figures.sentence(made.noised()))
+    assert not section.table
+    monkeypatch.undo()
+    assert all(isinstance(figure, chart.Figure) for figure in section.figures)
+
+
+def test_analyses_of_a_replaced_path_are_not_shown(tmp_path: Path) -> None:
+    from layercliff.analyses.patch import result
+
+    run = RunDirectory(tmp_path)
+    run.claim(made.SUBJECT)
+    result.write(run, replace(made.patched(), cost=COST))
+    assert [section.name for section in sections.sections(run, [made.pruned()], [])] == ["patch"]
+    assert list(sections.sections(run, [made.pruned("random")], [])) == []
