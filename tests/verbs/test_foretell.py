@@ -64,7 +64,7 @@ def test_measured_from_the_dense_model_and_read_back(tiny: Model, colours: Task,
     layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
     assert pl.read_parquet(file).equals(whole)
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "Foretold before anything is pruned" in page
+    assert "Forecast before anything is pruned" in page
     assert "chart-foretell-blocks" in page
 
 
@@ -149,5 +149,5 @@ def test_the_command(study: Path, tmp_path: Path, here: Here) -> None:
     about = ("-m", model, "-t", words, "-f", "letter", "--limit", 16, "--device", "cpu")
     done = here("foretell", *about, "-o", tmp_path / "run", "--study", study)
     assert done.returncode == 0, done.stderr
-    assert "Foretold before anything is pruned" in done.stdout
+    assert "Forecast before anything is pruned" in done.stdout
     assert "of the blocks are gone" in done.stdout
