@@ -8,6 +8,7 @@ import pytest
 from layercliff.errors import LayercliffError
 from layercliff.metrics import similarity
 from layercliff.metrics.similarity import linear_cka, prepared, similarities
+from layercliff.random_streams import RandomStream, generator
 
 RNG = np.random.default_rng(0)
 
@@ -120,7 +121,7 @@ def test_subsamples_and_shuffles_are_those_of_their_samples() -> None:
     sets = [prepared(s, "s") for s in (x, x @ RNG.normal(size=(6, 3)) + RNG.normal(size=(40, 3)))]
     groups = [str(i // 2) for i in range(40)]
     found = similarities(sets, groups, seed=5, subsamples=3, shuffles=2)
-    rng = np.random.default_rng([5, 12])
+    rng = generator(RandomStream.CKA, 5)
     (batch,) = similarity._batches(groups, rng)
     x, y = (s[batch] for s in sets)
     size = np.sqrt(song(x, x) * song(y, y))
@@ -139,7 +140,7 @@ def test_batches_average_hsic_before_dividing(monkeypatch: pytest.MonkeyPatch) -
     y = prepared(x @ RNG.normal(size=(6, 3)) + RNG.normal(size=(50, 3)), "y")
     groups = [str(i // 5) for i in range(50)]
     found = similarities([x, y], groups, seed=4, subsamples=2, shuffles=1)
-    parts = similarity._batches(groups, np.random.default_rng([4, 12]))
+    parts = similarity._batches(groups, generator(RandomStream.CKA, 4))
     assert sorted(np.concatenate(parts)) == list(range(50))
     assert len(parts) == 3
     assert not {groups[i] for i in parts[0]} & {groups[i] for i in parts[1]}

@@ -16,8 +16,10 @@ from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.models.twin import random_twin
 from layercliff.pruning.assess import LENGTH, SCORED
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.read import Reader
 from layercliff.report import chart
+from layercliff.run.directory import key
 from layercliff.run.session import Probing
 from layercliff.tasks import prose
 from layercliff.tasks.question import Question, Task
@@ -74,7 +76,7 @@ def test_random_weights_are_those_of_a_model_that_has_learnt_nothing(run: Path, 
     assert not torch.equal(twin.network.lm_head.weight, tiny.network.lm_head.weight)
     again = random_twin(tiny, 5)
     assert all(map(torch.equal, twin.network.parameters(), again.network.parameters()))
-    seeds = [int(np.random.default_rng([0, 17, draw]).integers(2**31)) for draw in (0, 1)]
+    seeds = [int(generator(RandomStream.TWIN_WEIGHTS, 0, draw).integers(2**31)) for draw in (0, 1)]
     margins = [layercliff.trace(random_twin(tiny, seed), task).main.margin.point for seed in seeds]
     found = layercliff.controls(tiny, task, draws=2, out=run).curves.filter(pl.col("control") == "random-weights")
     np.testing.assert_allclose(found["margin"], np.mean(margins, 0), atol=1e-6)
@@ -84,10 +86,9 @@ def test_options_in_another_order_are_the_same_options(tiny: Model, task: Task) 
     """The gold option goes where its text goes: as the same task written down in that order."""
     found = layercliff.controls(tiny, task, which=("shuffled-options",), seed=3)
     asked = layercliff.trace(tiny, task, seed=3).trace.questions
-    from layercliff.run.directory import key
 
     def moved(question: Question) -> Question:
-        rng = np.random.default_rng([3, 16, 0, int(key(question.id)[:16], 16)])
+        rng = generator(RandomStream.OPTION_ORDER, 3, 0, int(key(question.id)[:16], 16))
         order = rng.permutation(3).tolist()
         options = tuple(question.options[k] for k in order)
         return replace(question, options=options, gold=options.index(question.options[question.gold]))

@@ -14,6 +14,7 @@ from layercliff.choices import Format
 from layercliff.errors import RunError
 from layercliff.metrics.similarity import linear_cka
 from layercliff.models.model import Model
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import LogitLens
@@ -95,7 +96,7 @@ def test_options_and_random_tokens_are_read_in_one_pass(
     assert seen[:2] == [2 * len(part.rows)] * 2  # the dense model, and step 3
 
     unembedding = tiny.anatomy.unembedding
-    order = np.random.default_rng([0, 14]).permutation(unembedding.vocabulary)
+    order = generator(RandomStream.VOCABULARY, 0).permutation(unembedding.vocabulary)
     for what in ("options", "random"):
         rows = part.rows
         if what == "random":

@@ -13,6 +13,7 @@ from torch import Tensor
 from layercliff.choices import Positions, Scale
 from layercliff.interventions.forks import Fork
 from layercliff.models.passage import Stream
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.batches import Batch, read_from
 
 
@@ -65,7 +66,7 @@ class Noise:
             most[row.question] = max(len(places), most.get(row.question, 0))
         drawn = {}
         for question, count in most.items():
-            rng = np.random.default_rng([self.seed, 11, _number(self.ids[question]), depth, draw])
+            rng = generator(RandomStream.NOISE, self.seed, _number(self.ids[question]), depth, draw)
             drawn[question] = rng.standard_normal((count, shape[-1]), dtype=np.float32)
         found = np.zeros((len(batch.sequences), *shape), np.float32)
         for row, (sequence, _), places in zip(batch.rows, batch.places, noisy, strict=True):

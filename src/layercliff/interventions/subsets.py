@@ -7,6 +7,8 @@ from math import comb
 
 import numpy as np
 
+from layercliff.random_streams import RandomStream, generator
+
 DRAWS = 20  # random subsets of each kind, at least
 
 
@@ -35,7 +37,7 @@ def drawn(n_layers: int, transition: int, seed: int) -> list[Subset]:
     return [
         Subset(kind, removed)
         for number, (kind, blocks) in enumerate(phases.items())
-        for removed in _some(blocks, m, np.random.default_rng([seed, 24, number]))
+        for removed in _some(blocks, m, generator(RandomStream.SUBSETS, seed, number))
     ]
 
 

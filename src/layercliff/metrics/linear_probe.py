@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 from layercliff.choices import Format
 from layercliff.errors import TaskError
 from layercliff.metrics import controls
+from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3)
 """Penalties, the strongest first. Features are standardised and divided by the root of their number, so that a state's squared norm is 1 on average."""
 
 FOLDS = 5
-STREAM = 16  # of random numbers
 
 States = Float[np.ndarray, "question _ d"]
 """A state per question, from which each option has a direction of its own (*letter*), or one per option, from which one direction scores all."""
@@ -29,7 +29,7 @@ Scores = Float[np.ndarray, "question option"]
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
     """Exchanged gold options: the control task of Hewitt and Liang (2019), in which there is nothing to be known, so that a probe that finds something has been
     fitted to its own questions."""
-    return controls.exchanged_gold(questions, form, np.random.default_rng([seed, STREAM, 0]))
+    return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
 def exchanged(scores: Scores, gold: Gold, other: Gold) -> Scores:
@@ -46,7 +46,7 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
         raise TaskError(
             f"A probe cannot be cross-validated on {len(names)} groups of questions: ask at least 3, and far more for it to find anything."
         )
-    order = np.random.default_rng([seed, STREAM, 1]).permutation(len(names))
+    order = generator(RandomStream.LINEAR_PROBE, seed, 1).permutation(len(names))
     return np.asarray((order % min(FOLDS, len(names)))[index])
 
 

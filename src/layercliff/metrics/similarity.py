@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from layercliff.errors import LayercliffError
 from layercliff.metrics.statistics import percentile_interval
+from layercliff.random_streams import RandomStream, generator
 
 Features = Float[np.ndarray, "n _"]
 """Samples by features; sets that are compared have the same samples and any number of features."""
@@ -109,7 +110,7 @@ def similarities(
     Many samples are split into batches of whole groups; HSIC is averaged over them before anything is divided (Nguyen et al. 2021, eq. 3). A subsample holds half of the
     groups of every batch.
     """
-    rng = np.random.default_rng([seed, 12])
+    rng = generator(RandomStream.CKA, seed)
     k = len(features)
     point = np.zeros((k, k))
     samples, cross = np.zeros((subsamples, k, k)), np.zeros((shuffles, k, k))

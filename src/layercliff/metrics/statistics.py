@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import t as student
 
+from layercliff.random_streams import RandomStream, generator
+
 RESAMPLES = 2000
 LEVEL = 0.95
 
@@ -23,7 +25,7 @@ class Resamples:
         """Draw as many groups as there are, with replacement, `resamples` times."""
         _, index = np.unique(np.asarray(groups), return_inverse=True)
         n = int(index.max()) + 1
-        counts = np.random.default_rng([seed, 5]).multinomial(n, np.full(n, 1 / n), size=resamples)
+        counts = generator(RandomStream.BOOTSTRAP, seed).multinomial(n, np.full(n, 1 / n), size=resamples)
         return Resamples(counts.astype(np.float64), index)
 
     @property

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from layercliff.paper_claims.intervals import Interval, Sampled
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import judge, part
+from layercliff.random_streams import RandomStream, generator
 
 POINTS = 0.10
 CLAIM = (
@@ -25,7 +26,7 @@ Right = Float[np.ndarray, "_ question"]
 def difference(silent: Right, decisive: Right, whole: tuple[bool, bool], sampled: Sampled, seed: int) -> Interval:
     """Accuracy without decisive minus without silent blocks, so what silent ones cost more. Questions and draws of blocks are resampled, each by themselves (the pigeonhole
     bootstrap, Owen 2007, which errs on the wide side); draws only where they are not `whole`, all subsets there are."""
-    rng = np.random.default_rng([seed, 22])
+    rng = generator(RandomStream.SUBSETS_RESAMPLED, seed)
     resamples = sampled.resamples
     sizes = resamples.counts @ np.bincount(resamples.index, minlength=sampled.groups)
     means = []
@@ -48,7 +49,7 @@ def permuted(silent: Right, decisive: Right, seed: int) -> float:
     if every:
         first = np.array(list(combinations(range(both), n)))
     else:
-        first = np.random.default_rng([seed, 23]).random((PERMUTATIONS, both)).argsort(1)[:, :n]
+        first = generator(RandomStream.PERMUTED_PHASES, seed).random((PERMUTATIONS, both)).argsort(1)[:, :n]
     sums = means[first].sum(1)
     found = sums / n - (means.sum() - sums) / (both - n)
     as_large = int((found >= means[:n].mean() - means[n:].mean() - 1e-12).sum())

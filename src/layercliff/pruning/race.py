@@ -11,13 +11,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import t as student
 
+from layercliff.random_streams import RandomStream, generator
+
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the questions, seen at each look
 FEWEST = 24  # units at the first look: a t bound of fewer is not to be trusted
 
 
 def looks(units: int, seed: int) -> list[Int[np.ndarray, " unit"]]:
     """The units in random order, cut into what each look adds."""
-    order = np.random.default_rng([seed, 6]).permutation(units)
+    order = generator(RandomStream.RACE, seed).permutation(units)
     ends = sorted({min(units, max(FEWEST, round(share * units))) for share in SHARES})
     return [np.sort(part) for part in np.split(order, ends[:-1])]
 

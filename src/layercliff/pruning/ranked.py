@@ -13,6 +13,7 @@ from layercliff.pruning import calibration, criteria
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.step import Step
+from layercliff.random_streams import RandomStream, generator
 
 Ranking = Callable[[Brief], tuple[Mapping[int, float], int]]
 """Scores of all blocks, higher goes first, and the block passes they took."""
@@ -80,7 +81,7 @@ def head(brief: Brief) -> tuple[Mapping[int, float], int]:
 def random(brief: Brief, draw: int = 0, within: Sequence[int] | None = None) -> tuple[Mapping[int, float], int]:
     """A random order, by the seed and the number of the draw; blocks of `within` go before all others."""
     n_layers = brief.model.n_layers
-    order = np.random.default_rng([brief.seed, 7, draw]).permutation(n_layers)
+    order = generator(RandomStream.RANDOM_PATH, brief.seed, draw).permutation(n_layers)
     first = set(range(n_layers) if within is None else within)
     return {b: float(order[b]) + (n_layers if b in first else 0) for b in range(n_layers)}, 0
 

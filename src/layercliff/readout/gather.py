@@ -12,6 +12,7 @@ from torch import Tensor
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
 from layercliff.progress import Report, silent
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout import agreement
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch, plan, read_from
@@ -77,7 +78,8 @@ def places(part: Asked, tokens: int, seed: int) -> dict[int, list[int]]:
     for row in part.rows:
         if row.option in (None, 0):
             last = read_from(row)
-            rng = np.random.default_rng([seed, 13, int(key(part.task.name, part.questions[row.question].id)[:16], 16)])
+            question = int(key(part.task.name, part.questions[row.question].id)[:16], 16)
+            rng = generator(RandomStream.TOKENS, seed, question)
             own = np.arange(min(lead, last), last + 1)
             found[row.question] = [last, *sorted(rng.permutation(own)[:tokens].tolist())]
     return found

@@ -15,6 +15,7 @@ from layercliff.errors import TaskError
 from layercliff.models.model import Model
 from layercliff.models.unembedding import Unembedding
 from layercliff.progress import Report, silent
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.asked import passages
 from layercliff.readout.encode import Row
 from layercliff.readout.gather import gathered
@@ -34,7 +35,6 @@ BATCH = 128  # positions of a step
 RATE = 3e-4  # of Adam, falling to 0; in units of the last depth's root mean square
 LOOK = 20  # steps from one look at the passages set aside to the next
 HELD_OUT = 128  # positions at which the loss of the finished lens is measured
-STREAM = 15  # of random numbers
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def train(
         report("tuned lens", depth, model.n_layers)
         found = journal.get(key(*about, depth)) if journal else None
         if found is None:
-            rng = np.random.default_rng([seed, STREAM, depth])
+            rng = generator(RandomStream.TUNED_LENS, seed, depth)
             weight, bias, ridge = translator(unembedding, at(depth), last, likely, steps, rng)
             found = {"weight": weight.cpu().numpy(), "bias": bias.cpu().numpy(), "ridge": np.array(ridge)}
             if journal:
@@ -101,7 +101,7 @@ def train(
 
 def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[Row]:
     """Passages in an order drawn by `seed`, until they have so many positions after their first."""
-    order = np.random.default_rng([seed, STREAM]).permutation(len(text))
+    order = generator(RandomStream.TUNED_LENS, seed).permutation(len(text))
     found: list[Row] = []
     for begin in range(0, len(order), 256):
         some = passages(model, [text[index] for index in order[begin : begin + 256]])
@@ -168,7 +168,9 @@ def translator(
     def look() -> float:
         with torch.no_grad():
             some = slice(0, 4 * BATCH)
-            return float(divergence(states.choosing[some], last.choosing[some], np.random.default_rng(STREAM)))
+            return float(
+                divergence(states.choosing[some], last.choosing[some], generator(RandomStream.TUNED_LENS, None))
+            )
 
     best = (look(), matrix.detach().clone(), shift.detach().clone())
     optimiser = torch.optim.Adam([matrix, shift])

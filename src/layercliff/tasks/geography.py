@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question, Task
 
 LICENCE = "CC BY 4.0 (GeoNames)"
@@ -18,7 +19,7 @@ CITIES_PER_COUNTRY = 10
 def capitals(seed: int) -> Task:
     """ "The capital of X is": countries of over a million people, among four capitals of one continent, drawn by `seed`."""
     countries = [c for c in _countries() if c["population"] > CAPITAL_COUNTRY_POPULATION and c["capital"]]
-    draw = np.random.default_rng([seed, 0])
+    draw = generator(RandomStream.CAPITALS, seed)
     questions = []
     for country in countries:
         others = [
@@ -64,7 +65,7 @@ def cities(seed: int) -> Task:
     by_continent: dict[str, list[str]] = {}
     for city in kept:
         by_continent.setdefault(continent(city), []).append(countries[city["countrycode"]]["name"])
-    draw = np.random.default_rng([seed, 1])
+    draw = generator(RandomStream.CITIES, seed)
     questions = []
     for city in kept:
         gold, pool = countries[city["countrycode"]]["name"], by_continent[continent(city)]

@@ -12,10 +12,9 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import numpy as np
-
 from layercliff.choices import Sampler
 from layercliff.errors import TaskError
+from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question, Task
 
 HARNESS_SEED = 1234
@@ -26,7 +25,7 @@ def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> d
 
     Raises `TaskError` for fewer examples than wanted.
     """
-    order = np.random.default_rng([seed, 3]).permutation(len(task.shots))
+    order = generator(RandomStream.EXAMPLES, seed).permutation(len(task.shots))
     pool = _by_subject([task.shots[i] for i in order] if task.shots else questions)
     return {subject: tuple(_enough(task, pool.get(subject, [])[:shots], shots)) for subject in _by_subject(questions)}
 

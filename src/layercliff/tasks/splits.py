@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from layercliff.choices import Half, Sampler
 from layercliff.errors import TaskError
+from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks import shots
 from layercliff.tasks.question import Question, Task
 
@@ -61,7 +60,7 @@ def _shuffled(
     task: Task, seed: int, n_shots: int, sampler: Sampler
 ) -> tuple[list[Question], dict[str, tuple[Question, ...]]]:
     """All questions in a shuffled order, without those set aside as worked examples, and the examples of each by id."""
-    order = np.random.default_rng([seed, 2]).permutation(len(task.questions))
+    order = generator(RandomStream.QUESTIONS, seed).permutation(len(task.questions))
     questions = [task.questions[i] for i in order]
     if n_shots and sampler == "fixed":
         by_subject = shots.fixed(task, questions, seed, n_shots)
@@ -78,7 +77,7 @@ def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str
     for question in questions:
         groups.setdefault(question.group, []).append(question.id)
     names = list(groups)
-    order = np.random.default_rng([seed, 4, split] if split else [seed, 4]).permutation(len(names))
+    order = generator(RandomStream.HALVES, seed, split).permutation(len(names))
     sizes: dict[Half, int] = {"select": 0, "report": 0}
     assigned: dict[str, Half] = {}
     for index in order:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, get_args
 
-import numpy as np
 import polars as pl
 from transformers import PreTrainedModel
 
@@ -25,6 +24,7 @@ from layercliff.pruning import result as pruned
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.selected_step import choose
 from layercliff.pruning.step import Step
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
 from layercliff.report import page
@@ -36,7 +36,6 @@ from layercliff.tasks.question import Question, Task
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 GOLD_DRAWS = 20  # of other golds, which need no pass
-GOLD, ORDER, WEIGHTS = 15, 16, 17  # streams of random numbers
 
 
 def controls(
@@ -160,10 +159,10 @@ def _control(
         yield from ((task, nulls.constant_outcome(part, RESAMPLES, seed)) for task, part in parts.items())
     elif name in ("shuffled-gold", "wrong-gold"):
         change = nulls.shuffled_gold if name == "shuffled-gold" else nulls.wrong_gold
-        found = [change(trace, np.random.default_rng([seed, GOLD, draw])) for draw in draws]
+        found = [change(trace, generator(RandomStream.OTHER_GOLDS, seed, draw)) for draw in draws]
         yield from _outcomes([one for one in found if one is not None], seed)
     elif name == "random-weights":
-        weights = (int(np.random.default_rng([seed, WEIGHTS, draw]).integers(2**31)) for draw in draws)
+        weights = (int(generator(RandomStream.TWIN_WEIGHTS, seed, draw).integers(2**31)) for draw in draws)
         twins = (random_twin(this.model, number) for number in weights)
         yield from _outcomes(
             [_read(this, this.asked, f"random weights {n}", twin) for n, twin in enumerate(twins)], seed
@@ -192,7 +191,7 @@ def _other_order(this: Probing[Controlled], draw: int) -> tuple[Asked, ...]:
 
     def other(question: Question) -> Question:
         number = int(key(question.id)[:16], 16)
-        rng = np.random.default_rng([this.setting.subject.seed, ORDER, draw, number])
+        rng = generator(RandomStream.OPTION_ORDER, this.setting.subject.seed, draw, number)
         return question.reordered(rng.permutation(len(question.options)).tolist())
 
     drawn = tuple((tuple(map(other, questions)), examples) for questions, examples in this.setting.drawn)

@@ -22,6 +22,7 @@ from layercliff.models.blending import make, wearing
 from layercliff.models.model import Model
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
+from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 from layercliff.readout.gather import Gather, places
@@ -31,8 +32,6 @@ from layercliff.report import page
 from layercliff.run.directory import key
 from layercliff.run.session import Options, Probing, probing
 from layercliff.tasks.question import Task
-
-CONTROL = 14  # the stream of random numbers that draws vocabulary rows
 
 
 def similarity(
@@ -102,7 +101,9 @@ class _Seen:
 def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
     """Pass a task through a step's model, journaled batch by batch."""
     reader = Reader(this.model, LogitLens(this.model.anatomy.unembedding), part.reading, "none", this.note)
-    order = np.random.default_rng([this.setting.subject.seed, CONTROL]).permutation(reader.lens.unembedding.vocabulary)
+    order = generator(RandomStream.VOCABULARY, this.setting.subject.seed).permutation(
+        reader.lens.unembedding.vocabulary
+    )
     gather = Gather(step.kept, where)
     made = make(this.model.network, step.blends)
     readings: list[tuple[Batch, Reading]] = []
