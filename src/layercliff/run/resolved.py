@@ -6,18 +6,17 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import limits
-from layercliff.choices import DType, Format, Normalisation, Order, Sampler
+from layercliff.choices import DType, Format, Order, Sampler
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, sources
 from layercliff.models.model import Model
 from layercliff.models.sources import Located
-from layercliff.progress import Note, Report, mute
+from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
 from layercliff.run.directory import key
+from layercliff.run.spec import Loading, RunSpec
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks import registry, splits
 from layercliff.tasks.question import Question, Task
@@ -34,40 +33,26 @@ class Setting:
     whole: bool = False
 
     @staticmethod
-    def of(
-        model: str | Model | PreTrainedModel,
-        task: str | Task | Sequence[Task],
-        *,
-        tokenizer: PreTrainedTokenizerBase | None,
-        format: Format | None,
-        shots: int,
-        sampler: Sampler = "fixed",
-        limit: int | None,
-        seed: int,
-        dtype: DType | None,
-        weights_dtype: DType | None,
-        normalisation: Normalisation,
-        chat: bool,
-        skip_bad_rows: bool,
-        report: Report,
-        order: Order = "shuffled",
-        whole: bool = False,
-    ) -> "Setting":
-        """Resolve tasks, then bring the model onto this machine. With `whole`, options of every format are scored as continuations, and tasks
-        whose own format reads first tokens are asked as *cloze*. Raises `LayercliffError`."""
-        limits.check(shots=shots, limit=limit, seed=seed)
-        tasks = _tasks(task, seed, skip_bad_rows)
+    def of(spec: RunSpec, *, order: Order = "shuffled", whole: bool = False, report: Report = silent) -> "Setting":
+        """Resolve a spec's tasks, then bring its model onto this machine.
+
+        With `whole`, options of every format are scored as continuations, and tasks whose own format reads first
+        tokens are asked as *cloze*. Raises `LayercliffError`.
+        """
+        tasks = _tasks(spec.task, spec.seed, spec.skip_bad_rows)
         draw = splits.draw if order == "shuffled" else _first
-        drawn = tuple(draw(one, seed, limit, shots, sampler) for one in tasks)
-        source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
-        computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
-        stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
+        drawn = tuple(draw(one, spec.seed, spec.limit, spec.shots, spec.sampler) for one in tasks)
+        source = _source(spec, report)
+        computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else spec.dtype or "float32"
+        stored: DType = (
+            cast(DType, source.weights_dtype) if isinstance(source, Model) else spec.weights_dtype or computed
+        )
         if whole:
             tasks = tuple(replace(t, default_format="cloze") if t.default_format == "first_token" else t for t in tasks)
-        subjects = _subjects(tasks, drawn, format)
         subject = Subject(
-            model=source.name, revision=source.revision, tasks=subjects, shots=shots, sampler=sampler, limit=limit, seed=seed,
-            dtype=computed, weights_dtype=stored, normalisation=normalisation, chat=chat, order=order,
+            model=source.name, revision=source.revision, tasks=_subjects(tasks, drawn, spec.format),
+            shots=spec.shots, sampler=spec.sampler, limit=spec.limit, seed=spec.seed, dtype=computed,
+            weights_dtype=stored, normalisation=spec.normalisation, chat=spec.chat, order=order,
         )  # fmt: skip
         return Setting(subject, source, tasks, drawn, whole)
 
@@ -82,15 +67,15 @@ class Setting:
         drawn = tuple(splits.draw(one, subject.seed, subject.limit, subject.shots, subject.sampler) for one in tasks)
         return Setting(subject.model_copy(update={"tasks": _subjects(tasks, drawn, None)}), self.source, tasks, drawn)
 
-    def load(self, device: str, trust_remote_code: bool, report: Report) -> Model:
+    def load(self, how: Loading) -> Model:
         """The model itself."""
         if isinstance(self.source, Model):
             return self.source
-        report(f"loading {self.source.name}", 0, 1)
+        how.report(f"loading {self.source.name}", 0, 1)
         model = loading.load_located(
-            self.source, self.subject.dtype, self.subject.weights_dtype, device, trust_remote_code
+            self.source, self.subject.dtype, self.subject.weights_dtype, how.device, how.trust_remote_code
         )
-        report(f"loading {self.source.name}", 1, 1)
+        how.report(f"loading {self.source.name}", 1, 1)
         return model
 
     def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
@@ -148,9 +133,11 @@ def _digest(task: Task, examples: Sequence[tuple[Question, ...]]) -> str:
     return key(task.digest, [[shot.id for shot in shots] for shots in dict.fromkeys(examples)])[:16]
 
 
-def _in_memory(model: Model | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, dtype: DType | None) -> Model:
-    if isinstance(model, Model):
-        return model
-    if tokenizer is None:
+def _source(spec: RunSpec, report: Report) -> Located | Model:
+    if isinstance(spec.model, str):
+        return sources.locate(spec.model, report)
+    if isinstance(spec.model, Model):
+        return spec.model
+    if spec.tokenizer is None:
         raise ModelError("A loaded network needs its tokenizer: trace(network, task, tokenizer=tokenizer).")
-    return Model.of(model, tokenizer, dtype=getattr(torch, dtype) if dtype else None)
+    return Model.of(spec.model, spec.tokenizer, dtype=getattr(torch, spec.dtype) if spec.dtype else None)

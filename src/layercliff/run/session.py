@@ -5,21 +5,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import limits, machine
+from layercliff import machine
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.result import Traced
-from layercliff.choices import Apart, DType, Format, Normalisation, Sampler
+from layercliff.choices import Apart
 from layercliff.errors import RunError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
 from layercliff.models.passage import Passage
-from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
@@ -28,68 +26,36 @@ from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
 from layercliff.run.resolved import Setting
+from layercliff.run.spec import AnalysisSpec, RunOptions
 from layercliff.run.subject import said
-from layercliff.tasks.question import Task
-
-ABOUT: dict[str, Any] = {
-    "tokenizer": None, "format": None, "shots": 0, "sampler": "fixed", "limit": None, "seed": 0, "dtype": None, "weights_dtype": None, "normalisation": "char",
-    "chat": False, "skip_bad_rows": False,
-}  # fmt: skip
-"""What a run is about, where an analysis is not told otherwise."""
 
 Kept = TypeVar("Kept")
 
 
-class Options(TypedDict, total=False):
-    """The arguments that analyses share; they are those of `layercliff.trace`."""
-
-    tokenizer: PreTrainedTokenizerBase | None
-    format: Format | None
-    shots: int
-    sampler: Sampler
-    limit: int | None
-    seed: int
-    dtype: DType | None
-    weights_dtype: DType | None
-    device: str
-    normalisation: Normalisation
-    chat: bool
-    batch_tokens: int | None
-    trust_remote_code: bool
-    skip_bad_rows: bool
-    out: str | Path | None
-    resume: bool
-    report: Report
-    note: Note
-
-
-class Probing(Generic[Kept]):
+class Session(Generic[Kept]):
     """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
 
-    def __init__(
-        self, setting: Setting, run: RunDirectory | None, journal: Journal | None, kept: Kept | None, wanted: Mapping[str, Any], options: Options
-    ) -> None:  # fmt: skip
-        self.setting, self.run, self.journal, self.kept, self.wanted = setting, run, journal, kept, wanted
-        self._options = options
-        self.batch_tokens = options.get("batch_tokens")
-        self.report, self.note = options.get("report", silent), options.get("note", mute)
+    def __init__(self, setting: Setting, options: RunOptions, wanted: Mapping[str, Any]) -> None:
+        self.setting, self.options, self.wanted = setting, options, wanted
+        self.run: RunDirectory | None = None
+        self.journal: Journal | None = None
+        self.kept: Kept | None = None
         self.begin = time.perf_counter()
         self.batches = 0
 
     @cached_property
     def model(self) -> Model:
         """Loaded when it is first needed."""
-        options = self._options
-        return self.setting.load(options.get("device", "auto"), options.get("trust_remote_code", False), self.report)
+        return self.setting.load(self.options)
 
     @cached_property
     def asked(self) -> tuple[Asked, ...]:
         """Every task as it is put to the model."""
-        return self.setting.ask(self.model, self.note)
+        return self.setting.ask(self.model, self.options.note)
 
     def batched(self, parts: Sequence[Asked], apart: Apart = "nothing") -> list[tuple[Asked, tuple[Batch, ...]]]:
         """Every task's rows in batches; what is `apart` shares no token that is run."""
-        budget = self.model.batch_tokens(self.batch_tokens)
+        budget = self.model.batch_tokens(self.options.batch_tokens)
         return [(part, part.batches(budget, apart)) for part in parts]
 
     def traces(
@@ -105,7 +71,7 @@ class Probing(Generic[Kept]):
         done = 0
         found = []
         for part, batches in planned:
-            reader = Reader(model, lens, part.reading, "none", self.note)
+            reader = Reader(model, lens, part.reading, "none", self.options.note)
             readings = []
             for batch in batches:
 
@@ -114,7 +80,7 @@ class Probing(Generic[Kept]):
                     for state in states(part)(passage, batch):
                         yield state
                         done += batch.padded_tokens
-                        self.report(what, min(done, total), total)
+                        self.options.report(what, min(done, total), total)
 
                 name = key(what, self.setting.subject.model_dump(), self.wanted, part.form, batch)
                 if self.journal and (known := self.journal.get(name)):
@@ -127,7 +93,7 @@ class Probing(Generic[Kept]):
                 self.batches += 1
                 readings.append((batch, reading))
             found.append(part.trace(readings))
-        self.report(what, total, total)
+        self.options.report(what, total, total)
         return Trace.joined(found)
 
     @cached_property
@@ -155,45 +121,50 @@ class Probing(Generic[Kept]):
 
 
 @contextmanager
-def probing(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
+def session(
+    spec: AnalysisSpec,
     folder: str,
     wanted: Mapping[str, Any],
     read: Callable[[RunDirectory], Kept | None],
-    options: Options,
     about: Callable[[Kept], Mapping[str, Any]],
     *,
     guarded: Sequence[str] = (),
-) -> Iterator[Probing[Kept]]:
-    """Resolve the subject, lock and claim the run directory, and open a journal in its `folder`, removed when the analysis is written.
+    setting: Setting | None = None,
+) -> Iterator[Session[Kept]]:
+    """Resolve what a spec is about, lock and claim its run directory, and open a journal in its `folder`.
 
-    `read` gives what the directory holds of the analysis, `about` the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume`
-    is wanted and something would be lost by replacing it, as the settings named in `guarded` tell.
+    The journal is removed when the analysis is written. `read` gives what the directory holds of the analysis, `about`
+    the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume` is wanted and
+    something would be lost by replacing it, as the settings named in `guarded` tell.
     """
-    limits.check(batch_tokens=options.get("batch_tokens"))
-    setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | _own(options)))
-    if options.get("out") is None:
-        yield Probing(setting, None, None, None, wanted, options)
+    this: Session[Kept] = Session(setting or Setting.of(spec, report=spec.report), spec, wanted)
+    if spec.out is None:
+        yield this
         return
-    run = RunDirectory(Path(str(options["out"])))
+    this.run = run = RunDirectory(Path(spec.out))
     with run.lock():
-        run.claim(setting.subject)
-        if not options.get("resume", True):
+        run.claim(this.setting.subject)
+        if not spec.resume:
             run.forget(folder)
         kept = read(run)
         if kept is not None and about(kept) == wanted:
-            options.get("note", mute)(f"{run.path} holds this analysis already; it is read, not computed again.")
+            spec.note(f"{run.path} holds this {_kind(folder)} already; it is read, not computed again.")
             run.settle(folder)
-            yield Probing(setting, run, None, kept, wanted, options)
+            this.kept = kept
+            yield this
             return
         if kept is not None:
             _guard(run, folder, about(kept), wanted, guarded)
-        with Journal(run.path / folder / JOURNAL) as journal:
-            this: Probing[Kept] = Probing(setting, run, journal, None, wanted, options)
-            _ = this.traced  # a damaged one is refused before anything is computed
+        with Journal(run.path / folder / JOURNAL) as this.journal:
+            if folder != traced.FOLDER:
+                _ = this.traced  # a damaged one is refused before anything is computed
             yield this
-            journal.remove()
+            this.journal.remove()
+
+
+def _kind(folder: str) -> str:
+    """What a folder holds, in a sentence."""
+    return {traced.FOLDER: "trace", "evaluate": "evaluation"}.get(folder, "analysis")
 
 
 def _guard(
@@ -221,7 +192,3 @@ def _has_all(name: str, new: Any, old: Any) -> bool:
 
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, dict) else value
-
-
-def _own(options: Options) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in ABOUT}

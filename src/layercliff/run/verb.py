@@ -1,0 +1,80 @@
+"""Public functions: each a function of one spec, called with the spec or with its options as keywords."""
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from layercliff.run.directory import RunDirectory
+from layercliff.run.spec import Spec, renamed
+
+P = ParamSpec("P")
+S = TypeVar("S", bound=Spec)
+S_in = TypeVar("S_in", bound=Spec, contravariant=True)
+R = TypeVar("R")
+R_out = TypeVar("R_out", covariant=True)
+
+_within: ContextVar[bool] = ContextVar("_within", default=False)  # another public function
+
+
+class Verb(Protocol, Generic[P, S_in, R_out]):
+    """A public function: of a spec, or of the arguments that make one."""
+
+    @overload
+    def __call__(self, spec: S_in, /) -> R_out: ...
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_out: ...
+
+
+def verb(spec: Callable[P, S], *, page: bool = True) -> Callable[[Callable[[S], R]], Verb[P, S, R]]:
+    """Make a function of a `spec` a public one.
+
+    With `page`, the page of the run directory is written when the outermost public function is done.
+    """
+
+    def public(function: Callable[[S], R]) -> Verb[P, S, R]:
+        return _public(spec, function, page)
+
+    return public
+
+
+def _public(spec: Any, function: Callable[[Any], R], page: bool) -> Any:
+    old = dict(renamed(spec))
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> R:
+        if len(args) == 1 and not kwargs and isinstance(args[0], spec):
+            return _run(function, args[0], page)
+        return _run(function, spec(*args, **_today(kwargs, old)), page)
+
+    called.__signature__ = inspect.signature(spec).replace(  # type: ignore[attr-defined]
+        return_annotation=inspect.signature(function).return_annotation
+    )
+    called.spec = spec  # type: ignore[attr-defined]
+    return called
+
+
+def _today(given: dict[str, Any], old: dict[str, str]) -> dict[str, Any]:
+    """Keywords by today's names; of a former one it is warned."""
+    for name in old.keys() & given.keys():
+        warnings.warn(f"The option {name} is called {old[name]} now.", DeprecationWarning, stacklevel=4)
+    return {old.get(name, name): value for name, value in given.items()}
+
+
+def _run(function: Callable[[Any], R], spec: Any, page: bool) -> R:
+    if _within.get():
+        return function(spec)
+    token = _within.set(True)
+    try:
+        found = function(spec)
+    finally:
+        _within.reset(token)
+    if page and spec.out is not None:
+        from layercliff.report import page as pages
+
+        pages.write(RunDirectory(Path(spec.out)))
+    return found
