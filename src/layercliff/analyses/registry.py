@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from layercliff.run.spec import AnalysisSpec
+
 ELSEWHERE = ("layercliff.forecasting", "layercliff.recovery")
 """Analyses outside of this folder."""
 
@@ -24,13 +26,14 @@ class Analysis:
     """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
 
     `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
-    modules are (``__package__``). `heading` stands above its part of the page; `about` is what the command does, in a
+    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page; `about` is what the command does, in a
     line. `place` orders analyses on the page (smallest first); None means that the page shows it in a part of its own.
     With `of_steps` it looks at steps of a path, and the page shows it only while that path is the current one.
     """
 
     name: str
     package: str
+    spec: type[AnalysisSpec]
     heading: str
     about: str
     place: int | None

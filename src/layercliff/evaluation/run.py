@@ -1,58 +1,32 @@
 """Evaluate a model on benchmarks, as lm-evaluation-harness does, from one pass that shares what options and questions have in common."""
 
-import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import limits, machine
-from layercliff.choices import Depths, DType, Sampler, Scored
+from layercliff.choices import Depths
 from layercliff.errors import RunError
 from layercliff.evaluation import harness_files
 from layercliff.evaluation import result as results
 from layercliff.evaluation.result import LAYERWISE, Evaluated
-from layercliff.models.model import Model
-from layercliff.progress import Note, Report, mute, silent
+from layercliff.evaluation.spec import EvaluateSpec
 from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 from layercliff.readout.read import Reading
-from layercliff.run.directory import JOURNAL, Journal, RunDirectory
+from layercliff.run.directory import RunDirectory
 from layercliff.run.passes import Pass
 from layercliff.run.resolved import Setting
+from layercliff.run.session import Session, session
+from layercliff.run.verb import verb
 from layercliff.tasks import prompts
-from layercliff.tasks.question import Task
 
 
-def evaluate(
-    model: str | Model | PreTrainedModel,
-    tasks: str | Task | Sequence[Task],
-    *,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    format: Scored | None = None,
-    shots: int = 0,
-    sampler: Sampler = "per_item",
-    limit: int | None = None,
-    seed: int = 0,
-    dtype: DType | None = None,
-    weights_dtype: DType | None = None,
-    device: str = "auto",
-    chat: bool = False,
-    batch_tokens: int | None = None,
-    trust_remote_code: bool = False,
-    skip_bad_rows: bool = False,
-    depths: Depths = (),
-    against: Evaluated | None = None,
-    out: str | Path | None = None,
-    resume: bool = True,
-    report: Report = silent,
-    note: Note = mute,
-) -> Evaluated:
+@verb(EvaluateSpec, page=False)
+def evaluate(spec: EvaluateSpec) -> Evaluated:
     """Accuracy on benchmarks by the options' log-likelihoods: the sum, and the sum by characters, bytes and tokens.
 
     `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, of each subject where a
@@ -67,57 +41,47 @@ def evaluate(
 
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises `LayercliffError`.
     """
-    begin = time.perf_counter()
-    limits.check(batch_tokens=batch_tokens)
-    limits.check_each("depths", "depth", () if depths == "all" else depths)
-    setting = Setting.of(
-        model, tasks, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype, weights_dtype=weights_dtype,
-        normalisation="sum", chat=chat, skip_bad_rows=skip_bad_rows, report=report, order="file", whole=True,
-    )  # fmt: skip
-    if against is not None:
+    setting = Setting.of(spec, order="file", whole=True, report=spec.report)
+    if spec.against is not None:
         ids = [[question.id for question in questions] for questions, _ in setting.drawn]
-        against.must_match(setting.subject, {task.name: of for task, of in zip(setting.tasks, ids, strict=True)})
-    with ExitStack() as stack:
-        run = journal = None
-        if out is not None:
-            run = RunDirectory(Path(out))
-            stack.enter_context(run.lock())
-            run.claim(setting.subject)
-            if not resume:
-                run.forget(results.FOLDER)
-            if (kept := results.read(run)) is not None and _holds(kept, depths):
-                note(f"{run.path} holds this evaluation already; it is read, not computed again.")
-                run.settle(results.FOLDER)
-                if against is not None:
-                    results.write_against(run, kept, against)
-                return kept
-            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
-        loaded = setting.load(device, trust_remote_code, report)
-        read = _depths(depths, loaded.n_layers)
-        asked = setting.ask(loaded, note)
-        reading = Pass(loaded, setting.subject, journal, report, note, depths=read)
-        parts = reading.readings(asked, loaded.batch_tokens(batch_tokens))
-        table = pl.concat([_options(part, readings, read) for part, readings in parts])
-        cost = {
-            "device": str(loaded.device),
-            "questions": {task.name: len(task.questions) for task in setting.tasks},
-            "depths": depths if depths == "all" else list(read),
-            **reading.cost(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - begin, 2),
-            "peak_memory_bytes": machine.peak_memory_bytes(),
-            "versions": machine.versions(),
-        }
-        about = {part.task.name: part.about for part in asked}
-        last = table.filter(depth=loaded.n_layers).drop("depth")
-        evaluated = Evaluated(setting.subject, last, about, cost, table.select(*LAYERWISE))
-        if run is not None and journal is not None:
-            harness_files.write(run, evaluated)
-            results.write(run, evaluated)
-            journal.remove()
-            if against is not None:
-                results.write_against(run, evaluated, against)
+        asked_there = {task.name: of for task, of in zip(setting.tasks, ids, strict=True)}
+        spec.against.must_match(setting.subject, asked_there)
+    read = partial(_read, wanted=spec.depths)
+    with session(spec, results.FOLDER, {}, read, lambda _: {}, setting=setting) as this:
+        evaluated = this.kept or _evaluated(spec, this)
+        if this.run is not None and this.kept is None:
+            harness_files.write(this.run, evaluated)
+            results.write(this.run, evaluated)
+    if this.run is not None and spec.against is not None:
+        results.write_against(this.run, evaluated, spec.against)
     return evaluated
+
+
+def _read(run: RunDirectory, wanted: Depths) -> Evaluated | None:
+    """What a run directory holds, if it was read at all depths that are wanted."""
+    kept = results.read(run)
+    return kept if kept is not None and _holds(kept, wanted) else None
+
+
+def _evaluated(spec: EvaluateSpec, this: Session[Evaluated]) -> Evaluated:
+    """Read the options at the depths that are wanted."""
+    loaded, setting = this.model, this.setting
+    read = _depths(spec.depths, loaded.n_layers)
+    asked = setting.ask(loaded, spec.note)
+    reading = Pass(loaded, setting.subject, this.journal, spec.report, spec.note, depths=read)
+    parts = reading.readings(asked, loaded.batch_tokens(spec.batch_tokens))
+    table = pl.concat([_options(part, readings, read) for part, readings in parts])
+    cost = {
+        "device": str(loaded.device),
+        "questions": {task.name: len(task.questions) for task in setting.tasks},
+        "depths": spec.depths if spec.depths == "all" else list(read),
+        **reading.cost(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **this.spent(),
+    }
+    about = {part.task.name: part.about for part in asked}
+    last = table.filter(depth=loaded.n_layers).drop("depth")
+    return Evaluated(setting.subject, last, about, cost, table.select(*LAYERWISE))
 
 
 def _depths(wanted: Depths, n_layers: int) -> tuple[int, ...]:

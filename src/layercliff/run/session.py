@@ -31,6 +31,9 @@ from layercliff.run.subject import said
 
 Kept = TypeVar("Kept")
 
+STANDALONE = {traced.FOLDER: "trace", "evaluate": "evaluation"}
+"""Folders of results that do not look at a trace, and what they hold."""
+
 
 class Session(Generic[Kept]):
     """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
@@ -114,6 +117,12 @@ class Session(Generic[Kept]):
             "device": str(self.model.device) if self.batches else "",  # what needs no pass loads no model
             "batches": self.batches,
             "block_passes": round(self.batches * passes),
+            **self.spent(),
+        }
+
+    def spent(self) -> dict[str, Any]:
+        """Seconds and memory up to now, and the versions that were at work."""
+        return {
             "seconds": round(time.perf_counter() - self.begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
@@ -148,7 +157,7 @@ def session(
             run.forget(folder)
         kept = read(run)
         if kept is not None and about(kept) == wanted:
-            spec.note(f"{run.path} holds this {_kind(folder)} already; it is read, not computed again.")
+            spec.note(f"{run.path} holds this {STANDALONE.get(folder, "analysis")} already; it is read, not computed again.")
             run.settle(folder)
             this.kept = kept
             yield this
@@ -156,15 +165,10 @@ def session(
         if kept is not None:
             _guard(run, folder, about(kept), wanted, guarded)
         with Journal(run.path / folder / JOURNAL) as this.journal:
-            if folder != traced.FOLDER:
+            if folder not in STANDALONE:
                 _ = this.traced  # a damaged one is refused before anything is computed
             yield this
             this.journal.remove()
-
-
-def _kind(folder: str) -> str:
-    """What a folder holds, in a sentence."""
-    return {traced.FOLDER: "trace", "evaluate": "evaluation"}.get(folder, "analysis")
 
 
 def _guard(

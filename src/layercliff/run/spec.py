@@ -43,7 +43,7 @@ class Option:
     old: tuple[str, ...] = ()
     kind: Any = None
     read: Callable[[Any], Any] | None = None
-    shown: Any = MISSING
+    shown: Any = ...
     metavar: str | None = None
     environment: str | None = None
     limit: str | None = None
@@ -159,12 +159,8 @@ class RunSpec(Spec):
     )
     limit: int | None = option(None, help="Ask at most so many questions of each task, after a shuffle by the seed.")
     seed: int = option(0, help="Decides shuffles, distractors, halves and resamples.")
-    dtype: DType | None = option(
-        None, kind=DType, shown="float32", help="What blocks compute in.", study=True
-    )
-    weights_dtype: DType | None = option(
-        None, help="What weights are stored in, if narrower than --dtype.", study=True
-    )
+    dtype: DType | None = option(None, kind=DType, shown="float32", help="What blocks compute in.", study=True)
+    weights_dtype: DType | None = option(None, help="What weights are stored in, if narrower than --dtype.", study=True)
     normalisation: Normalisation = option("char", help="What cloze scores are divided by.", study=True)
     chat: bool = option(False, help="Ask through the model's chat template.", study=True)
     skip_bad_rows: bool = option(

@@ -13,21 +13,21 @@ from layercliff.run.spec import Spec, renamed
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=Spec)
-S_in = TypeVar("S_in", bound=Spec, contravariant=True)
+S_contra = TypeVar("S_contra", bound=Spec, contravariant=True)
 R = TypeVar("R")
-R_out = TypeVar("R_out", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 _within: ContextVar[bool] = ContextVar("_within", default=False)  # another public function
 
 
-class Verb(Protocol, Generic[P, S_in, R_out]):
+class Verb(Protocol, Generic[P, S_contra, R_co]):
     """A public function: of a spec, or of the arguments that make one."""
 
     @overload
-    def __call__(self, spec: S_in, /) -> R_out: ...
+    def __call__(self, spec: S_contra, /) -> R_co: ...
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_out: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 def verb(spec: Callable[P, S], *, page: bool = True) -> Callable[[Callable[[S], R]], Verb[P, S, R]]:

@@ -1,26 +1,21 @@
 """Ablate: what each block, and each adjacent pair, is worth."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Unpack
-
-from transformers import PreTrainedModel
+from typing import Any
 
 from layercliff.analyses.ablate import result as results
+from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
-from layercliff.models.model import Model
 from layercliff.readout.asked import Asked
 from layercliff.readout.read import States
-from layercliff.report import page
-from layercliff.run.session import Options, probing
-from layercliff.tasks.question import Task
+from layercliff.run.session import session
+from layercliff.run.verb import verb
 
 
-def ablate(
-    model: str | Model | PreTrainedModel, task: str | Task | Sequence[Task], **options: Unpack[Options]
-) -> Probed:
+@verb(AblateSpec)
+def ablate(spec: AblateSpec) -> Probed:
     """Take out every block and every adjacent pair, and see what is left of the decision at the last depth.
 
     Each is skipped, and each is replaced by what it adds to the stream on average: if the mean does as well as the block, it is its
@@ -30,10 +25,8 @@ def ablate(
     **Returns** a `Probed`, whose runs are ordered as `layercliff.interventions.removals.removals`. Raises `LayercliffError`, in one sentence.
     """
     wanted: dict[str, Any] = {}
-    with probing(model, task, results.FOLDER, wanted, results.read, options, lambda _: wanted) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda _: wanted) as this:
         if this.kept is not None:
-            assert this.run is not None
-            page.write(this.run)
             return this.kept
         n_layers = this.model.n_layers
         select, report = ([part.of(half) for part in this.asked] for half in ("select", "report"))
@@ -42,9 +35,9 @@ def ablate(
             raise TaskError(
                 f"Task {few[0]} has too few questions for means of one half and measurements on the other: ask at least 2 groups."
             )
-        this.report("means of blocks", 0, 1)
-        means = ablation.mean_updates(this.model, select, this.model.batch_tokens(options.get("batch_tokens")))
-        this.report("means of blocks", 1, 1)
+        spec.report("means of blocks", 0, 1)
+        means = ablation.mean_updates(this.model, select, this.model.batch_tokens(spec.batch_tokens))
+        spec.report("means of blocks", 1, 1)
         runs = ablation.forks(n_layers, means)
 
         def states(_: Asked) -> States:
@@ -60,5 +53,4 @@ def ablate(
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)
-            page.write(this.run)
     return found

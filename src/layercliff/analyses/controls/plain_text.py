@@ -21,11 +21,11 @@ from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.readout.tokens import vocabulary
 from layercliff.run.directory import key
-from layercliff.run.session import Probing
+from layercliff.run.session import Session
 
 
 def text_losses(
-    this: Probing[Controlled], passages: Sequence[str], path: Sequence[Step], batch_tokens: int | None
+    this: Session[Controlled], passages: Sequence[str], path: Sequence[Step], batch_tokens: int | None
 ) -> pl.DataFrame:
     """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of each passage, with its interval over
     passages, and after a step also by how much it is above the whole model's. What is finished is kept in the journal."""

@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack, get_args
+from typing import Any, get_args
 
 import polars as pl
-from transformers import PreTrainedModel
 
-from layercliff import limits
 from layercliff.analyses.controls import plain_text
 from layercliff.analyses.controls import result as results
 from layercliff.analyses.controls.result import MODEL, Controlled
+from layercliff.analyses.controls.spec import ControlsSpec
 from layercliff.choices import Control, Score
 from layercliff.errors import RunError, nearest
 from layercliff.metrics import controls as nulls
@@ -27,27 +26,19 @@ from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.asked import Asked
 from layercliff.readout.trace import Trace
-from layercliff.report import page
 from layercliff.run.directory import RunDirectory, key
-from layercliff.run.session import Options, Probing, probing
+from layercliff.run.session import Session, session
+from layercliff.run.verb import verb
 from layercliff.tasks import prose
 from layercliff.tasks import text as texts
-from layercliff.tasks.question import Question, Task
+from layercliff.tasks.question import Question
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 GOLD_DRAWS = 20  # of other golds, which need no pass
 
 
-def controls(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    which: Sequence[Control] = (),
-    draws: int = 1,
-    text: str | None = None,
-    score: Score | None = None,
-    **options: Unpack[Options],
-) -> Controlled:
+@verb(ControlsSpec)
+def controls(spec: ControlsSpec) -> Controlled:
     """Put controls beside a trace: margin and accuracy at every depth, with T, of
 
     ``random-weights``, a model of the same shape that has learnt nothing; ``shuffled-gold``, where questions exchange their right answers; ``wrong-gold``, where
@@ -61,22 +52,20 @@ def controls(
 
     **Returns** a `Controlled`. Raises `LayercliffError`, in one sentence.
     """
+    which = spec.which
     if wrong := [name for name in which if name not in CONTROLS]:
         raise RunError(f"There is no control {wrong[0]!r}: {nearest(wrong[0], list(CONTROLS))}")
-    limits.check(draws=draws)
     names = tuple(dict.fromkeys(which or CONTROLS))
-    passages = prose.PARAGRAPHS if text is None else texts.load(text)
-    path, by = _path(options.get("out"), score) if "plain-text" in names else ((), None)
-    wanted: dict[str, Any] = {name: _settings(name, draws, passages, path, by) for name in names}
+    passages = prose.PARAGRAPHS if spec.text is None else texts.load(spec.text)
+    path, by = _path(spec.out, spec.criterion) if "plain-text" in names else ((), None)
+    wanted: dict[str, Any] = {name: _settings(name, spec.draws, passages, path, by) for name in names}
 
     def about(kept: Controlled) -> dict[str, Any]:
         return {name: kept.about[name] for name in names if name in kept.about}
 
-    with probing(model, task, results.FOLDER, wanted, results.read, options, about) as this:
+    with session(spec, results.FOLDER, wanted, results.read, about) as this:
         _check(this, which)
         if this.kept is not None:
-            assert this.run is not None
-            page.write(this.run)
             return this.kept
         before = results.read(this.run) if this.run else None
         made = [name for name in names if before is None or before.about.get(name) != wanted[name]]
@@ -89,7 +78,7 @@ def controls(
         text_table, passes = before.text if before else pl.DataFrame(), this.batches * trace.n_layers
         if "plain-text" in made:
             begun = this.batches
-            text_table = plain_text.text_losses(this, passages, path, options.get("batch_tokens"))
+            text_table = plain_text.text_losses(this, passages, path, spec.batch_tokens)
             passes += (this.batches - begun) * (trace.n_layers + sum(len(step.kept) for step in path[1:]))
         if before is not None:
             stay = ~pl.col("control").is_in([MODEL, *made])
@@ -101,7 +90,6 @@ def controls(
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)
-            page.write(this.run)
     return found
 
 
@@ -128,7 +116,7 @@ def _path(out: str | Path | None, score: Score | None) -> tuple[tuple[Step, ...]
     return found.steps, found.score
 
 
-def _check(this: Probing[Controlled], which: Sequence[Control]) -> None:
+def _check(this: Session[Controlled], which: Sequence[Control]) -> None:
     """Refuse controls that were asked for and that the tasks do not allow."""
     if "shuffled-options" in which and all(task.format != "letter" for task in this.setting.subject.tasks):
         raise RunError("The control shuffled-options needs options that stand in the prompt: use --format letter.")
@@ -137,20 +125,20 @@ def _check(this: Probing[Controlled], which: Sequence[Control]) -> None:
         raise RunError("The control wrong-gold needs questions of three options or more: leave it out for this task.")
 
 
-def _trace(this: Probing[Controlled]) -> Trace:
+def _trace(this: Session[Controlled]) -> Trace:
     """The run directory's trace, or one of a pass."""
     kept = this.traced
     return kept.trace if kept is not None else _read(this, this.asked, "the model itself")
 
 
-def _read(this: Probing[Controlled], parts: Sequence[Asked], what: str, model: Model | None = None) -> Trace:
+def _read(this: Session[Controlled], parts: Sequence[Asked], what: str, model: Model | None = None) -> Trace:
     model = model or this.model
     planned = this.batched(parts)
     return this.traces(planned, lambda _: lambda passage, _: passage.depths(), model.n_layers + 1, what, model)
 
 
 def _control(
-    this: Probing[Controlled], name: Control, trace: Trace, settings: dict[str, Any]
+    this: Session[Controlled], name: Control, trace: Trace, settings: dict[str, Any]
 ) -> Iterator[tuple[str, Outcome]]:
     """What a control says of each task that allows it, and of all together."""
     seed, draws = this.setting.subject.seed, range(settings.get("draws", 1))
@@ -184,7 +172,7 @@ def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, Outcome]
         yield "joint", nulls.outcome(draws, RESAMPLES, seed)
 
 
-def _other_order(this: Probing[Controlled], draw: int) -> tuple[Asked, ...]:
+def _other_order(this: Session[Controlled], draw: int) -> tuple[Asked, ...]:
     """The lettered tasks with the options of each question in another order; none where no task is lettered."""
     if all(task.format != "letter" for task in this.setting.subject.tasks):
         return ()
@@ -196,5 +184,5 @@ def _other_order(this: Probing[Controlled], draw: int) -> tuple[Asked, ...]:
 
     drawn = tuple((tuple(map(other, questions)), examples) for questions, examples in this.setting.drawn)
     return tuple(
-        part for part in replace(this.setting, drawn=drawn).ask(this.model, this.note) if part.form == "letter"
+        part for part in replace(this.setting, drawn=drawn).ask(this.model, this.options.note) if part.form == "letter"
     )

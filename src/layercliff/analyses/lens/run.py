@@ -1,22 +1,21 @@
 """Lens: is a depth silent, or does it speak in another basis?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Unpack, get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from layercliff import limits, packages
+from layercliff import packages
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.lens import result as results
+from layercliff.analyses.lens.spec import LensSpec
 from layercliff.choices import Lenses
 from layercliff.errors import RunError, TaskError, nearest
 from layercliff.metrics import linear_probe
-from layercliff.models.model import Model
 from layercliff.models.passage import Passage
 from layercliff.readout import tuned as files
 from layercliff.readout import tuning
@@ -25,25 +24,15 @@ from layercliff.readout.batches import Batch
 from layercliff.readout.option_states import option_states
 from layercliff.readout.read import States
 from layercliff.readout.tuned import Trained
-from layercliff.report import page
 from layercliff.run.directory import key
-from layercliff.run.session import Options, Probing, probing
+from layercliff.run.session import Session, session
 from layercliff.run.strict_json import plain
+from layercliff.run.verb import verb
 from layercliff.tasks import text as texts
-from layercliff.tasks.question import Task
 
 
-def lens(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    lenses: Sequence[Lenses] = ("tuned", "probe"),
-    text: str = texts.BOOLQ,
-    tokens: int = 8192,
-    steps: int = 60,
-    trained: str | Path | None = None,
-    **options: Unpack[Options],
-) -> Probed:
+@verb(LensSpec)
+def lens(spec: LensSpec) -> Probed:
     """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see may be there in another basis.
 
     ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose et al. 2023); see
@@ -54,11 +43,11 @@ def lens(
 
     **Returns** a `Probed`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`, in one sentence.
     """
+    lenses, trained, text = spec.lenses, spec.trained, spec.text
     if unknown := [name for name in lenses if name not in get_args(Lenses)]:
         raise RunError(f"There is no lens {unknown[0]!r}: {nearest(unknown[0], list(get_args(Lenses)))}")
     if not lenses:
         raise RunError(f"No lens was named: take {' or '.join(get_args(Lenses))}, or both.")
-    limits.check(tokens=tokens, descent=steps)
     chosen = [name for name in get_args(Lenses) if name in lenses]
     wanted: dict[str, Any] = {"lenses": chosen}
     passages: tuple[str, ...] = ()
@@ -68,24 +57,22 @@ def lens(
         wanted |= {"trained": packages.sha256(Path(trained))}
     elif "tuned" in chosen:
         passages = texts.load(text)
-        wanted |= {"text": text, "digest": texts.digest(passages), "tokens": tokens, "steps": steps}
+        wanted |= {"text": text, "digest": texts.digest(passages), "tokens": spec.tokens, "steps": spec.steps}
 
     def about(kept: Probed) -> dict[str, Any]:
         return {name: value for name, value in kept.about.items() if name != "provenance"}
 
     guarded = ("lenses", "trained", "text", "digest", "tokens", "steps")
-    with probing(model, task, results.FOLDER, wanted, results.read, options, about, guarded=guarded) as this:
+    with session(spec, results.FOLDER, wanted, results.read, about, guarded=guarded) as this:
         if this.kept is not None:
-            assert this.run is not None
-            page.write(this.run)
             return this.kept
         if passages and text in {one.name for one in this.setting.tasks}:
             raise TaskError(f"The lens would be trained on what {text} asks about: give another --text.")
         maps = known
         if passages:
             maps = tuning.train(
-                this.model, text, passages, positions=tokens, steps=steps, seed=this.setting.subject.seed,
-                batch_tokens=this.model.batch_tokens(options.get("batch_tokens")), journal=this.journal, report=this.report,
+                this.model, text, passages, positions=spec.tokens, steps=spec.steps, seed=this.setting.subject.seed,
+                batch_tokens=this.model.batch_tokens(spec.batch_tokens), journal=this.journal, report=spec.report,
             )  # fmt: skip
         through = maps.lens(this.model) if maps else None
         n_depths = this.model.n_layers + 1
@@ -95,7 +82,7 @@ def lens(
         if through is not None:
             runs.append(this.traces(planned, _depths, n_depths, "reading through the tuned lens", lens=through).scores)
         if "probe" in chosen:
-            runs += _probe(this, logit.mask, options)
+            runs += _probe(this, logit.mask)
         provenance = plain(asdict(maps.provenance)) if maps else None
         found = Probed(
             this.setting.subject, logit, np.concatenate(runs), wanted | {"provenance": provenance}, this.transition(logit),
@@ -105,7 +92,6 @@ def lens(
             if maps:
                 files.write(this.run.path / results.TUNED, maps)
             results.write(this.run, found)
-            page.write(this.run)
     return found
 
 
@@ -116,9 +102,7 @@ def _depths(_: Asked) -> States:
     return states
 
 
-def _probe(
-    this: Probing[Probed], mask: np.ndarray, options: Options
-) -> list[Float[np.ndarray, "depth question option"]]:
+def _probe(this: Session[Probed], mask: np.ndarray) -> list[Float[np.ndarray, "depth question option"]]:
     """The cross-validated scores of the probe, and of the control, at every depth; both measured at the gold option's place."""
     seed, n_depths = this.setting.subject.seed, this.model.n_layers + 1
     found = [np.full((n_depths, *mask.shape), np.nan, np.float32) for _ in range(2)]
@@ -130,12 +114,12 @@ def _probe(
         name = key("probe", this.setting.subject.model_dump(), part.form, [q.id for q in part.questions])
         states: Float[np.ndarray, "depth question _ d"] | None = None
         for depth in range(n_depths):
-            this.report(f"probing {part.task.name}", depth, n_depths)
+            this.options.report(f"probing {part.task.name}", depth, n_depths)
             kept = this.journal.get(f"{name} {depth}") if this.journal else None
             if kept is None:
                 if states is None:
-                    budget = this.model.batch_tokens(options.get("batch_tokens"))
-                    states = option_states(this.model, part, budget, this.report)
+                    budget = this.model.batch_tokens(this.options.batch_tokens)
+                    states = option_states(this.model, part, budget, this.options.report)
                 kept = {
                     label: linear_probe.cross_validated(states[depth], part.mask, gold, fold)
                     for label, gold in (("probe", part.gold), ("control", drawn))
@@ -144,5 +128,5 @@ def _probe(
                     this.journal.put(f"{name} {depth}", kept)
             found[0][depth, here, : part.width] = kept["probe"]
             found[1][depth, here, : part.width] = linear_probe.exchanged(kept["control"], part.gold, drawn)
-        this.report(f"probing {part.task.name}", n_depths, n_depths)
+        this.options.report(f"probing {part.task.name}", n_depths, n_depths)
     return found

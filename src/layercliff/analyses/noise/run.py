@@ -1,35 +1,22 @@
 """Noise: at which depths is the decision fragile?"""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Unpack
+from typing import Any
 
-from transformers import PreTrainedModel
-
-from layercliff import limits
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.noise import result as results
-from layercliff.choices import Positions
+from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.errors import RunError
 from layercliff.interventions import forks
 from layercliff.interventions.noise import Noise
-from layercliff.models.model import Model
 from layercliff.readout.asked import Asked
 from layercliff.readout.read import States
-from layercliff.report import page
-from layercliff.run.session import Options, probing
-from layercliff.tasks.question import Task
+from layercliff.run.session import session
+from layercliff.run.verb import verb
 
 
-def noise(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    eps: Sequence[float] = (0.02, 0.1, 0.5),
-    draws: int = 3,
-    positions: Positions = "all",
-    **options: Unpack[Options],
-) -> Probed:
+@verb(NoiseSpec)
+def noise(spec: NoiseSpec) -> Probed:
     """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
 
     ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or at those that are read
@@ -38,18 +25,13 @@ def noise(
 
     **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
     """
+    eps, draws, positions = spec.eps, spec.draws, spec.positions
     if not eps:
         raise RunError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
-    limits.check_each("eps", "eps", eps)
-    limits.check(draws=draws)
     wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
     guarded = ("eps", "draws", "positions")
-    with probing(
-        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
-    ) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
         if this.kept is not None:
-            assert this.run is not None
-            page.write(this.run)
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject
 
@@ -70,5 +52,4 @@ def noise(
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)
-            page.write(this.run)
     return found

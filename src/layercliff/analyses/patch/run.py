@@ -1,36 +1,25 @@
 """Patch: the dense model's state in a pruned model, and the reverse."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.patch import result as results
-from layercliff.choices import Positions, Score
+from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.errors import RunError, TaskError
 from layercliff.interventions import patching
-from layercliff.models.model import Model
 from layercliff.pruning.selected_step import steps_of
 from layercliff.readout.asked import Asked
 from layercliff.readout.read import States
 from layercliff.readout.trace import Trace
-from layercliff.report import page
-from layercliff.run.session import Options, probing
-from layercliff.tasks.question import Task
+from layercliff.run.session import session
+from layercliff.run.verb import verb
 
 
-def patch(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    steps: Sequence[int] = (),
-    score: Score | None = None,
-    positions: Positions = "all",
-    **options: Unpack[Options],
-) -> Probed:
+@verb(PatchSpec)
+def patch(spec: PatchSpec) -> Probed:
     """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the decision returns; and the reverse.
 
     `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed one). With ``all``
@@ -41,7 +30,8 @@ def patch(
     **Returns** a `Probed`, whose runs are, per step, the pruned model's own depths, then what becomes of the pruned model with the
     dense state at each of them, then of the dense model with the pruned one's. Raises `LayercliffError`, in one sentence.
     """
-    path, some = steps_of(options.get("out"), steps, score)
+    positions = spec.positions
+    path, some = steps_of(spec.out, spec.steps, spec.criterion)
     if merged := [step for step, found in some.items() if found.blends]:
         raise RunError(
             f"Step {merged[0]} of the path by {path.score} has merged blocks, whose states match none of the dense model's: patch steps of a path that only removes blocks."
@@ -51,12 +41,9 @@ def patch(
         "positions": positions, "score": path.score, "steps": {str(step): list(kept) for step, kept in chosen.items()},
     }  # fmt: skip
     guarded = ("score", "steps", "positions")
-    with probing(
-        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
-    ) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
-            page.write(this.run)
             return this.kept
         n_layers = this.model.n_layers
         report = [part.of("report") for part in this.asked]
@@ -81,5 +68,4 @@ def patch(
             this.cost(passes / len(chosen)),
         )  # fmt: skip
         results.write(this.run, found)
-        page.write(this.run)
     return found

@@ -3,23 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
-from transformers import PreTrainedModel
 
-from layercliff import limits
 from layercliff.analyses.similarity import result as results
 from layercliff.analyses.similarity.result import Similar, What
-from layercliff.choices import Score
+from layercliff.analyses.similarity.spec import SimilaritySpec
 from layercliff.metrics import similarity as metric
 from layercliff.metrics.similarity import Similarities
 from layercliff.metrics.statistics import LEVEL, percentile_interval
 from layercliff.models.blend import ordered
 from layercliff.models.blending import make, wearing
-from layercliff.models.model import Model
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
@@ -28,21 +25,13 @@ from layercliff.readout.batches import Batch
 from layercliff.readout.gather import Gather, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
-from layercliff.report import page
 from layercliff.run.directory import key
-from layercliff.run.session import Options, Probing, probing
-from layercliff.tasks.question import Task
+from layercliff.run.session import Session, session
+from layercliff.run.verb import verb
 
 
-def similarity(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    steps: Sequence[int] = (),
-    score: Score | None = None,
-    tokens: int = 4,
-    **options: Unpack[Options],
-) -> Similar:
+@verb(SimilaritySpec)
+def similarity(spec: SimilaritySpec) -> Similar:
     """Compare every depth of the dense model with every depth of its own and of pruned ones: debiased linear CKA of the states of all tokens, of the states of the token
     that decides, and of decision representations.
 
@@ -53,37 +42,32 @@ def similarity(
 
     **Returns** a `Similar`. Raises `LayercliffError`, in one sentence.
     """
-    limits.check(tokens=tokens)
-    path, pruned = steps_of(options.get("out"), steps, score)
+    path, pruned = steps_of(spec.out, spec.steps, spec.criterion)
     chosen = {0: path.steps[0], **pruned}
     wanted: dict[str, Any] = {
-        "tokens": tokens, "score": path.score, "steps": {str(step): list(found.kept) for step, found in chosen.items()},
+        "tokens": spec.tokens, "score": path.score, "steps": {str(step): list(found.kept) for step, found in chosen.items()},
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
     }  # fmt: skip
     guarded = ("score", "steps", "tokens")
-    with probing(
-        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
-    ) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
-            page.write(this.run)
             return this.kept
         seed, tables, summaries = this.setting.subject.seed, [], []
         for number, part in enumerate(this.asked):
-            where = places(part, tokens, seed)
+            where = places(part, spec.tokens, seed)
             seen = {step: _see(this, part, one, where, f"step {step}") for step, one in chosen.items()}
             for what in results.ABOUT:
                 for standardised in (False, True):
-                    this.report(f"comparing ({part.task.name})", number, len(this.asked))
+                    this.options.report(f"comparing ({part.task.name})", number, len(this.asked))
                     about = {"task": part.task.name, "what": what, "standardised": standardised}
                     table, summary = _compare(part, what, standardised, seen, chosen, seed)
                     tables.append(table.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
                     summaries.append(summary.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
-        this.report("comparing", 1, 1)
+        this.options.report("comparing", 1, 1)
         passes = sum(len(one.kept) for one in chosen.values()) / len(chosen)
         found = Similar(this.setting.subject, pl.concat(tables), pl.concat(summaries), wanted, this.cost(passes))
         results.write(this.run, found)
-        page.write(this.run)
     return found
 
 
@@ -98,9 +82,9 @@ class _Seen:
     owner: Int[np.ndarray, " token"]
 
 
-def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
+def _see(this: Session[Similar], part: Asked, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
     """Pass a task through a step's model, journaled batch by batch."""
-    reader = Reader(this.model, LogitLens(this.model.anatomy.unembedding), part.reading, "none", this.note)
+    reader = Reader(this.model, LogitLens(this.model.anatomy.unembedding), part.reading, "none", this.options.note)
     order = generator(RandomStream.VOCABULARY, this.setting.subject.seed).permutation(
         reader.lens.unembedding.vocabulary
     )
@@ -110,7 +94,7 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
     control: list[tuple[Batch, Reading]] = []
     ((_, batches),) = this.batched([part], "rows")
     for done, batch in enumerate(batches):
-        this.report(f"states of {part.task.name} ({name})", done, len(batches))
+        this.options.report(f"states of {part.task.name} ({name})", done, len(batches))
         here = [row.question for row in batch.rows if row.option in (None, 0)]
         # Entries under "states" came from views, of which older versions kept the wrong values: they are not read again.
         journal_key = key(
@@ -133,7 +117,7 @@ def _see(this: Probing[Similar], part: Asked, step: Step, where: Mapping[int, Se
             arrays = {n.removeprefix(letter): array for n, array in known.items() if n.startswith(letter)}
             found.append((one, Reading.of(arrays)))
         gather.found |= {question: list(known[f"q_{question}"]) for question in here}
-    this.report(f"states of {part.task.name} ({name})", len(batches), len(batches))
+    this.options.report(f"states of {part.task.name} ({name})", len(batches), len(batches))
     states = [gather.states(question) for question in range(len(part.questions))]
     return _Seen(
         part.scores(readings)[0],
