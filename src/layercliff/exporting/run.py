@@ -20,7 +20,9 @@ from layercliff.pruning.selected_step import Chosen, choose
 from layercliff.readout.asked import Asked
 from layercliff.recovery.load import wearing, worn_by
 from layercliff.report import words
+from layercliff.exporting.spec import ExportSpec
 from layercliff.run.resolved import Setting
+from layercliff.run.verb import verb
 
 PREDICTIONS = 32  # report questions that the checkpoint has to answer as the path's model did
 SEQUENCES = 4  # prompts of which all logits and a continuation are compared
@@ -44,18 +46,8 @@ class Exported:
     scores_differ: float = 0.0
 
 
-def export(
-    run: str | Path,
-    to: str | Path,
-    *,
-    step: int | At | None = None,
-    score: Score | None = None,
-    trained: int | None = None,
-    recipes: bool = False,
-    device: str = "auto",
-    trust_remote_code: bool = False,
-    report: Report = silent,
-) -> Exported:
+@verb(ExportSpec, page=False)
+def export(spec: ExportSpec) -> Exported:
     """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
 
     The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation configuration, a model
@@ -69,9 +61,10 @@ def export(
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
-    limits.check(trained=trained)
+    run, to, trained, recipes = spec.run, spec.to, spec.trained, spec.recipes
+    report, trust_remote_code, device = spec.report, spec.trust_remote_code, spec.device
     checkpoint.vacant(Path(to))
-    found = choose(run, step, score)
+    found = choose(run, spec.step, spec.criterion)
     if recipes and trained is not None:
         raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
     located = found.located(report)

@@ -1,48 +1,35 @@
 """Foretell the collapse point of a model on a task from the dense model alone, before any path is walked."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
 
 import numpy as np
-from transformers import PreTrainedModel
 
-from layercliff import limits
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.run import trace
+from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import RunError
 from layercliff.forecasting import result as results
 from layercliff.forecasting.result import Foretelling, Measured
+from layercliff.forecasting.spec import ForetellSpec
 from layercliff.interventions import gates
 from layercliff.metrics import decision
 from layercliff.metrics import forecast as foretelling
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models.lazy import Held
-from layercliff.models.model import Model
-from layercliff.progress import mute, silent
 from layercliff.pruning import ranked
 from layercliff.pruning import result as pruned
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.measure import OnTask
 from layercliff.pruning.step import Step
-from layercliff.report import page
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
-from layercliff.run.session import Options, probing
-from layercliff.tasks.question import Task
-
-MEMORY_BYTES = 2**32
+from layercliff.run.session import session
+from layercliff.run.verb import verb
 
 
-def foretell(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    study: str | Path | None = None,
-    memory_bytes: int = MEMORY_BYTES,
-    **options: Unpack[Options],
-) -> Foretelling:
+@verb(ForetellSpec)
+def foretell(spec: ForetellSpec) -> Foretelling:
     """Say where the collapse will be: k*/L with an interval, by a rule fitted to a study, from what the dense model shows by itself.
 
     That is its trace, and on the ``select`` half the Block Influence of each block, the margin without each block (the first step of a path by ``margin``, whose path
@@ -51,36 +38,28 @@ def foretell(
 
     **Returns** a `Foretelling`. Raises `LayercliffError`, in one sentence: before anything is computed where there is no rule.
     """
-    limits.check(memory_bytes=memory_bytes)
-    training = results.training(None if study is None else Path(study))
-    traced_, measured = measure(model, task, memory_bytes=memory_bytes, **options)
+    training = results.training(None if spec.study is None else Path(spec.study))
+    traced_, measured = measure(spec)
     x = np.array([measured.features[name] for name in foretelling.FEATURES])
     told = training.rule.foretell(x)
     found = Foretelling(traced_.subject, measured, told, training.source, len(training.table), training.models)
-    run = RunDirectory(Path(str(options["out"])))
+    run = RunDirectory(Path(str(spec.out)))
     with run.lock():
         results.write(run, found)
-        page.write(run)
     return found
 
 
-def measure(
-    model: str | Model | PreTrainedModel, task: str | Task | Sequence[Task], *, memory_bytes: int = MEMORY_BYTES, **options: Unpack[Options]
-) -> tuple[Traced, Measured]:  # fmt: skip
+def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
     """Trace a model, and measure what a rule is given; both are kept in the run directory `out`."""
-    if options.get("out") is None:
+    if spec.out is None:
         raise RunError("What foretells the collapse is kept in a run directory: give one with --out.")
-    run = RunDirectory(Path(str(options["out"])))
-    report, note = options.get("report", silent), options.get("note", mute)
-    names = ("dtype", "weights_dtype", "device", "trust_remote_code")
-    held = Held(model, report, **{name: options[name] for name in names if options.get(name) is not None})  # type: ignore[literal-required]
-    rest = {name: value for name, value in options.items() if name != "resume"}
-    fresh = not options.get("resume", True)
-    done = not fresh and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
-    found = trace(held.given(done), task, **rest)  # type: ignore[arg-type]
+    run = RunDirectory(Path(spec.out))
+    held = Held(spec.model, spec)
+    done = spec.resume and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
+    found = trace(spec.into(TraceSpec, model=held.given(done), resume=True))
     if len(found.trace.tasks) != 1:
         raise RunError("The collapse is foretold of one task at a time: name one.")
-    with probing(held.given(done), task, results.FOLDER, {}, results.read_measured, options, lambda _: {}) as this:
+    with session(spec.given(model=held.given(done)), results.FOLDER, {}, results.read_measured, lambda _: {}) as this:
         if this.kept is not None:
             return found, this.kept
         loaded, (part,) = this.model, [part.of("select") for part in this.asked]
@@ -88,13 +67,13 @@ def measure(
             raise RunError(
                 f"Task {part.task.name} has too few questions to foretell anything from one half: ask at least 2 groups."
             )
-        budget, subject = loaded.batch_tokens(options.get("batch_tokens")), this.setting.subject.model_dump()
+        budget, subject = loaded.batch_tokens(spec.batch_tokens), this.setting.subject.model_dump()
         half = np.array([name == "select" for name in found.trace.half_of])
         scores = found.trace.scores[-1][half, : part.width]
         with Journal(run.path / pruned.FOLDER / JOURNAL) as paths:  # the first step of a path is the same
             last = loaded.n_layers - 1
             brief = Brief(
-                loaded, (part,), (), (), last, this.setting.subject.seed, budget, memory_bytes, None, paths, subject, report, note
+                loaded, (part,), (), (), last, this.setting.subject.seed, budget, spec.memory_bytes, None, paths, subject, spec.report, spec.note
             )  # fmt: skip
             first = Iterative(brief, [OnTask(part, "margin")])
             step = first.choose(Step(tuple(range(loaded.n_layers))))
@@ -102,11 +81,11 @@ def measure(
             raise RunError(
                 f"{loaded.name} has a single block, and a path none to remove: there is nothing to foretell."
             )
-        report("block influence and gates", 0, 2)
+        spec.report("block influence and gates", 0, 2)
         influence, passes = ranked.block_influence(brief)
-        report("block influence and gates", 1, 2)
+        spec.report("block influence and gates", 1, 2)
         gradients = gates.gradients(loaded, part, scores, budget, this.journal, subject)
-        report("block influence and gates", 2, 2)
+        spec.report("block influence and gates", 2, 2)
         blocks = range(loaded.n_layers)
         turned = -np.array([influence[block] for block in blocks])
         without = np.array([step.scores[block] for block in blocks])

@@ -1,22 +1,20 @@
 """A model for several verbs in turn: loaded when one first needs it, and then by all of them."""
 
-from typing import Any
-
 from transformers import PreTrainedModel
 
 from layercliff import faults
 from layercliff.errors import LayercliffError
 from layercliff.models import loading
 from layercliff.models.model import Model
-from layercliff.progress import Report
+from layercliff.run.spec import AnalysisSpec
 
 
 class Held:
     """A model by name, or one that is loaded already. A model that could not be loaded is not tried again."""
 
-    def __init__(self, model: str | Model | PreTrainedModel, report: Report, **options: Any) -> None:
-        """`options` are those of `layercliff.load`."""
-        self._model, self._report, self._options = model, report, options
+    def __init__(self, model: str | Model | PreTrainedModel, how: AnalysisSpec) -> None:
+        """`how` says in which dtypes and on which device."""
+        self._model, self._how = model, how
         self._refused: LayercliffError | None = None
 
     def given(self, finished: bool) -> str | Model | PreTrainedModel:
@@ -25,9 +23,13 @@ class Held:
             return self._model
         if self._refused is not None:
             raise self._refused
+        how = self._how
         try:
             with faults.contained():  # a model that breaks its loader is not tried again either
-                self._model = loading.load(self._model, report=self._report, **self._options)
+                self._model = loading.load(
+                    self._model, dtype=how.dtype or "float32", weights_dtype=how.weights_dtype, device=how.device,
+                    trust_remote_code=how.trust_remote_code, report=how.report,
+                )  # fmt: skip
         except LayercliffError as error:
             self._refused = error
             raise

@@ -11,15 +11,14 @@ from layercliff.interventions import forks
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.noise import Noise
 from layercliff.interventions.subsets import Subset, drawn, size
-from layercliff.models.model import Model
 from layercliff.paper_claims import subsets_result as of_subsets
 from layercliff.pruning import registry
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
 from layercliff.readout.asked import Asked
 from layercliff.readout.read import States
-from layercliff.run.session import Options, Probing, probing
-from layercliff.tasks.question import Task
+from layercliff.run.session import Session, session
+from layercliff.run.spec import AnalysisSpec
 
 RACE = 0.05  # the error allowed to a choice among the blocks of a phase
 NOISE_FOLDER = "claims/noise"
@@ -30,7 +29,7 @@ def subset_settings(transition: int) -> dict[str, Any]:
     return {"transition": transition, "race": RACE, "draws": "in turns"}
 
 
-def subsets(model: Model, task: Task, transition: int, options: Options) -> Probed:
+def subsets(spec: AnalysisSpec, transition: int) -> Probed:
     """Right answers of the ``report`` half without sets of blocks: random ones of either phase and from anywhere, and, chosen on the other half by margin one
     after another, as many decisive blocks and as many silent ones as there are decisive ones. Results lie in ``DIR/claims/subsets/``."""
     wanted = subset_settings(transition)
@@ -38,15 +37,15 @@ def subsets(model: Model, task: Task, transition: int, options: Options) -> Prob
     def about(kept: Probed) -> dict[str, Any]:
         return {name: kept.about.get(name) for name in wanted}
 
-    with probing(model, task, of_subsets.FOLDER, wanted, of_subsets.read, options, about) as this:
+    with session(spec, of_subsets.FOLDER, wanted, of_subsets.read, about) as this:
         if this.kept is not None:
             return this.kept
         n_layers = this.model.n_layers
         silent, decisive = range(transition), range(transition, n_layers)
         m = size(n_layers, transition)
         runs = [
-            Subset("best", _chosen(this, decisive, m, options)),
-            Subset("silent by margin", _chosen(this, silent, min(transition - 1, len(decisive)), options)),
+            Subset("best", _chosen(this, decisive, m)),
+            Subset("silent by margin", _chosen(this, silent, min(transition - 1, len(decisive)))),
             *drawn(n_layers, transition, this.setting.subject.seed),
         ]
         leave = [
@@ -70,29 +69,28 @@ def subsets(model: Model, task: Task, transition: int, options: Options) -> Prob
     return found
 
 
-def _chosen(this: Probing[Probed], phase: Sequence[int], steps: int, options: Options) -> tuple[int, ...]:
+def _chosen(this: Session[Probed], phase: Sequence[int], steps: int) -> tuple[int, ...]:
     """So many blocks of a phase, chosen by margin one after another on the ``select`` half."""
     model = this.model
     selected = tuple(part.of("select") for part in this.asked)
     others = tuple(block for block in range(model.n_layers) if block not in phase)
     brief = Brief(
-        model, selected, (), others, steps, this.setting.subject.seed, model.batch_tokens(options.get("batch_tokens")), race=RACE,
-        journal=this.journal, subject=this.setting.subject.model_dump(), report=this.report, note=this.note,
+        model, selected, (), others, steps, this.setting.subject.seed, model.batch_tokens(this.options.batch_tokens), race=RACE,
+        journal=this.journal, subject=this.setting.subject.model_dump(), report=this.options.report, note=this.options.note,
     )  # fmt: skip
     chooser, step = registry.chooser("margin", brief), Step(tuple(range(model.n_layers)))
     for number in range(steps):
-        this.report(f"choosing among blocks {phase[0]}-{phase[-1]}", number, steps)
+        this.options.report(f"choosing among blocks {phase[0]}-{phase[-1]}", number, steps)
         step = chooser.choose(step) or step
-    this.report(f"choosing among blocks {phase[0]}-{phase[-1]}", steps, steps)
+    this.options.report(f"choosing among blocks {phase[0]}-{phase[-1]}", steps, steps)
     return tuple(block for block in range(model.n_layers) if block not in step.kept)
 
 
-def noise_by_norm(model: Model, task: Task, size: float, positions: Positions, options: Options) -> Probed:
+def noise_by_norm(spec: AnalysisSpec, size: float, positions: Positions) -> Probed:
     """Noise at every depth, its size a share of the state's norm; all questions, one draw. Results lie in ``DIR/claims/noise/``."""
     wanted: dict[str, Any] = {"eps": [size], "draws": 1, "positions": positions, "scale": "norm"}
-    with probing(
-        model, task, NOISE_FOLDER, wanted, partial(noised.read, folder=NOISE_FOLDER), options, lambda kept: kept.about
-    ) as this:
+    read = partial(noised.read, folder=NOISE_FOLDER)
+    with session(spec, NOISE_FOLDER, wanted, read, lambda kept: kept.about) as this:
         if this.kept is not None:
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject

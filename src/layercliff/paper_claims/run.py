@@ -1,29 +1,33 @@
 """Claims: which of the paper's claims hold for a model on a task, and how that is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
-
-from transformers import PreTrainedModel
+from typing import Any, TypeVar
 
 from layercliff.analyses.ablate import result as ablated
 from layercliff.analyses.ablate.run import ablate
+from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.controls.run import controls
+from layercliff.analyses.controls.spec import ControlsSpec
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.run import noise
+from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.analyses.patch import result as patched
 from layercliff.analyses.patch.run import patch
+from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.analyses.similarity import result as similar
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.similarity.run import similarity
+from layercliff.analyses.similarity.spec import SimilaritySpec
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.run import trace
-from layercliff.choices import Control, Score
+from layercliff.analyses.trace.spec import TraceSpec
+from layercliff.choices import Control
 from layercliff.errors import RunError, TaskError
 from layercliff.models.model import Model
 from layercliff.paper_claims import evidence, stored
@@ -33,32 +37,26 @@ from layercliff.paper_claims import subsets_result as subsets
 from layercliff.paper_claims import training as claim_training
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.result import Claimed
+from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.paper_claims.stages import OF_COLLAPSE, OF_PHASES, OF_TRANSITION_AND_COLLAPSE, Stages, costs
-from layercliff.progress import silent
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
+from layercliff.pruning.spec import PruneSpec
 from layercliff.recovery import result as recovered
 from layercliff.recovery.result import Recovered
 from layercliff.recovery.run import ALL as TRAINING
-from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 from layercliff.run.resolved import Setting
-from layercliff.run.session import ABOUT, Options
-from layercliff.tasks.question import Task
+from layercliff.run.verb import verb
 
 RANDOM_PATHS = 4
 
 Found = TypeVar("Found")
 
 
-def claims(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    recover: bool = False,
-    **options: Unpack[Options],
-) -> Claimed:
+@verb(ClaimsSpec)
+def claims(spec: ClaimsSpec) -> Claimed:
     """Judge every claim of the paper on a model and a task: its measurement with an interval, its control, its rule, its verdict.
 
     What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching, training) is used as it is; what is missing is run with settings that
@@ -70,55 +68,48 @@ def claims(
 
     **Returns** a `Claimed`. Raises `LayercliffError`, in one sentence.
     """
-    if options.get("out") is None:
+    if spec.out is None:
         raise RunError("Claims are judged from a run directory: name one with out.")
-    own: dict[str, Any] = {name: value for name, value in options.items() if name in ABOUT}
-    setting = Setting.of(model, task, report=options.get("report", silent), **(ABOUT | own))
+    setting = Setting.of(spec, report=spec.report)
     if len(setting.tasks) != 1:
         raise TaskError(f"{len(setting.tasks)} tasks were named: claims are judged on one task at a time.")
-    run = RunDirectory(Path(str(options["out"])))
+    run = RunDirectory(Path(spec.out))
     with run.lock():
         run.claim(setting.subject)
-        for name in () if options.get("resume", True) else ("claims", claimed.FILE):
+        for name in () if spec.resume else ("claims", claimed.FILE):
             run.forget(name)
-    with page.once(run):
-        found = evidence.judge(_Gathering(setting, run, recover, options).evidence())
-        with run.lock():
-            claimed.write(run, found)
+    found = evidence.judge(_Gathering(setting, run, spec).evidence())
+    with run.lock():
+        claimed.write(run, found)
     return found
 
 
 class _Gathering:
     """Reads what a run directory holds, and runs what is missing, stage by stage."""
 
-    def __init__(self, setting: Setting, run: RunDirectory, recover: bool, options: Options) -> None:
-        self.setting, self.run = setting, run
-        self._options = options | {"resume": True}
-        self.task = setting.tasks[0]
-        self.trains = recover
-        for verb, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
+    def __init__(self, setting: Setting, run: RunDirectory, spec: ClaimsSpec) -> None:
+        self.setting, self.run, self.spec = setting, run, spec
+        self.trains = spec.recover
+        for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
             if kept is not None and kept.about["score"] != "margin" and pruned.current(run, kept.about):
                 raise RunError(
-                    f"{run.path / verb} holds what {verb} found on the path by {kept.about['score']}, which the same on the path by margin would replace: remove it, or choose another --out."
+                    f"{run.path / name} holds what {name} found on the path by {kept.about['score']}, which the same on the path by margin would replace: remove it, or choose another --out."
                 )
-        if recover:
+        if spec.recover:
             claim_training.ready(run)
 
     @cached_property
     def model(self) -> Model:
         """Loaded when something is missing, once for all stages."""
-        options = self._options
-        return self.setting.load(
-            options.get("device", "auto"), options.get("trust_remote_code", False), options.get("report", silent)
-        )
+        return self.setting.load(self.spec)
 
     def evidence(self) -> Evidence:
         """All that the claims are judged by."""
         dense = traced.read(self.run)
         n_layers = dense.trace.n_layers if dense else self.model.n_layers
         trained = claim_training.share(recovered.read(self.run), len(self.setting.drawn[0][0]))
-        self.stages = Stages(self._options.get("report", silent), costs(n_layers, RANDOM_PATHS, trained))
-        dense = self._stage("reading the model at every depth", dense, lambda o: trace(self.model, self.task, **o))
+        self.stages = Stages(self.spec.report, costs(n_layers, RANDOM_PATHS, trained))
+        dense = self._stage("reading the model at every depth", dense, lambda s: trace(s.into(TraceSpec)))
         if not self.trains:
             self.stages.skip(TRAINING)
         found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
@@ -132,17 +123,18 @@ class _Gathering:
         found = found if found.short else self._of_phases(found)
         return found if found.standing else self._of_collapse(found)
 
-    def _stage(self, name: str, kept: Found | None, work: Callable[[Options], Found]) -> Found:
-        """What is `kept`, or what `work` makes of the options."""
+    def _stage(self, name: str, kept: Found | None, work: Callable[[ClaimsSpec], Found]) -> Found:
+        """What is `kept`, or what `work` makes of a spec of the loaded model."""
         if kept is not None:
             self.stages.skip(name)
             return kept
-        return self.stages.run(name, lambda report: work(self._options | {"report": report}))
+        spec = self.spec.given(model=self.model, task=self.setting.tasks[0], resume=True)
+        return self.stages.run(name, lambda report: work(spec.given(report=report)))
 
-    def _path(self, score: Score, **more: Any) -> Pruned:
-        kept = pruned.read(self.run, score)
-        name = f"removing blocks: {score}"
-        return self._stage(name, kept, lambda o: prune(self.model, self.task, score=score, assess=False, **more, **o))
+    def _path(self, criterion: str, **more: Any) -> Pruned:
+        kept = pruned.read(self.run, criterion)
+        own = {"criterion": criterion, "assess": False, **more}
+        return self._stage(f"removing blocks: {criterion}", kept, lambda s: prune(s.into(PruneSpec, **own)))
 
     def _controls(self) -> Controlled:
         """Random weights and shuffled answers."""
@@ -150,26 +142,22 @@ class _Gathering:
         which: tuple[Control, ...] = ("random-weights", "shuffled-gold")
         if kept is not None and not set(which) <= set(kept.about):
             kept = None
-        return self._stage("random weights", kept, lambda o: controls(self.model, self.task, which=which, **o))
+        return self._stage("random weights", kept, lambda s: controls(s.into(ControlsSpec, which=which)))
 
     def _of_phases(self, found: Evidence) -> Evidence:
         """What compares the phases."""
-        shaken = self._stage(
-            "noise at every depth", noised.read(self.run), lambda o: noise(self.model, self.task, draws=1, **o)
-        )
+        shaken = self._stage("noise at every depth", noised.read(self.run), lambda s: noise(s.into(NoiseSpec, draws=1)))
         middle, positions = sorted(shaken.about["eps"])[len(shaken.about["eps"]) // 2], shaken.about["positions"]
         by_norm = self._stage(
             "noise by norm",
             _made_with(noised.read(self.run, claim_runs.NOISE_FOLDER), eps=[middle], positions=positions),
-            lambda o: claim_runs.noise_by_norm(self.model, self.task, middle, positions, o),
+            lambda s: claim_runs.noise_by_norm(s, middle, positions),
         )
-        gone = self._stage(
-            "blocks and pairs taken out", ablated.read(self.run), lambda o: ablate(self.model, self.task, **o)
-        )
+        gone = self._stage("blocks and pairs taken out", ablated.read(self.run), lambda s: ablate(s.into(AblateSpec)))
         sets = self._stage(
             "blocks of either phase taken out",
             _made_with(subsets.read(self.run), **claim_runs.subset_settings(found.depth)),
-            lambda o: claim_runs.subsets(self.model, self.task, found.depth, o),
+            lambda s: claim_runs.subsets(s, found.depth),
         )
         return replace(found, noise=shaken, noise_by_norm=by_norm, ablated=gone, subsets=sets)
 
@@ -185,25 +173,25 @@ class _Gathering:
     def _alike(self, path: Pruned, step: int) -> Similar:
         """Similarity one step before the collapse and at it."""
         kept = similar.read(self.run)
-        own: dict[str, Any] = {"steps": [step - 1, step], "score": "margin"}
+        own: dict[str, Any] = {"steps": [step - 1, step], "criterion": "margin"}
         if kept is not None and path.holds(kept.about):
             own |= {"steps": sorted({step - 1, step, *map(int, kept.about["steps"])}), "tokens": kept.about["tokens"]}
         return self._stage(
             "states of",
             kept if stored.has_steps(kept, path, step) else None,
-            lambda o: similarity(self.model, self.task, **own, **o),
+            lambda s: similarity(s.into(SimilaritySpec, **own)),
         )
 
     def _exchanged(self, path: Pruned, step: int) -> Probed:
         """States exchanged with the collapsed model."""
         kept = patched.read(self.run)
-        own: dict[str, Any] = {"steps": [step], "score": "margin"}
+        own: dict[str, Any] = {"steps": [step], "criterion": "margin"}
         if kept is not None and path.holds(kept.about):
             own |= {"steps": sorted({step, *map(int, kept.about["steps"])}), "positions": kept.about["positions"]}
         return self._stage(
             "states exchanged",
             _made_with(kept, steps={str(k): list(path.steps[k].kept) for k in own["steps"]}, score="margin"),
-            lambda o: patch(self.model, self.task, **own, **o),
+            lambda s: patch(s.into(PatchSpec, **own)),
         )
 
     def _trained(self, path: Pruned) -> Recovered | None:
@@ -212,7 +200,7 @@ class _Gathering:
         if not self.trains or not claim_training.lacks(kept, path):
             self.stages.skip(TRAINING)
             return kept if stored.is_of(kept, path) else None
-        return self._stage(TRAINING, None, lambda o: claim_training.train(self.model, self.task, kept, path, o))
+        return self._stage(TRAINING, None, lambda s: claim_training.train(s, kept, path))
 
 
 def _made_with(kept: Probed | None, **wanted: Any) -> Probed | None:

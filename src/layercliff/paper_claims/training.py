@@ -4,17 +4,17 @@ from typing import Any
 
 from layercliff.errors import RunError
 from layercliff.models import adapters
-from layercliff.models.model import Model
 from layercliff.paper_claims import stored
+from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
 from layercliff.recovery import result as recovered
 from layercliff.recovery.result import HOW, Recovered
 from layercliff.recovery.run import BATCH, LIBRARIES, UPDATES, around, recover
+from layercliff.recovery.spec import RecoverSpec
 from layercliff.run.directory import RunDirectory
-from layercliff.run.session import Options
-from layercliff.tasks.question import Task
 
+RENAMED = {"method": "how"}  # as it is stored, and as the option is called
 MODELS = 4  # the dense one, and steps below, at and beyond the collapse
 
 
@@ -45,10 +45,10 @@ def share(kept: Recovered | None, n: int) -> float:
     return MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / n
 
 
-def train(model: Model, task: Task, kept: Recovered | None, path: Pruned, options: Options) -> Recovered:
+def train(spec: ClaimsSpec, kept: Recovered | None, path: Pruned) -> Recovered:
     """Train the dense model and the steps around the collapse of `path`, in the way of those that are `kept` of it, and these with them."""
     steps, how = set(around(path)), dict[str, Any](updates=UPDATES, batch=BATCH)
     if kept is not None and stored.is_of(kept, path):
         steps |= set(kept.steps)
-        how = {name: kept.about[name] for name in (*HOW, "seeds", "material")}
-    return recover(model, task, steps=sorted(steps), score="margin", **how, **options)
+        how = {RENAMED.get(name, name): kept.about[name] for name in (*HOW, "seeds", "material")}
+    return recover(spec.into(RecoverSpec, steps=sorted(steps), criterion="margin", **how))

@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import limits
-from layercliff.choices import DType, Format, OptionMass, Sampler
+from layercliff.choices import Format
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import adapters, gguf, loading, packaged, sources
 from layercliff.models.anatomy import find_blocks, text_config
@@ -21,7 +20,11 @@ from layercliff.pruning.iterative import tokens_at_once
 from layercliff.pruning.path import last_step
 from layercliff.readout import batches, encode, tokens
 from layercliff.readout.encode import Encoded, Row
-from layercliff.tasks import prompts, registry, splits
+from layercliff.planning.spec import PlanSpec
+from layercliff.readout.asked import askable
+from layercliff.run.resolved import drawn_tasks
+from layercliff.run.verb import verb
+from layercliff.tasks import prompts, splits
 from layercliff.tasks.prompts import Prompt
 
 CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
@@ -54,90 +57,45 @@ class Plan:
     path_seconds: float
 
 
-def plan(
-    model: str,
-    task: str,
-    *,
-    format: Format | None = None,
-    shots: int = 0,
-    sampler: Sampler = "fixed",
-    limit: int | None = None,
-    seed: int = 0,
-    dtype: DType = "float32",
-    weights_dtype: DType | None = None,
-    device: str = "auto",
-    chat: bool = False,
-    option_mass: OptionMass = "last",
-    batch_tokens: int | None = None,
-    remove: int | None = None,
-    to_ratio: float | None = None,
-    memory_bytes: int = 2**32,
-    trust_remote_code: bool = False,
-    skip_bad_rows: bool = False,
-) -> Plan:
+@verb(PlanSpec, page=False)
+def plan(spec: PlanSpec) -> Plan:
     """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative criterion of questions
     (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is read, so that a model far too large for this
     machine can be planned for from its configuration.
 
     Raises `LayercliffError` like `layercliff.trace`.
     """
-    limits.check(
-        shots=shots, limit=limit, seed=seed, batch_tokens=batch_tokens, remove=remove, to_ratio=to_ratio,
-        memory_bytes=memory_bytes,
-    )  # fmt: skip
-    config, tokenizer, download = _configuration(model, trust_remote_code)
-    network = loading.skeleton(model, config, trust_remote_code)
+    assert isinstance(spec.model, str)
+    config, tokenizer, download = _configuration(spec.model, spec.trust_remote_code)
+    network = loading.skeleton(spec.model, config, spec.trust_remote_code)
     _, blocks = find_blocks(network)
-    place = choose_device(device)
+    place = choose_device(spec.device)
     default = DEFAULT_BATCH_TOKENS.get(place.type, DEFAULT_BATCH_TOKENS["cpu"])
-    budget = default if batch_tokens is None else batch_tokens
-    template = encode.chat_template(tokenizer) if chat and tokenizer is not None else None
-
-    questions = 0
-    rows: list[Row] = []
-    planned: list[batches.Batch] = []
-    head_rows = 0
-    parts: list[Part] = []
+    budget = default if spec.batch_tokens is None else spec.batch_tokens
     n_layers, vocabulary = len(blocks), text_config(config).vocab_size
-    removed = last_step(n_layers, remove, to_ratio, ())
-    for one in registry.load(task, seed, skip_bad_rows):
-        questions_of, examples_of = splits.draw(one, seed, limit, shots, sampler)
-        form = format or one.default_format
-        asked = [
-            prompts.ask(one, question, form, examples, template)
-            for question, examples in zip(questions_of, examples_of, strict=True)
-        ]
-        encoded = (
-            encode.encode(asked, form, tokenizer, vocabulary=tokens.vocabulary(network))
-            if tokenizer is not None
-            else _guess(asked, form)
-        )
-        questions += len(questions_of) - len(encoded.left_out)
-        rows += encoded.rows
-        planned += batches.plan(encoded.rows, budget, share="branches")
-        head_rows += rows_of_head(encoded.rows, form, n_layers, vocabulary, option_mass)
-        gone = {index for index, _ in encoded.left_out}
-        halves = splits.halves([question for index, question in enumerate(questions_of) if index not in gone], seed)
-        names = [halves.get(question.id) for question in questions_of]
-        parts.append(Part(form, encoded.rows, [names[row.question] for row in encoded.rows]))
-
+    removed = last_step(n_layers, spec.remove, spec.to_ratio, ())
+    asked = _asked(spec, tokenizer, network)
+    rows = [row for part in asked for row in part.rows]
+    planned = [batch for part in asked for batch in batches.plan(part.rows, budget, share="branches")]
+    head_rows = sum(rows_of_head(part.rows, part.form, n_layers, vocabulary, spec.option_mass) for part in asked)
     parameters = sum(p.numel() for p in network.parameters())
     in_blocks = sum(p.numel() for p in blocks.parameters())
     padded = sum(batch.padded_tokens for batch in planned)
     width = text_config(config).hidden_size
     active = _active(in_blocks, config)
     multiplications = float(padded) * active + float(head_rows) * width
-    computed, stored = getattr(torch, dtype), getattr(torch, weights_dtype or dtype)
+    dtype = spec.dtype or "float32"
+    computed, stored = getattr(torch, dtype), getattr(torch, spec.weights_dtype or dtype)
     rate = matrix_rate(place, computed)
-    at_once = tokens_at_once(budget, memory_bytes, width, n_layers)
-    path = along(parts, n_layers, removed, at_once, budget, active / n_layers, width, vocabulary)
+    at_once = tokens_at_once(budget, spec.memory_bytes, width, n_layers)
+    path = along(asked, n_layers, removed, at_once, budget, active / n_layers, width, vocabulary)
     widest = max((batch.padded_tokens for batch in planned), default=0)
     return Plan(
-        model=model,
+        model=spec.model,
         parameters=parameters,
         n_layers=n_layers,
         download_bytes=download,
-        questions=questions,
+        questions=sum(len({row.question for row in part.rows}) for part in asked),
         rows=len(rows),
         tokens=sum(len(row.tokens) for row in rows),
         padded_tokens=padded,
@@ -155,6 +113,30 @@ def plan(
         path=path,
         path_seconds=2 * path.multiplications / rate,
     )
+
+
+def _asked(spec: PlanSpec, tokenizer: PreTrainedTokenizerBase | None, network: PreTrainedModel) -> list[Part]:
+    """Every task as a trace asks it, in guessed tokens where the tokenizer is not at hand. Raises `LayercliffError`."""
+    template = encode.chat_template(tokenizer) if spec.chat and tokenizer is not None else None
+    longest = getattr(text_config(network.config), "max_position_embeddings", None)
+    found = []
+    for task, (drawn, examples) in zip(*drawn_tasks(spec), strict=True):
+        form = spec.format or task.default_format
+        questions = prompts.shown(task, drawn, form)
+        asked = [
+            prompts.ask(task, question, form, prompts.shown(task, shots, form), template)
+            for question, shots in zip(questions, examples, strict=True)
+        ]
+        encoded = (
+            encode.encode(asked, form, tokenizer, longest, tokens.vocabulary(network))
+            if tokenizer is not None
+            else _guess(asked, form)
+        )
+        kept = askable(encoded, len(questions), f"{task.name} can be asked as {form} of {spec.model}")
+        halves = splits.halves([questions[index] for index in kept], spec.seed)
+        names = [halves.get(question.id) for question in questions]
+        found.append(Part(form, encoded.rows, [names[row.question] for row in encoded.rows]))
+    return found
 
 
 def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from layercliff import limits, machine
-from layercliff.choices import DType, Format, Normalisation, Sampler, Score
+from layercliff import machine
+from layercliff.choices import Score
 from layercliff.errors import ModelError, RunError
 from layercliff.machine import out_of_memory
 from layercliff.models import rebuilding
 from layercliff.models.model import Model
-from layercliff.progress import Note, Report, mute, silent
+from layercliff.progress import Note, Report
 from layercliff.pruning import assess as assessing
 from layercliff.pruning import registry
 from layercliff.pruning import result as results
@@ -25,15 +24,15 @@ from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.pruning.path import Walk, accuracies, last_step
 from layercliff.pruning.repeats import Split
 from layercliff.pruning.result import Pruned
+from layercliff.pruning.spec import PruneSpec
 from layercliff.pruning.step import Chooser
 from layercliff.readout import asked
 from layercliff.readout.asked import Asked
-from layercliff.report import page
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.resolved import Setting
 from layercliff.run.subject import said
+from layercliff.run.verb import verb
 from layercliff.tasks import text as texts
-from layercliff.tasks.question import Task
 
 LENGTH = {"remove", "to_ratio", "assess"}
 """Settings by which a longer path with an assessment can serve for a shorter one."""
@@ -41,41 +40,8 @@ CHOICE = ("protect", "text", "within", "race")
 """Settings that decide which blocks go."""
 
 
-def prune(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    remove: int | None = None,
-    to_ratio: float | None = None,
-    score: Score = "margin",
-    protect: Sequence[int] = (),
-    watch: str | Sequence[Task] = (),
-    splits: int = 1,
-    race: float | None = None,
-    text: str | None = None,
-    draws: int = 20,
-    within: Sequence[int] | None = None,
-    assess: bool = True,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    format: Format | None = None,
-    shots: int = 0,
-    sampler: Sampler = "fixed",
-    limit: int | None = None,
-    seed: int = 0,
-    dtype: DType | None = None,
-    weights_dtype: DType | None = None,
-    device: str = "auto",
-    normalisation: Normalisation = "char",
-    chat: bool = False,
-    batch_tokens: int | None = None,
-    memory_bytes: int = 2**32,
-    trust_remote_code: bool = False,
-    skip_bad_rows: bool = False,
-    out: str | Path | None = None,
-    resume: bool = True,
-    report: Report = silent,
-    note: Note = mute,
-) -> Pruned:
+@verb(PruneSpec)
+def prune(spec: PruneSpec) -> Pruned:
     """Remove one block after another, measuring every step on questions that took no part in the choice.
 
     `score` names the criterion (`layercliff criteria` lists them). The iterative ones (Shi et al. 2026) score the removal of every kept block
@@ -96,37 +62,32 @@ def prune(
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
     begin = time.perf_counter()
-    limits.check(
-        remove=remove, to_ratio=to_ratio, splits=splits, draws=draws, race=race, batch_tokens=batch_tokens,
-        memory_bytes=memory_bytes,
-    )  # fmt: skip
+    score, remove, to_ratio, seed = spec.criterion, spec.remove, spec.to_ratio, spec.seed
+    splits, race, draws, within, protect = spec.splits, spec.race, spec.draws, spec.within, spec.protect
+    batch_tokens, memory_bytes, report, note = spec.batch_tokens, spec.memory_bytes, spec.report, spec.note
     paths = _paths(score, splits, draws, race, protect, within)
-    setting = Setting.of(
-        model, task, tokenizer=tokenizer, format=format, shots=shots, sampler=sampler, limit=limit, seed=seed, dtype=dtype,
-        weights_dtype=weights_dtype, normalisation=normalisation, chat=chat, skip_bad_rows=skip_bad_rows, report=report,
-    )  # fmt: skip
-    watching = setting.beside(watch)
-    passages = None if text is None else texts.load(text)
+    setting = Setting.of(spec, report=report)
+    watching = setting.beside(spec.watch)
+    passages = None if spec.text is None else texts.load(spec.text)
     wanted: dict[str, Any] = {
         "remove": remove, "to_ratio": to_ratio, "protect": sorted(protect), "watch": [f"{t.name} {t.digest}" for t in watching.tasks], "splits": splits,
         "race": race, "text": None if passages is None else texts.digest(passages),
-        "draws": draws if score == "random" else None, "within": None if within is None else sorted(within), "assess": assess,
+        "draws": draws if score == "random" else None, "within": None if within is None else sorted(within), "assess": spec.assess,
     }  # fmt: skip
     with ExitStack() as stack:
         run = journal = None
-        if out is not None:
-            run = RunDirectory(Path(out))
+        if spec.out is not None:
+            run = RunDirectory(Path(spec.out))
             stack.enter_context(run.lock())
             run.claim(setting.subject)
-            for name in () if resume else (score, JOURNAL):
+            for name in () if spec.resume else (score, JOURNAL):
                 run.forget(f"{results.FOLDER}/{name}")
             if (kept := _kept(run, score, wanted)) is not None:
                 longer = "" if kept.cost["wanted"] == wanted else ", and further"
                 note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
-                page.write(run)
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
-        loaded = setting.load(device, trust_remote_code, report)
+        loaded = setting.load(spec)
         stay, protected = _staying(loaded, protect, within, note)
         last = last_step(loaded.n_layers, remove, to_ratio, protected)
         parts = setting.ask(loaded, note)
@@ -166,7 +127,7 @@ def prune(
         cost = {
             "wanted": wanted,
             "stay": stay,
-            "text": None if text is None else texts.named(text),
+            "text": None if spec.text is None else texts.named(spec.text),
             "device": str(loaded.device),
             "selection_block_passes": passes,
             "selection_seconds": round(seconds, 3),
@@ -181,10 +142,8 @@ def prune(
         )  # fmt: skip
         if run is not None:
             results.write(run, pruned)  # at once: what can fail below loses nothing
-        if assess and pruned.recommended:
+        if spec.assess and pruned.recommended:
             pruned = _assessed(pruned, loaded, run, report, note)
-        if run is not None:
-            page.write(run)
     return pruned
 
 
@@ -192,8 +151,6 @@ def _paths(
     score: Score, splits: int, draws: int, race: float | None, protect: Sequence[int], within: Sequence[int] | None
 ) -> int:
     """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
-    limits.check_each("protect", "block", protect)
-    limits.check_each("within", "block", within or ())
     if within is not None and not within:
         raise RunError("The option --within names no block: leave it out.")
     if within is not None and score != "random":

@@ -12,7 +12,7 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout import agreement, batches, encode, tokens
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import Encoded, Row
 from layercliff.readout.read import Reading
 from layercliff.readout.trace import Agreement, Trace, TracedTask
 from layercliff.tasks import prompts, splits
@@ -151,6 +151,15 @@ def answered(task: Task, questions: Sequence[Question]) -> list[str]:
     return [prompt.contexts[q.gold] + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
 
 
+def askable(encoded: Encoded, n: int, what: str) -> list[int]:
+    """The indices of those of `n` questions that can be asked. Raises `ModelError` where none can."""
+    gone = dict(encoded.left_out)
+    kept = [index for index in range(n) if index not in gone]
+    if not kept:
+        raise ModelError(f"No question of {what} ({next(iter(gone.values()))}): use another --format.")
+    return kept
+
+
 def ask(
     model: Model,
     task: Task,
@@ -178,12 +187,7 @@ def ask(
         asked, "cloze" if whole else form, model.tokenizer, model.max_positions, tokens.vocabulary(model.network)
     )
     gone = dict(encoded.left_out)
-    kept = [index for index in range(len(questions)) if index not in gone]
-    if not kept:
-        reason = next(iter(gone.values()))
-        raise ModelError(
-            f"No question of {task.name} can be asked as {form} of {model.name} ({reason}): use another --format."
-        )
+    kept = askable(encoded, len(questions), f"{task.name} can be asked as {form} of {model.name}")
     place = {index: position for position, index in enumerate(kept)}
     left = tuple(questions[index] for index in kept)
     halves = splits.halves(left, seed)

@@ -2,17 +2,14 @@
 
 import copy
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
-from transformers import PreTrainedModel
 
-from layercliff import cache, choices, limits
-from layercliff.choices import Score
+from layercliff import cache, choices
 from layercliff.errors import RunError, TaskError
 from layercliff.finetuning import training, weights
 from layercliff.finetuning.examples import examples
@@ -30,13 +27,13 @@ from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
 from layercliff.recovery.load import wearing
 from layercliff.recovery.result import Recovered
-from layercliff.report import page
+from layercliff.recovery.spec import RecoverSpec
 from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory, key
 from layercliff.run.passes import Pass
-from layercliff.run.session import Options, Probing, probing
+from layercliff.run.session import Session, session
+from layercliff.run.verb import verb
 from layercliff.tasks import splits
-from layercliff.tasks.question import Task
 
 LIBRARIES = ("peft", "trl")
 ENOUGH = 100  # questions asked nowhere else, to be trained on without being told to
@@ -46,22 +43,8 @@ UPDATES, BATCH = 100, 16
 ALL = "trained models"  # what progress of all trainings together is told under
 
 
-def recover(
-    model: str | Model | PreTrainedModel,
-    task: str | Task | Sequence[Task],
-    *,
-    steps: Sequence[int] = (),
-    score: Score | None = None,
-    seeds: int = 1,
-    method: choices.Training = "lora",
-    updates: int = UPDATES,
-    batch: int = BATCH,
-    rate: float | None = None,
-    rank: int = 16,
-    distill: float = 0.0,
-    material: choices.Material | None = None,
-    **options: Unpack[Options],
-) -> Recovered:
+@verb(RecoverSpec)
+def recover(spec: RecoverSpec) -> Recovered:
     """Train steps of a path on the task's right answers, and the dense model in the same way, and trace them again: does the decision come back?
 
     `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one, the last before the collapse, the collapsed one, and one two
@@ -76,10 +59,11 @@ def recover(
 
     **Returns** a `Recovered`. Raises `LayercliffError`, in one sentence.
     """
-    how = Training(method, updates, batch, training.RATES[method] if rate is None else rate, rank, distill)
-    limits.check(seeds=seeds)
-    path, some = steps_of(options.get("out"), (0, *steps), score)
-    if not steps:
+    seeds, material = spec.seeds, spec.material
+    rate = training.RATES[spec.how] if spec.rate is None else spec.rate
+    how = Training(spec.how, spec.updates, spec.batch, rate, spec.rank, spec.distill)
+    path, some = steps_of(spec.out, (0, *spec.steps), spec.criterion)
+    if not spec.steps:
         some |= {step: path.steps[step] for step in _default(path)}
     some = dict(sorted(some.items()))
     wanted: dict[str, Any] = {
@@ -87,12 +71,9 @@ def recover(
         "cliff": path.collapse.step, "seeds": seeds, "material": material, **how.as_dict(),
     }  # fmt: skip
     guarded = ("score", "material", *results.HOW)  # trainings of other steps and seeds stay
-    with probing(
-        model, task, results.FOLDER, wanted, results.read, options, lambda kept: kept.about, guarded=guarded
-    ) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
-            page.write(this.run)
             return this.kept
         for name in LIBRARIES:
             adapters.library(name)
@@ -114,7 +95,6 @@ def recover(
             found.cost(),
         )
         results.write(this.run, recovered)
-        page.write(this.run)
     return recovered
 
 
@@ -144,7 +124,7 @@ class _Recovery:
     """Trains steps of a path and traces them; what is finished lies in the run directory."""
 
     def __init__(
-        self, this: Probing[Recovered], run: RunDirectory, how: Training, material: choices.Material | None, models: int
+        self, this: Session[Recovered], run: RunDirectory, how: Training, material: choices.Material | None, models: int
     ) -> None:
         self.this, self.run, self.how, self.models, self.finished = this, run, how, models, 0
         for part in this.asked:
@@ -161,7 +141,7 @@ class _Recovery:
         }
         self.seconds = 0.0
         for name, about in self.material.items():
-            this.note(f"{name}: trained on {about['n']} {results.SAID[about['from']]}.")
+            this.options.note(f"{name}: trained on {about['n']} {results.SAID[about['from']]}.")
 
     def _material(self, index: int, part: Asked, wanted: choices.Material | None) -> tuple[Asked, choices.Material]:
         """What is trained on of one task, as it is put to the model."""
@@ -227,8 +207,8 @@ class _Recovery:
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
             cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints", "--out")
         trained, losses = training.train(
-            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told, self.this.note,
-            self.this.batch_tokens,
+            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told, self.this.options.note,
+            self.this.options.batch_tokens,
         )  # fmt: skip
 
         def write(place: Path) -> None:
@@ -240,16 +220,16 @@ class _Recovery:
 
     def _told(self, what: str, done: int, total: int, /) -> None:
         """The progress of a training, and with it of all."""
-        self.this.report(what, done, total)
+        self.this.options.report(what, done, total)
         self._tell(done)
 
     def _tell(self, done: int) -> None:
         updates = max(1, self.how.updates)
-        self.this.report(ALL, self.finished * updates + done, self.models * updates)
+        self.this.options.report(ALL, self.finished * updates + done, self.models * updates)
 
     def _read(self, model: Model) -> Trace:
-        reading = Pass(model, self.this.setting.subject, None, self.this.report, self.this.note)
-        budget = model.batch_tokens(self.this.batch_tokens)
+        reading = Pass(model, self.this.setting.subject, None, self.this.options.report, self.this.options.note)
+        budget = model.batch_tokens(self.this.options.batch_tokens)
         found = Trace.joined([part.trace(readings) for part, readings in reading.readings(self.report_half, budget)])
         self.this.batches += reading.batches
         return found

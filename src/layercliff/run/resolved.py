@@ -22,6 +22,10 @@ from layercliff.tasks import registry, splits
 from layercliff.tasks.question import Question, Task
 
 
+Drawn = tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]
+"""The questions asked of a task, and the worked examples before each."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the worked examples of each."""
@@ -29,7 +33,7 @@ class Setting:
     subject: Subject
     source: Located | Model
     tasks: tuple[Task, ...]
-    drawn: tuple[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]], ...]
+    drawn: tuple[Drawn, ...]
     whole: bool = False
 
     @staticmethod
@@ -39,9 +43,7 @@ class Setting:
         With `whole`, options of every format are scored as continuations, and tasks whose own format reads first
         tokens are asked as *cloze*. Raises `LayercliffError`.
         """
-        tasks = _tasks(spec.task, spec.seed, spec.skip_bad_rows)
-        draw = splits.draw if order == "shuffled" else _first
-        drawn = tuple(draw(one, spec.seed, spec.limit, spec.shots, spec.sampler) for one in tasks)
+        tasks, drawn = drawn_tasks(spec, order)
         source = _source(spec, report)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else spec.dtype or "float32"
         stored: DType = (
@@ -89,6 +91,13 @@ class Setting:
         )  # fmt: skip
 
 
+def drawn_tasks(spec: RunSpec, order: Order = "shuffled") -> tuple[tuple[Task, ...], tuple[Drawn, ...]]:
+    """The tasks of a spec with the questions that are asked of each. Raises `TaskError`."""
+    tasks = _tasks(spec.task, spec.seed, spec.skip_bad_rows)
+    draw = splits.draw if order == "shuffled" else _first
+    return tasks, tuple(draw(one, spec.seed, spec.limit, spec.shots, spec.sampler) for one in tasks)
+
+
 def _first(
     task: Task, seed: int, limit: int | None, shots: int, sampler: Sampler
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
@@ -107,7 +116,7 @@ def _first(
 
 def _subjects(
     tasks: Sequence[Task],
-    drawn: Sequence[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]],
+    drawn: Sequence[Drawn],
     format: Format | None,
 ) -> tuple[TaskSubject, ...]:
     return tuple(

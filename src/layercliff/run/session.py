@@ -157,7 +157,9 @@ def session(
             run.forget(folder)
         kept = read(run)
         if kept is not None and about(kept) == wanted:
-            spec.note(f"{run.path} holds this {STANDALONE.get(folder, "analysis")} already; it is read, not computed again.")
+            spec.note(
+                f"{run.path} holds this {STANDALONE.get(folder, 'analysis')} already; it is read, not computed again."
+            )
             run.settle(folder)
             this.kept = kept
             yield this

@@ -3,17 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from layercliff import limits
-from layercliff.choices import DType, Format, Normalisation, Sampler, Score
+from layercliff.choices import DType, Format, Score
 from layercliff.errors import RunError, nearest, quoted
+from layercliff.pruning.spec import PruneSpec
+from layercliff.run.spec import about
 from layercliff.run import yaml_files
 
 OWN = "own"
@@ -83,9 +85,23 @@ class Cell:
         return f"cells/{_filed(self.model)}/{_filed(asked)}"
 
 
-class Grid(Checked, frozen=True, extra="forbid"):
-    """Every model on every task, in every format, by every schedule, with every seed; the other settings are those of `layercliff.prune` and the same for all
-    cells. `schedules` are criteria; `foretell` measures what foretells the collapse point as well."""
+SHARED = [one for one in fields(PruneSpec) if about(one).study]
+"""The options of a path that a study gives all of its cells."""
+
+if TYPE_CHECKING:
+    Shared = Checked
+else:
+    Shared = create_model(
+        "Shared", __base__=Checked, **{one.name: (get_type_hints(PruneSpec)[one.name], one.default) for one in SHARED}
+    )
+
+
+class Grid(Shared, frozen=True, extra="forbid"):
+    """Every model on every task, in every format, by every criterion, with every seed.
+
+    The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `schedules` are criteria;
+    `foretell` measures what forecasts the collapse point as well.
+    """
 
     models: tuple[str, ...] = Field(min_length=1)
     tasks: tuple[Asking, ...] = Field(min_length=1)
@@ -93,22 +109,13 @@ class Grid(Checked, frozen=True, extra="forbid"):
     schedules: tuple[Score, ...] = Field(("margin",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     limit: int | None = None
-    shots: int = 0
-    sampler: Sampler = "fixed"
     remove: int | None = None
     to_ratio: float | None = None
     race: float | None = None
     draws: int = 5
     foretell: bool = True
     dtype: DType = "float32"
-    weights_dtype: DType | None = None
-    device: str = "auto"
-    normalisation: Normalisation = "char"
-    chat: bool = False
-    batch_tokens: int | None = None
     memory_gb: float = 4.0
-    trust_remote_code: bool = False
-    skip_bad_rows: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -171,17 +178,15 @@ class Grid(Checked, frozen=True, extra="forbid"):
                         for schedule in self.schedules:
                             yield Cell(model, asked, str(panel), schedule, seed)
 
-    def settings(self, cell: Cell) -> dict[str, Any]:
-        """What the run of a cell is about, as arguments of `layercliff.trace` and `layercliff.prune`."""
-        return {
-            "format": cell.asking.format, "limit": cell.asking.limit, "seed": cell.seed, "shots": self.shots, "sampler": self.sampler, "dtype": self.dtype,
-            "weights_dtype": self.weights_dtype, "device": self.device, "normalisation": self.normalisation, "chat": self.chat,
-            "batch_tokens": self.batch_tokens, "trust_remote_code": self.trust_remote_code, "skip_bad_rows": self.skip_bad_rows,
+    def spec(self, cell: Cell, **changes: Any) -> PruneSpec:
+        """The path of a cell."""
+        shared = {one.name: getattr(self, one.name) for one in SHARED}
+        asking = cell.asking
+        own = {
+            "format": asking.format, "limit": asking.limit, "seed": cell.seed, "criterion": cell.schedule,
+            "draws": self.draws, "memory_bytes": limits.memory_bytes(self.memory_gb), "assess": False,
         }  # fmt: skip
-
-    @property
-    def memory_bytes(self) -> int:
-        return limits.memory_bytes(self.memory_gb)
+        return PruneSpec(cell.model, asking.task, **{**shared, **own, **changes})
 
 
 def _twice(values: Sequence[Any]) -> Any:

@@ -10,6 +10,7 @@ from layercliff.choices import Score
 from layercliff.errors import LayercliffError
 from layercliff.interventions import gates
 from layercliff.planning.run import Plan, plan
+from layercliff.planning.spec import PlanSpec
 from layercliff.progress import Report, silent
 from layercliff.studies.grid import Grid
 from layercliff.studies.run import RACED
@@ -77,15 +78,15 @@ def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = 
 def _run(grid: Grid, cells: list[Any]) -> RunPlan:
     first = cells[0]
     schedules = tuple(cell.schedule for cell in cells)
-    about = {k: v for k, v in grid.settings(first).items() if k != "normalisation"}
+    spec = grid.spec(first).into(PlanSpec)
     form = first.asking.format or "own"
     ends: dict[str, Any] = {"remove": grid.remove, "to_ratio": grid.to_ratio}
     try:
         with faults.contained():
-            one = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, remove=1, **about)
+            one = plan(spec.given(remove=1, to_ratio=None))
             if grid.remove is None and grid.to_ratio is None:
                 ends = {"remove": one.n_layers - 1}
-            found = plan(first.model, first.asking.task, memory_bytes=grid.memory_bytes, **ends, **about)
+            found = plan(spec.given(**ends))
     except LayercliffError as error:
         return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
     path, rate = found.path, found.seconds / found.multiplications

@@ -12,7 +12,10 @@ from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.run import trace
 from layercliff.errors import LayercliffError, RunError
 from layercliff.forecasting import result as foretold
+from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.forecasting.run import measure
+from layercliff.forecasting.spec import ForetellSpec
+from layercliff.report import page
 from layercliff.models.lazy import Held
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
@@ -48,11 +51,7 @@ def study(
         for number, cell in enumerate(cells):
             report("cells of the study", number, len(cells))
             if cell.model not in held:
-                options = {
-                    name: grid.settings(cell)[name]
-                    for name in ("dtype", "weights_dtype", "device", "trust_remote_code")
-                }
-                held = {cell.model: Held(cell.model, report, **options)}
+                held = {cell.model: Held(cell.model, grid.spec(cell, report=report))}
             rows.append(_row(grid, cell, run.path, held[cell.model], report, note))
         report("cells of the study", len(cells), len(cells))
         found = studied.gathered(grid, rows)
@@ -87,14 +86,12 @@ def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, no
 
 
 def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) -> None:
-    about = grid.settings(cell) | {"out": run.path, "report": report}
-    trace(held.given((run.path / traced.SUMMARY).exists()), cell.asking.task, **about)
+    spec = grid.spec(cell, out=run.path, report=report)
+    trace(spec.into(TraceSpec, model=held.given((run.path / traced.SUMMARY).exists())))
     if grid.foretell:
         measured = (run.path / foretold.MEASURED).exists()
-        measure(held.given(measured), cell.asking.task, memory_bytes=grid.memory_bytes, **about)
+        measure(spec.into(ForetellSpec, model=held.given(measured)))
     walked = pruned.stored(run, cell.schedule).summary.exists()
-    race = grid.race if cell.schedule in RACED else None
-    prune(
-        held.given(walked), cell.asking.task, score=cell.schedule, remove=grid.remove, to_ratio=grid.to_ratio, race=race, draws=grid.draws,
-        memory_bytes=grid.memory_bytes, assess=False, **about,
-    )  # fmt: skip
+    prune(spec.given(model=held.given(walked), race=grid.race if cell.schedule in RACED else None))
+    if not page.is_current(run):
+        page.write(run)
