@@ -16,7 +16,7 @@ from layercliff.choices import Score
 from layercliff.errors import ModelError
 from layercliff.metrics.perplexity import perplexity
 from layercliff.models.anatomy import find_blocks
-from layercliff.models.blend import Channelwise, Linear
+from layercliff.models.merged_blocks import Channelwise, Linear
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.step import Step
@@ -184,14 +184,14 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
 
 def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     """Two paths that keep the same blocks with other merges are other models."""
-    from layercliff.models import sources
+    from layercliff.models import lookup
 
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     for score in ("tail", "laco", "mka"):
         layercliff.prune(
             model, words, remove=1, score=score, format="letter", device="cpu", assess=False, out=tmp_path / score
         )  # type: ignore[arg-type]
-    found = {score: sources.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
+    found = {score: lookup.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
     assert len(set(found.values())) == 3
     assert "merged" in found["laco"]
     assert "merged" not in found["tail"]

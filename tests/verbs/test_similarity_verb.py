@@ -15,8 +15,8 @@ from layercliff.errors import RunError
 from layercliff.metrics.similarity import linear_cka
 from layercliff.models.model import Model
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import ask
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.tasks.question import Question, Task

@@ -19,8 +19,8 @@ from layercliff.evaluation import result as results
 from layercliff.evaluation.result import LAYERWISE, Evaluated
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import Reading
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.passes import Pass

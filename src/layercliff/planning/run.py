@@ -11,7 +11,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrain
 from layercliff import limits
 from layercliff.choices import DType, Format, OptionMass, Sampler
 from layercliff.errors import LayercliffError, ModelError
-from layercliff.models import adapters, gguf, loading, packaged, sources
+from layercliff.models import adapters, gguf, loading, lookup, packaged
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
@@ -159,7 +159,7 @@ def plan(
 
 def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
     """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
-    source = sources.resolve(model)
+    source = lookup.resolve(model)
     more: dict[str, str] = {}
     if source.kind == "packaged":
         entry = packaged.models()[model]
@@ -168,7 +168,7 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
             return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
         location = str(entry.directory)
     elif source.kind == "step":
-        located = sources.locate(model)
+        located = lookup.locate(model)
         config = sliced(loading.configuration(model, located.location, trust), located.kept or ())
         return config, loading.tokenizer(model, located.location, trust), 0
     elif source.kind == "gguf":
@@ -176,7 +176,7 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
         gguf.check(path)
         location, more = str(path.parent), {"gguf_file": path.name}
     elif source.kind == "hub":
-        location = str(sources.from_hub(model, weights=False))
+        location = str(lookup.from_hub(model, weights=False))
     else:
         location = str(Path(model).expanduser())
     if not more and not (Path(location) / "config.json").exists():  # only an adapter

@@ -11,12 +11,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from layercliff import limits
 from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 from layercliff.errors import ModelError, TaskError
-from layercliff.models import loading, sources
+from layercliff.models import loading, lookup
+from layercliff.models.lookup import Located
 from layercliff.models.model import Model
-from layercliff.models.sources import Located
 from layercliff.progress import Note, Report, mute
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import key
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks import registry, splits
@@ -59,7 +59,7 @@ class Setting:
         tasks = _tasks(task, seed, skip_bad_rows)
         draw = splits.draw if order == "shuffled" else _first
         drawn = tuple(draw(one, seed, limit, shots, sampler) for one in tasks)
-        source = sources.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
+        source = lookup.locate(model, report) if isinstance(model, str) else _in_memory(model, tokenizer, dtype)
         computed: DType = cast(DType, source.dtype) if isinstance(source, Model) else dtype or "float32"
         stored: DType = cast(DType, source.weights_dtype) if isinstance(source, Model) else weights_dtype or computed
         if whole:
@@ -96,7 +96,7 @@ class Setting:
     def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
         """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
-            asked.ask(
+            encoded_task.ask(
                 model, task, about.format, questions, examples,
                 normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole, note=note,
             )

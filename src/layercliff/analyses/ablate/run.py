@@ -11,7 +11,7 @@ from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
 from layercliff.models.model import Model
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.report import page
 from layercliff.run.session import Options, probing

@@ -14,7 +14,7 @@ from layercliff.errors import RunError
 from layercliff.interventions import forks
 from layercliff.interventions.noise import Noise
 from layercliff.models.model import Model
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.report import page
 from layercliff.run.session import Options, probing
