@@ -82,7 +82,7 @@ def test_export_is_an_ordinary_checkpoint(
     found = layercliff.prune(model, words, remove=2, score=score, format="letter", device="cpu", assess=False, out=run)
     exported = layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)
     assert exported.proof.largest_logit_difference == 0
-    assert exported.proof.cached_generation_equals_uncached
+    assert exported.proof.generations_tied == 0
     assert exported.predictions_compared == 20
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
     assert record["source_layer"] == list(found.steps[2].kept)

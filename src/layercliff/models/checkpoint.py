@@ -42,11 +42,6 @@ class Proof:
     tensors: int = 0
     noise_floor: float = 0.0
 
-    @property
-    def cached_generation_equals_uncached(self) -> bool:
-        """In every sequence."""
-        return self.generations_tied == 0
-
 
 @dataclass(frozen=True)
 class Reloaded:
