@@ -21,7 +21,7 @@ from peer_readout import peak_memory_bytes
 from readout import CountingUnembedding
 
 import layercliff
-from layercliff.models import sources
+from layercliff.models import lookup
 
 PEER = Path(__file__).with_name("peer_harness.py")
 SAME = 1e-3  # nats
@@ -112,7 +112,7 @@ def run(python: str, script: Path, request: dict[str, Any], folder: Path, *argum
 
 def compare(work: Workload, arguments: argparse.Namespace) -> None:
     """Run both sides in turns and print what they took."""
-    located = sources.locate(arguments.model).location
+    located = lookup.locate(arguments.model).location
     with TemporaryDirectory() as name:
         folder = Path(name)
         mine = {

@@ -10,7 +10,7 @@ from torch import nn
 
 from layercliff.models.model import Model
 from layercliff.pruning.sweep import most_passes
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 
 Shape = tuple[int, int, int]  # rows, inputs, outputs
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from layercliff.models import loading, sources
+from layercliff.models import loading, lookup
 from layercliff.models.model import DEFAULT_BATCH_TOKENS, Model
 from layercliff.models.unembedding import VOCABULARY_CHUNK, Unembedding
 from layercliff.readout import batches as planning
@@ -92,7 +92,7 @@ class CountingUnembedding(Unembedding):
 
 def workload(name: str, task_name: str, form: str, limit: int | None, seed: int = 0) -> Workload:
     """Encode a task for a model without loading its weights."""
-    located = sources.locate(name)
+    located = lookup.locate(name)
     (task,) = registry.load(task_name, seed)
     questions, examples = splits.draw(task, seed, limit)
     asked = tuple(prompts.ask(task, question, form, shots) for question, shots in zip(questions, examples, strict=True))

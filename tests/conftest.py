@@ -22,9 +22,9 @@ from commands import Here
 from layercliff import cache
 from layercliff.cli import entry as cli
 from layercliff.errors import LayercliffError
-from layercliff.models import checkpoint, proof, rebuilding
+from layercliff.models import checkpoint, reload_check, removable_blocks
 from layercliff.models.model import Model
-from layercliff.models.rebuilding import Removal
+from layercliff.models.removable_blocks import Removal
 from layercliff.report import page
 from layercliff.tasks.question import Question, Task
 
@@ -70,7 +70,7 @@ def tried_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Outside the tests of models, it is tried once for a class and a configuration which blocks can be taken out."""
     if request.path.parent.name == "models":
         return
-    own = rebuilding._removal
+    own = removable_blocks._removal
 
     def known(model: Model) -> Removal:
         what = type(model.network), model.network.config.to_json_string(), model.anatomy.dtype
@@ -78,7 +78,7 @@ def tried_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
             REMOVALS[what] = own(model)
         return REMOVALS[what]
 
-    monkeypatch.setattr(rebuilding, "_removal", known)
+    monkeypatch.setattr(removable_blocks, "_removal", known)
 
 
 @pytest.fixture(params=list(families.CONFIGS))
@@ -106,7 +106,7 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         try:
-            proof.main(*command[5:])
+            reload_check.main(*command[5:])
         except Exception as error:  # whatever ends that process
             return subprocess.CompletedProcess(command, 1, "", str(error))
         return subprocess.CompletedProcess(command, 0, "", "")

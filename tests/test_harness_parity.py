@@ -21,7 +21,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import layercliff
 from layercliff.evaluation.result import Evaluated
-from layercliff.models import sources
+from layercliff.models import lookup
 from layercliff.models.surgery import cut
 from layercliff.tasks import registry
 from layercliff.tasks.question import LETTERS, Question, Task
@@ -147,7 +147,7 @@ def test_every_option_of_every_task(name: str, whole: bool, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["gemma-3-270m", "smollm2-135m"])
 def test_every_tokenizer(name: str, shots: int, tmp_path: Path) -> None:
     """A packaged model's tokenizer, which says whether a begin token stands before a text, on a small random network."""
-    tokenizer = AutoTokenizer.from_pretrained(sources.locate(name).location)
+    tokenizer = AutoTokenizer.from_pretrained(lookup.locate(name).location)
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     network = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=4096, **shape))

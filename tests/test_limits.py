@@ -99,7 +99,7 @@ def test_the_command_line(here: Here, verb: str, flag: str, name: str) -> None:
     [("prune", "protect"), ("prune", "within"), ("compare", "protect"), ("compare", "within"), ("eval", "depths"), ("noise", "eps"), ("controls", "control")],
 )  # fmt: skip
 def test_numbers_in_a_text(here: Here, monkeypatch: pytest.MonkeyPatch, verb: str, name: str) -> None:
-    monkeypatch.setattr("layercliff.models.sources.resolve", lambda *_: None)
+    monkeypatch.setattr("layercliff.models.lookup.resolve", lambda *_: None)
     for text in TEXTS[name]:
         line = refused(here(verb, *needed(verb), f"--{name}={text}"))
         assert f"--{name}" in line

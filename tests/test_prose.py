@@ -9,14 +9,7 @@ from documented import PAGES, ROOT
 
 WIDTH, LONGEST, MEDIAN = 100, 30, 12
 WRITTEN = [*PAGES, ROOT / "CHANGELOG.md"]
-UNFINISHED: set[str] = {
-    "benchmarks/README.md",
-    "docs/claims.md",
-    "docs/figures.md",
-    "docs/reference/python.md",
-    "docs/results.md",
-    "CHANGELOG.md",
-}  # pages that break the rules still, by their path
+UNFINISHED: set[str] = {"docs/claims.md", "docs/reference/python.md"}  # pages that break the rules still, by their path
 
 ABBREVIATIONS = re.compile(r"\b(al|eq|e\.g|i\.e|cf|vs)\.(?=\s)")
 APART = re.compile(r"^\s*(?:[*-] |\d+\. |#+ |!!! \w+|$)")  # a new paragraph, or an item of a list
@@ -53,7 +46,8 @@ def sentences(lines: list[str]) -> list[str]:
 
 
 def words(sentence: str) -> int:
-    return sum(bool(re.search(r"\w", word)) for word in sentence.split())
+    """How many words a sentence has; numbers and signs are none."""
+    return sum(bool(re.search(r"[^\W\d]", word)) for word in sentence.split())
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name)

@@ -19,7 +19,7 @@ from lm_eval.models.utils import resolve_max_length
 from layercliff import limits
 from layercliff.errors import ModelError, nearest
 from layercliff.models import loading
-from layercliff.readout import agreement, batches
+from layercliff.readout import batches, logit_agreement
 from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
@@ -122,7 +122,9 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(rows)
         sharing = (
-            agreement.of(self.model, rows, note=logging.getLogger(__name__).warning).sharing if rows else "nothing"
+            logit_agreement.of(self.model, rows, note=logging.getLogger(__name__).warning).sharing
+            if rows
+            else "nothing"
         )
         for batch in batches.plan(rows, self.batch_tokens, sharing):
             reading = reader.read(batch)

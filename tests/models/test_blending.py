@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3MoeConfig
 
 from layercliff.errors import ModelError
-from layercliff.models import blending
+from layercliff.models import merged_weights
 from layercliff.models.anatomy import find_blocks
-from layercliff.models.blend import Blends, Channelwise, Linear
-from layercliff.models.blending import blended, identity
+from layercliff.models.merged_blocks import Blends, Channelwise, Linear
+from layercliff.models.merged_weights import blended, identity
 from layercliff.models.model import Model
-from layercliff.models.slots import KINDS, WRITE, Slots, groups, layout, writer
 from layercliff.models.surgery import cut, pruned
+from layercliff.models.weight_layout import KINDS, WRITE, Slots, groups, layout, writer
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 UNDERSTOOD = [
@@ -118,7 +118,7 @@ def test_a_merged_block_adds_what_its_slots_add_in_their_own_blocks(family: str,
     types = getattr(network.config, "layer_types", None) or ["full_attention"] * 5
     second = types.index(types[0], 1)  # the place decides whether there is a window
     blocks = alike(network, kind, second)
-    same = blending.identity(network, 0)
+    same = merged_weights.identity(network, 0)
     count = len(getattr(same, kind))
     origins = tuple((second * (slot % 2), slot) for slot in reversed(range(count)))
     assert kind == "channels" or count == groups(network)
@@ -154,7 +154,7 @@ def test_a_merged_block_adds_what_its_slots_add_in_their_own_blocks(family: str,
 def test_what_belongs_to_no_slot_is_mixed() -> None:
     network = families.network("opt")
     blocks = find_blocks(network)[1]
-    same = blending.identity(network, 0)
+    same = merged_weights.identity(network, 0)
     blend = replace(same, inside={0: 0.25, 3: 0.75}, outside={0: 0.5, 3: 0.5})
     dense = copy.deepcopy(blocks)
     with blended(network, {0: blend}):
@@ -169,7 +169,7 @@ def test_what_belongs_to_no_slot_is_mixed() -> None:
 def test_layouts_are_proven(family: str) -> None:
     """And hold for the whole network: with the heads, or channels, of every block in the other order, it says what it said before."""
     model = Model.of(families.network(family), families.tokenizer())
-    blending.prove(model)
+    merged_weights.prove(model)
     network = model.network
     dense = weights(network)
     with torch.no_grad():
@@ -185,7 +185,7 @@ def test_layouts_are_proven(family: str) -> None:
 @pytest.mark.parametrize("family", ["falcon", "bloom", "olmo2", "qwen3_moe"])
 def test_what_is_not_understood_is_refused(family: str) -> None:
     with pytest.raises(ModelError, match=r"is not understood .* use another criterion than come"):
-        blending.prove(Model.of(families.network(family), families.tokenizer()))
+        merged_weights.prove(Model.of(families.network(family), families.tokenizer()))
 
 
 def test_the_proof_finds_queries_of_another_group(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_the_proof_finds_queries_of_another_group(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Slots, "gather", tiled)
     with pytest.raises(ModelError, match="How heads lie in the weights"):
-        blending.prove(model)
+        merged_weights.prove(model)
 
 
 def test_every_kind_has_a_writer() -> None:

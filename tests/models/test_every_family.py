@@ -25,12 +25,12 @@ import layercliff
 from layercliff.choices import Format
 from layercliff.errors import LayercliffError
 from layercliff.metrics import decision
-from layercliff.models import checkpoint, rebuilding
+from layercliff.models import checkpoint, removable_blocks
 from layercliff.models.anatomy import find_blocks
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.tasks.question import Question, Task
 
 TOLERANCE = 1e-4
@@ -127,7 +127,7 @@ def agree(what: str, found: Any, wanted: Any) -> None:
 
 
 def put(model: Model, form: Format) -> Asked:
-    return asked.ask(model, TASK, form, QUESTIONS)
+    return encoded_task.ask(model, TASK, form, QUESTIONS)
 
 
 def check_trace(model: Model) -> None:
@@ -161,7 +161,7 @@ def check_candidates(model: Model) -> tuple[int, ...]:
             for number, question in enumerate(report.questions):
                 scores = report.scores[-1, number, : len(question.options)]
                 agree(f"report without {block}", scores, own[question.id])
-    removal = rebuilding.removal(model)
+    removal = removable_blocks.removal(model)
     assert all(sentence in told for sentence in [str(removal)] if sentence), "nothing was told before the path"
     return tuple(step.scores) if removal.unfit is None else ()
 

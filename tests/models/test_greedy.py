@@ -4,8 +4,8 @@ import families
 import pytest
 import torch
 
-from layercliff.models import pace
-from layercliff.models.greedy import Greedy
+from layercliff.models import timing
+from layercliff.models.greedy_decoding import Greedy
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut, pruned
 
@@ -36,20 +36,20 @@ def test_pieces_are_the_whole(family: str) -> None:
 def test_without_a_cache_the_whole_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     network = families.network("llama")
     wanted = generated(network, 5)
-    monkeypatch.setattr("layercliff.models.greedy.CACHES", ())
+    monkeypatch.setattr("layercliff.models.greedy_decoding.CACHES", ())
     found = Greedy(network, PROMPT)
     found.advance(5)
     assert found.tokens == wanted
 
 
 def test_paces(tiny: Model) -> None:
-    found = pace.prompt(tiny, KEPT, torch.arange(3, 20), 5)
+    found = timing.prompt(tiny, KEPT, torch.arange(3, 20), 5)
     assert found.tokens == 17
     assert len(found.dense) == len(found.pruned) == 5
     assert min(found.dense + found.pruned) > 0
-    found, texts = pace.generation(tiny, KEPT, [PROMPT, PROMPT[:2]], 3)
+    found, texts = timing.generation(tiny, KEPT, [PROMPT, PROMPT[:2]], 3)
     assert len(found.dense) == len(found.pruned) == 6
-    assert [len(text) for pair in texts for text in pair] == [4 * pace.TURN] * 4
+    assert [len(text) for pair in texts for text in pair] == [4 * timing.TURN] * 4
     assert list(texts[0][0]) == generated(tiny.network, 16)
     with pruned(tiny.network, KEPT):
         assert list(texts[0][1]) == generated(tiny.network, 16)

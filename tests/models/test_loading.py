@@ -15,7 +15,7 @@ from transformers import AutoModelForMultimodalLM, PretrainedConfig
 from transformers import logging as transformers_logging
 
 from layercliff.errors import ModelError
-from layercliff.models import checkpoint, loading, sources
+from layercliff.models import checkpoint, loading, lookup
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 
@@ -273,10 +273,10 @@ def adapter(model: Path, folder: Path, base: str) -> Tensor:
 
 def test_an_adapter_is_merged_and_said(saved: Path, tmp_path: Path) -> None:
     """In the model's own directory, or alone in one, over its base."""
-    before, plain = logits(saved), sources.locate(str(saved))
+    before, plain = logits(saved), lookup.locate(str(saved))
     wanted = adapter(saved, tmp_path / "adapter", str(saved))
     said: list[str] = []
-    located = sources.locate(str(tmp_path / "adapter"), lambda what, *_: said.append(what))
+    located = lookup.locate(str(tmp_path / "adapter"), lambda what, *_: said.append(what))
     assert said == ["adapter: its adapter is merged into the weights"]
     assert located.revision.startswith(f"{plain.revision} adapter ")
     assert torch.allclose(logits(tmp_path / "adapter"), wanted, atol=1e-5)

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 import layercliff
 from layercliff.errors import ModelError
-from layercliff.models import pace
+from layercliff.models import timing
 from layercliff.models.model import Model
 
 
@@ -69,9 +69,9 @@ def test_a_network_of_mixed_dtypes_is_called_as_a_wide_one() -> None:
         narrow(input_ids=ids)
     with model.anatomy.calling():
         torch.testing.assert_close(narrow(input_ids=ids).logits, wide(input_ids=ids).logits)
-    _, texts = pace.generation(model, (0, 1, 2, 4), [[5, 6, 7]], 1)
+    _, texts = timing.generation(model, (0, 1, 2, 4), [[5, 6, 7]], 1)
     assert len(texts) == 1
-    assert pace.prompt(model, (0, 1, 2, 4), ids[0], 1).tokens == 8
+    assert timing.prompt(model, (0, 1, 2, 4), ids[0], 1).tokens == 8
 
 
 def test_a_network_of_one_dtype_is_called_as_it_is() -> None:

@@ -6,7 +6,7 @@ import families
 import pytest
 
 from layercliff.errors import ModelError
-from layercliff.models.per_block import lists, per_block
+from layercliff.models.per_block_config import lists, per_block
 from layercliff.models.surgery import sliced
 
 KEPT = (1, 2, 4)

@@ -24,7 +24,7 @@ from transformers import (
 from layercliff.errors import ModelError
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
-from layercliff.models.rebuilding import removal, unwritable
+from layercliff.models.removable_blocks import removal, unwritable
 from layercliff.models.surgery import cut
 
 SHAPE: dict[str, Any] = {

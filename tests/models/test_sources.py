@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from layercliff.errors import ModelError
-from layercliff.models import loading, sources
+from layercliff.models import loading, lookup
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def test_resolve(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     kinds = {"gemma-3-270m": "packaged", str(saved): "directory", str(tmp_path / "a.gguf"): "gguf", "owner/name": "hub"}
     for name, kind in kinds.items():
-        assert sources.resolve(name).kind == kind
+        assert lookup.resolve(name).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_resolve(saved: Path, tmp_path: Path) -> None:
 )
 def test_unknown_names(name: str, sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
-        sources.resolve(name)
+        lookup.resolve(name)
 
 
 def test_directories_that_are_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no config\.json"):
-        sources.resolve(str(tmp_path))
+        lookup.resolve(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(ModelError, match="loads no pickled weights"):
-        sources.locate(str(tmp_path))
+        lookup.locate(str(tmp_path))
 
 
 def test_load_directory(saved: Path) -> None:
@@ -56,11 +56,11 @@ def test_load_directory(saved: Path) -> None:
 def test_digest_follows_the_weights(saved: Path, tmp_path: Path) -> None:
     network = families.network("llama")
     network.save_pretrained(tmp_path)
-    assert sources.digest(tmp_path) == sources.digest(saved)
+    assert lookup.digest(tmp_path) == lookup.digest(saved)
     with torch.no_grad():
         network.model.layers[3].mlp.up_proj.weight[0, 0] += 1
     network.save_pretrained(tmp_path)
-    assert sources.digest(tmp_path) != sources.digest(saved)
+    assert lookup.digest(tmp_path) != lookup.digest(saved)
 
 
 def test_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_hub_without_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="hub cannot be reached"):
-        sources.locate("owner/name")
+        lookup.locate("owner/name")
 
 
 def test_devices(tmp_path: Path) -> None:
@@ -104,13 +104,13 @@ def test_devices(tmp_path: Path) -> None:
 )
 def test_names_that_nothing_can_have(name: str, sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
-        sources.locate(name)
+        lookup.locate(name)
 
 
 def test_a_loop_of_links_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(ModelError, match="There is no model at"):
-        sources.locate(str(tmp_path / "loop"))
+        lookup.locate(str(tmp_path / "loop"))
 
 
 def test_the_device_without_numbers_is_refused() -> None:

@@ -7,7 +7,7 @@ from huggingface_hub.errors import StrictDataclassFieldValidationError
 from safetensors import SafetensorError
 
 from layercliff.errors import LayercliffError, ModelError
-from layercliff.models.unreadable import LONGEST, Reading, reason
+from layercliff.models.library_errors import LONGEST, Reading, reason
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from layercliff.interventions import ablation, forks
 from layercliff.interventions.forks import unchanged
 from layercliff.interventions.removals import removals
 from layercliff.models.anatomy import dissect
+from layercliff.models.blockwise_pass import Level, Stream
 from layercliff.models.model import Model
-from layercliff.models.passage import Level, Stream
 from layercliff.pruning.sweep import Sweep
-from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import ask
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS

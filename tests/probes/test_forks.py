@@ -8,7 +8,7 @@ import torch
 from layercliff.interventions import forks
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.models.anatomy import dissect
-from layercliff.models.passage import Passage, Stream
+from layercliff.models.blockwise_pass import Passage, Stream
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

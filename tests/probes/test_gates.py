@@ -13,10 +13,10 @@ from transformers import PretrainedConfig
 from layercliff.choices import Format
 from layercliff.interventions import gates
 from layercliff.metrics import decision
+from layercliff.models.blockwise_pass import Passage, Stream
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage, Stream
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.run.directory import Journal
@@ -57,7 +57,7 @@ def test_against_moving_each_gate(family: str, form: Format, colours: Task, monk
         pytest.skip("the other formats differ in what is read, not in the family")
     monkeypatch.setitem(families.CONFIGS, family, partial(every_expert, families.CONFIGS[family]))
     model = Model.of(families.network(family), families.tokenizer())
-    part = asked.ask(model, colours, form, colours.questions[:5])
+    part = encoded_task.ask(model, colours, form, colours.questions[:5])
     found = gates.gradients(model, part, scores_with(model, part, {}), 200)
     for block in range(model.n_layers):
         up, down = (gold(scores_with(model, part, {block: 1 + move}), part) for move in (STEP, -STEP))
@@ -70,7 +70,7 @@ def test_narrow_weights_are_cast_on_the_way_back(colours: Task) -> None:
     narrow = families.network("gpt2").to(torch.bfloat16)
     wide = Model.of(families.network("gpt2").to(torch.bfloat16).float(), families.tokenizer())
     stored = Model.of(narrow, families.tokenizer(), dtype=torch.float32)
-    part = asked.ask(wide, colours, "letter", colours.questions[:4])
+    part = encoded_task.ask(wide, colours, "letter", colours.questions[:4])
     scores = scores_with(wide, part, {})
     np.testing.assert_allclose(
         gates.gradients(stored, part, scores, 200), gates.gradients(wide, part, scores, 200), rtol=1e-2, atol=1e-3
@@ -81,7 +81,7 @@ def test_narrow_weights_are_cast_on_the_way_back(colours: Task) -> None:
 def test_batches_change_nothing_and_finished_ones_are_kept(
     tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = asked.ask(tiny, colours, "cloze", colours.questions)
+    part = encoded_task.ask(tiny, colours, "cloze", colours.questions)
     scores = scores_with(tiny, part, {})
     whole = gates.gradients(tiny, part, scores, 4000)
     with Journal(tmp_path / "journal.sqlite") as journal:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from layercliff.interventions.noise import Noise
-from layercliff.models.passage import Stream
+from layercliff.models.blockwise_pass import Stream
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

@@ -6,7 +6,7 @@ import torch
 
 from layercliff.interventions import patching
 from layercliff.models.anatomy import dissect
-from layercliff.models.passage import Passage, Stream
+from layercliff.models.blockwise_pass import Passage, Stream
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 

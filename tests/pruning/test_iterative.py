@@ -15,7 +15,7 @@ from layercliff.pruning.brief import Brief
 from layercliff.pruning.iterative import Iterative
 from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
-from layercliff.readout import asked
+from layercliff.readout import encoded_task
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS
@@ -27,8 +27,8 @@ def many() -> Task:
 
 
 def brief(model: Model, task: Task, **more: object) -> Brief:
-    parts = (asked.ask(model, task, "first_token", task.questions),)
-    text = (("text", asked.passages(model, asked.answered(task, task.questions[:6]))),)
+    parts = (encoded_task.ask(model, task, "first_token", task.questions),)
+    text = (("text", encoded_task.passages(model, encoded_task.answered(task, task.questions[:6]))),)
     return Brief(model, parts, text, (), L - 1, 0, 4096, **more)  # type: ignore[arg-type]
 
 

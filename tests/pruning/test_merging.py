@@ -12,10 +12,10 @@ from test_ranked import L, brief, network, silenced
 
 from layercliff.errors import ModelError, RunError
 from layercliff.metrics import manifold
-from layercliff.models.blend import Blends, Channelwise, Linear
-from layercliff.models.blending import blended
-from layercliff.models.slots import KINDS
+from layercliff.models.merged_blocks import Blends, Channelwise, Linear
+from layercliff.models.merged_weights import blended
 from layercliff.models.surgery import cut
+from layercliff.models.weight_layout import KINDS
 from layercliff.pruning import calibration, laco
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.come import CoMe, apportioned

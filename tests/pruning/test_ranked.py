@@ -16,7 +16,7 @@ from layercliff.pruning import ranked, registry
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.pruning.step import Step
-from layercliff.readout import asked
+from layercliff.readout import encoded_task
 from layercliff.tasks.question import Task
 
 L = 8
@@ -50,8 +50,8 @@ def silenced(model: torch.nn.Module, *blocks: int) -> torch.nn.Module:
 
 def brief(model: torch.nn.Module, task: Task, form: str = "letter") -> Brief:
     found = Model.of(model, families.tokenizer())  # type: ignore[arg-type]
-    parts = (asked.ask(found, task, form, task.questions),)  # type: ignore[arg-type]
-    return Brief(found, parts, (("text", asked.passages(found, TEXT)),), (), L - 1, 0, 4096)
+    parts = (encoded_task.ask(found, task, form, task.questions),)  # type: ignore[arg-type]
+    return Brief(found, parts, (("text", encoded_task.passages(found, TEXT)),), (), L - 1, 0, 4096)
 
 
 def order(score: Score, given: Brief, steps: int = L - 1) -> list[tuple[int, ...]]:
@@ -182,6 +182,6 @@ def test_protected_ends_stay(colours: Task, score: Score) -> None:
 
 
 def test_protected_ends_of_a_short_model_are_refused(tiny: Model, colours: Task) -> None:
-    given = Brief(tiny, (asked.ask(tiny, colours, "letter", colours.questions),), (), (), 4, 0, 4096)
+    given = Brief(tiny, (encoded_task.ask(tiny, colours, "letter", colours.questions),), (), (), 4, 0, 4096)
     with pytest.raises(RunError, match="leaves the first 4 and last 2 blocks alone, and the model has 5"):
         registry.chooser("magnitude+", given)

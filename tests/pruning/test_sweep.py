@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercliff.models.anatomy import dissect
-from layercliff.models.passage import Leads, Level
+from layercliff.models.blockwise_pass import Leads, Level
 from layercliff.pruning.sweep import Sweep
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200], [9, 8, 7, 66, 55, 44, 33, 22]])

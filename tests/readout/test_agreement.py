@@ -18,7 +18,7 @@ from layercliff.errors import ModelError
 from layercliff.models import quirks
 from layercliff.models.anatomy import Anatomy
 from layercliff.models.model import Model
-from layercliff.readout import agreement, asked
+from layercliff.readout import encoded_task, logit_agreement
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
 from layercliff.readout.trace import Agreement
@@ -94,7 +94,7 @@ def by_itself(model: Model, row: Row) -> np.ndarray:
 @pytest.mark.parametrize("form", ["cloze", "letter"])
 def test_every_family_keeps_what_it_shares(family: str, form: str) -> None:
     model = Model.of(families.network(family), families.tokenizer(), family)
-    found = agreement.of(model, rows(form))
+    found = logit_agreement.of(model, rows(form))
     assert found.sharing == model.anatomy.shares
     assert not found.lost
     assert found.difference < 1e-5
@@ -112,7 +112,7 @@ def test_it_is_cheap_and_done_once(tiny: Model, monkeypatch: pytest.MonkeyPatch)
     assert tiny.anatomy.shares == "branches"
     entered.clear()
     for _ in range(2):
-        agreement.of(tiny, many)
+        logit_agreement.of(tiny, many)
         whole = len(calls)
     hook.remove()
     assert whole <= 6
@@ -130,7 +130,7 @@ def test_positions_that_depend_on_the_length_of_a_batch(
     pruned = layercliff.prune(
         model, task, format=form, normalisation="sum", remove=1, assess=False, batch_tokens=300, note=notes.append
     )
-    part = asked.ask(model, task, form, task.questions, normalisation="sum")
+    part = encoded_task.ask(model, task, form, task.questions, normalisation="sum")
     lengths = {len(row.tokens) for row in part.rows}
     assert min(lengths) < SWITCH < max(lengths)
     assert part.sharing == "alike"
@@ -153,11 +153,11 @@ def test_a_window_by_place_loses_branches_alone(monkeypatch: pytest.MonkeyPatch,
     """GPT-Neo's local attention counts places of a sequence, not positions."""
     model = model_of("gpt_neo", monkeypatch)
     assert model.anatomy.shares == "branches"
-    found = agreement.of(model, rows())
+    found = logit_agreement.of(model, rows())
     assert found.sharing == "lead"
     assert found.lost["branches"] > 1e-3
     evaluated = layercliff.evaluate(model, task, format="cloze")
-    part = asked.ask(model, task, "cloze", task.questions)
+    part = encoded_task.ask(model, task, "cloze", task.questions)
     known = {(r["id"], r["option"]): r["log_likelihood"] for r in evaluated.options.iter_rows(named=True)}
     for row in part.rows:
         expected = by_itself(model, row)
@@ -188,7 +188,7 @@ def test_what_differs_loses_sharing_then_batching(
     model = doctored(llama, change)
     assert model.anatomy.shares == "branches"
     notes: list[str] = []
-    found = agreement.of(model, rows(), "some", notes.append)
+    found = logit_agreement.of(model, rows(), "some", notes.append)
     assert (found.sharing, set(found.lost)) == (kept, lost)
     assert found.difference < 1e-5
     assert [note.startswith("some: ") for note in notes] == [True] * bool(lost)
@@ -205,7 +205,7 @@ def test_a_network_that_no_way_of_running_rows_agrees_with_is_refused(llama: nn.
     with pytest.raises(
         ModelError, match=r"LlamaForCausalLM cannot be read block by block: .* differ .* by \d\.\de-0\d"
     ):
-        agreement.of(model, rows())
+        logit_agreement.of(model, rows())
 
 
 def test_attention_that_looks_ahead_at_the_lengths_of_the_task_is_refused(
@@ -220,7 +220,7 @@ def test_attention_that_looks_ahead_at_the_lengths_of_the_task_is_refused(
     with pytest.raises(ModelError, match="DogeForCausalLM is not causal: of"):
         layercliff.trace(model, task)
     short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
-    assert agreement.of(model, short).sharing == model.anatomy.shares
+    assert logit_agreement.of(model, short).sharing == model.anatomy.shares
 
 
 def test_a_known_window_is_refused_whatever_a_few_rows_show(monkeypatch: pytest.MonkeyPatch, task: Task) -> None:
@@ -229,13 +229,13 @@ def test_a_known_window_is_refused_whatever_a_few_rows_show(monkeypatch: pytest.
     with pytest.raises(ModelError, match="not causal beyond 8 tokens, and the longest prompt has"):
         layercliff.trace(model, task)
     short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
-    assert agreement.of(model, short).sharing == "nothing"
+    assert logit_agreement.of(model, short).sharing == "nothing"
 
 
 def test_rounding_of_narrow_dtypes_is_no_difference(family: str) -> None:
     wide, narrow = families.network(family), families.network(family).bfloat16()
     shares = Model.of(wide, families.tokenizer(), family).anatomy.shares
-    assert agreement.of(Model.of(narrow, families.tokenizer(), family), rows()).sharing == shares
+    assert logit_agreement.of(Model.of(narrow, families.tokenizer(), family), rows()).sharing == shares
 
 
 def test_a_result_of_before_has_no_agreement() -> None:
@@ -259,8 +259,8 @@ def test_every_verb_runs_rows_as_was_found(
         passed.append(self)
         return levels(self, device)
 
-    monkeypatch.setattr(agreement, "_known", {})
-    monkeypatch.setattr(agreement, "_found", lambda *_: Agreement("alike", 3, 50, 0.0, {"nothing": 0.5}))
+    monkeypatch.setattr(logit_agreement, "_known", {})
+    monkeypatch.setattr(logit_agreement, "_found", lambda *_: Agreement("alike", 3, 50, 0.0, {"nothing": 0.5}))
     monkeypatch.setattr(Batch, "levels", noted)
     about: dict[str, Any] = {"out": tmp_path, "batch_tokens": 300}
     verbs: list[Callable[[], object]] = [

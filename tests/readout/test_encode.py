@@ -11,8 +11,8 @@ from layercliff.choices import Format
 from layercliff.errors import LayercliffError, ModelError, TaskError
 from layercliff.models.model import Model
 from layercliff.readout import likelihood
-from layercliff.readout.asked import passages
 from layercliff.readout.encode import chat_template, encode
+from layercliff.readout.encoded_task import passages
 from layercliff.readout.tokens import tokenise
 from layercliff.tasks.prompts import Prompt
 

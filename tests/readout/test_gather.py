@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from layercliff.models.model import Model
-from layercliff.readout.asked import ask
 from layercliff.readout.batches import plan
+from layercliff.readout.encoded_task import ask
 from layercliff.readout.gather import Gather, gathered, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader

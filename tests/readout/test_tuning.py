@@ -11,14 +11,14 @@ import torch
 
 from layercliff.errors import ModelError, TaskError
 from layercliff.models.model import Model
-from layercliff.readout import tuned, tuning
-from layercliff.readout.asked import ask
+from layercliff.readout import tuned_lens_file, tuned_lens_training
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import ask
 from layercliff.readout.gather import gathered
 from layercliff.readout.lens import Lens, LogitLens, TunedLens
 from layercliff.readout.read import Reader
-from layercliff.readout.tuned import Trained
-from layercliff.readout.tuning import Parts
+from layercliff.readout.tuned_lens_file import Trained
+from layercliff.readout.tuned_lens_training import Parts
 from layercliff.tasks import prose
 from layercliff.tasks.question import Task
 
@@ -26,7 +26,9 @@ D, L = 32, families.N_LAYERS
 
 
 def trained(model: Model, positions: int = 1500, steps: int = 0) -> Trained:
-    return tuning.train(model, "prose", prose.PARAGRAPHS, positions=positions, steps=steps, seed=0, batch_tokens=1000)
+    return tuned_lens_training.train(
+        model, "prose", prose.PARAGRAPHS, positions=positions, steps=steps, seed=0, batch_tokens=1000
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_a_known_map_is_found_again(turning: tuple[Model, torch.Tensor, torch.Te
         np.testing.assert_allclose(found.weights[depth], turn.numpy() - identity, atol=0.02)
         np.testing.assert_allclose(found.biases[depth], moved.numpy(), atol=0.05)
     unembedding = model.anatomy.unembedding
-    row = tuning._rows(model, prose.PARAGRAPHS, 1500, 0)[1]  # it took no part
+    row = tuned_lens_training._rows(model, prose.PARAGRAPHS, 1500, 0)[1]  # it took no part
     states = torch.from_numpy(gathered(model, [row], [range(1, len(row.tokens))], 1000))
 
     def likeliest(lens: Lens, depth: int) -> torch.Tensor:
@@ -86,14 +88,14 @@ def test_a_known_map_is_found_again(turning: tuple[Model, torch.Tensor, torch.Te
 
 
 def test_descent_lowers_the_divergence_that_least_squares_leave(tiny: Model) -> None:
-    rows = tuning._rows(tiny, prose.PARAGRAPHS, 900, 0)
+    rows = tuned_lens_training._rows(tiny, prose.PARAGRAPHS, 900, 0)
     states = torch.from_numpy(gathered(tiny, rows, [range(1, len(row.tokens)) for row in rows], 1000))
     before, after = (Parts(states[depth, :400], states[depth, 400:], states[depth, 400:]) for depth in (2, L))
     unembedding = copy.deepcopy(tiny.anatomy.unembedding)
     left = []
     for steps in (0, 60):
         rng = np.random.default_rng(0)
-        weight, bias, _ = tuning.translator(unembedding, before, after, torch.arange(420), steps, rng)
+        weight, bias, _ = tuned_lens_training.translator(unembedding, before, after, torch.arange(420), steps, rng)
         with torch.no_grad():
             read = unembedding.normed(before.choosing + before.choosing @ weight.T + bias)
             left.append(float(unembedding.divergences(unembedding.normed(after.choosing), read[None]).mean()))
@@ -103,7 +105,7 @@ def test_descent_lowers_the_divergence_that_least_squares_leave(tiny: Model) -> 
 def test_losses_are_those_of_distributions_written_out(tiny: Model) -> None:
     found = trained(tiny, positions=400)
     unembedding = tiny.anatomy.unembedding
-    rows = tuning._rows(tiny, prose.PARAGRAPHS, 400, 0)
+    rows = tuned_lens_training._rows(tiny, prose.PARAGRAPHS, 400, 0)
     states = []
     with torch.inference_mode():
         for _, hidden in tiny.anatomy.enter(torch.tensor([rows[1].tokens])).depths():
@@ -125,34 +127,36 @@ def test_least_squares_shrink_to_the_logit_lens_where_there_is_nothing_to_learn(
     draw = torch.Generator().manual_seed(0)
     before, moved = (Parts(*(torch.randn(60, 24, generator=draw) for _ in range(3))) for _ in range(2))
     after = Parts(*(b + m for b, m in zip(vars(before).values(), vars(moved).values(), strict=True)))
-    *_, ridge = tuning.least_squares(before, after)
-    assert ridge == max(tuning.RIDGES)
-    *_, ridge = tuning.least_squares(before, replace(before, fitted=2 * before.fitted, choosing=2 * before.choosing))
-    assert ridge == min(tuning.RIDGES)
+    *_, ridge = tuned_lens_training.least_squares(before, after)
+    assert ridge == max(tuned_lens_training.RIDGES)
+    *_, ridge = tuned_lens_training.least_squares(
+        before, replace(before, fitted=2 * before.fitted, choosing=2 * before.choosing)
+    )
+    assert ridge == min(tuned_lens_training.RIDGES)
 
 
 def test_drawn_tokens_stand_for_the_whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "LIKELY", 10)
-    monkeypatch.setattr(tuning, "OTHERS", 30)
+    monkeypatch.setattr(tuned_lens_training, "LIKELY", 10)
+    monkeypatch.setattr(tuned_lens_training, "OTHERS", 30)
     order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
     logits = torch.randn(200, generator=torch.Generator().manual_seed(1))
     rng = np.random.default_rng(0)
     sums = []
     for _ in range(400):
-        tokens, weight = tuning._drawn(order, rng)
+        tokens, weight = tuned_lens_training._drawn(order, rng)
         assert len(set(tokens.tolist())) == 40
         assert set(order[:10].tolist()) <= set(tokens.tolist())
         sums.append(float((logits[tokens] + weight).exp().sum()))
     assert np.mean(sums) == pytest.approx(float(logits.exp().sum()), rel=0.02)
-    tokens, weight = tuning._drawn(order[:40], rng)
+    tokens, weight = tuned_lens_training._drawn(order[:40], rng)
     assert sorted(tokens.tolist()) == sorted(order[:40].tolist())
     assert not weight.any()
 
 
 def test_files(tiny: Model, tmp_path: Path) -> None:
     found = trained(tiny, positions=400)
-    tuned.write(tmp_path / "tuned.safetensors", found)
-    again = tuned.read(tmp_path / "tuned.safetensors")
+    tuned_lens_file.write(tmp_path / "tuned.safetensors", found)
+    again = tuned_lens_file.read(tmp_path / "tuned.safetensors")
     np.testing.assert_array_equal(again.weights, found.weights)
     np.testing.assert_array_equal(again.biases, found.biases)
     assert again.provenance == found.provenance
@@ -163,6 +167,6 @@ def test_files(tiny: Model, tmp_path: Path) -> None:
         again.lens(other)
     (tmp_path / "bad.safetensors").write_text("no lens")
     with pytest.raises(ModelError, match="holds no tuned lens"):
-        tuned.read(tmp_path / "bad.safetensors")
+        tuned_lens_file.read(tmp_path / "bad.safetensors")
     with pytest.raises(TaskError, match="has 2 passages"):
-        tuning.train(tiny, "few", prose.PARAGRAPHS[:2], positions=400, steps=0, seed=0, batch_tokens=1000)
+        tuned_lens_training.train(tiny, "few", prose.PARAGRAPHS[:2], positions=400, steps=0, seed=0, batch_tokens=1000)

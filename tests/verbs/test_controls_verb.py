@@ -14,7 +14,7 @@ import layercliff
 from layercliff.analyses.controls import figures as control_figures
 from layercliff.errors import RunError
 from layercliff.models.model import Model
-from layercliff.models.twin import random_twin
+from layercliff.models.random_init import random_twin
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.read import Reader

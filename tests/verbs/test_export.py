@@ -26,8 +26,8 @@ from layercliff.models.model import Model
 from layercliff.pruning import result as results
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import choose
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.trace import Trace
 from layercliff.report import terminal, words
 from layercliff.run.directory import RunDirectory
@@ -42,7 +42,7 @@ def task(name: str, n: int, options: int = 3) -> Task:
 
 
 def put(model: Model, *tasks: Task, form: str = "letter") -> list[Asked]:
-    return [asked.ask(model, one, form, one.questions) for one in tasks]  # type: ignore[arg-type]
+    return [encoded_task.ask(model, one, form, one.questions) for one in tasks]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("sizes", "wanted"), [((40, 40), (16, 16)), ((5, 40), (5, 27)), ((40, 3, 2), (27, 3, 2)), ((4, 2), (4, 2))])  # fmt: skip

@@ -14,8 +14,8 @@ from layercliff.analyses.lens import result as lensed
 from layercliff.errors import LayercliffError
 from layercliff.metrics import linear_probe
 from layercliff.models.model import Model
-from layercliff.readout import tuned, tuning
-from layercliff.readout.asked import ask
+from layercliff.readout import tuned_lens_file, tuned_lens_training
+from layercliff.readout.encoded_task import ask
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS
@@ -75,7 +75,7 @@ def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> N
     np.testing.assert_allclose(through["margin_gain"], through["margin"] - logit["margin"], atol=1e-12)
     assert through["margin_gain"][-1] == through["margin_gain_high"][-1] == 0
     assert table.filter(pl.col("lens") == lensed.CONTROL)["margin_gain"].is_null().all()
-    about = tuned.read(run / "lens" / "tuned.safetensors").provenance
+    about = tuned_lens_file.read(run / "lens" / "tuned.safetensors").provenance
     assert (about.model, about.revision, about.text, about.steps) == ("tiny", tiny.revision, "prose", 2)
     assert len(about.tuned) == len(about.logit) == len(about.ridge) == L
     assert 'id="analysis-lens"' in (run / "report.html").read_text()
@@ -104,7 +104,7 @@ def test_an_interrupted_analysis_goes_on(
     tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = layercliff.lens(tiny, colours, **SMALL)  # type: ignore[arg-type]
-    for place, name in ((tuning, "translator"), (linear_probe, "cross_validated")):
+    for place, name in ((tuned_lens_training, "translator"), (linear_probe, "cross_validated")):
         original, calls = getattr(place, name), []
 
         def interrupted(
@@ -121,8 +121,8 @@ def test_an_interrupted_analysis_goes_on(
         monkeypatch.setattr(place, name, original)
     trained: list[int] = []
     fitted: list[int] = []
-    translator, cross_validated = tuning.translator, linear_probe.cross_validated
-    monkeypatch.setattr(tuning, "translator", lambda *a: trained.append(1) or translator(*a))
+    translator, cross_validated = tuned_lens_training.translator, linear_probe.cross_validated
+    monkeypatch.setattr(tuned_lens_training, "translator", lambda *a: trained.append(1) or translator(*a))
     monkeypatch.setattr(linear_probe, "cross_validated", lambda *a: fitted.append(1) or cross_validated(*a))
     found = layercliff.lens(tiny, colours, out=tmp_path / "run", **SMALL)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.scores, whole.scores)

@@ -16,7 +16,7 @@ from layercliff.choices import Score
 from layercliff.errors import ModelError
 from layercliff.metrics.perplexity import perplexity
 from layercliff.models.anatomy import find_blocks
-from layercliff.models.blend import Channelwise, Linear
+from layercliff.models.merged_blocks import Channelwise, Linear
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.pruning.step import Step
@@ -82,7 +82,7 @@ def test_export_is_an_ordinary_checkpoint(
     found = layercliff.prune(model, words, remove=2, score=score, format="letter", device="cpu", assess=False, out=run)
     exported = layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)
     assert exported.proof.largest_logit_difference == 0
-    assert exported.proof.cached_generation_equals_uncached
+    assert exported.proof.generations_tied == 0
     assert exported.predictions_compared == 20
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
     assert record["source_layer"] == list(found.steps[2].kept)
@@ -184,14 +184,14 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
 
 def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     """Two paths that keep the same blocks with other merges are other models."""
-    from layercliff.models import sources
+    from layercliff.models import lookup
 
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     for score in ("tail", "laco", "mka"):
         layercliff.prune(
             model, words, remove=1, score=score, format="letter", device="cpu", assess=False, out=tmp_path / score
         )  # type: ignore[arg-type]
-    found = {score: sources.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
+    found = {score: lookup.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
     assert len(set(found.values())) == 3
     assert "merged" in found["laco"]
     assert "merged" not in found["tail"]

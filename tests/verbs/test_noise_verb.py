@@ -13,10 +13,10 @@ import torch
 import layercliff
 from layercliff.errors import RunError
 from layercliff.interventions.noise import Noise
+from layercliff.models.blockwise_pass import Stream
 from layercliff.models.model import Model
-from layercliff.models.passage import Stream
-from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch, read_from
+from layercliff.readout.encoded_task import ask
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS

@@ -10,7 +10,7 @@ import pytest
 
 import layercliff
 from layercliff.errors import ModelError
-from layercliff.models import sources
+from layercliff.models import lookup
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_of_a_hub_model_no_weight_is_downloaded(saved: Path, task: str, monkeypa
         return str(saved)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
-    monkeypatch.setattr(sources, "hub_answers", lambda: True)
+    monkeypatch.setattr(lookup, "hub_answers", lambda: True)
     assert layercliff.plan("owner/name", task).parameters == layercliff.plan(str(saved), task).parameters
 
 
@@ -124,7 +124,7 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_not_waited_for(
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        monkeypatch.setattr(sources, "HUB_SECONDS", 0.1)
+        monkeypatch.setattr(lookup, "HUB_SECONDS", 0.1)
         begin = time.monotonic()
         with pytest.raises(ModelError, match="hub cannot be reached"):
             layercliff.plan("owner/name", task)

@@ -15,7 +15,7 @@ import torch
 import layercliff
 from layercliff.errors import RunError
 from layercliff.metrics.similarity import linear_cka
-from layercliff.models.blending import blended
+from layercliff.models.merged_weights import blended
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.run.resolved import Setting

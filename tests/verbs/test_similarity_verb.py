@@ -8,15 +8,15 @@ import polars as pl
 import pytest
 import torch
 import word_tasks
+from cka import cka
 
 import layercliff
 from layercliff.choices import Format
 from layercliff.errors import RunError
-from layercliff.metrics.similarity import linear_cka
 from layercliff.models.model import Model
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.asked import ask
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import ask
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.tasks.question import Question, Task
@@ -64,7 +64,7 @@ def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path
             found.append(np.stack([h[0, -1].numpy() for _, h in passage.depths(blocks)]))
     dense, pruned = (np.stack(found, 1) for found in states)
     for standardised in (False, True):
-        expected = linear_cka(dense[4], pruned[2], standardised=standardised)
+        expected = cka(dense[4], pruned[2], standardised=standardised)
         found = cell(run, what="decision", step=3, dense=4, pruned=2, standardised=standardised)
         assert found["cka"] == pytest.approx(expected, abs=1e-4)
         assert (found["n"], found["d"]) == (40, 32)
@@ -73,7 +73,7 @@ def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path
         np.stack([unembed.tokens(unembed.normed(torch.from_numpy(s[None])), torch.tensor([row.targets]))[0].numpy() for s, row in zip(stack, rows, strict=True)])
         for stack in (dense[4], pruned[2])
     ]  # fmt: skip
-    expected = linear_cka(*(scores - scores.mean(1, keepdims=True) for scores in logits))
+    expected = cka(*(scores - scores.mean(1, keepdims=True) for scores in logits))
     found = cell(run, what="options", step=3, dense=4, pruned=2, standardised=False)
     assert found["cka"] == pytest.approx(expected, abs=1e-4)
     assert found["d"] == 3
@@ -107,11 +107,11 @@ def test_options_and_random_tokens_are_read_in_one_pass(
             readings = [(Batch((row,)), read(reader, Batch((row,)), kept)) for row in rows]
             scores = part.scores(readings)[0][depth]
             features.append(scores - scores.mean(-1, keepdims=True))
-        cka = found.row(
+        value = found.row(
             by_predicate=(pl.col("what") == what) & ~pl.col("standardised") & (pl.col("step") == 3) & (pl.col("dense") == 4) & (pl.col("pruned") == 2),
             named=True,
         )["cka"]  # fmt: skip
-        assert cka == pytest.approx(linear_cka(*features), abs=1e-4)
+        assert value == pytest.approx(cka(*features), abs=1e-4)
 
 
 def test_a_model_is_like_itself_and_shuffled_pairs_are_not(run: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import layercliff
 from layercliff.choices import Format, Score
 from layercliff.errors import RunError
-from layercliff.models.blend import Linear
+from layercliff.models.merged_blocks import Linear
 from layercliff.models.model import Model
 from layercliff.pruning.path import depths_shared, last_step
 from layercliff.pruning.step import Step

@@ -232,7 +232,7 @@ def patch(
 def run_analysis(verb: str, given: dict[str, Any]) -> None:
     """Run a verb with what was given on the command line, and print its sentence."""
     use_cache(given.pop("cache_dir"))
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
 
     resolve(given["model"])  # a wrong name is said at once, before the model library is imported
     with progress() as (report, note):

@@ -88,7 +88,7 @@ def trace(
     """Find the depth at which a model's decision forms, with its uncertainty."""
     given = dict(locals())
     use_cache(cache_dir)
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)  # a wrong name is said at once, before the model library is imported
@@ -149,7 +149,7 @@ def plan(
 ) -> None:
     """Say what a trace and a path will take before any weight is loaded: questions, tokens, block passes, memory, time."""
     use_cache(cache_dir)
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)

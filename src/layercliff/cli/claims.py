@@ -59,7 +59,7 @@ def claims(
     """Judge the paper's claims C1-C10: measurement, control, rule and verdict of each; what DIR lacks for it is run first."""
     given = dict(locals())
     use_cache(given.pop("cache_dir"))
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)  # a wrong name is said at once, before the model library is imported

@@ -62,7 +62,7 @@ def evaluate(
     """Accuracy on benchmarks, equal to lm-evaluation-harness item by item, with intervals; against another model, paired."""
     use_cache(cache_dir)
     read = "all" if depths == "all" else numbers(depths, "depths", "depth")
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)  # a wrong name is said at once, before the model library is imported

@@ -90,7 +90,7 @@ def prune(
     if until_collapse and (remove is not None or to_ratio is not None):
         raise LayercliffError("A path ends at the collapse, after --remove blocks or at --to-ratio: give one of them.")
     _arguments(given)  # a wrong option is said at once
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)
@@ -138,7 +138,7 @@ def compare(
     given = dict(locals())
     use_cache(cache_dir)
     _arguments(given)  # a wrong option is said at once
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
     from layercliff.report import terminal
 
     resolve(model)

@@ -104,7 +104,7 @@ def foretell(
     given = {name: value for name, value in locals().items() if name not in ("cache_dir", "memory_gb", "study")}
     use_cache(cache_dir)
     from layercliff.forecasting import result as foretold
-    from layercliff.models.sources import resolve
+    from layercliff.models.lookup import resolve
 
     resolve(model)
     foretold.training(study)  # whether there is a rule is said before the model library is imported

@@ -14,8 +14,8 @@ from layercliff.evaluation import harness_files
 from layercliff.evaluation import result as results
 from layercliff.evaluation.result import LAYERWISE, Evaluated
 from layercliff.evaluation.spec import EvaluateSpec
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import Reading
 from layercliff.run.directory import RunDirectory
 from layercliff.run.passes import Pass

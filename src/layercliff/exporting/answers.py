@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from layercliff.errors import ModelError
-from layercliff.models.proof import Query
-from layercliff.readout.asked import Asked
+from layercliff.models.reload_check import Query
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import Reading
 from layercliff.readout.trace import Trace
 

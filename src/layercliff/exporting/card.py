@@ -10,10 +10,10 @@ import yaml
 from layercliff import machine
 from layercliff.analyses.trace import result as traced
 from layercliff.exporting.command import command, text
-from layercliff.models import blend, sources
-from layercliff.models.blend import Blends
+from layercliff.models import lookup, merged_blocks
+from layercliff.models.lookup import Located
+from layercliff.models.merged_blocks import Blends
 from layercliff.models.recipe import Recipes
-from layercliff.models.sources import Located
 from layercliff.pruning.selected_step import Chosen
 from layercliff.recovery.load import Worn
 from layercliff.report import words
@@ -49,10 +49,10 @@ def _record(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None) 
         "n_layers_dense": n_layers,
         "source_layer": list(located.dense(chosen.kept)),
         "removed": [list(located.dense(s.removed)) for s in pruned.steps[1 : step + 1]],
-        "merged": blend.summary(_merged(chosen, located)),
+        "merged": merged_blocks.summary(_merged(chosen, located)),
         "began_with": pruned.subject.model,
         "removed_before": sorted(set(range(n_layers)) - set(begin)),
-        "merged_before": blend.summary(located.blends),
+        "merged_before": merged_blocks.summary(located.blends),
         "score": pruned.score,
         "step": step,
         "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
@@ -66,7 +66,7 @@ def _record(chosen: Chosen, located: Located, n_layers: int, worn: Worn | None) 
 
 
 def _merged(chosen: Chosen, located: Located) -> Blends:
-    return blend.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
+    return merged_blocks.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
 
 
 def _card(
@@ -117,7 +117,7 @@ Made with layercliff {machine.versions()["layercliff"]}:
 
 def _name(model: str) -> str:
     """What a model is called elsewhere: its id, or the name of its directory or file."""
-    return model if sources.resolve(model).kind in ("hub", "packaged") else Path(model).expanduser().resolve().name
+    return model if lookup.resolve(model).kind in ("hub", "packaged") else Path(model).expanduser().resolve().name
 
 
 def _recipes(found: Recipes) -> str:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError
-from layercliff.models import loading, rebuilding
+from layercliff.models import loading, removable_blocks
+from layercliff.models.lookup import Located
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
-from layercliff.models.sources import Located
 from layercliff.progress import Report, silent
 from layercliff.pruning.selected_step import Chosen, choose
 
@@ -41,7 +41,7 @@ def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
     dtype = str(config.dtype or subject.weights_dtype).removeprefix("torch.")
     kept = located.dense(chosen.kept)
     kind = loading.auto_class(located.name, config)
-    if (reason := rebuilding.unwritable(kind, config, kept, trust_remote_code)) is not None:
+    if (reason := removable_blocks.unwritable(kind, config, kept, trust_remote_code)) is not None:
         raise ModelError(f"Step {chosen.step} cannot be written as a model, by any tool: {reason}.")
     merged = bool(chosen.blends or located.blends)
     return recipes(config, _base(subject.model, located), kept, dtype, merged)

@@ -3,24 +3,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from layercliff import limits
-from layercliff.choices import At, Score
 from layercliff.errors import RunError
 from layercliff.exporting import answers, card, recipe
+from layercliff.exporting.spec import ExportSpec
 from layercliff.models import checkpoint, loading, quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.checkpoint import Proof
+from layercliff.models.lookup import Located
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
-from layercliff.models.sources import Located
 from layercliff.models.surgery import cut
-from layercliff.progress import Report, silent
+from layercliff.progress import silent
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import Chosen, choose
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.recovery.load import wearing, worn_by
 from layercliff.report import words
-from layercliff.exporting.spec import ExportSpec
 from layercliff.run.resolved import Setting
 from layercliff.run.verb import verb
 

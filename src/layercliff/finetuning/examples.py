@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 
 IGNORED = -100  # the label of a token that takes no part in the loss
 

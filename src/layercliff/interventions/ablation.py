@@ -10,11 +10,11 @@ from torch import Tensor
 
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.removals import removals
+from layercliff.models.blockwise_pass import Stream
 from layercliff.models.model import Model
-from layercliff.models.passage import Stream
 from layercliff.readout import batches
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 
 Updates = Float[Tensor, "block 2 d"]
 """What each block adds to the stream on average: at the first position, and at the others."""

@@ -8,11 +8,11 @@ from torch.func import functional_call
 
 from layercliff.errors import ModelError
 from layercliff.metrics import decision
+from layercliff.models.block_interface import hidden_state
+from layercliff.models.blockwise_pass import Passage
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage
-from layercliff.models.wiring import hidden_state
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import Journal, key
 
 PASSES = 4  # dense passes: the states, and block by block from the last, once more forwards and once backwards, which costs two

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from layercliff.choices import Positions, Scale
 from layercliff.interventions.forks import Fork
-from layercliff.models.passage import Stream
+from layercliff.models.blockwise_pass import Stream
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.batches import Batch, read_from
 

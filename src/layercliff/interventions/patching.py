@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from layercliff.choices import Positions
-from layercliff.models.passage import Passage, Stream
+from layercliff.models.blockwise_pass import Passage, Stream
 from layercliff.readout.batches import Batch, read_from
 
 

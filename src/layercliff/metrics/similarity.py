@@ -90,14 +90,6 @@ def hsic(first: Float[np.ndarray, "k n n"], second: Float[np.ndarray, "m n n"]) 
     return out
 
 
-def linear_cka(first: Features, second: Features, name: str = "the states", standardised: bool = False) -> float:
-    """Debiased linear CKA of two sets of features of the same samples: 1 for the same up to rotation, shift and scale, about 0 for
-    independent ones. Raises `LayercliffError` (see `prepared`)."""
-    wide = [prepared(f, name, standardised) for f in (first, second)]
-    a, b = (u_centred((f @ f.T)[None]) for f in wide)
-    return float(hsic(a, b)[0, 0] / np.sqrt(hsic(a, a)[0, 0] * hsic(b, b)[0, 0]))
-
-
 def similarities(
     features: Sequence[Features],
     groups: Sequence[str],

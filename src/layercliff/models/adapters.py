@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import checkpoint_files
-from layercliff.models.unreadable import Reading
+from layercliff.models.library_errors import Reading
 
 ADAPTER = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

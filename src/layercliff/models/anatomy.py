@@ -15,11 +15,11 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
-from layercliff.models import passage, quirks, wiring
-from layercliff.models.passage import Leads, Level, Passage, Tree
+from layercliff.models import block_interface, blockwise_pass, quirks
+from layercliff.models.block_interface import Call, Probe, Wiring
+from layercliff.models.blockwise_pass import Leads, Level, Passage, Tree
 from layercliff.models.precision import ROUNDING, cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
-from layercliff.models.wiring import Call, Probe, Wiring
 
 PROBE_LEAD = 3  # tokens
 PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
@@ -76,14 +76,14 @@ class Anatomy:
         that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
         """
         levels = (Level(batch),) if isinstance(batch, Tensor) else batch
-        return passage.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
+        return blockwise_pass.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
 
     def _run_aside(self, **inputs: Any) -> list[Call]:
         calls: list[Call] = []
 
         def standing_aside(index: int) -> Callable[..., Any]:
             def forward(*args: Any, **kwargs: Any) -> Any:
-                calls.append(wiring.as_call(args, kwargs))
+                calls.append(block_interface.as_call(args, kwargs))
                 return self.wiring.aside(index, calls[-1])
 
             return forward
@@ -204,7 +204,7 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     dtype = dtype or _dtype(name, blocks)
     ids = _probe_ids(network)
     with understanding(name, "The forward pass"), computing_in(dtype, (*around, *blocks)), cast_to(dtype, head):
-        probe = wiring.observe(network, path, blocks, head, ids)  # some networks ask their head for its dtype
+        probe = block_interface.observe(network, path, blocks, head, ids)  # some networks ask their head for its dtype
     _check_finite(network, probe.logits)
     found = Anatomy(
         network.base_model,
@@ -213,7 +213,7 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
         around,
         Unembedding(nn.Identity(), head),
         dtype,
-        wiring.connect(name, probe, ids),
+        block_interface.connect(name, probe, ids),
     )
     with understanding(name, "The forward pass"), found.computing():
         _check_causal(network, ids, probe.logits, tolerance(dtype, next(blocks.parameters()).dtype))

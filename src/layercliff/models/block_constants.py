@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.models.anatomy import find_blocks, text_config
+from layercliff.models.block_interface import Call
 from layercliff.models.surgery import Index, indices
-from layercliff.models.wiring import Call
 
 Kind = tuple[Any, ...]
 

@@ -18,12 +18,12 @@ from transformers import PreTrainedModel
 
 from layercliff import cache
 from layercliff.errors import ModelError, RunError
-from layercliff.models import proof
+from layercliff.models import reload_check
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
-from layercliff.models.proof import Query
+from layercliff.models.reload_check import Query
 
-START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import proof; proof.main(*sys.argv[1:])"
+START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import reload_check; reload_check.main(*sys.argv[1:])"
 """What the fresh process runs: modules come from where this process has them, never from the current directory."""
 
 
@@ -42,16 +42,11 @@ class Proof:
     tensors: int = 0
     noise_floor: float = 0.0
 
-    @property
-    def cached_generation_equals_uncached(self) -> bool:
-        """In every sequence."""
-        return self.generations_tied == 0
-
 
 @dataclass(frozen=True)
 class Reloaded:
     """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to each query (see
-    `layercliff.models.proof.behaviour`)."""
+    `layercliff.models.reload_check.behaviour`)."""
 
     directory: Path
     proof: Proof
@@ -130,10 +125,10 @@ def _reload(
     queries: Sequence[Query],
     trust_remote_code: bool,
 ) -> Reloaded:
-    found, said = _ask(checkpoint, proof.probe(sequences, queries), trust_remote_code, model.dtype)
-    tensors = _tensors(proof.digests(model.network), said)
+    found, said = _ask(checkpoint, reload_check.probe(sequences, queries), trust_remote_code, model.dtype)
+    tensors = _tensors(reload_check.digests(model.network), said)
     with _on_the_cpu(model.network):
-        here = [proof.copies(model.network, torch.tensor(tokens)) for tokens in sequences]
+        here = [reload_check.copies(model.network, torch.tensor(tokens)) for tokens in sequences]
     numbers = range(len(sequences))
     difference = max(float((here[n][0] - found[f"logits.{n:05}"]).abs().max()) for n in numbers)
     floor = max(max(here[n][1], float(found[f"floor.{n:05}"])) for n in numbers)
@@ -199,5 +194,5 @@ def _ask(
 def _search() -> list[str]:
     """Where this process looks for modules, but for the current directory; where layercliff itself lies comes last, if by nothing else."""
     found = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
-    own = str(Path(proof.__file__).resolve().parents[2])
+    own = str(Path(reload_check.__file__).resolve().parents[2])
     return found if own in found else [*found, own]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layercliff.errors import ModelError
-from layercliff.models.unreadable import Reading
+from layercliff.models.library_errors import Reading
 
 LFS = b"version https://git-lfs"
 AGAIN = "download it again."

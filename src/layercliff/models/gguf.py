@@ -8,7 +8,7 @@ from typing import Any
 from layercliff import cache, packages
 from layercliff.errors import ModelError
 from layercliff.models import checkpoint_files
-from layercliff.models.unreadable import Reading
+from layercliff.models.library_errors import Reading
 from layercliff.progress import Report
 
 MAGIC = b"GGUF"
@@ -32,7 +32,7 @@ def convert(file: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from layercliff.models import matching
+    from layercliff.models import state_dict_check
 
     check(file)
     _check_header(file)
@@ -47,7 +47,7 @@ def convert(file: Path, target: Path) -> None:
         )
         tokenizer = AutoTokenizer.from_pretrained(**where)
     model, told = loaded
-    matching.check(str(file), model.config, told)
+    state_dict_check.check(str(file), model.config, told)
     model.config._name_or_path = ""
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

@@ -17,12 +17,12 @@ from transformers import (
 )
 
 from layercliff.errors import ModelError
-from layercliff.models import adapters, checkpoint_files, matching, sources
+from layercliff.models import adapters, checkpoint_files, lookup, state_dict_check
 from layercliff.models.checkpoint_files import Stored
+from layercliff.models.library_errors import Reading
+from layercliff.models.lookup import Located
 from layercliff.models.model import Model
-from layercliff.models.sources import Located
 from layercliff.models.surgery import cut
-from layercliff.models.unreadable import Reading
 from layercliff.progress import Report, silent
 
 UNPACKED = ("fp8", "mxfp8", "mxfp4", "compressed-tensors", "metal")  # quantisations that transformers can undo
@@ -46,7 +46,7 @@ def load(
 
     Raises `ModelError`.
     """
-    return load_located(sources.locate(name, report), dtype, weights_dtype, device, trust_remote_code)
+    return load_located(lookup.locate(name, report), dtype, weights_dtype, device, trust_remote_code)
 
 
 def load_located(
@@ -159,8 +159,8 @@ def _network(
             trust_remote_code=trust_remote_code,
         )
     network, told = loaded
-    matching.check(located.name, config, told, stored)
-    matching.check_precision(located.name, network, stored, quantised)
+    state_dict_check.check(located.name, config, told, stored)
+    state_dict_check.check_precision(located.name, network, stored, quantised)
     if quantised:  # transformers leaves the rest in the dtype of its file, and what was unpacked in that of its scales
         wide = [*(network._keep_in_fp32_modules_strict or ())]
         wide += [*(network._keep_in_fp32_modules or ())] if dtype == torch.float16 else []
@@ -184,7 +184,7 @@ def _unpacking(name: str, config: PretrainedConfig) -> bool:
             what = f"as {method}, which" if method else "in a way that it does not name and that"
             raise ModelError(
                 f"The weights of {name} are quantised, by its config.json, {what} cannot be unpacked here: "
-                f"{matching.UNQUANTISED}"
+                f"{state_dict_check.UNQUANTISED}"
             )
         owner.quantization_config = {**about, "dequantize": True}
         found = True

@@ -20,7 +20,7 @@ from transformers import PretrainedConfig
 from layercliff.errors import ModelError
 from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
-from layercliff.models.per_block import lists, per_block
+from layercliff.models.per_block_config import lists, per_block
 from layercliff.models.recipe import Recipe
 from layercliff.models.surgery import sliced
 

@@ -14,9 +14,9 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.errors import ModelError
-from layercliff.models import blending, quirks
+from layercliff.models import merged_weights, quirks
 from layercliff.models.anatomy import find_blocks, text_config
-from layercliff.models.blend import NOTHING, Blends
+from layercliff.models.merged_blocks import NOTHING, Blends
 
 INDEX_LISTS = (
     "mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers", "attn_layer_indices", "local_layer_ids", "rope_scaling_layers",
@@ -84,7 +84,7 @@ def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING)
     owner = network.get_submodule(path.rpartition(".")[0])
     old = network.config
     config = sliced(old, kept)
-    blending.apply(blending.make(network, blends))
+    merged_weights.apply(merged_weights.make(network, blends))
     known = indices(blocks)
     chosen = [blocks[index] for index in kept]
     setattr(owner, path.rpartition(".")[2], nn.ModuleList(chosen))
@@ -114,7 +114,7 @@ def pruned(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHI
         for module in network.modules()
         for name in names & module.__dict__.keys()
     ]
-    with blending.blended(network, blends):
+    with merged_weights.blended(network, blends):
         try:
             cut(network, kept)
             yield

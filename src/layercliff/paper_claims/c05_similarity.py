@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.stats import t as student
 
 from layercliff.analyses.similarity.result import What, last_third
-from layercliff.models.blend import shared_blocks
+from layercliff.models.merged_blocks import shared_blocks
 from layercliff.paper_claims.intervals import TAIL, Interval
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import judge, part, undecided

@@ -15,7 +15,7 @@ from layercliff.paper_claims import subsets_result as of_subsets
 from layercliff.pruning import registry
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.run.session import Session, session
 from layercliff.run.spec import AnalysisSpec

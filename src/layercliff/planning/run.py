@@ -10,18 +10,18 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrain
 
 from layercliff.choices import Format
 from layercliff.errors import LayercliffError, ModelError
-from layercliff.models import adapters, gguf, loading, packaged, sources
+from layercliff.models import adapters, gguf, loading, lookup, packaged
 from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.loading import choose_device
 from layercliff.models.model import DEFAULT_BATCH_TOKENS
 from layercliff.models.surgery import sliced
 from layercliff.planning.path import Part, PathPlan, along, rows_of_head
+from layercliff.planning.spec import PlanSpec
 from layercliff.pruning.iterative import tokens_at_once
 from layercliff.pruning.path import last_step
 from layercliff.readout import batches, encode, tokens
-from layercliff.readout.encode import Encoded, Row
-from layercliff.planning.spec import PlanSpec
 from layercliff.readout.asked import askable
+from layercliff.readout.encode import Encoded, Row
 from layercliff.run.resolved import drawn_tasks
 from layercliff.run.verb import verb
 from layercliff.tasks import prompts, splits
@@ -141,7 +141,7 @@ def _asked(spec: PlanSpec, tokenizer: PreTrainedTokenizerBase | None, network: P
 
 def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
     """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
-    source = sources.resolve(model)
+    source = lookup.resolve(model)
     more: dict[str, str] = {}
     if source.kind == "packaged":
         entry = packaged.models()[model]
@@ -150,7 +150,7 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
             return AutoConfig.for_model(known.pop("model_type"), **known), None, entry.download_bytes
         location = str(entry.directory)
     elif source.kind == "step":
-        located = sources.locate(model)
+        located = lookup.locate(model)
         config = sliced(loading.configuration(model, located.location, trust), located.kept or ())
         return config, loading.tokenizer(model, located.location, trust), 0
     elif source.kind == "gguf":
@@ -158,7 +158,7 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
         gguf.check(path)
         location, more = str(path.parent), {"gguf_file": path.name}
     elif source.kind == "hub":
-        location = str(sources.from_hub(model, weights=False))
+        location = str(lookup.from_hub(model, weights=False))
     else:
         location = str(Path(model).expanduser())
     if not more and not (Path(location) / "config.json").exists():  # only an adapter

@@ -14,11 +14,11 @@ from layercliff.errors import RunError
 from layercliff.metrics.perplexity import perplexity
 from layercliff.metrics.repetition import repetition
 from layercliff.metrics.speed import Speed, speed
-from layercliff.models import pace
-from layercliff.models.blend import NOTHING, Blends
+from layercliff.models import timing
+from layercliff.models.merged_blocks import NOTHING, Blends
 from layercliff.models.model import Model
-from layercliff.models.pace import TURN, Pace
 from layercliff.models.surgery import pruned
+from layercliff.models.timing import TURN, Pace
 from layercliff.progress import Report, silent
 from layercliff.pruning.assessment import Assessment, Completion
 from layercliff.readout import likelihood
@@ -64,13 +64,13 @@ def assess(
     rows = likelihood.rows(text, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     scores = likelihood.log_likelihoods(model, kept, rows, blends, report)
     report("timing prompts", 0, 1)
-    prompt = pace.prompt(model, kept, _prompt(model, text), REPEATS, blends)
+    prompt = timing.prompt(model, kept, _prompt(model, text), REPEATS, blends)
     report("timing prompts", 1, 1)
     report("writing completions", 0, 1)
     most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
     openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
     ids = of_model(model, openings)
-    generation, texts = pace.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
+    generation, texts = timing.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
     texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)
     report("writing completions", 1, 1)
     return Assessment(

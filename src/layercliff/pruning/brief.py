@@ -8,9 +8,9 @@ from itertools import pairwise
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning.measure import OnText
-from layercliff.readout import agreement
-from layercliff.readout.asked import Asked
+from layercliff.readout import logit_agreement
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import Journal
 
 
@@ -40,7 +40,7 @@ class Brief:
     def passages(self) -> list[OnText]:
         """The text as what candidates are measured on."""
         return [
-            OnText(name, rows, agreement.of(self.model, rows, f"text of {name}", self.note).sharing)
+            OnText(name, rows, logit_agreement.of(self.model, rows, f"text of {name}", self.note).sharing)
             for name, rows in self.text
         ]
 

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from layercliff.models.blend import Channelwise, Origin, mixed
-from layercliff.models.blending import check_alike, identity, make, prove, wearing
-from layercliff.models.slots import KINDS, Kind, groups, sensitivity, writer
+from layercliff.models.merged_blocks import Channelwise, Origin, mixed
+from layercliff.models.merged_weights import check_alike, identity, make, prove, wearing
+from layercliff.models.weight_layout import KINDS, Kind, groups, sensitivity, writer
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step

@@ -9,7 +9,7 @@ import torch
 from layercliff.errors import ModelError, RunError
 from layercliff.machine import out_of_memory
 from layercliff.models.anatomy import text_config
-from layercliff.models.passage import Leads
+from layercliff.models.blockwise_pass import Leads
 from layercliff.pruning import criteria, race
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.measure import Measure

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.models.blend import Blends, Linear, linear, mixed
-from layercliff.models.blending import make, wearing
-from layercliff.models.passage import Passage, Stream
+from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.merged_blocks import Blends, Linear, linear, mixed
+from layercliff.models.merged_weights import make, wearing
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
-from layercliff.readout import agreement, batches
+from layercliff.readout import batches, logit_agreement
 
 PROMPTS = 10  # a few, as in the paper
 THRESHOLD = 0.65
@@ -117,7 +117,7 @@ class LaCo:
         share = -(-PROMPTS // len(self.brief.asked))
         rows = [row for part in calibration.rows_of(self.brief) for row in part[:share]]
         anatomy, found = self.brief.model.anatomy, []
-        sharing = agreement.least([part.sharing for part in self.brief.asked])
+        sharing = logit_agreement.least([part.sharing for part in self.brief.asked])
         for batch in batches.plan(rows, self.brief.batch_tokens, sharing, apart="rows"):
             passage = anatomy.enter(batch.levels(self.brief.model.device))
             prompts = _Prompts(passage, tuple(len(row.tokens) for row in batch.rows))

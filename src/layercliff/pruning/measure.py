@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from layercliff.choices import Format, Sharing
 from layercliff.pruning import criteria
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import Reading
 
 

@@ -7,7 +7,7 @@ import torch
 
 from layercliff.errors import RunError
 from layercliff.metrics import manifold
-from layercliff.models.blend import Linear, linear, mixed
+from layercliff.models.merged_blocks import Linear, linear, mixed
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step

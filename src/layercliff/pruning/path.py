@@ -8,13 +8,13 @@ import numpy as np
 from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
-from layercliff.models.blend import ordered, shared_blocks
-from layercliff.models.blending import make, wearing
+from layercliff.models.merged_blocks import ordered, shared_blocks
+from layercliff.models.merged_weights import make, wearing
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning.step import Chooser, Step
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading, stacked
 from layercliff.readout.trace import Trace

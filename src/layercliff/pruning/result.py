@@ -14,7 +14,7 @@ from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
-from layercliff.models import blend
+from layercliff.models import merged_blocks
 from layercliff.pruning import tables as path_tables
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.repeats import Split, Stability
@@ -169,9 +169,11 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     place = f"{FOLDER}/{pruned.score}"
     run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
     run.write_json(f"{place}/cost.json", dict(pruned.cost))
-    merged = {name: a for k, step in enumerate(pruned.steps) for name, a in blend.to_file(step.blends, k)[1].items()}
+    merged = {
+        name: a for k, step in enumerate(pruned.steps) for name, a in merged_blocks.to_file(step.blends, k)[1].items()
+    }
     if merged:
-        folder.write_arrays(blend.NAME, merged)
+        folder.write_arrays(merged_blocks.NAME, merged)
     folder.finish(path(pruned))
 
 
@@ -197,7 +199,7 @@ def path(pruned: Pruned) -> dict[str, Any]:
                 "kept": list(step.kept),
                 "removed": list(step.removed),
                 "scores": {str(block): score for block, score in step.scores.items()},
-                "blends": blend.to_file(step.blends, k)[0],
+                "blends": merged_blocks.to_file(step.blends, k)[0],
                 "seen": {str(block): n for block, n in step.seen.items()},
                 "report": {name: traced.figures(analysis, step.kept) for name, analysis in pruned.analyses[k].items()},
                 "paired": pruned.paired(k) if k else None,
@@ -272,7 +274,7 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
             tuple(s.removed),
             {int(b): v for b, v in s.scores.items()},
             {int(b): n for b, n in s.seen.items()},
-            blend.read(folder, s, content.n_layers),
+            merged_blocks.read(folder, s, content.n_layers),
         )
         for s in content.steps
     )

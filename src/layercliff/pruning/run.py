@@ -13,7 +13,7 @@ from layercliff import machine
 from layercliff.choices import Score
 from layercliff.errors import ModelError, RunError
 from layercliff.machine import out_of_memory
-from layercliff.models import rebuilding
+from layercliff.models import removable_blocks
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning import assess as assessing
@@ -26,8 +26,8 @@ from layercliff.pruning.repeats import Split
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.spec import PruneSpec
 from layercliff.pruning.step import Chooser
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.resolved import Setting
 from layercliff.run.subject import said
@@ -95,8 +95,11 @@ def prune(spec: PruneSpec) -> Pruned:
 
         def brief(halves: Sequence[Asked]) -> Brief:
             selected = tuple(part.of("select") for part in halves)
-            own = tuple((p.task.name, asked.passages(loaded, asked.answered(p.task, p.questions))) for p in selected)
-            given = own if passages is None else (("text", asked.read_text(loaded, passages)),)
+            own = tuple(
+                (p.task.name, encoded_task.passages(loaded, encoded_task.answered(p.task, p.questions)))
+                for p in selected
+            )
+            given = own if passages is None else (("text", encoded_task.read_text(loaded, passages)),)
             return Brief(
                 loaded, selected, given, protected, last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
                 subject, report, note,
@@ -176,7 +179,7 @@ def _staying(
     Raises `ModelError` where every block has to, and `RunError` for blocks to begin with that are not there or of which
     none may go.
     """
-    removal = rebuilding.removal(model)
+    removal = removable_blocks.removal(model)
     if said := str(removal):
         note(said)
     protected = tuple(sorted({*protect, *removal.stay}))

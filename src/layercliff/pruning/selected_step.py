@@ -8,9 +8,9 @@ from layercliff import limits
 from layercliff.analyses.trace import result as traced
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError, RunError, numbered
-from layercliff.models import sources
-from layercliff.models.blend import Blends
-from layercliff.models.sources import Located
+from layercliff.models import lookup
+from layercliff.models.lookup import Located
+from layercliff.models.merged_blocks import Blends
 from layercliff.progress import Report
 from layercliff.pruning import result as results
 from layercliff.pruning.figures import shown_steps
@@ -39,7 +39,7 @@ class Chosen:
     def located(self, report: Report) -> Located:
         """The model that the path began with, on this machine. Raises `ModelError` when it is another one now."""
         subject = self.pruned.subject
-        found = sources.locate(subject.model, report)
+        found = lookup.locate(subject.model, report)
         if found.revision != subject.revision:
             raise ModelError(
                 f"The model {subject.model} is another one than the path was made with ({found.revision} instead of {subject.revision})."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from layercliff.models.blend import Blends
+from layercliff.models.merged_blocks import Blends
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor, zeros
 
-from layercliff.models.passage import Passage, Stream
+from layercliff.models.blockwise_pass import Passage, Stream
 
 WHOLE = -1  # the stream of the model with all kept blocks, among streams named by the block they are without
 

@@ -9,9 +9,9 @@ from itertools import groupby, pairwise
 import torch
 
 from layercliff.choices import Apart, Sharing
-from layercliff.models.passage import Level
-from layercliff.readout.branches import Branches
+from layercliff.models.blockwise_pass import Level
 from layercliff.readout.encode import Row
+from layercliff.readout.token_tree import Branches
 
 LAUNCH = (
     1 / 128

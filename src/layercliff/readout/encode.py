@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
-from layercliff.models.unreadable import Reading
+from layercliff.models.library_errors import Reading
 from layercliff.readout.time_limit import within
 from layercliff.readout.tokens import named, tokenise
 from layercliff.tasks.prompts import Chat, Prompt

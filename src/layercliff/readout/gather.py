@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from layercliff.models.blockwise_pass import Passage
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage
 from layercliff.progress import Report, silent
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout import agreement
-from layercliff.readout.asked import Asked
+from layercliff.readout import logit_agreement
 from layercliff.readout.batches import Batch, plan, read_from
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import key
 
 
@@ -53,7 +53,7 @@ def gathered(
     gather = Gather(range(model.n_layers), dict(enumerate(places)))
     ends = np.cumsum([0, *map(len, places)])
     out = np.empty((0, 0, 0), np.float32)
-    batches = plan(numbered, batch_tokens, agreement.of(model, numbered).sharing, apart="rows")
+    batches = plan(numbered, batch_tokens, logit_agreement.of(model, numbered).sharing, apart="rows")
     for done, batch in enumerate(batches):
         report("gathering states", done, len(batches))
         with model.anatomy.computing():

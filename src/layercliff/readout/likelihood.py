@@ -9,12 +9,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from layercliff.errors import TaskError
-from layercliff.models.blend import NOTHING, Blends, shared_blocks
-from layercliff.models.blending import Made, make, wearing
+from layercliff.models.blockwise_pass import Passage
+from layercliff.models.merged_blocks import NOTHING, Blends, shared_blocks
+from layercliff.models.merged_weights import Made, make, wearing
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage
 from layercliff.progress import Report, silent
-from layercliff.readout import agreement
+from layercliff.readout import logit_agreement
 from layercliff.readout.batches import plan
 from layercliff.readout.encode import Row
 from layercliff.readout.lens import LogitLens
@@ -55,7 +55,7 @@ def log_likelihoods(
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
     found = np.zeros((2, len(rows)))
     made = make(model.network, blends)
-    batches = plan(rows, model.batch_tokens(), agreement.of(model, rows).sharing, apart="rows")
+    batches = plan(rows, model.batch_tokens(), logit_agreement.of(model, rows).sharing, apart="rows")
     for done, batch in enumerate(batches):
         report("reading held-out text", done, len(batches))
         passage = model.anatomy.enter(batch.levels(model.device))

@@ -5,8 +5,8 @@ from jaxtyping import Float
 
 from layercliff.models.model import Model
 from layercliff.progress import Report, silent
-from layercliff.readout.asked import Asked
 from layercliff.readout.encode import Row, encode
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.gather import gathered
 from layercliff.readout.tokens import vocabulary
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
+from layercliff.models.blockwise_pass import Leads, Passage
 from layercliff.models.model import Model
-from layercliff.models.passage import Leads, Passage
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens

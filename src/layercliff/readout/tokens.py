@@ -6,8 +6,8 @@ from weakref import WeakKeyDictionary
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff.errors import ModelError, TaskError
+from layercliff.models.library_errors import Reading
 from layercliff.models.model import Model
-from layercliff.models.unreadable import Reading
 
 PROBES = ("a", "One two three: 4")  # texts that end differently
 Ids = list[int]

@@ -14,15 +14,15 @@ from layercliff.errors import RunError, TaskError
 from layercliff.finetuning import training, weights
 from layercliff.finetuning.examples import examples
 from layercliff.finetuning.training import Training
-from layercliff.models import adapters, blend
+from layercliff.models import adapters, merged_blocks
 from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
 from layercliff.models.surgery import cut
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
 from layercliff.recovery.load import wearing
@@ -112,7 +112,7 @@ def _default(path: Pruned) -> tuple[int, ...]:
 
 def _merged(of: Step) -> str | None:
     """Which blocks of a step are merged, as a fingerprint."""
-    return key(blend.ordered(of.blends))[:16] if of.blends else None
+    return key(merged_blocks.ordered(of.blends))[:16] if of.blends else None
 
 
 def _checkpoints(identity: dict[str, Any]) -> str:
@@ -154,7 +154,7 @@ class _Recovery:
             questions, shown = tuple(q for q, _ in pairs), tuple(s for _, s in pairs)
         if not questions:
             raise TaskError(f"Task {task.name} leaves no question to train on ({chosen}): lower --limit.")
-        put = asked.ask(
+        put = encoded_task.ask(
             self.this.model, task, part.form, questions, shown,
             normalisation=subject.normalisation, chat=subject.chat, seed=subject.seed, whole=True,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from layercliff.analyses.trace.result import Traced
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import LEVEL
-from layercliff.models.blend import Blends, ordered
+from layercliff.models.merged_blocks import Blends, ordered
 from layercliff.pruning import result as results
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.result import Pruned

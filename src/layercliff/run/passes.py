@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from layercliff.choices import OptionMass
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import Journal, key

@@ -9,18 +9,17 @@ import torch
 
 from layercliff.choices import DType, Format, Order, Sampler
 from layercliff.errors import ModelError, TaskError
-from layercliff.models import loading, sources
+from layercliff.models import loading, lookup
+from layercliff.models.lookup import Located
 from layercliff.models.model import Model
-from layercliff.models.sources import Located
 from layercliff.progress import Note, Report, mute, silent
-from layercliff.readout import asked
-from layercliff.readout.asked import Asked
+from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import Asked
 from layercliff.run.directory import key
 from layercliff.run.spec import Loading, RunSpec
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks import registry, splits
 from layercliff.tasks.question import Question, Task
-
 
 Drawn = tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]
 """The questions asked of a task, and the worked examples before each."""
@@ -83,7 +82,7 @@ class Setting:
     def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
         """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
-            asked.ask(
+            encoded_task.ask(
                 model, task, about.format, questions, examples,
                 normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole, note=note,
             )
@@ -144,7 +143,7 @@ def _digest(task: Task, examples: Sequence[tuple[Question, ...]]) -> str:
 
 def _source(spec: RunSpec, report: Report) -> Located | Model:
     if isinstance(spec.model, str):
-        return sources.locate(spec.model, report)
+        return lookup.locate(spec.model, report)
     if isinstance(spec.model, Model):
         return spec.model
     if spec.tokenizer is None:

@@ -16,11 +16,11 @@ from layercliff.choices import Apart
 from layercliff.errors import RunError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
+from layercliff.models.blockwise_pass import Passage
 from layercliff.models.model import Model
-from layercliff.models.passage import Passage
 from layercliff.pruning import result as pruned
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import Reader, Reading, States
 from layercliff.readout.trace import Trace

@@ -15,8 +15,8 @@ from layercliff import limits
 from layercliff.choices import DType, Format, Score
 from layercliff.errors import RunError, nearest, quoted
 from layercliff.pruning.spec import PruneSpec
-from layercliff.run.spec import about
 from layercliff.run import yaml_files
+from layercliff.run.spec import about
 
 OWN = "own"
 """Stands for each task's own format."""

@@ -10,16 +10,16 @@ import yaml
 from layercliff import faults, machine
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.run import trace
+from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import LayercliffError, RunError
 from layercliff.forecasting import result as foretold
-from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.forecasting.run import measure
 from layercliff.forecasting.spec import ForetellSpec
-from layercliff.report import page
 from layercliff.models.lazy import Held
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
 from layercliff.pruning.run import prune
+from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 from layercliff.studies import page as study_page
 from layercliff.studies import result as studied

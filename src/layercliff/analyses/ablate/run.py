@@ -8,7 +8,7 @@ from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.run.session import session
 from layercliff.run.verb import verb

@@ -10,12 +10,12 @@ from torch import Tensor
 from layercliff.analyses.controls.result import Controlled
 from layercliff.metrics.perplexity import losses
 from layercliff.metrics.statistics import RESAMPLES, percentile_interval
-from layercliff.models.blend import ordered
-from layercliff.models.blending import make, wearing
-from layercliff.models.passage import Passage
+from layercliff.models.blockwise_pass import Passage
+from layercliff.models.merged_blocks import ordered
+from layercliff.models.merged_weights import make, wearing
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.step import Step
-from layercliff.readout import agreement, likelihood
+from layercliff.readout import likelihood, logit_agreement
 from layercliff.readout.batches import Batch, plan
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
@@ -33,7 +33,7 @@ def text_losses(
     rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.note)
     found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
-    sharing = agreement.of(model, rows, "plain text", this.note).sharing
+    sharing = logit_agreement.of(model, rows, "plain text", this.note).sharing
     planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
 
     def states(passage: Passage, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:

@@ -16,15 +16,15 @@ from layercliff.errors import RunError, nearest
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.controls import Outcome
 from layercliff.metrics.statistics import RESAMPLES
-from layercliff.models.blend import ordered
+from layercliff.models.merged_blocks import ordered
 from layercliff.models.model import Model
-from layercliff.models.twin import random_twin
+from layercliff.models.random_init import random_twin
 from layercliff.pruning import result as pruned
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.selected_step import choose
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import RunDirectory, key
 from layercliff.run.session import Session, session

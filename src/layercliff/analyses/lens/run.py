@@ -16,14 +16,14 @@ from layercliff.analyses.lens.spec import LensSpec
 from layercliff.choices import Lenses
 from layercliff.errors import RunError, TaskError, nearest
 from layercliff.metrics import linear_probe
-from layercliff.models.passage import Passage
-from layercliff.readout import tuned as files
-from layercliff.readout import tuning
-from layercliff.readout.asked import Asked
+from layercliff.models.blockwise_pass import Passage
+from layercliff.readout import tuned_lens_file as files
+from layercliff.readout import tuned_lens_training
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.option_states import option_states
 from layercliff.readout.read import States
-from layercliff.readout.tuned import Trained
+from layercliff.readout.tuned_lens_file import Trained
 from layercliff.run.directory import key
 from layercliff.run.session import Session, session
 from layercliff.run.strict_json import plain
@@ -36,7 +36,7 @@ def lens(spec: LensSpec) -> Probed:
     """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see may be there in another basis.
 
     ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose et al. 2023); see
-    `layercliff.readout.tuning`. The maps are trained on `tokens` tokens of `text` (a file or name, see `layercliff.tasks.text.load`), with `steps` of descent after
+    `layercliff.readout.tuned_lens_training`. The maps are trained on `tokens` tokens of `text` (a file or name, see `layercliff.tasks.text.load`), with `steps` of descent after
     the least squares, or read from `trained`, the ``lens/tuned.safetensors`` of another run of the same model. ``probe``: options are scored by a direction that
     is fitted to the gold options of other groups of questions (Alain and Bengio 2016), and once more with the gold options exchanged at random (Hewitt and
     Liang 2019). All questions are asked. The other arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/lens/``.
@@ -70,7 +70,7 @@ def lens(spec: LensSpec) -> Probed:
             raise TaskError(f"The lens would be trained on what {text} asks about: give another --text.")
         maps = known
         if passages:
-            maps = tuning.train(
+            maps = tuned_lens_training.train(
                 this.model, text, passages, positions=spec.tokens, steps=spec.steps, seed=this.setting.subject.seed,
                 batch_tokens=this.model.batch_tokens(spec.batch_tokens), journal=this.journal, report=spec.report,
             )  # fmt: skip

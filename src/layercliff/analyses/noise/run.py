@@ -9,7 +9,7 @@ from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.errors import RunError
 from layercliff.interventions import forks
 from layercliff.interventions.noise import Noise
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.run.session import session
 from layercliff.run.verb import verb

@@ -11,7 +11,7 @@ from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.errors import RunError, TaskError
 from layercliff.interventions import patching
 from layercliff.pruning.selected_step import steps_of
-from layercliff.readout.asked import Asked
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.read import States
 from layercliff.readout.trace import Trace
 from layercliff.run.session import session

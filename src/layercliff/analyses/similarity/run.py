@@ -15,13 +15,13 @@ from layercliff.analyses.similarity.spec import SimilaritySpec
 from layercliff.metrics import similarity as metric
 from layercliff.metrics.similarity import Similarities
 from layercliff.metrics.statistics import LEVEL, percentile_interval
-from layercliff.models.blend import ordered
-from layercliff.models.blending import make, wearing
+from layercliff.models.merged_blocks import ordered
+from layercliff.models.merged_weights import make, wearing
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.asked import Asked
 from layercliff.readout.batches import Batch
+from layercliff.readout.encoded_task import Asked
 from layercliff.readout.gather import Gather, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading

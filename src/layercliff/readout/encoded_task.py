@@ -10,7 +10,7 @@ from layercliff.choices import Apart, Format, Half, Normalisation, Sharing
 from layercliff.errors import ModelError, TaskError
 from layercliff.models.model import Model
 from layercliff.progress import Note, mute
-from layercliff.readout import agreement, batches, encode, tokens
+from layercliff.readout import batches, encode, logit_agreement, tokens
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import Encoded, Row
 from layercliff.readout.read import Reading
@@ -201,5 +201,5 @@ def ask(
         rows,
         tuple(f"{questions[index].id}: {reason}" for index, reason in gone.items()),
         tuple(asked[index] for index in kept),
-        agreement.of(model, rows, task.name, note),
+        logit_agreement.of(model, rows, task.name, note),
     )

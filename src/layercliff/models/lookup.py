@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from layercliff.errors import ModelError, nearest, numbered
-from layercliff.models import adapters, blend, checkpoint_files, gguf, packaged
-from layercliff.models.blend import Blends
+from layercliff.models import adapters, checkpoint_files, gguf, merged_blocks, packaged
+from layercliff.models.library_errors import Reading, reason
+from layercliff.models.merged_blocks import Blends
 from layercliff.models.stored_path import PathFacts
-from layercliff.models.unreadable import Reading, reason
 from layercliff.progress import Report, silent
 from layercliff.run.directory import key
 from layercliff.run.stored_files import StoredFolder
@@ -189,10 +189,10 @@ def _step(name: str, report: Report) -> Located:
         raise ModelError(
             f"The model {path.model} is another one than the path in {run} was made with: {name} cannot be had."
         )
-    kept, blends = tuple(path.steps[step].kept), blend.read(folder, path.steps[step], path.n_layers)
+    kept, blends = tuple(path.steps[step].kept), merged_blocks.read(folder, path.steps[step], path.n_layers)
     revision = f"{base.revision} blocks {','.join(map(str, kept))}"
     if blends:
-        revision += f" merged {key(blend.ordered(blends))[:16]}"
+        revision += f" merged {key(merged_blocks.ordered(blends))[:16]}"
     if base.kept is not None and (blends or base.blends):
         raise ModelError(
             f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."

@@ -16,11 +16,11 @@ from layercliff.models.model import Model
 from layercliff.models.unembedding import Unembedding
 from layercliff.progress import Report, silent
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.asked import passages
 from layercliff.readout.encode import Row
+from layercliff.readout.encoded_task import passages
 from layercliff.readout.gather import gathered
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.tuned import Provenance, Trained
+from layercliff.readout.tuned_lens_file import Provenance, Trained
 from layercliff.run.directory import Journal, key
 from layercliff.tasks import text as texts
 

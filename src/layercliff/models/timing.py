@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from layercliff.models.blend import NOTHING, Blends
-from layercliff.models.greedy import Greedy, last_logits_only
+from layercliff.models.greedy_decoding import Greedy, last_logits_only
+from layercliff.models.merged_blocks import NOTHING, Blends
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
 

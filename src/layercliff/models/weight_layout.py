@@ -1,7 +1,7 @@
 """Where the heads and channels of a block lie in its weights.
 
 A *slot* is a group of heads that shares its keys and values, or a channel of the MLP. What a block computes does not depend on the order of its
-slots: that is how a layout is proven before it is used (`layercliff.models.blending.prove`).
+slots: that is how a layout is proven before it is used (`layercliff.models.merged_weights.prove`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import text_config
-from layercliff.models.blend import Origin
+from layercliff.models.merged_blocks import Origin
 
 Kind = Literal["heads", "channels"]
 KINDS: tuple[Kind, ...] = ("heads", "channels")

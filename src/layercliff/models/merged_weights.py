@@ -10,9 +10,9 @@ from transformers import PreTrainedModel
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import TOLERANCE, find_blocks
-from layercliff.models.blend import Blend, Blends, Channelwise, Linear, Weights
+from layercliff.models.merged_blocks import Blend, Blends, Channelwise, Linear, Weights
 from layercliff.models.model import Model
-from layercliff.models.slots import KINDS, layout
+from layercliff.models.weight_layout import KINDS, layout
 
 Made = Mapping[nn.Parameter, Tensor]
 """What parameters are to hold."""

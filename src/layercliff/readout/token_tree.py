@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from layercliff.models.passage import Tree
+from layercliff.models.blockwise_pass import Tree
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, arange, cat, finfo, nn, zeros
 from torch import bool as bool_
 from transformers import DynamicCache
 
-from layercliff.models.wiring import Call, Wiring, hidden_state
+from layercliff.models.block_interface import Call, Wiring, hidden_state
 
 KeysValues = tuple[Tensor, Tensor]
 

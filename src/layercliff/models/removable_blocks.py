@@ -27,7 +27,7 @@ from layercliff.models.anatomy import Anatomy, find_blocks, text_config
 from layercliff.models.block_constants import Kind, kind_of, other_arguments, other_constants
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
-from layercliff.models.proof import parting
+from layercliff.models.reload_check import parting
 from layercliff.models.surgery import pruned, sliced
 
 FAILURES = (
