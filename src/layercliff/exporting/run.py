@@ -13,13 +13,13 @@ from layercliff.models.lookup import Located
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.models.surgery import cut
-from layercliff.progress import silent
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import Chosen, choose
 from layercliff.readout.encoded_task import Asked
 from layercliff.recovery.load import wearing, worn_by
 from layercliff.report import words
 from layercliff.run.resolved import Setting
+from layercliff.run.spec import RunSpec
 from layercliff.run.verb import verb
 
 PREDICTIONS = 32  # report questions that the checkpoint has to answer as the path's model did
@@ -104,10 +104,11 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
     """The report half of each task, asked again as it was."""
     subject = pruned.subject
     task = ",".join(t.asked_for or t.name for t in subject.tasks)
-    setting = Setting.of(
-        model, task, tokenizer=None, format=None, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed, dtype=None,
-        weights_dtype=None, normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True, report=silent,
+    spec = RunSpec(
+        model, task, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed,
+        normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True,
     )  # fmt: skip
+    setting = Setting.of(spec)
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
         if there.digest != here.digest:
             raise RunError(

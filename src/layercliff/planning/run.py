@@ -20,8 +20,8 @@ from layercliff.planning.spec import PlanSpec
 from layercliff.pruning.iterative import tokens_at_once
 from layercliff.pruning.path import last_step
 from layercliff.readout import batches, encode, tokens
-from layercliff.readout.asked import askable
 from layercliff.readout.encode import Encoded, Row
+from layercliff.readout.encoded_task import askable
 from layercliff.run.resolved import drawn_tasks
 from layercliff.run.verb import verb
 from layercliff.tasks import prompts, splits

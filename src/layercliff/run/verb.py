@@ -36,17 +36,14 @@ def verb(spec: Callable[P, S], *, page: bool = True) -> Callable[[Callable[[S], 
     With `page`, the page of the run directory is written when the outermost public function is done.
     """
 
-    def public(function: Callable[[S], R]) -> Verb[P, S, R]:
-        return _public(spec, function, page)
-
-    return public
+    return functools.partial(_public, spec, page)
 
 
-def _public(spec: Any, function: Callable[[Any], R], page: bool) -> Any:
+def _public(spec: Any, page: bool, function: Callable[[Any], Any]) -> Any:
     old = dict(renamed(spec))
 
     @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> R:
+    def called(*args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and isinstance(args[0], spec):
             return _run(function, args[0], page)
         return _run(function, spec(*args, **_today(kwargs, old)), page)

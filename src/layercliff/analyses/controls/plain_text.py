@@ -31,9 +31,9 @@ def text_losses(
     passages, and after a step also by how much it is above the whole model's. What is finished is kept in the journal."""
     model, seed = this.model, this.setting.subject.seed
     rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
-    reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.note)
+    reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.options.note)
     found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
-    sharing = logit_agreement.of(model, rows, "plain text", this.note).sharing
+    sharing = logit_agreement.of(model, rows, "plain text", this.options.note).sharing
     planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
 
     def states(passage: Passage, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
@@ -44,7 +44,7 @@ def text_losses(
             yield model.n_layers, state
 
     for done, batch in enumerate(planned):
-        this.report("reading plain text", done, len(planned))
+        this.options.report("reading plain text", done, len(planned))
         name = key("text", this.setting.subject.model_dump(), [(s.kept, ordered(s.blends)) for s in path], batch)
         known = this.journal.get(name) if this.journal else None
         reading = Reading.of(known) if known else reader.read(batch, states)
@@ -53,7 +53,7 @@ def text_losses(
         this.batches += 1
         for number, row in enumerate(batch.rows):
             found[:, row.question] = reading.scores[:, number, 0]
-    this.report("reading plain text", len(planned), len(planned))
+    this.options.report("reading plain text", len(planned), len(planned))
     point, samples = losses(found, np.array([len(row.targets) for row in rows]), RESAMPLES, seed)
     low, high = percentile_interval(samples)
     last = model.n_layers
