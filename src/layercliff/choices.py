@@ -36,10 +36,7 @@ OptionMass = Literal["last", "all", "none"]
 Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
 
-Score = Literal[
-    "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
-    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
-]  # fmt: skip
+Score = str
 """What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
 
 At = Literal["recommended", "before-cliff"]

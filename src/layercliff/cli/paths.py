@@ -199,7 +199,7 @@ def export(
         from layercliff.exporting.run import export as write
 
         exported = write(
-            run, to, step=wanted, score=score, trained=trained, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
+            run, to, step=wanted, criterion=score, trained=trained, recipes=recipe, device=device, trust_remote_code=trust_remote_code, report=report
         )  # fmt: skip
     terminal.show_export(exported)
 

@@ -1,9 +1,7 @@
 """Compare criteria: the same model, questions and measurements, a path per criterion."""
 
 from pathlib import Path
-from typing import cast
 
-from layercliff.choices import Score
 from layercliff.comparison import result as compared
 from layercliff.comparison.spec import CompareSpec
 from layercliff.errors import RunError, nearest
@@ -45,7 +43,7 @@ def compare(spec: CompareSpec) -> list[Pruned]:
     found = []
     for number, criterion in enumerate(criteria):
         spec.report(f"criteria ({criterion})", number, len(criteria))
-        race = spec.race if CATALOGUE[cast(Score, criterion)].iterative else None
+        race = spec.race if CATALOGUE[criterion].iterative else None
         found.append(prune(every.given(criterion=criterion, race=race)))
     spec.report("criteria", len(criteria), len(criteria))
     with run.lock():

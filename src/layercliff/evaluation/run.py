@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -42,18 +43,21 @@ def evaluate(spec: EvaluateSpec) -> Evaluated:
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises `LayercliffError`.
     """
     setting = Setting.of(spec, order="file", whole=True, report=spec.report)
-    if spec.against is not None:
+    against = spec.against
+    if isinstance(against, str | Path):
+        against = results.open_evaluation(Path(against))
+    if against is not None:
         ids = [[question.id for question in questions] for questions, _ in setting.drawn]
         asked_there = {task.name: of for task, of in zip(setting.tasks, ids, strict=True)}
-        spec.against.must_match(setting.subject, asked_there)
+        against.must_match(setting.subject, asked_there)
     read = partial(_read, wanted=spec.depths)
     with session(spec, results.FOLDER, {}, read, lambda _: {}, setting=setting) as this:
         evaluated = this.kept or _evaluated(spec, this)
         if this.run is not None and this.kept is None:
             harness_files.write(this.run, evaluated)
             results.write(this.run, evaluated)
-    if this.run is not None and spec.against is not None:
-        results.write_against(this.run, evaluated, spec.against)
+    if this.run is not None and against is not None:
+        results.write_against(this.run, evaluated, against)
     return evaluated
 
 

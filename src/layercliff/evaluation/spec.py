@@ -10,14 +10,8 @@ from layercliff.run.spec import OPTION, AnalysisSpec, Option, option
 
 if TYPE_CHECKING:
     from layercliff.evaluation.result import Evaluated
-else:
+else:  # `layercliff --help` imports no tables
     Evaluated = Any
-
-
-def _opened(against: Path | None) -> "Evaluated | None":
-    from layercliff.evaluation.result import open_evaluation
-
-    return None if against is None else open_evaluation(against)
 
 
 @dataclass(frozen=True)
@@ -39,9 +33,8 @@ class EvaluateSpec(AnalysisSpec):
         limit="depth",
         help="Depths read beside the last, through the logit lens: all, or e.g. 0,6,12-18.",
     )
-    against: Evaluated | None = option(
+    against: Evaluated | str | Path | None = option(
         None,
         kind=Path | None,
-        read=_opened,
         help="Another model's finished evaluation of the same questions: say what differs.",
     )

@@ -7,7 +7,7 @@ the single verbs, which inherit from them (``spec.py`` beside each verb's ``run.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from layercliff import limits
 from layercliff.choices import DType, Format, Normalisation, Sampler
@@ -27,6 +27,7 @@ else:  # `layercliff --help` imports no model library
 
 OPTION = "option"
 Other = TypeVar("Other", bound="Spec")
+Same = TypeVar("Same", bound="Spec")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Spec:
         shared = {one.name: getattr(self, one.name) for one in fields(other) if one.init and one.name in own}
         return other(**{**shared, **changes})
 
-    def given(self, **changes: Any) -> Self:
+    def given(self: Same, **changes: Any) -> Same:
         """The same with `changes`."""
         return self.into(type(self), **changes)
 

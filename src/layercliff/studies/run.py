@@ -93,5 +93,14 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) 
         measure(spec.into(ForetellSpec, model=held.given(measured)))
     walked = pruned.stored(run, cell.schedule).summary.exists()
     prune(spec.given(model=held.given(walked), race=grid.race if cell.schedule in RACED else None))
-    if not page.is_current(run):
+    if not _is_current(run):
         page.write(run)
+
+
+def _is_current(run: RunDirectory) -> bool:
+    """Whether a run directory's page is not older than its results."""
+    drawn = run.path / page.PAGE
+    if not drawn.exists():
+        return False
+    files = (file for file in run.path.rglob("*") if file.suffix in (".json", ".parquet"))
+    return all(file.stat().st_mtime <= drawn.stat().st_mtime for file in files)
