@@ -20,7 +20,7 @@ from layercliff.evaluation.result import LAYERWISE, Evaluated
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.passes import Pass
@@ -136,7 +136,7 @@ def _holds(kept: Evaluated, wanted: Depths) -> bool:
     return set(wanted) <= set(kept.cost["depths"])
 
 
-def _options(part: Asked, readings: Iterable[tuple[Batch, Reading]], depths: Sequence[int]) -> pl.DataFrame:
+def _options(part: EncodedTask, readings: Iterable[tuple[Batch, Reading]], depths: Sequence[int]) -> pl.DataFrame:
     """A task's options with their log-likelihoods at each of `depths`, in the order asked."""
     rows: list[dict[str, Any]] = []
     for batch, reading in readings:

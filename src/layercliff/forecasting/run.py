@@ -18,7 +18,7 @@ from layercliff.interventions import gates
 from layercliff.metrics import decision
 from layercliff.metrics import forecast as foretelling
 from layercliff.metrics.statistics import Resamples, percentile_interval
-from layercliff.models.lazy import Held
+from layercliff.models.lazy import LazyModel
 from layercliff.models.model import Model
 from layercliff.progress import mute, silent
 from layercliff.pruning import ranked
@@ -73,7 +73,7 @@ def measure(
     run = RunDirectory(Path(str(options["out"])))
     report, note = options.get("report", silent), options.get("note", mute)
     names = ("dtype", "weights_dtype", "device", "trust_remote_code")
-    held = Held(model, report, **{name: options[name] for name in names if options.get(name) is not None})  # type: ignore[literal-required]
+    held = LazyModel(model, report, **{name: options[name] for name in names if options.get(name) is not None})  # type: ignore[literal-required]
     rest = {name: value for name, value in options.items() if name != "resume"}
     fresh = not options.get("resume", True)
     done = not fresh and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))

@@ -11,7 +11,7 @@ from layercliff.models.model import Model
 from layercliff.progress import Report
 
 
-class Held:
+class LazyModel:
     """A model by name, or one that is loaded already. A model that could not be loaded is not tried again."""
 
     def __init__(self, model: str | Model | PreTrainedModel, report: Report, **options: Any) -> None:

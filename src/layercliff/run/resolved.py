@@ -12,11 +12,11 @@ from layercliff import limits
 from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, lookup
-from layercliff.models.lookup import Located
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import key
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks import registry, splits
@@ -28,7 +28,7 @@ class Setting:
     """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the worked examples of each."""
 
     subject: Subject
-    source: Located | Model
+    source: LocatedModel | Model
     tasks: tuple[Task, ...]
     drawn: tuple[tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]], ...]
     whole: bool = False
@@ -93,7 +93,7 @@ class Setting:
         report(f"loading {self.source.name}", 1, 1)
         return model
 
-    def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
+    def ask(self, model: Model, note: Note = mute) -> tuple[EncodedTask, ...]:
         """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
             encoded_task.ask(

@@ -11,8 +11,8 @@ from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
 from layercliff.models.model import Model
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.read import States
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.read import MakeStates
 from layercliff.report import page
 from layercliff.run.session import Options, probing
 from layercliff.tasks.question import Task
@@ -47,7 +47,7 @@ def ablate(
         this.report("means of blocks", 1, 1)
         runs = ablation.forks(n_layers, means)
 
-        def states(_: Asked) -> States:
+        def states(_: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=runs)
 
         dense, places = forks.order(n_layers, runs)
