@@ -10,13 +10,13 @@ from torch import nn
 
 from layercliff.models.model import Model
 from layercliff.pruning.sweep import most_passes
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 
 Shape = tuple[int, int, int]  # rows, inputs, outputs
 
 
 @torch.inference_mode()
-def gemm_seconds(model: Model, part: Asked, budget: int) -> float:
+def gemm_seconds(model: Model, part: EncodedTask, budget: int) -> float:
     """Seconds of the linear layers of a first step's block passes, each run alone; attention's own products and the head are left out, so that the
     true share of matrix products is higher."""
     total = 0.0
@@ -25,7 +25,7 @@ def gemm_seconds(model: Model, part: Asked, budget: int) -> float:
     return total
 
 
-def _shapes(model: Model, part: Asked, budget: int) -> Counter[Shape]:
+def _shapes(model: Model, part: EncodedTask, budget: int) -> Counter[Shape]:
     """How often each shape is multiplied in a step."""
     found: Counter[Shape] = Counter()
     passes = most_passes(model.n_layers)

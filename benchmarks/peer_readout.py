@@ -61,9 +61,9 @@ class Layercliff(Reader):
 
     def read(self, batch: Batch) -> Any:
         from layercliff.readout.batches import Batch as Rows
-        from layercliff.readout.encode import Row
+        from layercliff.readout.encode import TokenRow
 
-        rows = tuple(Row(at, None, tuple(row["tokens"]), tuple(row["targets"])) for at, row in enumerate(batch))
+        rows = tuple(TokenRow(at, None, tuple(row["tokens"]), tuple(row["targets"])) for at, row in enumerate(batch))
         return self.reader.read(Rows(rows)).scores
 
 

@@ -16,7 +16,7 @@ from layercliff.choices import Format
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.read import Reading
 
 
@@ -26,7 +26,7 @@ class Loop:
 
     model: Model
     form: Format
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     budget: int
 
     @property
@@ -67,7 +67,7 @@ class OneByOne:
     form: Format
 
     @torch.inference_mode()
-    def score(self, row: Row) -> Tensor:
+    def score(self, row: TokenRow) -> Tensor:
         """The network, pruned already by the caller, on one row: log-probabilities of its targets."""
         logits = self.model.network(input_ids=torch.tensor([row.tokens]), use_cache=False).logits[0]
         log_p = logits.float().log_softmax(-1)
@@ -76,7 +76,7 @@ class OneByOne:
         return log_p[-1, list(row.targets)]
 
 
-def _options(model: Model, last: Tensor, rows: Sequence[Row]) -> Tensor:
+def _options(model: Model, last: Tensor, rows: Sequence[TokenRow]) -> Tensor:
     """The options' logits, padded with nan."""
     most = max(len(row.targets) for row in rows)
     tokens = torch.tensor([row.targets + (0,) * (most - len(row.targets)) for row in rows])
@@ -84,7 +84,7 @@ def _options(model: Model, last: Tensor, rows: Sequence[Row]) -> Tensor:
     return model.anatomy.unembedding.tokens(last, tokens).masked_fill(absent, torch.nan)
 
 
-def _continuation(model: Model, normed: Tensor, row: Row) -> Tensor:
+def _continuation(model: Model, normed: Tensor, row: TokenRow) -> Tensor:
     """The summed log-probability of a row's continuation."""
     logits = model.network.get_output_embeddings()(normed[-len(row.targets) :]).float()
     return logits.log_softmax(-1).gather(1, torch.tensor(row.targets)[:, None]).sum()[None]

@@ -53,7 +53,7 @@ class Timed:
 class Search:
     """layercliff's own choice, step by step."""
 
-    def __init__(self, brief: Brief, part: encoded_task.Asked) -> None:
+    def __init__(self, brief: Brief, part: encoded_task.EncodedTask) -> None:
         self.chooser = Iterative(brief, [OnTask(part, "margin")])
         self.step = Step(tuple(range(brief.model.n_layers)))
         self.timed = Timed()
@@ -70,7 +70,7 @@ class Search:
         return step
 
 
-def load(arguments: argparse.Namespace) -> tuple[Model, encoded_task.Asked]:
+def load(arguments: argparse.Namespace) -> tuple[Model, encoded_task.EncodedTask]:
     """The model and the half of the questions that is selected on."""
     (task,) = registry.load(arguments.task, arguments.seed)
     questions, examples = splits.draw(task, arguments.seed, arguments.limit)
@@ -169,7 +169,7 @@ def _spread(blocks: Sequence[int], wanted: int) -> list[int]:
     return [blocks[(2 * place + 1) * len(blocks) // (2 * wanted)] for place in range(wanted)]
 
 
-def _gemm_share(brief: Brief, part: encoded_task.Asked) -> dict[str, float]:
+def _gemm_share(brief: Brief, part: encoded_task.EncodedTask) -> dict[str, float]:
     """The time that a first step's matrix products take alone, at their own shapes, over the time of the step."""
     chooser = Iterative(brief, [OnTask(part, "margin")])
     dense = Step(tuple(range(brief.model.n_layers)))
@@ -185,7 +185,7 @@ def _gemm_share(brief: Brief, part: encoded_task.Asked) -> dict[str, float]:
     return {"share": statistics.median(shares), "least": min(shares), "greatest": max(shares)}
 
 
-def _sleb(model: Model, part: encoded_task.Asked, rows: int, brief: Brief) -> dict[str, Any]:
+def _sleb(model: Model, part: encoded_task.EncodedTask, rows: int, brief: Brief) -> dict[str, Any]:
     """The first step in SLEB's pattern, timed on `rows` of its rows without one block, beside the exact step."""
     pattern = OneByOne(model, part.form)
     chosen = [part.rows[(2 * at + 1) * len(part.rows) // (2 * rows)] for at in range(min(rows, len(part.rows)))]

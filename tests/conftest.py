@@ -24,14 +24,14 @@ from layercliff.cli import entry as cli
 from layercliff.errors import LayercliffError
 from layercliff.models import checkpoint, reload_check, removable_blocks
 from layercliff.models.model import Model
-from layercliff.models.removable_blocks import Removal
+from layercliff.models.removable_blocks import RemovableBlocks
 from layercliff.report import page
 from layercliff.tasks.question import Question, Task
 
 gc.freeze()  # torch and transformers have made millions of objects that stay: collections need not look through them
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: several at once would wait for one another
-REMOVALS: dict[tuple[object, ...], Removal] = {}
+REMOVALS: dict[tuple[object, ...], RemovableBlocks] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,7 +72,7 @@ def tried_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         return
     own = removable_blocks._removal
 
-    def known(model: Model) -> Removal:
+    def known(model: Model) -> RemovableBlocks:
         what = type(model.network), model.network.config.to_json_string(), model.anatomy.dtype
         if what not in REMOVALS:
             REMOVALS[what] = own(model)

@@ -54,7 +54,7 @@ Control = Literal["random-weights", "shuffled-gold", "wrong-gold", "shuffled-opt
 Lenses = Literal["tuned", "probe"]
 """Readings of a state beside the logit lens: through a map trained for its depth, and by a direction fitted to the questions."""
 
-Training = Literal["lora", "full"]
+TrainingMethod = Literal["lora", "full"]
 """What a recovery trains: small matrices beside every linear layer of the blocks, merged afterwards (Hu et al. 2021), or every weight."""
 
 Material = Literal["unasked", "select"]

@@ -20,7 +20,7 @@ from layercliff import limits
 from layercliff.errors import ModelError, nearest
 from layercliff.models import loading
 from layercliff.readout import batches, logit_agreement
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.readout.tokens import tokenise
@@ -111,7 +111,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         for number, (_strings, context, continuation) in enumerate(requests):
             whole = tuple((context + continuation)[-(self.max_length + 1) :])
             question = contexts.setdefault(whole[: -len(continuation)], len(contexts))
-            rows.append(Row(question, number, whole[:-1], whole[-len(continuation) :]))
+            rows.append(TokenRow(question, number, whole[:-1], whole[-len(continuation) :]))
         reader = Reader(
             self.model,
             LogitLens(self.model.anatomy.unembedding),

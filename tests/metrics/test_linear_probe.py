@@ -58,7 +58,7 @@ def test_states_of_pure_noise_give_chance_though_they_could_be_fitted(per_option
     balanced = np.where(MASK[:, -1], rng.permutation(np.arange(N) % K), rng.permutation(np.arange(N) % (K - 1)))
     low, high = accuracy_interval(cross_validated(states, MASK, balanced, folds(GROUPS, 0)), balanced)
     assert low < 0.27 < high + 0.05
-    everywhere = linear_probe._Fit.path(states, MASK, balanced, np.ones(N, bool))[-1]
+    everywhere = linear_probe._ProbeFit.path(states, MASK, balanced, np.ones(N, bool))[-1]
     fitted = np.where(MASK, everywhere.scores(states), -np.inf).argmax(1)
     assert (fitted == balanced).mean() > 0.95
 

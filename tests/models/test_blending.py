@@ -16,7 +16,7 @@ from layercliff.models.merged_blocks import Blends, Channelwise, Linear
 from layercliff.models.merged_weights import blended, identity
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut, pruned
-from layercliff.models.weight_layout import KINDS, WRITE, Slots, groups, layout, writer
+from layercliff.models.weight_layout import KINDS, WRITE, SlotLayout, groups, layout, writer
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 UNDERSTOOD = [
@@ -104,7 +104,7 @@ def alike(network: PreTrainedModel, kind: str, second: int) -> nn.ModuleList:
             blocks[0].named_parameters(), blocks[second].named_parameters(), strict=True
         ):
             lies = slots.get(name)
-            if not isinstance(lies, Slots) or lies.kind != kind:
+            if not isinstance(lies, SlotLayout) or lies.kind != kind:
                 other.copy_(one)
     return blocks
 
@@ -191,16 +191,16 @@ def test_what_is_not_understood_is_refused(family: str) -> None:
 def test_the_proof_finds_queries_of_another_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads taken as if the queries of a group lay a group's number apart, as in the published code."""
     model = Model.of(families.network("llama"), families.tokenizer())
-    gather = Slots.gather
+    gather = SlotLayout.gather
 
-    def tiled(self: Slots, same: dict[int, Tensor], origins: tuple[tuple[int, int], ...]) -> Tensor:
+    def tiled(self: SlotLayout, same: dict[int, Tensor], origins: tuple[tuple[int, int], ...]) -> Tensor:
         some = next(iter(same.values()))
         if self.kind == "heads" and some.shape[self.axis] == 32:  # queries and outputs: four heads in two groups
             spread = [(block, slot + 2 * half) for half in range(2) for block, slot in origins]
             return gather(replace(self, count=4), same, spread)
         return gather(self, same, origins)
 
-    monkeypatch.setattr(Slots, "gather", tiled)
+    monkeypatch.setattr(SlotLayout, "gather", tiled)
     with pytest.raises(ModelError, match="How heads lie in the weights"):
         merged_weights.prove(model)
 

@@ -19,7 +19,7 @@ from layercliff.models.anatomy import dissect
 from layercliff.models.loading import load
 from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
-from layercliff.models.reload_check import Query
+from layercliff.models.reload_check import LogitQuery
 from layercliff.models.surgery import cut
 
 PROMPTS = [(5, 77, 130, 9), (240, 31, 18)]
@@ -77,7 +77,7 @@ def test_a_cache_that_goes_wrong_is_refused(tmp_path: Path, monkeypatch: pytest.
 def test_a_continuation_may_part_at_a_tie_within_rounding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, tied: bool
 ) -> None:
-    monkeypatch.setattr(reload_check, "parting", lambda _network, tokens: 0.01 * (len(tokens) == 3))
+    monkeypatch.setattr(reload_check, "cache_divergence", lambda _network, tokens: 0.01 * (len(tokens) == 3))
     network = families.network("llama")
     stored_in(getattr(torch, dtype), network)
     model = Model.of(network, families.tokenizer())
@@ -94,14 +94,14 @@ def test_how_clearly_two_continuations_part(monkeypatch: pytest.MonkeyPatch) -> 
     runs = {False: [(2, scores), (0, scores)], True: [(2, scores), (1, scores)]}
     monkeypatch.setattr(reload_check, "_continued", lambda _network, _tokens, use_cache, _new: runs[use_cache])
     network, tokens = families.network("llama"), torch.tensor([5])
-    assert reload_check.parting(network, tokens) == 0.5 / 8
+    assert reload_check.cache_divergence(network, tokens) == 0.5 / 8
     runs[True] = runs[False]
-    assert reload_check.parting(network, tokens) == 0
+    assert reload_check.cache_divergence(network, tokens) == 0
 
 
 def test_queries_are_answered_by_the_reloaded_checkpoint(tmp_path: Path) -> None:
     model = small()
-    asked = [Query((5, 77, 130), (-1, -1), (7, 9)), Query((5, 6, 77, 130), (-2, -1), (77, 3))]
+    asked = [LogitQuery((5, 77, 130), (-1, -1), (7, 9)), LogitQuery((5, 6, 77, 130), (-2, -1), (77, 3))]
     with checkpoint.exporting(model, tmp_path / "small", PROMPTS, asked) as found:
         assert not (tmp_path / "small").exists()
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "small").eval()

@@ -30,7 +30,7 @@ from layercliff.models.anatomy import find_blocks
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.tasks.question import Question, Task
 
 TOLERANCE = 1e-4
@@ -103,7 +103,7 @@ def _outputs(network: PreTrainedModel, blocks: nn.ModuleList) -> list[Any]:
     return found
 
 
-def own_scores(network: PreTrainedModel, put: Asked) -> dict[str, np.ndarray]:
+def own_scores(network: PreTrainedModel, put: EncodedTask) -> dict[str, np.ndarray]:
     """The options' scores of each question by its id, from the network's own logits."""
     found: dict[str, np.ndarray] = {}
     for row in put.rows:
@@ -126,7 +126,7 @@ def agree(what: str, found: Any, wanted: Any) -> None:
     assert difference <= TOLERANCE, f"{what}: {difference:.1e} off"
 
 
-def put(model: Model, form: Format) -> Asked:
+def put(model: Model, form: Format) -> EncodedTask:
     return encoded_task.ask(model, TASK, form, QUESTIONS)
 
 
@@ -161,7 +161,7 @@ def check_candidates(model: Model) -> tuple[int, ...]:
             for number, question in enumerate(report.questions):
                 scores = report.scores[-1, number, : len(question.options)]
                 agree(f"report without {block}", scores, own[question.id])
-    removal = removable_blocks.removal(model)
+    removal = removable_blocks.removable_blocks(model)
     assert all(sentence in told for sentence in [str(removal)] if sentence), "nothing was told before the path"
     return tuple(step.scores) if removal.unfit is None else ()
 

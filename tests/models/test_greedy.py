@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from layercliff.models import timing
-from layercliff.models.greedy_decoding import Greedy
+from layercliff.models.greedy_decoding import GreedyDecoder
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut, pruned
 
@@ -24,7 +24,7 @@ def test_pieces_are_the_whole(family: str) -> None:
     wanted = generated(network, 7)
     cut_network = families.network(family)
     cut(cut_network, KEPT)
-    dense, small = Greedy(network, PROMPT), Greedy(network, PROMPT)
+    dense, small = GreedyDecoder(network, PROMPT), GreedyDecoder(network, PROMPT)
     for count in (3, 1, 3):
         dense.advance(count)
         with pruned(network, KEPT):
@@ -37,7 +37,7 @@ def test_without_a_cache_the_whole_is_read_again(monkeypatch: pytest.MonkeyPatch
     network = families.network("llama")
     wanted = generated(network, 5)
     monkeypatch.setattr("layercliff.models.greedy_decoding.CACHES", ())
-    found = Greedy(network, PROMPT)
+    found = GreedyDecoder(network, PROMPT)
     found.advance(5)
     assert found.tokens == wanted
 

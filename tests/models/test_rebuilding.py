@@ -24,7 +24,7 @@ from transformers import (
 from layercliff.errors import ModelError
 from layercliff.models import checkpoint
 from layercliff.models.model import Model
-from layercliff.models.removable_blocks import removal, unwritable
+from layercliff.models.removable_blocks import removable_blocks, unwritable
 from layercliff.models.surgery import cut
 
 SHAPE: dict[str, Any] = {
@@ -77,7 +77,7 @@ def model(family: str) -> Model:
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "smollm3", "qwen3_moe"])
 def test_every_block_may_go_where_none_depends_on_its_place(family: str) -> None:
-    found = removal(Model.of(families.network(family), families.tokenizer(), family))
+    found = removable_blocks(Model.of(families.network(family), families.tokenizer(), family))
     assert not found.stay
     assert not str(found)
 
@@ -97,7 +97,7 @@ def test_every_block_may_go_where_none_depends_on_its_place(family: str) -> None
     ],
 )  # fmt: skip
 def test_which_blocks_have_to_stay(family: str, stay: tuple[int, ...], sentence: str) -> None:
-    found = removal(model(family))
+    found = removable_blocks(model(family))
     assert (found.unfit, tuple(found.stay)) == (None, stay)
     assert sentence in str(found)
 
@@ -131,21 +131,21 @@ def test_where_no_block_may_go_it_is_refused() -> None:
     network = families.network("llama")
     network.config.num_kv_shared_layers = 2
     with pytest.raises(ModelError, match="No block of tiny can be taken out: The configuration field num_kv_shared"):
-        removal(Model.of(network, families.tokenizer(), "tiny"))
+        removable_blocks(Model.of(network, families.tokenizer(), "tiny"))
 
 
 def test_a_model_that_can_never_be_exported_is_told() -> None:
     """Recurrent blocks alone: this transformers cannot generate with a cache of theirs."""
-    found = removal(model("recurrent"))
+    found = removable_blocks(model("recurrent"))
     assert not found.stay
     assert str(found) == "No checkpoint of a step can be exported: the model itself does not generate with a cache."
 
 
 def test_a_network_that_was_cut_is_asked_again() -> None:
     found = model("diffllama")
-    assert tuple(removal(found).stay) == (0, 1, 2, 3)
+    assert tuple(removable_blocks(found).stay) == (0, 1, 2, 3)
     cut(found.network, (0, 1))
-    assert tuple(removal(Model.of(found.network, found.tokenizer, "cut")).stay) == (0,)
+    assert tuple(removable_blocks(Model.of(found.network, found.tokenizer, "cut")).stay) == (0,)
 
 
 def test_what_a_configuration_alone_tells() -> None:
@@ -159,7 +159,7 @@ def test_the_network_is_left_as_it_was() -> None:
     found = model("diffllama")
     before = {name: (parameter.data_ptr(), parameter.clone()) for name, parameter in found.network.named_parameters()}
     config, indices = found.network.config, [block.self_attn.layer_idx for block in found.anatomy.blocks]
-    removal(found)
+    removable_blocks(found)
     assert found.network.config is config
     assert [block.self_attn.layer_idx for block in found.anatomy.blocks] == indices
     for name, parameter in found.network.named_parameters():
@@ -170,6 +170,6 @@ def test_the_network_is_left_as_it_was() -> None:
 def test_a_network_that_is_loaded_as_another_class_is_told() -> None:
     """A wrapper of images and text whose directories are loaded without the part for images."""
     network = every_family.Family("llama4", images=True).network()
-    found = removal(Model.of(network, families.tokenizer(), "wrapped"))
+    found = removable_blocks(Model.of(network, families.tokenizer(), "wrapped"))
     assert found.unfit == "a directory of it is loaded as Llama4ForCausalLM, not as Llama4ForConditionalGeneration"
     assert not found.stay

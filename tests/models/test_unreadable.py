@@ -7,7 +7,7 @@ from huggingface_hub.errors import StrictDataclassFieldValidationError
 from safetensors import SafetensorError
 
 from layercliff.errors import LayercliffError, ModelError
-from layercliff.models.library_errors import LONGEST, Reading, reason
+from layercliff.models.library_errors import LONGEST, LibraryErrors, reason
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_librarys_words_on_one_line(error: Exception, words: str) -> None:
 def test_what_a_library_raises_is_a_refusal(error: Exception) -> None:
     with (
         pytest.raises(ModelError, match=r"^The part of name cannot be read \(.+\): cure\.$") as told,
-        Reading("part", "name", "cure."),
+        LibraryErrors("part", "name", "cure."),
     ):
         raise error
     assert told.value.__cause__ is error
@@ -46,7 +46,7 @@ def test_what_is_no_librarys_passes() -> None:
         pass
 
     for error in (Own(), KeyboardInterrupt(), LayercliffError("a refusal")):
-        with pytest.raises(type(error)) as told, Reading("part", "name", "cure."):
+        with pytest.raises(type(error)) as told, LibraryErrors("part", "name", "cure."):
             raise error
         assert told.value is error
 
@@ -54,6 +54,6 @@ def test_what_is_no_librarys_passes() -> None:
 def test_code_that_is_not_trusted_is_said() -> None:
     with (
         pytest.raises(ModelError, match="own code, which is not run unless you trust it"),
-        Reading("part", "name", "cure."),
+        LibraryErrors("part", "name", "cure."),
     ):
         raise ValueError("set trust_remote_code=True")

@@ -10,17 +10,17 @@ from layercliff.interventions import ablation, forks
 from layercliff.interventions.forks import unchanged
 from layercliff.interventions.removals import removals
 from layercliff.models.anatomy import dissect
-from layercliff.models.blockwise_pass import Level, Stream
+from layercliff.models.blockwise_pass import ResidualStream, Segment
 from layercliff.models.model import Model
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.encoded_task import ask
 from layercliff.tasks.question import Task
 
 L = families.N_LAYERS
-ROWS = (Row(0, None, (5, 77, 130, 9, 240), (1,)), Row(1, None, (5, 77, 7), (1,)))
-OPTIONS = tuple(Row(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumerate(((8, 9), (8, 4, 3), (30, 9))))
+ROWS = (TokenRow(0, None, (5, 77, 130, 9, 240), (1,)), TokenRow(1, None, (5, 77, 7), (1,)))
+OPTIONS = tuple(TokenRow(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumerate(((8, 9), (8, 4, 3), (30, 9))))
 
 
 def test_every_block_and_every_adjacent_pair_in_both_manners() -> None:
@@ -46,17 +46,17 @@ def test_skipping_gives_the_sweeps_bits(batch: Batch) -> None:
 
 def test_the_first_token_of_each_row_gets_the_first_mean() -> None:
     """Shared or not; also where options part at the first token."""
-    three = tuple(Row(0, o, tokens, (1,)) for o, tokens in enumerate(((5, 77, 9), (6, 77), (5, 8))))
-    rows = (*three, Row(1, 0, (5, 3), (1,)))
+    three = tuple(TokenRow(0, o, tokens, (1,)) for o, tokens in enumerate(((5, 77, 9), (6, 77), (5, 8))))
+    rows = (*three, TokenRow(1, 0, (5, 3), (1,)))
     some = ablation.forks(1, torch.tensor([[[10.0], [1.0]]]))
     change = next(fork.change for fork in some if fork.change is not unchanged)
     for batch in (Batch(rows), Batch(rows, branching=True)):
         (level,) = batch.levels(torch.device("cpu"))
-        (found,) = change(Stream((), (torch.zeros(*level.ids.shape, 1),)), batch).levels
+        (found,) = change(ResidualStream((), (torch.zeros(*level.ids.shape, 1),)), batch).levels
         for row, (sequence, path) in zip(rows, batch.places, strict=True):
             assert found[sequence, list(path), 0].tolist() == [10.0] + [1.0] * (len(row.tokens) - 1)
     batch = Batch((rows[0], rows[2]), lead=1)
-    lead, rest = change(Stream((), (torch.zeros(1, 1, 1), torch.zeros(2, 2, 1))), batch).levels
+    lead, rest = change(ResidualStream((), (torch.zeros(1, 1, 1), torch.zeros(2, 2, 1))), batch).levels
     assert lead.item() == 10
     assert (rest == 1).all()
 
@@ -80,7 +80,7 @@ def test_means_are_those_of_all_tokens_one_by_one(tiny: Model, colours: Task) ->
 @torch.inference_mode()
 def test_a_mean_stands_in_for_the_block() -> None:
     """Of a batch whose rows are all the same, the first position's mean is the block's own update; the others get theirs."""
-    passage = dissect(families.network("llama")).enter((Level(torch.tensor([[5, 77], [5, 77]])),))
+    passage = dissect(families.network("llama")).enter((Segment(torch.tensor([[5, 77], [5, 77]])),))
     depths = [state for _, state in passage.depths()]
     means = torch.stack([(after - before)[0] for before, after in pairwise(depths)])
     some = ablation.forks(L, means)

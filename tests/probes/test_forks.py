@@ -8,11 +8,11 @@ import torch
 from layercliff.interventions import forks
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.models.anatomy import dissect
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
-ROWS = (Row(0, None, (5, 77, 130, 9, 240), (1,)), Row(1, None, (9, 8, 7), (1,)))
+ROWS = (TokenRow(0, None, (5, 77, 130, 9, 240), (1,)), TokenRow(1, None, (9, 8, 7), (1,)))
 BATCH = Batch(ROWS)
 L = families.N_LAYERS
 
@@ -22,8 +22,8 @@ L = families.N_LAYERS
 def test_states_are_those_of_running_each_by_itself(family: str) -> None:
     passage = dissect(families.network(family)).enter(BATCH.levels(torch.device("cpu")))
 
-    def doubled(stream: Stream, _: Batch) -> Stream:
-        return Stream(stream.passed, tuple(2 * level for level in stream.levels))
+    def doubled(stream: ResidualStream, _: Batch) -> ResidualStream:
+        return ResidualStream(stream.passed, tuple(2 * level for level in stream.levels))
 
     some = [
         Fork(3, (4,), doubled),
@@ -38,7 +38,7 @@ def test_states_are_those_of_running_each_by_itself(family: str) -> None:
     depths = [state for _, state in passage.depths()]
     assert all(torch.equal(found[row], state) for row, state in zip(dense, depths, strict=True))
     expected = [
-        passage.past((4,), Stream((), (2 * depths[3],))).levels[-1],
+        passage.past((4,), ResidualStream((), (2 * depths[3],))).levels[-1],
         passage.past((2, 4), passage.embedded).levels[-1],
         2 * depths[5],
         depths[5],
@@ -51,13 +51,13 @@ def test_states_are_those_of_running_each_by_itself(family: str) -> None:
 def test_passes_are_those_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     passage = dissect(families.network("llama")).enter(BATCH.levels(torch.device("cpu")))
     some = [Fork(depth, tuple(range(depth, L)), unchanged) for depth in range(L + 1) for _ in range(3)]
-    block, counted = Passage.block, []
+    block, counted = BlockwisePass.block, []
 
-    def counting(self: Passage, index: int, stream: Stream) -> Stream:
+    def counting(self: BlockwisePass, index: int, stream: ResidualStream) -> ResidualStream:
         counted.append(index)
         return block(self, index, stream)
 
-    monkeypatch.setattr(Passage, "block", counting)
+    monkeypatch.setattr(BlockwisePass, "block", counting)
     for _ in forks.states(passage, BATCH, L, some):
         pass
     assert len(counted) == forks.passes(L, some) == L + 3 * L * (L + 1) // 2

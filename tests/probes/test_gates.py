@@ -13,10 +13,10 @@ from transformers import PretrainedConfig
 from layercliff.choices import Format
 from layercliff.interventions import gates
 from layercliff.metrics import decision
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.models.model import Model
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.run.directory import Journal
@@ -25,21 +25,21 @@ from layercliff.tasks.question import Task
 STEP = 0.02
 
 
-def scores_with(model: Model, part: Asked, gate: dict[int, float]) -> np.ndarray:
+def scores_with(model: Model, part: EncodedTask, gate: dict[int, float]) -> np.ndarray:
     """The scores at the last depth of the model whose blocks are gated."""
 
-    def gated(passage: Passage, _: object) -> list[tuple[int, torch.Tensor]]:
+    def gated(passage: BlockwisePass, _: object) -> list[tuple[int, torch.Tensor]]:
         stream = passage.embedded
         for block in range(model.n_layers):
             (before,), (after,) = stream.levels, passage.block(block, stream).levels
-            stream = Stream((), (before + gate.get(block, 1.0) * (after - before),))
+            stream = ResidualStream((), (before + gate.get(block, 1.0) * (after - before),))
         return [(model.n_layers, stream.levels[0])]
 
     reader = Reader(model, LogitLens(model.anatomy.unembedding), part.reading, "none")
     return part.scores((batch, reader.read(batch, gated)) for batch in part.batches(200, "rows"))[0][0]
 
 
-def gold(scores: np.ndarray, part: Asked) -> np.ndarray:
+def gold(scores: np.ndarray, part: EncodedTask) -> np.ndarray:
     return np.log(decision.probabilities(scores[None], part.mask)[0, np.arange(len(part.gold)), part.gold])
 
 

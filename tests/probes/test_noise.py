@@ -7,23 +7,23 @@ import pytest
 import torch
 
 from layercliff.interventions.noise import Noise
-from layercliff.models.blockwise_pass import Stream
+from layercliff.models.blockwise_pass import ResidualStream
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
 D = 64
-ROWS = tuple(Row(q, None, tuple(range(1, n)), (1, 2)) for q, n in enumerate((6, 4, 9)))
-OPTIONS = tuple(Row(0, o, (1, 2, 3, *end[:-1]), end) for o, end in enumerate(((7,), (8, 9, 10))))
+ROWS = tuple(TokenRow(q, None, tuple(range(1, n)), (1, 2)) for q, n in enumerate((6, 4, 9)))
+OPTIONS = tuple(TokenRow(0, o, (1, 2, 3, *end[:-1]), end) for o, end in enumerate(((7,), (8, 9, 10))))
 
 
 def made(positions: str = "all", eps: Sequence[float] = (0.5,), seed: int = 0) -> Noise:
     return Noise(("a", "b", "c"), tuple(eps), 2, positions, seed)  # type: ignore[arg-type]
 
 
-def stream(batch: Batch, scale: float = 1.0) -> Stream:
+def stream(batch: Batch, scale: float = 1.0) -> ResidualStream:
     torch.manual_seed(3)
     longest = max(len(row.tokens) for row in batch.rows)
-    return Stream((), (scale * torch.randn(len(batch.sequences), longest, D) + 5,))
+    return ResidualStream((), (scale * torch.randn(len(batch.sequences), longest, D) + 5,))
 
 
 def test_a_questions_noise_does_not_depend_on_its_batch() -> None:
@@ -53,7 +53,7 @@ def test_options_have_the_same_noise_where_they_have_the_same_prompt() -> None:
 
 def test_rows_of_the_same_tokens_are_one_sequence() -> None:
     """Options of one token have all of their prompt, and so their run, in common."""
-    rows = tuple(Row(0, o, (1, 2, 3), (end,)) for o, end in enumerate((7, 8))) + ROWS[1:]
+    rows = tuple(TokenRow(0, o, (1, 2, 3), (end,)) for o, end in enumerate((7, 8))) + ROWS[1:]
     batch = Batch(rows)
     assert stream(batch).levels[0].shape[0] == len(batch.sequences) == 3
     found = made().normal(batch, 0, 0, (8, D))
@@ -70,7 +70,7 @@ def test_only_the_positions_that_are_read() -> None:
 
 @pytest.mark.parametrize("eps", [0.02, 0.5])
 def test_size_is_eps_times_the_tokens_own_deviation(eps: float) -> None:
-    batch = Batch(tuple(Row(q % 3, None, (1,) * 40, (1,)) for q in range(3)))
+    batch = Batch(tuple(TokenRow(q % 3, None, (1,) * 40, (1,)) for q in range(3)))
     for scale in (1.0, 30.0):
         before = stream(batch, scale)
         after = made().disturbed(before, batch, 0, 0, eps)
@@ -81,7 +81,7 @@ def test_size_is_eps_times_the_tokens_own_deviation(eps: float) -> None:
 
 def test_no_noise_changes_no_bit() -> None:
     for dtype in (torch.float32, torch.bfloat16):
-        before = Stream((), (stream(Batch(ROWS)).levels[0].to(dtype),))
+        before = ResidualStream((), (stream(Batch(ROWS)).levels[0].to(dtype),))
         after = made().disturbed(before, Batch(ROWS), 0, 0, 0.0)
         assert after.levels[0].dtype == dtype
         assert torch.equal(after.levels[0], before.levels[0])
@@ -95,7 +95,8 @@ def test_runs_are_ordered_by_size_draw_depth() -> None:
 
 def test_branches_of_a_question_have_the_noise_of_its_rows() -> None:
     rows = (
-        tuple(Row(0, o, (1, 2, 3, *end[:-1]), end) for o, end in enumerate(((8, 7, 6), (8, 9, 10), (5, 4)))) + ROWS[1:]
+        tuple(TokenRow(0, o, (1, 2, 3, *end[:-1]), end) for o, end in enumerate(((8, 7, 6), (8, 9, 10), (5, 4))))
+        + ROWS[1:]
     )
     whole, branching = Batch(rows), Batch(rows, branching=True)
     expected = made().normal(whole, 1, 1, (8, D))

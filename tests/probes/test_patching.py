@@ -6,17 +6,17 @@ import torch
 
 from layercliff.interventions import patching
 from layercliff.models.anatomy import dissect
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
-ROWS = (Row(0, None, (5, 77, 130, 9, 240), (1,)), Row(1, None, (5, 77, 7), (1,)))
-OPTIONS = tuple(Row(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumerate(((8, 9), (8, 4, 3), (30, 9))))
+ROWS = (TokenRow(0, None, (5, 77, 130, 9, 240), (1,)), TokenRow(1, None, (5, 77, 7), (1,)))
+OPTIONS = tuple(TokenRow(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumerate(((8, 9), (8, 4, 3), (30, 9))))
 WHOLE, SHARED, TREE = Batch(ROWS), Batch(ROWS, lead=2), Batch(OPTIONS, 2, True)
 L = families.N_LAYERS
 
 
-def entered(batch: Batch, family: str = "gemma3") -> Passage:
+def entered(batch: Batch, family: str = "gemma3") -> BlockwisePass:
     return dissect(families.network(family)).enter(batch.levels(torch.device("cpu")))
 
 
@@ -65,19 +65,19 @@ def test_only_the_positions_that_are_read() -> None:
     for row, place in ((0, 4), (1, 2)):
         state[row, place] = dense[3][row, place]
     assert not torch.equal(state, pruned[2])
-    assert torch.equal(found[matches[1, 2]], passage.past((3,), Stream((), (state,))).levels[-1])
+    assert torch.equal(found[matches[1, 2]], passage.past((3,), ResidualStream((), (state,))).levels[-1])
 
 
 @pytest.mark.parametrize("kept", [range(L), (0, 2, 3), (1, 4)])
 @torch.inference_mode()
 def test_passes_are_those_stated(kept: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    passage, block, counted = entered(WHOLE), Passage.block, []
+    passage, block, counted = entered(WHOLE), BlockwisePass.block, []
 
-    def counting(self: Passage, index: int, stream: Stream) -> Stream:
+    def counting(self: BlockwisePass, index: int, stream: ResidualStream) -> ResidualStream:
         counted.append(index)
         return block(self, index, stream)
 
-    monkeypatch.setattr(Passage, "block", counting)
+    monkeypatch.setattr(BlockwisePass, "block", counting)
     for _ in patching.states(passage, WHOLE, L, kept, "all"):
         pass
     assert len(counted) == patching.passes(L, kept)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercliff.models.anatomy import dissect
-from layercliff.models.blockwise_pass import Leads, Level
+from layercliff.models.blockwise_pass import PrefixCache, Segment
 from layercliff.pruning.sweep import Sweep
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200], [9, 8, 7, 66, 55, 44, 33, 22]])
@@ -35,16 +35,16 @@ def test_candidates_of_rows_that_share_their_beginning(family: str) -> None:
     """Three levels give what the whole rows give; what the first one came to may be remembered or not."""
     anatomy = dissect(families.network(family))
     levels = (
-        Level(IDS[:1, :2]),
-        Level(IDS[:, 2:5], torch.tensor([0, 0])),
-        Level(torch.stack([IDS[1, 5:], IDS[0, 5:], IDS[0, :3]]), torch.tensor([1, 0, 0])),
+        Segment(IDS[:1, :2]),
+        Segment(IDS[:, 2:5], torch.tensor([0, 0])),
+        Segment(torch.stack([IDS[1, 5:], IDS[0, 5:], IDS[0, :3]]), torch.tensor([1, 0, 0])),
     )
     front = IDS[:1, :2]
     whole = torch.stack(
         [torch.cat([front[0], IDS[p, 2:5], own]) for p, own in ((1, IDS[1, 5:]), (0, IDS[0, 5:]), (0, IDS[0, :3]))]
     )
     expected = Sweep(anatomy.enter(whole), range(L)).candidates()
-    for leads in (None, Leads(10**9), Leads(2000)):
+    for leads in (None, PrefixCache(10**9), PrefixCache(2000)):
         for _ in range(2):
             found = Sweep(anatomy.enter(levels, leads), range(L)).candidates()
             for block, state in found.items():
@@ -56,9 +56,9 @@ def test_candidates_of_rows_that_share_their_beginning(family: str) -> None:
 @torch.inference_mode()
 def test_batches_that_begin_otherwise_are_told_apart(family: str) -> None:
     """By the tokens of what their rows have in common, whether as long as another's or not."""
-    anatomy, leads = dissect(families.network(family)), Leads(10**9)
+    anatomy, leads = dissect(families.network(family)), PrefixCache(10**9)
     for row, end in ((0, 2), (1, 2), (0, 3), (0, 2)):
-        levels = (Level(IDS[row : row + 1, :end]), Level(IDS[row : row + 1, end:], torch.tensor([0])))
+        levels = (Segment(IDS[row : row + 1, :end]), Segment(IDS[row : row + 1, end:], torch.tensor([0])))
         found = Sweep(anatomy.enter(levels, leads), range(L)).candidates()
         for block, state in Sweep(anatomy.enter(IDS[row : row + 1]), range(L)).candidates().items():
             torch.testing.assert_close(found[block], state[:, end:], rtol=1e-4, atol=1e-5)

@@ -20,8 +20,8 @@ from layercliff.models.anatomy import Anatomy
 from layercliff.models.model import Model
 from layercliff.readout import encoded_task, logit_agreement
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
-from layercliff.readout.trace import Agreement
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.trace import LogitAgreement
 from layercliff.report import words
 from layercliff.tasks.question import Question, Task
 
@@ -66,7 +66,7 @@ def task() -> Task:
     )  # fmt: skip
 
 
-def rows(form: str = "cloze", n: int = 6) -> list[Row]:
+def rows(form: str = "cloze", n: int = 6) -> list[TokenRow]:
     """After a common beginning, of different lengths; of *cloze*, four to a question."""
     draw = np.random.default_rng(1)
     found = []
@@ -75,14 +75,14 @@ def rows(form: str = "cloze", n: int = 6) -> list[Row]:
         for option in range(4 if form == "cloze" else 1):
             targets = tuple(int(t) for t in draw.integers(3, families.VOCABULARY, 1 + option))
             if form == "cloze":
-                found.append(Row(question, option, prompt + targets[:-1], targets))
+                found.append(TokenRow(question, option, prompt + targets[:-1], targets))
             else:
-                found.append(Row(question, None, prompt, (5, 6, 7)))
+                found.append(TokenRow(question, None, prompt, (5, 6, 7)))
     return found
 
 
 @torch.inference_mode()
-def by_itself(model: Model, row: Row) -> np.ndarray:
+def by_itself(model: Model, row: TokenRow) -> np.ndarray:
     """A row's scores from the network's own forward pass, nothing beside it."""
     logits = model.network(input_ids=torch.tensor([row.tokens])).logits[0].float()
     if row.option is None:
@@ -219,7 +219,7 @@ def test_attention_that_looks_ahead_at_the_lengths_of_the_task_is_refused(
     monkeypatch.setattr(quirks, "WINDOWS", ())  # as of a family that is not known
     with pytest.raises(ModelError, match="DogeForCausalLM is not causal: of"):
         layercliff.trace(model, task)
-    short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
+    short = [TokenRow(0, None, (5, 6, 7, 8), (9, 10)), TokenRow(1, None, (9, 8, 7), (9, 10))]
     assert logit_agreement.of(model, short).sharing == model.anatomy.shares
 
 
@@ -228,7 +228,7 @@ def test_a_known_window_is_refused_whatever_a_few_rows_show(monkeypatch: pytest.
     model = model_of("doge", monkeypatch)
     with pytest.raises(ModelError, match="not causal beyond 8 tokens, and the longest prompt has"):
         layercliff.trace(model, task)
-    short = [Row(0, None, (5, 6, 7, 8), (9, 10)), Row(1, None, (9, 8, 7), (9, 10))]
+    short = [TokenRow(0, None, (5, 6, 7, 8), (9, 10)), TokenRow(1, None, (9, 8, 7), (9, 10))]
     assert logit_agreement.of(model, short).sharing == "nothing"
 
 
@@ -243,7 +243,7 @@ def test_a_result_of_before_has_no_agreement() -> None:
 
     entry = {"name": "t", "form": "cloze", "source": "", "split": "", "licence": "", "left_out": [], "skipped": []}
     assert TracedTask.from_dict(entry).agreement is None
-    found = TracedTask("t", "cloze", "", "", "", agreement=Agreement("alike", 3, 50, 1e-7, {"nothing": 0.5}))
+    found = TracedTask("t", "cloze", "", "", "", agreement=LogitAgreement("alike", 3, 50, 1e-7, {"nothing": 0.5}))
     assert TracedTask.from_dict(json.loads(json.dumps(found.as_dict()))) == found
 
 
@@ -260,7 +260,7 @@ def test_every_verb_runs_rows_as_was_found(
         return levels(self, device)
 
     monkeypatch.setattr(logit_agreement, "_known", {})
-    monkeypatch.setattr(logit_agreement, "_found", lambda *_: Agreement("alike", 3, 50, 0.0, {"nothing": 0.5}))
+    monkeypatch.setattr(logit_agreement, "_found", lambda *_: LogitAgreement("alike", 3, 50, 0.0, {"nothing": 0.5}))
     monkeypatch.setattr(Batch, "levels", noted)
     about: dict[str, Any] = {"out": tmp_path, "batch_tokens": 300}
     verbs: list[Callable[[], object]] = [

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pytest import approx
 
 from layercliff.readout.batches import LAUNCH, Batch, plan
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=120), st.integers(1, 2000))
 def test_every_row_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    rows = [Row(i, None, tuple(range(1, n + 1)), (1, 2)) for i, n in enumerate(lengths)]
+    rows = [TokenRow(i, None, tuple(range(1, n + 1)), (1, 2)) for i, n in enumerate(lengths)]
     batches = plan(rows, budget)
     assert sorted(row.question for batch in batches for row in batch.rows) == list(range(len(rows)))
     assert all(batch.padded_tokens <= budget or len(batch.rows) == 1 for batch in batches)
@@ -23,7 +23,7 @@ def test_every_row_once_within_the_budget(lengths: list[int], budget: int) -> No
 
 
 def test_padding_is_on_the_right() -> None:
-    (batch,) = plan([Row(0, None, (7, 8), (1,)), Row(1, None, (5, 6, 7), (1,))], 1000)
+    (batch,) = plan([TokenRow(0, None, (7, 8), (1,)), TokenRow(1, None, (5, 6, 7), (1,))], 1000)
     assert batch.levels(torch.device("cpu"))[0].ids.tolist() == [[5, 6, 7], [7, 8, 0]]
 
 
@@ -42,7 +42,7 @@ def test_no_other_cuts_cost_less(lengths: list[int], budget: int) -> None:
         sizes = [(end - begin, ordered[begin]) for begin, end in pairwise([0, *ends])]
         if all(count * longest <= budget or count == 1 for count, longest in sizes):
             least = min(least, cost(sizes))
-    batches = plan([Row(i, None, tuple(range(n)), (1, 2)) for i, n in enumerate(lengths)], budget)
+    batches = plan([TokenRow(i, None, tuple(range(n)), (1, 2)) for i, n in enumerate(lengths)], budget)
     assert cost([(len(b.rows), len(b.rows[0].tokens)) for b in batches]) == approx(least)
 
 
@@ -86,7 +86,7 @@ def test_sharing_runs_each_beginning_once_and_loses_no_token(
         context = (*range(1, lead + 1), *(100 + q for _ in range(stem)), 99)
         for o, length in enumerate(options):
             targets = tuple(1000 + 10 * o + j for j in range(length))
-            rows.append(Row(q, o, context + targets[:-1], targets))
+            rows.append(TokenRow(q, o, context + targets[:-1], targets))
     batches = plan(rows, budget, share="branches")
     assert sorted((r.question, r.option) for b in batches for r in b.rows) == [(r.question, r.option) for r in rows]
     assert plan(list(reversed(rows)), budget, share="branches") == batches
@@ -110,7 +110,7 @@ def test_every_token_of_a_question_is_run_once() -> None:
     """Of four continuations, one begins another, two are single tokens, and all share the prompt."""
     prompt = (1, 2, 3)
     continuations = [(4,), (5,), (4, 6), (7, 8, 9)]
-    rows = [Row(0, o, prompt + c[:-1], c) for o, c in enumerate(continuations)]
+    rows = [TokenRow(0, o, prompt + c[:-1], c) for o, c in enumerate(continuations)]
     (batch,) = plan(rows, 100, "branches")
     (sequence,) = batch.sequences
     assert batch.lead == 2
@@ -120,7 +120,7 @@ def test_every_token_of_a_question_is_run_once() -> None:
 
 def test_letters_are_one_row_in_every_family() -> None:
     """Continuations of one token after the same prompt: the same tokens are run."""
-    rows = [Row(q, o, (1, 2, 3 + q), (9 + o,)) for q in range(2) for o in range(4)]
+    rows = [TokenRow(q, o, (1, 2, 3 + q), (9 + o,)) for q in range(2) for o in range(4)]
     for share in ("nothing", "lead", "branches"):
         (batch,) = plan(rows, 100, share)  # type: ignore[arg-type]
         assert len(batch.sequences) == 2

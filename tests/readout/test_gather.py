@@ -7,7 +7,7 @@ import torch
 from layercliff.models.model import Model
 from layercliff.readout.batches import plan
 from layercliff.readout.encoded_task import ask
-from layercliff.readout.gather import Gather, gathered, places
+from layercliff.readout.gather import StateGatherer, gather_states, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.tasks.question import Task
@@ -19,7 +19,7 @@ from layercliff.tasks.question import Task
 def test_states_of_prompts_one_by_one(tiny: Model, colours: Task, form: str, kept: tuple[int, ...]) -> None:
     part = ask(tiny, colours, form, colours.questions)  # type: ignore[arg-type]
     where = places(part, 3, 0)
-    gather = Gather(kept, where)
+    gather = StateGatherer(kept, where)
     reader = Reader(tiny, LogitLens(tiny.anatomy.unembedding), part.form, "none")
     for batch in plan(part.rows, 60):
         reading = reader.read(batch, gather)
@@ -54,7 +54,7 @@ def test_places_are_the_prompts_own(tiny: Model, colours: Task, form: str) -> No
 def test_gathered_states_come_row_after_row(tiny: Model, colours: Task) -> None:
     rows = ask(tiny, colours, "cloze", colours.questions).rows[:9]
     wanted = [range(number % 3, len(row.tokens)) for number, row in enumerate(rows)]
-    found = gathered(tiny, rows, wanted, 40)
+    found = gather_states(tiny, rows, wanted, 40)
     begin = 0
     for row, where in zip(rows, wanted, strict=True):
         with torch.inference_mode():

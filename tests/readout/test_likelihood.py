@@ -9,13 +9,13 @@ from layercliff.errors import TaskError
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.readout import likelihood
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
 TEXT = ("one two three blue red", "yellow", "", "which of these is a metal? iron, paper or wood in France")
 
 
 @torch.inference_mode()
-def slow(network: object, row: Row) -> float:
+def slow(network: object, row: TokenRow) -> float:
     logits = network(input_ids=torch.tensor([row.tokens])).logits[0]  # type: ignore[operator]
     scores = logits.double().log_softmax(1)[-len(row.targets) :]
     return float(scores.gather(1, torch.tensor(row.targets)[:, None]).sum())

@@ -8,22 +8,22 @@ import torch
 from layercliff.errors import ModelError
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch, plan
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 
 
-def rows(form: str, n: int = 7) -> list[Row]:
+def rows(form: str, n: int = 7) -> list[TokenRow]:
     draw = np.random.default_rng(0)
     found = []
     for i in range(n):
         tokens = tuple(int(t) for t in draw.integers(3, families.VOCABULARY, 4 + i % 4))
         k = 2 + i % 3
         if form == "cloze":
-            found.append(Row(i, 0, tokens, (*tokens[-k + 1 :], 9)[:k]))
+            found.append(TokenRow(i, 0, tokens, (*tokens[-k + 1 :], 9)[:k]))
         else:
             found.append(
-                Row(
+                TokenRow(
                     i, None, tokens, tuple(int(t) for t in draw.choice(range(3, families.VOCABULARY), k, replace=False))
                 )
             )
@@ -76,7 +76,7 @@ def test_cloze_equals_scoring_the_whole_string(family: str) -> None:
         np.testing.assert_allclose(reading.scores[:, number, 0], expected, rtol=1e-4, atol=1e-4)
 
 
-def alike(form: str) -> list[Row]:
+def alike(form: str) -> list[TokenRow]:
     """Rows with a common beginning; of *cloze*, several to a question with more in common."""
     draw = np.random.default_rng(1)
     found = []
@@ -86,9 +86,9 @@ def alike(form: str) -> list[Row]:
             tokens = (7, 8, 9, 10, 11, *own)
             if form == "cloze":
                 targets = tuple(int(t) for t in draw.integers(3, families.VOCABULARY, 1 + o))
-                found.append(Row(q, o, tokens + targets[:-1], targets))
+                found.append(TokenRow(q, o, tokens + targets[:-1], targets))
             else:
-                found.append(Row(q, None, tokens, (20 + q, 50 + q)))
+                found.append(TokenRow(q, None, tokens, (20 + q, 50 + q)))
     return found
 
 
@@ -190,7 +190,7 @@ def test_what_all_batches_begin_with_is_run_once(tiny: Model, monkeypatch: pytes
     for batch, scores in zip(batches, expected, strict=True):
         np.testing.assert_allclose(reading.read(batch).scores, scores, rtol=1e-4, atol=1e-4)
     assert run.count(5) == tiny.n_layers + sum(len(b.rows[0].tokens) - 5 == 5 for b in batches) * tiny.n_layers
-    other = tuple(Row(r.question, None, (12, *r.tokens[1:]), r.targets) for r in batches[0].rows)
+    other = tuple(TokenRow(r.question, None, (12, *r.tokens[1:]), r.targets) for r in batches[0].rows)
     reading.read(Batch(other, lead=5))
     np.testing.assert_allclose(
         reading.read(Batch(other, lead=5), (0, 2)).scores,

@@ -14,18 +14,18 @@ from layercliff.models.model import Model
 from layercliff.readout import tuned_lens_file, tuned_lens_training
 from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import ask
-from layercliff.readout.gather import gathered
+from layercliff.readout.gather import gather_states
 from layercliff.readout.lens import Lens, LogitLens, TunedLens
 from layercliff.readout.read import Reader
-from layercliff.readout.tuned_lens_file import Trained
-from layercliff.readout.tuned_lens_training import Parts
+from layercliff.readout.tuned_lens_file import TrainedLens
+from layercliff.readout.tuned_lens_training import TrainingStates
 from layercliff.tasks import prose
 from layercliff.tasks.question import Task
 
 D, L = 32, families.N_LAYERS
 
 
-def trained(model: Model, positions: int = 1500, steps: int = 0) -> Trained:
+def trained(model: Model, positions: int = 1500, steps: int = 0) -> TrainedLens:
     return tuned_lens_training.train(
         model, "prose", prose.PARAGRAPHS, positions=positions, steps=steps, seed=0, batch_tokens=1000
     )
@@ -73,7 +73,7 @@ def test_a_known_map_is_found_again(turning: tuple[Model, torch.Tensor, torch.Te
         np.testing.assert_allclose(found.biases[depth], moved.numpy(), atol=0.05)
     unembedding = model.anatomy.unembedding
     row = tuned_lens_training._rows(model, prose.PARAGRAPHS, 1500, 0)[1]  # it took no part
-    states = torch.from_numpy(gathered(model, [row], [range(1, len(row.tokens))], 1000))
+    states = torch.from_numpy(gather_states(model, [row], [range(1, len(row.tokens))], 1000))
 
     def likeliest(lens: Lens, depth: int) -> torch.Tensor:
         with torch.no_grad():
@@ -89,8 +89,8 @@ def test_a_known_map_is_found_again(turning: tuple[Model, torch.Tensor, torch.Te
 
 def test_descent_lowers_the_divergence_that_least_squares_leave(tiny: Model) -> None:
     rows = tuned_lens_training._rows(tiny, prose.PARAGRAPHS, 900, 0)
-    states = torch.from_numpy(gathered(tiny, rows, [range(1, len(row.tokens)) for row in rows], 1000))
-    before, after = (Parts(states[depth, :400], states[depth, 400:], states[depth, 400:]) for depth in (2, L))
+    states = torch.from_numpy(gather_states(tiny, rows, [range(1, len(row.tokens)) for row in rows], 1000))
+    before, after = (TrainingStates(states[depth, :400], states[depth, 400:], states[depth, 400:]) for depth in (2, L))
     unembedding = copy.deepcopy(tiny.anatomy.unembedding)
     left = []
     for steps in (0, 60):
@@ -125,8 +125,8 @@ def test_losses_are_those_of_distributions_written_out(tiny: Model) -> None:
 def test_least_squares_shrink_to_the_logit_lens_where_there_is_nothing_to_learn() -> None:
     """A last depth that does not depend on this one: the strongest penalty is chosen, and the map is small."""
     draw = torch.Generator().manual_seed(0)
-    before, moved = (Parts(*(torch.randn(60, 24, generator=draw) for _ in range(3))) for _ in range(2))
-    after = Parts(*(b + m for b, m in zip(vars(before).values(), vars(moved).values(), strict=True)))
+    before, moved = (TrainingStates(*(torch.randn(60, 24, generator=draw) for _ in range(3))) for _ in range(2))
+    after = TrainingStates(*(b + m for b, m in zip(vars(before).values(), vars(moved).values(), strict=True)))
     *_, ridge = tuned_lens_training.least_squares(before, after)
     assert ridge == max(tuned_lens_training.RIDGES)
     *_, ridge = tuned_lens_training.least_squares(

@@ -14,7 +14,7 @@ import layercliff
 from layercliff.analyses.controls import figures as control_figures
 from layercliff.errors import RunError
 from layercliff.models.model import Model
-from layercliff.models.random_init import random_twin
+from layercliff.models.random_init import random_init
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.read import Reader
@@ -72,12 +72,12 @@ def test_every_control_beside_the_model(run: Path, tiny: Model, task: Task, tmp_
 
 
 def test_random_weights_are_those_of_a_model_that_has_learnt_nothing(run: Path, tiny: Model, task: Task) -> None:
-    twin = random_twin(tiny, 5)
+    twin = random_init(tiny, 5)
     assert not torch.equal(twin.network.lm_head.weight, tiny.network.lm_head.weight)
-    again = random_twin(tiny, 5)
+    again = random_init(tiny, 5)
     assert all(map(torch.equal, twin.network.parameters(), again.network.parameters()))
     seeds = [int(generator(RandomStream.TWIN_WEIGHTS, 0, draw).integers(2**31)) for draw in (0, 1)]
-    margins = [layercliff.trace(random_twin(tiny, seed), task).main.margin.point for seed in seeds]
+    margins = [layercliff.trace(random_init(tiny, seed), task).main.margin.point for seed in seeds]
     found = layercliff.controls(tiny, task, draws=2, out=run).curves.filter(pl.col("control") == "random-weights")
     np.testing.assert_allclose(found["margin"], np.mean(margins, 0), atol=1e-6)
 

@@ -27,7 +27,7 @@ from layercliff.pruning import result as results
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import choose
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.trace import Trace
 from layercliff.report import terminal, words
 from layercliff.run.directory import RunDirectory
@@ -41,7 +41,7 @@ def task(name: str, n: int, options: int = 3) -> Task:
     return word_tasks.task(n, "letter", options, name)
 
 
-def put(model: Model, *tasks: Task, form: str = "letter") -> list[Asked]:
+def put(model: Model, *tasks: Task, form: str = "letter") -> list[EncodedTask]:
     return [encoded_task.ask(model, one, form, one.questions) for one in tasks]  # type: ignore[arg-type]
 
 
@@ -54,7 +54,7 @@ def test_questions_are_shared_between_tasks(tiny: Model, sizes: tuple[int, ...],
     assert len(answers.drawn(put(tiny, *(task(f"t{i}-", 1) for i in range(4))), 3)) == 3
 
 
-def given(model: Model, parts: list[Asked]) -> list[torch.Tensor]:
+def given(model: Model, parts: list[EncodedTask]) -> list[torch.Tensor]:
     """The answers to the queries, from the model's own logits."""
     found = []
     for query in answers.queries(parts):

@@ -13,7 +13,7 @@ import torch
 import layercliff
 from layercliff.errors import RunError
 from layercliff.interventions.noise import Noise
-from layercliff.models.blockwise_pass import Stream
+from layercliff.models.blockwise_pass import ResidualStream
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch, read_from
 from layercliff.readout.encoded_task import ask
@@ -48,7 +48,7 @@ def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task, form: L
         for depth in (0, 2, 4):
 
             def hook(_: object, args: tuple[torch.Tensor, ...], depth: int = depth) -> tuple[torch.Tensor, ...]:
-                state = noise.disturbed(Stream((), (args[0],)), Batch((row,)), depth, 1, 0.4).levels[0]  # noqa: B023
+                state = noise.disturbed(ResidualStream((), (args[0],)), Batch((row,)), depth, 1, 0.4).levels[0]  # noqa: B023
                 return (state, *args[1:])
 
             handle = tiny.anatomy.blocks[depth].register_forward_pre_hook(hook)
@@ -110,7 +110,7 @@ def test_an_interrupted_analysis_goes_on(
     whole = layercliff.noise(tiny, colours, draws=1, batch_tokens=20)
     disturbed, left = Noise.disturbed, [100]
 
-    def interrupted(self: Noise, *arguments: object, **named: object) -> Stream:
+    def interrupted(self: Noise, *arguments: object, **named: object) -> ResidualStream:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from study_rows import row, table
 import layercliff
 from layercliff.analyses.trace import result as traced
 from layercliff.errors import RunError
-from layercliff.models.lazy import Held
+from layercliff.models.lazy import LazyModel
 from layercliff.pruning.repeats import Stability
 from layercliff.readout.trace import TracedTask
 from layercliff.run.directory import RunDirectory
@@ -99,7 +99,7 @@ def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     assert not (tmp_path / "killed" / "study.json").exists()
     layercliff.study(tmp_path / "s.yaml", out=tmp_path / "killed")
     assert whole(tmp_path / "killed") == whole(tmp_path / "whole")
-    monkeypatch.setattr(Held, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
+    monkeypatch.setattr(LazyModel, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
     again = layercliff.study(grid, out=tmp_path / "whole")
     assert whole(tmp_path / "whole") == whole(tmp_path / "killed")
     assert studied.read(tmp_path / "whole").rows == again.rows

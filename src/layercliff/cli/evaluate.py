@@ -72,7 +72,7 @@ def evaluate(
 
         other = open_evaluation(against) if against else None
         show_licence(model, note)
-        evaluated = run(
+        evaluated = run(  # type: ignore[misc]
             model,
             task,
             format=format,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from layercliff.choices import Material, Training
+from layercliff.choices import Material, TrainingMethod
 from layercliff.cli.analyses import run_analysis
 from layercliff.cli.options import (
     BatchOption,
@@ -46,7 +46,7 @@ def recover(
     score: PathOption = None,
     seeds: Annotated[int, typer.Option(help="Train each model so often, with seeds 0, 1, ...")] = 1,
     method: Annotated[
-        Training, typer.Option(help="lora: small matrices, merged afterwards; full: every weight.")
+        TrainingMethod, typer.Option(help="lora: small matrices, merged afterwards; full: every weight.")
     ] = "lora",
     updates: Annotated[int, typer.Option(help="Optimiser updates of each training.")] = 100,
     batch: Annotated[int, typer.Option(help="Questions per update.")] = 16,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from layercliff.errors import RunError
 from layercliff.metrics import accuracy
-from layercliff.metrics.accuracy import METRICS, Paired, Score
+from layercliff.metrics.accuracy import METRICS, AccuracyEstimate, PairedComparison
 from layercliff.readout.trace import TracedTask
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
@@ -55,7 +55,7 @@ class Evaluated:
         return pl.concat([self._questions(name) for name in self.about])
 
     @cached_property
-    def scores(self) -> dict[str, dict[str, Score]]:
+    def scores(self) -> dict[str, dict[str, AccuracyEstimate]]:
         """Each task's ``acc``, ``acc_norm`` (by characters), ``acc_bytes`` and ``acc_tokens``."""
         return {
             name: accuracy.scores({m: of[m].to_numpy() for m in METRICS}, of["group"].to_list(), self.subject.seed)
@@ -106,7 +106,7 @@ class Evaluated:
                     f"The two evaluations asked other questions of {task.name} ({len(ids[task.name])} here, {len(self.ids[task.name])} there): use the same tasks, --format, --shots, --limit and --seed."
                 )
 
-    def against(self, other: "Evaluated") -> dict[str, dict[str, Paired]]:
+    def against(self, other: "Evaluated") -> dict[str, dict[str, PairedComparison]]:
         """This model minus another one on the same questions, by task and metric.
 
         Raises `RunError` when the two were not asked the same.

@@ -16,7 +16,7 @@ from layercliff.evaluation import result as results
 from layercliff.evaluation.result import LAYERWISE, Evaluated
 from layercliff.evaluation.spec import EvaluateSpec
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 from layercliff.run.directory import RunDirectory
 from layercliff.run.passes import Pass
@@ -104,7 +104,7 @@ def _holds(kept: Evaluated, wanted: Depths) -> bool:
     return set(wanted) <= set(kept.cost["depths"])
 
 
-def _options(part: Asked, readings: Iterable[tuple[Batch, Reading]], depths: Sequence[int]) -> pl.DataFrame:
+def _options(part: EncodedTask, readings: Iterable[tuple[Batch, Reading]], depths: Sequence[int]) -> pl.DataFrame:
     """A task's options with their log-likelihoods at each of `depths`, in the order asked."""
     rows: list[dict[str, Any]] = []
     for batch, reading in readings:

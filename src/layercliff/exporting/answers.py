@@ -9,22 +9,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from layercliff.errors import ModelError
-from layercliff.models.reload_check import Query
+from layercliff.models.reload_check import LogitQuery
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 from layercliff.readout.trace import Trace
 
 
-def drawn(asked: Sequence[Asked], most: int) -> tuple[Asked, ...]:
+def drawn(asked: Sequence[EncodedTask], most: int) -> tuple[EncodedTask, ...]:
     """The first questions of each task, `most` in all where there are so many, the same number of each task as far as it goes."""
     turns = sorted((turn, number) for number, part in enumerate(asked) for turn in range(len(part.questions)))[:most]
     counts = Counter(number for _, number in turns)
     return tuple(part.subset(range(counts[number])) for number, part in enumerate(asked) if counts[number])
 
 
-def queries(asked: Sequence[Asked]) -> list[Query]:
+def queries(asked: Sequence[EncodedTask]) -> list[LogitQuery]:
     """The logits that the answers need, row by row."""
     return [_query(row) for part in asked for row in part.rows]
 
@@ -39,7 +39,9 @@ class Agreement:
     difference: float
 
 
-def compare(asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 _"]], path: Trace, rounding: float) -> Agreement:
+def compare(
+    asked: Sequence[EncodedTask], answers: Sequence[Float[Tensor, "2 _"]], path: Trace, rounding: float
+) -> Agreement:
     """Hold the `answers` to `queries` against the last depth of `path`, the trace of a step.
 
     A score may differ by what it is when logits are off by `rounding`, as a share of the largest logit of its task's questions. Raises
@@ -70,7 +72,7 @@ def compare(asked: Sequence[Asked], answers: Sequence[Float[Tensor, "2 _"]], pat
     return Agreement(compared, tied, largest)
 
 
-def _allowed(part: Asked, logit: float) -> Float[np.ndarray, "question option"]:
+def _allowed(part: EncodedTask, logit: float) -> Float[np.ndarray, "question option"]:
     """By how much scores may differ when every logit, and every normaliser of logits, is off by `logit`."""
     found = np.full(part.mask.shape, logit, np.float64)
     for row in part.rows:
@@ -79,12 +81,12 @@ def _allowed(part: Asked, logit: float) -> Float[np.ndarray, "question option"]:
     return found
 
 
-def _query(row: Row) -> Query:
+def _query(row: TokenRow) -> LogitQuery:
     n = len(row.targets)
-    return Query(row.tokens, (-1,) * n if row.option is None else range(-n, 0), row.targets)
+    return LogitQuery(row.tokens, (-1,) * n if row.option is None else range(-n, 0), row.targets)
 
 
-def _scores(part: Asked, answers: Sequence[Tensor]) -> Float[np.ndarray, "question option"]:
+def _scores(part: EncodedTask, answers: Sequence[Tensor]) -> Float[np.ndarray, "question option"]:
     readings = []
     for row, (logits, normalisers) in zip(part.rows, answers, strict=True):
         found = logits if row.option is None else (logits - normalisers).sum(0, keepdim=True)

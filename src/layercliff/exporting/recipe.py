@@ -5,7 +5,7 @@ from pathlib import Path
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError
 from layercliff.models import loading, removable_blocks
-from layercliff.models.lookup import Located
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
 from layercliff.progress import Report, silent
@@ -47,7 +47,7 @@ def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
     return recipes(config, _base(subject.model, located), kept, dtype, merged)
 
 
-def _base(name: str, located: Located) -> str:
+def _base(name: str, located: LocatedModel) -> str:
     """What other tools call the dense model: a GGUF file or a directory by its path, one of the hub with its commit."""
     if name.endswith(".gguf"):
         return str(Path(name).expanduser().resolve())

@@ -8,14 +8,14 @@ from layercliff.exporting import answers, card, recipe
 from layercliff.exporting.spec import ExportSpec
 from layercliff.models import checkpoint, loading, quirks
 from layercliff.models.anatomy import text_config
-from layercliff.models.checkpoint import Proof
-from layercliff.models.lookup import Located
+from layercliff.models.checkpoint import ReloadProof
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.models.surgery import cut
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import Chosen, choose
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.recovery.load import wearing, worn_by
 from layercliff.report import words
 from layercliff.run.resolved import Setting
@@ -37,7 +37,7 @@ class Exported:
     directory: Path
     step: int
     kept: tuple[int, ...]
-    proof: Proof
+    proof: ReloadProof
     predictions_compared: int
     predictions_tied: int
     shown: str
@@ -92,7 +92,7 @@ def export(spec: ExportSpec) -> Exported:
     return exported
 
 
-def _cut(chosen: Chosen, located: Located, device: str, trust: bool) -> Model:
+def _cut(chosen: Chosen, located: LocatedModel, device: str, trust: bool) -> Model:
     """The model that the path began with, with only the blocks of a step."""
     subject = chosen.pruned.subject
     began = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)
@@ -100,7 +100,7 @@ def _cut(chosen: Chosen, located: Located, device: str, trust: bool) -> Model:
     return Model.of(began.network, began.tokenizer, subject.model, subject.revision, began.anatomy.dtype)
 
 
-def _report_questions(pruned: Pruned, model: Model) -> tuple[Asked, ...]:
+def _report_questions(pruned: Pruned, model: Model) -> tuple[EncodedTask, ...]:
     """The report half of each task, asked again as it was."""
     subject = pruned.subject
     task = ",".join(t.asked_for or t.name for t in subject.tasks)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 
 IGNORED = -100  # the label of a token that takes no part in the loss
 
@@ -21,7 +21,7 @@ class Example:
         return (IGNORED,) * (len(self.tokens) - self.answer) + self.tokens[-self.answer :]
 
 
-def examples(parts: Sequence[Asked]) -> tuple[Example, ...]:
+def examples(parts: Sequence[EncodedTask]) -> tuple[Example, ...]:
     """The right answer of each question of `parts`, whose rows must be continuations (asked with ``whole=True``)."""
     return tuple(
         Example((*row.tokens, row.targets[-1]), len(row.targets))

@@ -22,7 +22,7 @@ from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
 from layercliff.progress import Note, Report, mute
 
-RATES: Mapping[choices.Training, float] = {"lora": 5e-4, "full": 5e-5}
+RATES: Mapping[choices.TrainingMethod, float] = {"lora": 5e-4, "full": 5e-5}
 WARMUP = 0.1  # share of the updates over which the rate rises; then it falls to 0 along a line
 CHECKPOINTS = 5  # of a training
 LOGGED = 4  # losses between two checkpoints
@@ -34,7 +34,7 @@ class Training:
     """How models are trained: AdamW, `updates` of `batch` questions each. `rank` is that of the LoRA matrices, `distill` the weight of the divergence from the
     dense model's distribution at the answer's tokens, the rest being the answer's own loss. Raises `RunError` for what cannot be."""
 
-    method: choices.Training
+    method: choices.TrainingMethod
     updates: int
     batch: int
     rate: float

@@ -16,7 +16,7 @@ from layercliff.interventions import gates
 from layercliff.metrics import decision
 from layercliff.metrics import forecast as foretelling
 from layercliff.metrics.statistics import Resamples, percentile_interval
-from layercliff.models.lazy import Held
+from layercliff.models.lazy import LazyModel
 from layercliff.pruning import ranked
 from layercliff.pruning import result as pruned
 from layercliff.pruning.brief import Brief
@@ -54,7 +54,7 @@ def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
     if spec.out is None:
         raise RunError("What foretells the collapse is kept in a run directory: give one with --out.")
     run = RunDirectory(Path(spec.out))
-    held = Held(spec.model, spec)
+    held = LazyModel(spec.model, spec)
     done = spec.resume and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
     found = trace(spec.into(TraceSpec, model=held.given(done), resume=True))
     if len(found.trace.tasks) != 1:

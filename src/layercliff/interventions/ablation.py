@@ -10,11 +10,11 @@ from torch import Tensor
 
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.removals import removals
-from layercliff.models.blockwise_pass import Stream
+from layercliff.models.blockwise_pass import ResidualStream
 from layercliff.models.model import Model
 from layercliff.readout import batches
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 
 Updates = Float[Tensor, "block 2 d"]
 """What each block adds to the stream on average: at the first position, and at the others."""
@@ -32,7 +32,7 @@ def forks(n_layers: int, means: Updates) -> list[Fork]:
     ]
 
 
-def _shifted(stream: Stream, batch: Batch, by: Float[Tensor, "2 d"]) -> Stream:
+def _shifted(stream: ResidualStream, batch: Batch, by: Float[Tensor, "2 d"]) -> ResidualStream:
     first, others = by
     levels = []
     for number, level in enumerate(stream.levels):
@@ -44,7 +44,7 @@ def _shifted(stream: Stream, batch: Batch, by: Float[Tensor, "2 d"]) -> Stream:
 
 
 @torch.inference_mode()
-def mean_updates(model: Model, parts: Sequence[Asked], batch_tokens: int) -> Updates:
+def mean_updates(model: Model, parts: Sequence[EncodedTask], batch_tokens: int) -> Updates:
     """The mean of ``h_{b+1} - h_b`` over all tokens of the questions' prompts (*cloze*: with the right answer), each counted once per question.
 
     The first position has a mean of its own: many models keep it apart as an attention sink, with activations hundreds of times larger (Xiao et

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.readout.batches import Batch
 
-Change = Callable[[Stream, Batch], Stream]
+Change = Callable[[ResidualStream, Batch], ResidualStream]
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Fork:
     change: Change
 
 
-def unchanged(stream: Stream, _batch: Batch) -> Stream:
+def unchanged(stream: ResidualStream, _batch: Batch) -> ResidualStream:
     """The change that is none: only the blocks that follow differ."""
     return stream
 
 
 def states(
-    passage: Passage, batch: Batch, n_layers: int, forks: Sequence[Fork]
+    passage: BlockwisePass, batch: Batch, n_layers: int, forks: Sequence[Fork]
 ) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
     """At every depth the dense state, then, as of the last depth, the last state of each fork that leaves there, in their order."""
     stream = passage.embedded

@@ -9,10 +9,10 @@ from torch.func import functional_call
 from layercliff.errors import ModelError
 from layercliff.metrics import decision
 from layercliff.models.block_interface import hidden_state
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import Journal, key
 
 PASSES = 4  # dense passes: the states, and block by block from the last, once more forwards and once backwards, which costs two
@@ -21,7 +21,7 @@ POSITIONS = 64  # read at once on the way back: whole rows of logits are held fo
 
 def gradients(
     model: Model,
-    part: Asked,
+    part: EncodedTask,
     scores: Float[np.ndarray, "question option"],
     batch_tokens: int,
     journal: Journal | None = None,
@@ -56,14 +56,14 @@ def gradients(
     return found
 
 
-def _pull(scores: Float[np.ndarray, "question option"], part: Asked) -> Float[np.ndarray, "question option"]:
+def _pull(scores: Float[np.ndarray, "question option"], part: EncodedTask) -> Float[np.ndarray, "question option"]:
     """The derivative of the gold option's log-probability by each option's score: 1 for the gold one, less the probability of each."""
     probabilities = decision.probabilities(scores[None], part.mask)[0]
     return np.asarray(np.eye(part.width)[part.gold] - probabilities)
 
 
 def _of_batch(
-    model: Model, part: Asked, pull: Float[np.ndarray, "question option"], batch: Batch
+    model: Model, part: EncodedTask, pull: Float[np.ndarray, "question option"], batch: Batch
 ) -> Float[np.ndarray, "block sequence"]:
     with torch.no_grad(), model.anatomy.computing():
         passage = model.anatomy.enter(batch.levels(model.device))
@@ -78,7 +78,7 @@ def _of_batch(
 
 
 def _from_scores(
-    model: Model, part: Asked, pull: Float[np.ndarray, "question option"], batch: Batch, last: Float[Tensor, "row position d"]
+    model: Model, part: EncodedTask, pull: Float[np.ndarray, "question option"], batch: Batch, last: Float[Tensor, "row position d"]
 ) -> Float[Tensor, "row position d"]:  # fmt: skip
     """The gradient by the last depth's states, a few positions at a time."""
     whole = (
@@ -118,7 +118,7 @@ def _from_scores(
 
 
 def _through(
-    passage: Passage, block: int, state: Float[Tensor, "row position d"], back: Float[Tensor, "row position d"], dtype: torch.dtype
+    passage: BlockwisePass, block: int, state: Float[Tensor, "row position d"], back: Float[Tensor, "row position d"], dtype: torch.dtype
 ) -> Float[Tensor, "row position d"]:  # fmt: skip
     """The gradient by a block's input, from that by its output; its weights are cast for as long as this takes, wherever they are stored narrower."""
     module = passage.blocks[block]

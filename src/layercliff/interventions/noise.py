@@ -12,7 +12,7 @@ from torch import Tensor
 
 from layercliff.choices import Positions, Scale
 from layercliff.interventions.forks import Fork
-from layercliff.models.blockwise_pass import Stream
+from layercliff.models.blockwise_pass import ResidualStream
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.batches import Batch, read_from
 
@@ -45,7 +45,7 @@ class Noise:
             for depth in range(n_layers + 1)
         ]
 
-    def disturbed(self, stream: Stream, batch: Batch, depth: int, draw: int, eps: float) -> Stream:
+    def disturbed(self, stream: ResidualStream, batch: Batch, depth: int, draw: int, eps: float) -> ResidualStream:
         """A stream with noise on it."""
         (state,) = stream.levels
         wide = state.float()

@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from layercliff.choices import Positions
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.readout.batches import Batch, read_from
 
 
 def states(
-    passage: Passage, batch: Batch, n_layers: int, kept: Sequence[int], positions: Positions
+    passage: BlockwisePass, batch: Batch, n_layers: int, kept: Sequence[int], positions: Positions
 ) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
     """Both models go on side by side. After no block and after each block of `kept`: the pruned model's state; the last state of the pruned model that goes on from
     the dense one's state there; the last state of the dense model that goes on from the pruned one's. Before them come the dense states of
@@ -61,7 +61,7 @@ def passes(n_layers: int, kept: Sequence[int]) -> int:
     return n_layers + len(kept) + onwards
 
 
-def _patched(into: Stream, source: Stream, batch: Batch, positions: Positions) -> Stream:
+def _patched(into: ResidualStream, source: ResidualStream, batch: Batch, positions: Positions) -> ResidualStream:
     """`into`, with states of `source` at `positions`."""
     if positions == "all":
         return replace(into, levels=source.levels)

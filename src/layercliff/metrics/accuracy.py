@@ -12,12 +12,12 @@ from layercliff.metrics.statistics import Resamples, clustered_stderr, percentil
 METRICS = {"acc": None, "acc_norm": "characters", "acc_bytes": "bytes", "acc_tokens": "tokens"}
 """What a sum is divided by before options are compared, per metric; the first three are lm-evaluation-harness's."""
 
-Options = Float[np.ndarray, "question option"]
-PerQuestion = Float[np.ndarray, " question"]
+OptionSums = Float[np.ndarray, "question option"]
+RightAnswers = Float[np.ndarray, " question"]
 
 
 @dataclass(frozen=True)
-class Score:
+class AccuracyEstimate:
     """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness gives it (nan for one
     question), `stderr_clustered` the standard error where questions of a group are not independent (nan for one group); `low` and `high` are the
     ends of the 95 % interval of a bootstrap over groups of questions."""
@@ -30,7 +30,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedComparison:
     """Two models on the same questions: `difference` is this one's share of right answers minus the other's, with the 95 % interval of a
     bootstrap over groups; `won` and `lost` count questions that only this one, or only the other, gets right. `p` is two-sided for equal
     accuracy, by `test`: the exact McNemar test where questions are independent, the bootstrap over groups where they are not."""
@@ -45,20 +45,20 @@ class Paired:
     test: str
 
 
-def right(sums: Options, sizes: Options | None, gold: Int[np.ndarray, " question"]) -> PerQuestion:
+def right(sums: OptionSums, sizes: OptionSums | None, gold: Int[np.ndarray, " question"]) -> RightAnswers:
     """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0; of options that tie, the first counts, as it does
     for lm-evaluation-harness. Absent options are nan."""
     values = sums if sizes is None else sums / sizes
-    found: PerQuestion = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
+    found: RightAnswers = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
     return found
 
 
-def scores(correct: Mapping[str, PerQuestion], groups: Sequence[str], seed: int) -> dict[str, Score]:
+def scores(correct: Mapping[str, RightAnswers], groups: Sequence[str], seed: int) -> dict[str, AccuracyEstimate]:
     """The share of right answers by each metric with its uncertainty, all on the same resamples."""
     resamples = Resamples.draw(groups, seed=seed)
     low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
     return {
-        name: Score(
+        name: AccuracyEstimate(
             float(values.mean()),
             stderr(values),
             clustered_stderr(values, resamples.index),
@@ -69,13 +69,13 @@ def scores(correct: Mapping[str, PerQuestion], groups: Sequence[str], seed: int)
     }
 
 
-def paired(here: PerQuestion, there: PerQuestion, groups: Sequence[str], seed: int) -> Paired:
+def paired(here: RightAnswers, there: RightAnswers, groups: Sequence[str], seed: int) -> PairedComparison:
     """Compare two models' right answers to the same questions."""
     resamples = Resamples.draw(groups, seed=seed)
     samples = resamples.means(np.stack([here, there]))
     differences = samples[:, 0] - samples[:, 1]
     low, high = percentile_interval(differences)
-    return Paired(
+    return PairedComparison(
         n=len(here),
         difference=float(here.mean() - there.mean()),
         low=float(low),

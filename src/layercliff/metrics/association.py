@@ -14,7 +14,7 @@ SHOWN = 6  # clusters a verdict takes at least: that all of fewer lie on one sid
 FEW_CLUSTERS = 10  # with fewer, intervals from resampling them are too narrow (Cameron, Gelbach and Miller 2008)
 
 Points = Float[np.ndarray, " point"]
-Weights = Float[np.ndarray, "resample point"]
+ResampleWeights = Float[np.ndarray, "resample point"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ def associate(
     comparable = _comparable(y, censored)
     names = np.asarray(clusters)
 
-    def interval(measure: Callable[[Weights], Float[np.ndarray, " resample"]], keep: np.ndarray) -> Estimate | None:
+    def interval(
+        measure: Callable[[ResampleWeights], Float[np.ndarray, " resample"]], keep: np.ndarray
+    ) -> Estimate | None:
         weights = np.ones((1, int(keep.sum())))
         point = float(measure(weights)[0]) if weights.size else np.nan
         if np.isnan(point):
@@ -72,19 +74,19 @@ def associate(
     )  # fmt: skip
 
 
-def pearson(x: Points, y: Points, weights: Weights) -> Float[np.ndarray, " resample"]:
+def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
     """Pearson's correlation with each row of weights; nan where a side does not vary."""
     wide = np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape)
     return _correlation(*wide, weights)
 
 
-def spearman(x: Points, y: Points, weights: Weights) -> Float[np.ndarray, " resample"]:
+def spearman(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
     """Spearman's: Pearson's of the ranks, ties at their mean rank, each point as often as its weight says."""
     return _correlation(_ranks(x, weights), _ranks(y, weights), weights)
 
 
 def kendall(
-    x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: Weights
+    x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
     """Kendall's tau over the pairs whose order in `y` is known (Brown, Hollander and Korwar 1974): concordant less discordant, over all of
     them; pairs that tie in `x` count as neither. nan where there are none."""
@@ -108,14 +110,14 @@ def _sign(x: Points) -> Float[np.ndarray, "point point"]:
     return np.where(x[:, None] > x[None, :], 1.0, np.where(x[:, None] < x[None, :], -1.0, 0.0))
 
 
-def _ranks(x: Points, weights: Weights) -> Float[np.ndarray, "resample point"]:
+def _ranks(x: Points, weights: ResampleWeights) -> Float[np.ndarray, "resample point"]:
     below, same = x[None, :] < x[:, None], x[None, :] == x[:, None]
     out: np.ndarray = weights @ below.T + (weights @ same.T + 1) / 2
     return out
 
 
 def _correlation(
-    x: Float[np.ndarray, "resample point"], y: Float[np.ndarray, "resample point"], weights: Weights
+    x: Float[np.ndarray, "resample point"], y: Float[np.ndarray, "resample point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
     share = weights / weights.sum(1, keepdims=True)
     x = x - (share * x).sum(1, keepdims=True)

@@ -22,7 +22,7 @@ from layercliff.tasks.question import Question
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ControlOutcome:
     """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over questions; `transition` and `jump` are
     those of these curves. `margins` and `accuracies` are those of each draw, `decided` is the share of draws that by themselves have a transition depth in all but 2.5 % of resamples, as a model must."""
 
@@ -41,14 +41,14 @@ class Outcome:
         return len(self.margins)
 
 
-def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> Outcome:
+def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
     """What traces of the same questions, or of questions in the same places, say together."""
     found = [decisions(trace.scores, trace.mask, trace.gold) for trace in draws]
     margin, correct = (np.stack([one[side] for one in found]) for side in (0, 1))
     return _outcome(margin, correct, np.array([chance_of(trace) for trace in draws]), draws[0], resamples, seed)
 
 
-def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> Outcome:
+def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
     """What the best constant answer of each task would reach, the same at every depth: a position in *letter*, an option string otherwise. Where it is not
     offered it is wrong, with a margin of 0."""
     parts = [_constant(trace.of(name)) for name in trace.tasks]
@@ -99,7 +99,7 @@ def _outcome(
     about: Trace,
     n_resamples: int,
     seed: int,
-) -> Outcome:
+) -> ControlOutcome:
     resamples = Resamples.draw(about.groups, n_resamples, seed)
     mean, right, chance = margin.mean(0), correct.mean(0), float(chances.mean())
     samples, right_samples = resamples.means(mean), resamples.means(right)
@@ -109,7 +109,7 @@ def _outcome(
         phases.transition(m.mean(1), c.mean(1), resamples.means(m), resamples.means(c), float(level))
         for m, c, level in zip(margin, correct, chances, strict=True)
     ]
-    return Outcome(
+    return ControlOutcome(
         n_questions=margin.shape[2],
         chance=chance,
         margin=curve(point, samples),

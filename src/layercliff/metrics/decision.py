@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 Scores = Float[np.ndarray, "depth question option"]
-PerQuestion = Float[np.ndarray, "depth question"]
+PerDepthAndQuestion = Float[np.ndarray, "depth question"]
 Mask = Bool[np.ndarray, "question option"]
 Gold = Int[np.ndarray, " question"]
 
@@ -17,7 +17,7 @@ def probabilities(scores: Scores, mask: Mask) -> Scores:
     return out
 
 
-def margin(values: Scores, mask: Mask, gold: Gold) -> PerQuestion:
+def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
     """Gold minus the best other option. On probabilities this is the Decision Margin DM_l(i), in [-1, 1]
     (Shi et al. 2026); on scores its unnormalised twin `dm_logit`."""
     right = _of_gold(values, gold)
@@ -34,12 +34,12 @@ def votes(scores: Scores, mask: Mask) -> Scores:
     return out
 
 
-def correctness(scores: Scores, mask: Mask, gold: Gold) -> PerQuestion:
+def correctness(scores: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
     """1 where the gold option wins, 0 where it loses, 1 / (number tied) where it ties."""
     return _of_gold(votes(scores, mask), gold)
 
 
-def decided_from(margins: PerQuestion) -> Int[np.ndarray, " question"]:
+def decided_from(margins: PerDepthAndQuestion) -> Int[np.ndarray, " question"]:
     """Per question, the first depth from which its own margin stays above 0; -1 where it ends at or below 0."""
     return np.where(margins[-1] > 0, stays_from(margins > 0), -1)
 
@@ -55,5 +55,5 @@ def _is_gold(mask: Mask, gold: Gold) -> Mask:
     return np.asarray(np.arange(mask.shape[1]) == gold[:, None])
 
 
-def _of_gold(values: Scores, gold: Gold) -> PerQuestion:
+def _of_gold(values: Scores, gold: Gold) -> PerDepthAndQuestion:
     return np.asarray(np.take_along_axis(values, gold[None, :, None], axis=2)[..., 0])

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from layercliff.metrics import ridge
 from layercliff.metrics.association import LEAST_CLUSTERS, SHOWN
 from layercliff.metrics.perplexity import Estimate
-from layercliff.metrics.ridge import Features, Ridge, Target
+from layercliff.metrics.ridge import FeatureRows, Ridge, Target
 from layercliff.metrics.statistics import clustered_interval
 
 LEVEL = 0.9  # of intervals around what is foretold
@@ -93,7 +93,7 @@ class Rule:
     farthest: float
 
     @staticmethod
-    def fitted(x: Features, y: Target, models: Sequence[str], names: Sequence[str]) -> "Rule":
+    def fitted(x: FeatureRows, y: Target, models: Sequence[str], names: Sequence[str]) -> "Rule":
         """Fit to rows of features, the penalty chosen and errors measured by leaving out whole models."""
         penalty = ridge.chosen(x, y, models)
         errors = np.abs(ridge.left_out(x, y, models, penalty) - y)
@@ -155,7 +155,7 @@ class Judgement:
     against: tuple[Against, ...]
 
 
-def judge(x: Features, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
+def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
     """Fit to all groups but one, foretell that one, in turn; everything that is chosen is chosen anew each time. Columns of `x` are `FEATURES`; the clusters of the
     intervals (t: `clustered_interval`) are `models`. Needs two groups at least."""
     names = list(FEATURES)

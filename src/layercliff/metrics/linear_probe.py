@@ -18,12 +18,12 @@ RIDGES = (1.0, 1e-1, 1e-2, 1e-3)
 
 FOLDS = 5
 
-States = Float[np.ndarray, "question _ d"]
+ProbedStates = Float[np.ndarray, "question _ d"]
 """A state per question, from which each option has a direction of its own (*letter*), or one per option, from which one direction scores all."""
 
 Mask = Bool[np.ndarray, "question option"]
 Gold = Int[np.ndarray, " question"]
-Scores = Float[np.ndarray, "question option"]
+OptionScores = Float[np.ndarray, "question option"]
 
 
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
@@ -32,7 +32,7 @@ def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
     return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
-def exchanged(scores: Scores, gold: Gold, other: Gold) -> Scores:
+def exchanged(scores: OptionScores, gold: Gold, other: Gold) -> OptionScores:
     """Scores in which the gold option and another have changed places."""
     found, rows = scores.copy(), np.arange(len(gold))
     found[rows, gold], found[rows, other] = scores[rows, other], scores[rows, gold]
@@ -50,23 +50,23 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
     return np.asarray((order % min(FOLDS, len(names)))[index])
 
 
-def cross_validated(states: States, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> Scores:
+def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> OptionScores:
     """The score of every option by a probe that was fitted without the question's fold: softmax over a question's options, maximum likelihood with a ridge
     penalty. The penalty is the one that does best on the next fold for a probe fitted without either; absent options are nan."""
     scores = np.full(mask.shape, np.nan, np.float32)
     n_folds = int(fold.max()) + 1
     for number in range(n_folds):
         test, choosing = fold == number, fold == (number + 1) % n_folds
-        tried = _Fit.path(states, mask, gold, ~test & ~choosing)
+        tried = _ProbeFit.path(states, mask, gold, ~test & ~choosing)
         losses = [_loss(fit.scores(states[choosing]), mask[choosing], gold[choosing]) for fit in tried]
         best = int(np.argmin(losses))
-        fit = _Fit.path(states, mask, gold, ~test, RIDGES[: best + 1])[-1]
+        fit = _ProbeFit.path(states, mask, gold, ~test, RIDGES[: best + 1])[-1]
         scores[test] = np.where(mask[test], fit.scores(states[test]), np.nan)
     return scores
 
 
 @dataclass(frozen=True)
-class _Fit:
+class _ProbeFit:
     """Standardised features times `weights`, with a constant as the last feature."""
 
     mean: Float[np.ndarray, " d"]
@@ -75,20 +75,20 @@ class _Fit:
 
     @staticmethod
     def path(
-        states: States,
+        states: ProbedStates,
         mask: Mask,
         gold: Gold,
         use: Bool[np.ndarray, " question"],
         ridges: Sequence[float] = RIDGES,
-    ) -> "list[_Fit]":
+    ) -> "list[_ProbeFit]":
         """A fit to some questions per penalty, each begun where the last one ended."""
         present = states[use][mask[use]] if states.shape[1] > 1 else states[use, 0]
         mean, spread = present.mean(0, dtype=np.float64), present.std(0, dtype=np.float64) * np.sqrt(states.shape[2])
         spread[spread == 0] = 1.0
-        start = _Fit(mean, spread, np.zeros((states.shape[2] + 1, mask.shape[1] // states.shape[1])))
+        start = _ProbeFit(mean, spread, np.zeros((states.shape[2] + 1, mask.shape[1] // states.shape[1])))
         features = start._features(states[use])
         flat = features.reshape(-1, features.shape[2])
-        found: list[_Fit] = []
+        found: list[_ProbeFit] = []
         for ridge in ridges:
 
             def objective(weights: np.ndarray, ridge: float = ridge) -> tuple[float, np.ndarray]:
@@ -99,20 +99,20 @@ class _Fit:
 
             begin = (found[-1] if found else start).weights.ravel()
             best = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-5})
-            found.append(_Fit(mean, spread, best.x.reshape(start.weights.shape)))
+            found.append(_ProbeFit(mean, spread, best.x.reshape(start.weights.shape)))
         return found
 
-    def _features(self, states: States) -> Float[np.ndarray, "question _ e"]:
+    def _features(self, states: ProbedStates) -> Float[np.ndarray, "question _ e"]:
         scaled = (states - self.mean) / self.spread
         return np.concatenate([scaled, np.ones((*scaled.shape[:2], 1))], 2)
 
-    def scores(self, states: States) -> Scores:
+    def scores(self, states: ProbedStates) -> OptionScores:
         """Of every option, absent ones too."""
-        found: Scores = (self._features(states) @ self.weights).reshape(len(states), -1)
+        found: OptionScores = (self._features(states) @ self.weights).reshape(len(states), -1)
         return found
 
 
-def _with_gradient(scores: Scores, mask: Mask, gold: Gold) -> tuple[float, Scores]:
+def _with_gradient(scores: OptionScores, mask: Mask, gold: Gold) -> tuple[float, OptionScores]:
     """The mean negative log-probability of the gold option, and its gradient by the scores."""
     wide = np.where(mask, scores, -np.inf)
     wide = wide - wide.max(1, keepdims=True)
@@ -125,5 +125,5 @@ def _with_gradient(scores: Scores, mask: Mask, gold: Gold) -> tuple[float, Score
     return loss, probability / len(gold)
 
 
-def _loss(scores: Scores, mask: Mask, gold: Gold) -> float:
+def _loss(scores: OptionScores, mask: Mask, gold: Gold) -> float:
     return _with_gradient(scores, mask, gold)[0]

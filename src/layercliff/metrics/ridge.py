@@ -9,7 +9,7 @@ from jaxtyping import Float
 PENALTIES = (0.01, 0.1, 1.0, 10.0, np.inf)
 """Tried in turn, in units of a feature's variance; the infinite one predicts the mean, whatever the features."""
 
-Features = Float[np.ndarray, "row feature"]
+FeatureRows = Float[np.ndarray, "row feature"]
 Target = Float[np.ndarray, " row"]
 
 
@@ -23,13 +23,13 @@ class Ridge:
     scale: Float[np.ndarray, " feature"]
     coefficients: Float[np.ndarray, " feature"]
 
-    def predict(self, x: Features) -> Target:
+    def predict(self, x: FeatureRows) -> Target:
         """The prediction of every row."""
         out: np.ndarray = self.mean + ((x - self.centre) / self.scale) @ self.coefficients
         return out
 
 
-def fit(x: Features, y: Target, penalty: float) -> Ridge:
+def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
     """The least mean squared error plus `penalty` times the squared coefficients of standardised features; those that do not vary count for nothing."""
     centre, spread = x.mean(0), x.std(0)
     scale = np.where(spread > 1e-12, spread, 1.0)
@@ -41,7 +41,7 @@ def fit(x: Features, y: Target, penalty: float) -> Ridge:
     return Ridge(penalty, float(y.mean()), centre, scale, coefficients)
 
 
-def left_out(x: Features, y: Target, groups: Sequence[str], penalty: float) -> Target:
+def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -> Target:
     """The prediction of every row by the fit to the rows of the other groups; nan where there is no other."""
     names = np.asarray(groups)
     found = np.full(len(y), np.nan)
@@ -52,7 +52,7 @@ def left_out(x: Features, y: Target, groups: Sequence[str], penalty: float) -> T
     return found
 
 
-def chosen(x: Features, y: Target, groups: Sequence[str]) -> float:
+def chosen(x: FeatureRows, y: Target, groups: Sequence[str]) -> float:
     """The penalty with the least squared error in groups left out, of equal ones the greatest; infinite where there is only one group."""
     if len(set(groups)) < 2 or not x.shape[1]:
         return np.inf

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from layercliff.errors import LayercliffError, ModelError
 from layercliff.models import checkpoint_files
-from layercliff.models.library_errors import Reading
+from layercliff.models.library_errors import LibraryErrors
 
 ADAPTER = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -57,7 +57,10 @@ def merge(network: PreTrainedModel, folder: Path, name: str) -> PreTrainedModel:
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"The adapter in {folder} has no {WEIGHTS}: layercliff loads no pickled weights.")
     checkpoint_files.header(folder / WEIGHTS)
-    with Reading("adapter", name, "give the base model that it was trained on, or take the adapter out."), quietly():
+    with (
+        LibraryErrors("adapter", name, "give the base model that it was trained on, or take the adapter out."),
+        quietly(),
+    ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of keys that do not fit, which are counted here
             worn = peft.PeftModel.from_pretrained(network, folder)

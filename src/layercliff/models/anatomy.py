@@ -16,8 +16,8 @@ from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
 from layercliff.models import block_interface, blockwise_pass, quirks
-from layercliff.models.block_interface import Call, Probe, Wiring
-from layercliff.models.blockwise_pass import Leads, Level, Passage, Tree
+from layercliff.models.block_interface import BlockCall, BlockInterface, ObservedRun
+from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache, Segment, TreeMask
 from layercliff.models.precision import ROUNDING, cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 
@@ -54,7 +54,7 @@ class Anatomy:
     around_blocks: tuple[nn.Module, ...]
     unembedding: Unembedding
     dtype: torch.dtype
-    wiring: Wiring = field(default_factory=Wiring)
+    wiring: BlockInterface = field(default_factory=BlockInterface)
     runs_alone: bool = True
 
     @contextmanager
@@ -69,17 +69,19 @@ class Anatomy:
         with nullcontext() if self.runs_alone else self.computing():
             yield
 
-    def enter(self, batch: Int[Tensor, "row position"] | Sequence[Level], leads: Leads | None = None) -> Passage:
+    def enter(
+        self, batch: Int[Tensor, "row position"] | Sequence[Segment], leads: PrefixCache | None = None
+    ) -> BlockwisePass:
         """Bring a batch (token ids, or levels of them) before the first block, and learn how each block is to be called for it.
 
         The network's own forward is run with every block standing aside (it notes what it is called with and returns its input), so
         that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
         """
-        levels = (Level(batch),) if isinstance(batch, Tensor) else batch
+        levels = (Segment(batch),) if isinstance(batch, Tensor) else batch
         return blockwise_pass.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
 
-    def _run_aside(self, **inputs: Any) -> list[Call]:
-        calls: list[Call] = []
+    def _run_aside(self, **inputs: Any) -> list[BlockCall]:
+        calls: list[BlockCall] = []
 
         def standing_aside(index: int) -> Callable[..., Any]:
             def forward(*args: Any, **kwargs: Any) -> Any:
@@ -109,7 +111,7 @@ class Anatomy:
         return "branches" if self._holds(_probe_tree(next(self.backbone.parameters()).device)) else "lead"
 
     @torch.inference_mode()
-    def _holds(self, tree: Tree | None) -> bool:
+    def _holds(self, tree: TreeMask | None) -> bool:
         """Whether a probe run as a beginning and what follows, or its branches, ends in the states of the probe run whole."""
         device = next(self.backbone.parameters()).device
         ids = torch.arange(3, 13, device=device)[None] % self.unembedding.vocabulary
@@ -117,8 +119,8 @@ class Anatomy:
         places = sorted({place for branch in branches for place in branch})
         try:
             with self.computing():
-                lead, rest = Level(ids[:, :PROBE_LEAD]), ids[:, PROBE_LEAD:][:, places]
-                levels = self.enter((lead, Level(rest, torch.zeros(1, dtype=torch.long, device=device), tree)))
+                lead, rest = Segment(ids[:, :PROBE_LEAD]), ids[:, PROBE_LEAD:][:, places]
+                levels = self.enter((lead, Segment(rest, torch.zeros(1, dtype=torch.long, device=device), tree)))
                 if any(not _takes_cache(call) for calls in levels.calls for call in calls):
                     return False
                 *_, (_, found) = levels.depths()
@@ -133,7 +135,7 @@ class Anatomy:
         return True
 
 
-def _probe_tree(device: torch.device) -> Tree:
+def _probe_tree(device: torch.device) -> TreeMask:
     """The tokens of both of `PROBE_BRANCHES` as one row."""
     sees = torch.eye(7, dtype=torch.bool)
     positions = torch.zeros(1, 7, dtype=torch.long)
@@ -141,10 +143,10 @@ def _probe_tree(device: torch.device) -> Tree:
         for number, place in enumerate(branch):
             positions[0, place] = PROBE_LEAD + number
             sees[place, branch[: number + 1]] = True
-    return Tree(positions.to(device), sees[None].to(device))
+    return TreeMask(positions.to(device), sees[None].to(device))
 
 
-def _takes_cache(call: Call) -> bool:
+def _takes_cache(call: BlockCall) -> bool:
     _, args, kwargs = call
     return any(isinstance(value, DynamicCache) for value in (*args, *kwargs.values()))
 
@@ -285,7 +287,9 @@ def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
     raise ModelError("The model's logits hold NaN or infinity although its weights are finite: use --dtype float32.")
 
 
-def _with_unembedding(anatomy: Anatomy, probe: Probe, head: nn.Module, config: PretrainedConfig, name: str) -> Anatomy:
+def _with_unembedding(
+    anatomy: Anatomy, probe: ObservedRun, head: nn.Module, config: PretrainedConfig, name: str
+) -> Anatomy:
     """The anatomy with an unembedding that gives the probe's own logits from its last block's state."""
     norm, softcap, hidden = nn.Sequential(*probe.tail), quirks.softcap(config), probe.states[-1][0]
     plain = replace(anatomy, unembedding=Unembedding.of(norm, head, softcap=softcap))
@@ -357,7 +361,7 @@ def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
         )
 
 
-def _prove_passage(anatomy: Anatomy, name: str, probe: Probe, ids: Int[Tensor, "1 position"]) -> None:
+def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> None:
     """Raises `ModelError` naming the first block after which the probe, passed block by block, is not where the network's own pass was."""
     with anatomy.computing():
         passed = (found for _, found in anatomy.enter(ids).depths())

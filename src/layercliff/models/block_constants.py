@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.models.anatomy import find_blocks, text_config
-from layercliff.models.block_interface import Call
-from layercliff.models.surgery import Index, indices
+from layercliff.models.block_interface import BlockCall
+from layercliff.models.surgery import IndexRule, indices
 
-Kind = tuple[Any, ...]
+BlockSignature = tuple[Any, ...]
 
 
 def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
@@ -32,7 +32,9 @@ def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequen
     return None
 
 
-def _constants(block: nn.Module, known: Mapping[tuple[str, str], Index], config: PretrainedConfig) -> dict[str, Any]:
+def _constants(
+    block: nn.Module, known: Mapping[tuple[str, str], IndexRule], config: PretrainedConfig
+) -> dict[str, Any]:
     """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither its index nor a list
     of the configuration that says something of all blocks."""
     found: dict[str, Any] = {}
@@ -59,7 +61,7 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str | torch.dtype | Tensor)
 
 
-def kind_of(block: nn.Module) -> Kind:
+def kind_of(block: nn.Module) -> BlockSignature:
     """What tells blocks of different kinds apart: classes and shapes."""
     modules = tuple((path, type(module).__name__) for path, module in block.named_modules())
     return (*modules, *((name, tuple(p.shape)) for name, p in block.named_parameters()))
@@ -75,7 +77,7 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def other_arguments(block: nn.Module, one: Call, other: Call) -> list[str]:
+def other_arguments(block: nn.Module, one: BlockCall, other: BlockCall) -> list[str]:
     """The names of the arguments that differ, as far as they can be compared."""
     takes = signature(type(block).forward)
     ours, theirs = (dict(takes.bind(block, hidden, *args, **kwargs).arguments) for hidden, args, kwargs in (one, other))

@@ -14,29 +14,29 @@ from transformers import PreTrainedModel
 from layercliff.errors import ModelError
 from layercliff.models import quirks
 
-Place = int | str
+ArgumentPlace = int | str
 """Where an argument stands: its number, or its name where it is given by name."""
 
-Call = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
+BlockCall = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
 """What the network calls a block with: the state, the other arguments, those with names."""
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideInput:
     """A value that passes from block to block beside the state.
 
     A block takes it at `place`. It returns the next one as its part `part`; where `part` is None it writes into the mapping it was given.
     """
 
-    place: Place
+    place: ArgumentPlace
     part: int | None = None
 
-    def given(self, call: Call) -> Any:
+    def given(self, call: BlockCall) -> Any:
         """The value in a call."""
         _, args, kwargs = call
         return args[self.place - 1] if isinstance(self.place, int) else kwargs.get(self.place)
 
-    def giving(self, call: Call, value: Any) -> Call:
+    def giving(self, call: BlockCall, value: Any) -> BlockCall:
         """The call with another value. A mapping is copied, since blocks write into it."""
         state, args, kwargs = call
         value = copy.copy(value) if self.part is None else value
@@ -46,7 +46,7 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Wiring:
+class BlockInterface:
     """What the blocks of a network return and hand on.
 
     `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts of it, block by block, with None for
@@ -55,10 +55,10 @@ class Wiring:
 
     kind: type | None = None
     shapes: tuple[tuple[Any, ...], ...] = ()
-    beside: tuple[Beside, ...] = ()
+    beside: tuple[SideInput, ...] = ()
     leans: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
-    def aside(self, index: int, call: Call) -> Any:
+    def aside(self, index: int, call: BlockCall) -> Any:
         """What the block `index` would return if it gave back what it was given."""
         if self.kind is None:
             return call[0]
@@ -68,7 +68,7 @@ class Wiring:
                 parts[one.part] = one.given(call)
         return self.kind(parts)
 
-    def handed_on(self, call: Call, output: Any) -> tuple[Any, ...]:
+    def handed_on(self, call: BlockCall, output: Any) -> tuple[Any, ...]:
         """What passes to the next block beside the state, after a block returned `output`."""
         return tuple(one.given(call) if one.part is None else output[one.part] for one in self.beside)
 
@@ -96,14 +96,14 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Probe:
+class ObservedRun:
     """What a probe run of a network showed: each block's call and output, the modules between the last block and the head, and the logits."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[BlockCall, ...]
     outputs: tuple[Any, ...]
     tail: tuple[nn.Module, ...]
     logits: Tensor
-    writes: Mapping[int, frozenset[Place]]
+    writes: Mapping[int, frozenset[ArgumentPlace]]
     """The mappings that a block wrote into, by the places where it was given them."""
 
     @property
@@ -114,9 +114,9 @@ class Probe:
 
 def observe(
     network: PreTrainedModel, path: str, blocks: nn.ModuleList, head: nn.Module, ids: Int[Tensor, "1 position"]
-) -> Probe:
+) -> ObservedRun:
     """Run `network` on a probe. Raises `ModelError` naming the block where its blocks are not called once, one after another."""
-    watch = _Watch(blocks)
+    watch = _Observer(blocks)
     with ExitStack() as stack:
         watch.follow(stack, [m for p, m in network.named_modules() if not f"{p}.".startswith(f"{path}.")], head)
         logits = network(input_ids=ids, use_cache=False).logits
@@ -127,20 +127,20 @@ def observe(
                 f"{name} does not run each of its blocks once, one after another, on a text (block {min(index, len(blocks) - 1)} "
                 f"is the first that differs): it cannot be read block by block; {quirks.PLACE}."
             )
-    return Probe(tuple(watch.calls), tuple(watch.outputs), tuple(watch.tail), logits[0], watch.writes)
+    return ObservedRun(tuple(watch.calls), tuple(watch.outputs), tuple(watch.tail), logits[0], watch.writes)
 
 
-class _Watch:
+class _Observer:
     """Notes what happens while a network runs."""
 
     def __init__(self, blocks: nn.ModuleList) -> None:
         self.blocks = blocks
         self.order: list[int] = []
-        self.calls: list[Call] = []
+        self.calls: list[BlockCall] = []
         self.outputs: list[Any] = []
         self.tail: list[nn.Module] = []
-        self.writes: dict[int, frozenset[Place]] = {}
-        self._before: dict[Place, dict[Any, Any]] = {}
+        self.writes: dict[int, frozenset[ArgumentPlace]] = {}
+        self._before: dict[ArgumentPlace, dict[Any, Any]] = {}
         self._open: list[nn.Module] = []
         self._finished: list[list[nn.Module]] = [[]]
         self._headed = False
@@ -194,8 +194,10 @@ class _Watch:
             self._headed = True
 
 
-def _mappings(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[tuple[Place, MutableMapping[Any, Any]]]:
-    places: list[Place] = [*range(len(args)), *kwargs]
+def _mappings(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[ArgumentPlace, MutableMapping[Any, Any]]]:
+    places: list[ArgumentPlace] = [*range(len(args)), *kwargs]
     for place, value in zip(places, (*args, *kwargs.values()), strict=True):
         if isinstance(value, MutableMapping):
             yield place, value
@@ -205,7 +207,7 @@ def _alike(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
     return one.keys() == other.keys() and all(one[key] is other[key] for key in one)
 
 
-def as_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def as_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> BlockCall:
     """A block's arguments as a call: its state comes first, or by the name ``hidden_states``."""
     return (args[0], args[1:], kwargs) if args else (kwargs.pop("hidden_states"), (), kwargs)
 
@@ -216,7 +218,7 @@ def hidden_state(output: Any) -> Tensor:
     return state
 
 
-def connect(name: str, probe: Probe, ids: Int[Tensor, "1 position"]) -> Wiring:
+def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> BlockInterface:
     """Learn from a probe how blocks are connected. Raises `ModelError` naming the block, and what of it was not understood."""
     for index, output in enumerate(probe.outputs):
         state = hidden_state(output)
@@ -238,27 +240,29 @@ def connect(name: str, probe: Probe, ids: Int[Tensor, "1 position"]) -> Wiring:
     parts = [() if isinstance(output, Tensor) else tuple(output) for output in probe.outputs]
     shapes = tuple(tuple(None if isinstance(part, Tensor) else part for part in found[1:]) for found in parts)
     beside = (*_links(parts, probe.calls), *_written(probe))
-    return Wiring(kinds.pop(), shapes, beside, _leans(parts, probe, beside))
+    return BlockInterface(kinds.pop(), shapes, beside, _leans(parts, probe, beside))
 
 
-def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[Call]) -> Iterator[Beside]:
+def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[BlockCall]) -> Iterator[SideInput]:
     """The parts of what a block returns that every next block is given."""
-    places: list[Place] = [*range(1, len(calls[0][1]) + 1), *calls[0][2]]
+    places: list[ArgumentPlace] = [*range(1, len(calls[0][1]) + 1), *calls[0][2]]
     for part in range(1, min(map(len, parts))):
         for place in places:
-            link = Beside(place, part)
+            link = SideInput(place, part)
             pairs = [(found[part], link.given(call)) for found, call in zip(parts, calls[1:], strict=False)]
             if all(_same(*pair) for pair in pairs) and any(isinstance(value, Tensor) for value, _ in pairs):
                 yield link
 
 
-def _written(probe: Probe) -> Iterator[Beside]:
+def _written(probe: ObservedRun) -> Iterator[SideInput]:
     """The mappings that blocks write into."""
     for place in sorted({place for places in probe.writes.values() for place in places}, key=str):
-        yield Beside(place)
+        yield SideInput(place)
 
 
-def _leans(parts: Sequence[tuple[Any, ...]], probe: Probe, beside: Sequence[Beside]) -> dict[int, frozenset[int]]:
+def _leans(
+    parts: Sequence[tuple[Any, ...]], probe: ObservedRun, beside: Sequence[SideInput]
+) -> dict[int, frozenset[int]]:
     """Which blocks use what which earlier ones made: those that hand on what they were given, and all that come after a writer."""
     found: dict[int, set[int]] = {}
     for one in beside:

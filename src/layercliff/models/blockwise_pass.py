@@ -11,13 +11,13 @@ from torch import Tensor, arange, cat, finfo, nn, zeros
 from torch import bool as bool_
 from transformers import DynamicCache
 
-from layercliff.models.block_interface import Call, Wiring, hidden_state
+from layercliff.models.block_interface import BlockCall, BlockInterface, hidden_state
 
 KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Tree:
+class TreeMask:
     """Tokens that follow one another along branches: how many come before each in its own sequence, and which tokens of its row each one sees."""
 
     positions: Int[Tensor, "row position"]
@@ -25,16 +25,16 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Level:
+class Segment:
     """Token ids that follow the rows `parent` of the level before (the first level follows nothing), one after another or as a `tree`."""
 
     ids: Int[Tensor, "row position"]
     parent: Int[Tensor, " row"] | None = None
-    tree: Tree | None = None
+    tree: TreeMask | None = None
 
 
 @dataclass(frozen=True)
-class Stream:
+class ResidualStream:
     """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one that is read.
 
     `beside` holds, level by level, what passes to the next block beside the state.
@@ -51,7 +51,7 @@ class Stream:
 
 
 @dataclass
-class Leads:
+class PrefixCache:
     """What the one row at the front of batches came to, by the blocks it has passed, within `budget` bytes: the batches of a step that are
     planned together share it. `clear` it when the step is over."""
 
@@ -81,15 +81,15 @@ class Leads:
 
 
 @dataclass(frozen=True)
-class Passage:
+class BlockwisePass:
     """`calls[level][index]` is how the dense network calls the block of a dense index for a level. With several levels, a block sees a level's
     ancestors through their keys and values."""
 
     blocks: nn.ModuleList
-    levels: tuple[Level, ...]
-    calls: tuple[tuple[Call, ...], ...]
-    leads: Leads = field(default_factory=Leads)
-    wiring: Wiring = field(default_factory=Wiring)
+    levels: tuple[Segment, ...]
+    calls: tuple[tuple[BlockCall, ...], ...]
+    leads: PrefixCache = field(default_factory=PrefixCache)
+    wiring: BlockInterface = field(default_factory=BlockInterface)
 
     @cached_property
     def front(self) -> tuple[int, ...] | None:
@@ -98,11 +98,11 @@ class Passage:
         return tuple(ids[0].tolist()) if len(self.levels) > 1 and len(ids) == 1 else None
 
     @property
-    def embedded(self) -> Stream:
+    def embedded(self) -> ResidualStream:
         """What the first block receives."""
         first = [calls[0] for calls in self.calls]
         beside = tuple(tuple(one.given(call) for one in self.wiring.beside) for call in first)
-        return Stream((), tuple(call[0] for call in first), beside if self.wiring.beside else ())
+        return ResidualStream((), tuple(call[0] for call in first), beside if self.wiring.beside else ())
 
     @property
     def size(self) -> int:
@@ -110,7 +110,7 @@ class Passage:
         held = {id(t): t for calls in self.calls for call in calls for t in _tensors(call)}
         return sum(tensor.nbytes for tensor in held.values())
 
-    def block(self, index: int, stream: Stream) -> Stream:
+    def block(self, index: int, stream: ResidualStream) -> ResidualStream:
         """Pass a stream through the block of a dense index. Raises `ModelError` where it uses what a block made that was not passed."""
         passed = (*stream.passed, index)
         if len(self.levels) == 1:
@@ -131,9 +131,9 @@ class Passage:
                 if depth == 0 and self.front is not None:
                     self.leads.keep(passed, state, seen)
             states.append(state)
-        return Stream(passed, tuple(states))
+        return ResidualStream(passed, tuple(states))
 
-    def _alone(self, index: int, stream: Stream) -> Stream:
+    def _alone(self, index: int, stream: ResidualStream) -> ResidualStream:
         """Pass a stream of one level, with what it carries beside its state."""
         self.wiring.check(index, stream.passed)
         call = self.calls[0][index]
@@ -143,7 +143,7 @@ class Passage:
         _, args, kwargs = call
         output = self.blocks[index](stream.levels[0], *args, **kwargs)
         beside = (self.wiring.handed_on(call, output),) if self.wiring.beside else ()
-        return Stream((*stream.passed, index), (hidden_state(output),), beside)
+        return ResidualStream((*stream.passed, index), (hidden_state(output),), beside)
 
     def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
         """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
@@ -156,13 +156,13 @@ class Passage:
             stream = run(stream)
             yield depth, stream.levels[-1]
 
-    def past(self, kept: Sequence[int], stream: Stream) -> Stream:
+    def past(self, kept: Sequence[int], stream: ResidualStream) -> ResidualStream:
         """Pass a stream through the blocks of the dense indices `kept`."""
         for run in self.through(kept):
             stream = run(stream)
         return stream
 
-    def through(self, kept: Sequence[int]) -> Iterator[Callable[[Stream], Stream]]:
+    def through(self, kept: Sequence[int]) -> Iterator[Callable[[ResidualStream], ResidualStream]]:
         """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one way by which blocks
         are run, so that weights may come from elsewhere."""
         for index in kept:
@@ -171,17 +171,17 @@ class Passage:
 
 def enter(
     blocks: nn.ModuleList,
-    levels: Sequence[Level],
-    run: Callable[..., list[Call]],
-    leads: Leads | None = None,
-    wiring: Wiring | None = None,
-) -> Passage:
+    levels: Sequence[Segment],
+    run: Callable[..., list[BlockCall]],
+    leads: PrefixCache | None = None,
+    wiring: BlockInterface | None = None,
+) -> BlockwisePass:
     """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got.
 
     Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``, and for several levels where more than the state passes
     between blocks.
     """
-    wiring = wiring or Wiring()
+    wiring = wiring or BlockInterface()
     if wiring.beside and len(levels) > 1:
         raise ValueError("More than the state passes between these blocks: rows share nothing.")
     calls, before = [], 0
@@ -191,12 +191,12 @@ def enter(
         found = run(input_ids=level.ids, use_cache=len(levels) > 1, **past, **where)
         calls.append(found if level.tree is None else list(_along(level.tree, before, blocks, found, run)))
         before += level.ids.shape[1]
-    return Passage(blocks, tuple(levels), tuple(map(tuple, calls)), leads or Leads(), wiring)
+    return BlockwisePass(blocks, tuple(levels), tuple(map(tuple, calls)), leads or PrefixCache(), wiring)
 
 
 def _along(
-    tree: Tree, before: int, blocks: nn.ModuleList, calls: Sequence[Call], run: Callable[..., list[Call]]
-) -> Iterator[Call]:
+    tree: TreeMask, before: int, blocks: nn.ModuleList, calls: Sequence[BlockCall], run: Callable[..., list[BlockCall]]
+) -> Iterator[BlockCall]:
     """The calls with masks by which tokens see only what comes before them on their own branch, as far as the network lets them see along a
     sequence that does not branch (windows, chunks, distances)."""
     length = int(tree.positions.max()) + 1
@@ -214,7 +214,7 @@ def _along(
 
 
 def _mask(
-    tree: Tree, before: int, straight: Float[Tensor, "_ _ long long"] | Bool[Tensor, "_ _ long long"] | None
+    tree: TreeMask, before: int, straight: Float[Tensor, "_ _ long long"] | Bool[Tensor, "_ _ long long"] | None
 ) -> Float[Tensor, "row _ position key"] | Bool[Tensor, "row _ position key"]:
     """A tree's mask of the kind of `straight`, the mask of one sequence as long as its longest branch (None: everything before is seen)."""
     rows, width = tree.positions.shape
@@ -226,7 +226,7 @@ def _mask(
     return found & sees if found.dtype == bool_ else found.masked_fill(~sees, finfo(found.dtype).min)
 
 
-def _bound(block: nn.Module, call: Call) -> BoundArguments:
+def _bound(block: nn.Module, call: BlockCall) -> BoundArguments:
     """A block's arguments by their names."""
     hidden, args, kwargs = call
     return signature(block.forward).bind(hidden, *args, **kwargs)

@@ -21,14 +21,14 @@ from layercliff.errors import ModelError, RunError
 from layercliff.models import reload_check
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
-from layercliff.models.reload_check import Query
+from layercliff.models.reload_check import LogitQuery
 
 START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import reload_check; reload_check.main(*sys.argv[1:])"
 """What the fresh process runs: modules come from where this process has them, never from the current directory."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class ReloadProof:
     """What was found when a checkpoint was reloaded in a fresh process.
 
     All of `tensors` tensors are equal to the bit. Logits of `sequences` sequences differ by at most `largest_logit_difference`, where two
@@ -44,12 +44,12 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Reloaded:
+class ReloadedCheckpoint:
     """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to each query (see
     `layercliff.models.reload_check.behaviour`)."""
 
     directory: Path
-    proof: Proof
+    proof: ReloadProof
     answers: tuple[Float[Tensor, "2 _"], ...]
 
 
@@ -59,7 +59,7 @@ def export(
     sequences: Sequence[Sequence[int]],
     documents: dict[str, str],
     trust_remote_code: bool = False,
-) -> Proof:
+) -> ReloadProof:
     """`exporting` with nothing more to be asked of the reloaded checkpoint, and `documents` beside it."""
     with exporting(model, target, sequences, trust_remote_code=trust_remote_code) as found:
         write(found.directory, documents)
@@ -71,9 +71,9 @@ def exporting(
     model: Model,
     target: Path,
     sequences: Sequence[Sequence[int]],
-    queries: Sequence[Query] = (),
+    queries: Sequence[LogitQuery] = (),
     trust_remote_code: bool = False,
-) -> Iterator[Reloaded]:
+) -> Iterator[ReloadedCheckpoint]:
     """Write `model` (cut already) with its tokenizer for the new directory `target`, reload it in a fresh process, compare tensors, the
     logits of `sequences` of token ids and cached with uncached generation, and yield the rest of what was found.
 
@@ -122,9 +122,9 @@ def _reload(
     model: Model,
     checkpoint: Path,
     sequences: Sequence[Sequence[int]],
-    queries: Sequence[Query],
+    queries: Sequence[LogitQuery],
     trust_remote_code: bool,
-) -> Reloaded:
+) -> ReloadedCheckpoint:
     found, said = _ask(checkpoint, reload_check.probe(sequences, queries), trust_remote_code, model.dtype)
     tensors = _tensors(reload_check.digests(model.network), said)
     with _on_the_cpu(model.network):
@@ -144,7 +144,7 @@ def _reload(
         )
     tied = sum(parting > 0 for parting in partings)
     answers = tuple(found[f"answer.{number:05}"] for number in range(len(queries)))
-    return Reloaded(checkpoint, Proof(len(sequences), difference, tied, tensors, floor), answers)
+    return ReloadedCheckpoint(checkpoint, ReloadProof(len(sequences), difference, tied, tensors, floor), answers)
 
 
 def _tensors(here: dict[str, str], said: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layercliff.errors import ModelError
-from layercliff.models.library_errors import Reading
+from layercliff.models.library_errors import LibraryErrors
 
 LFS = b"version https://git-lfs"
 AGAIN = "download it again."
@@ -22,19 +22,19 @@ LARGE = ("tokenizer.json", "vocab.json", "tokenizer.model", "vocab.txt", "merges
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTensor:
     """A tensor as its file's header describes it: `dtype` in safetensors' words, such as ``F8_E4M3``."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
-def check(directory: Path, name: str) -> dict[str, Stored]:
+def check(directory: Path, name: str) -> dict[str, StoredTensor]:
     """Look through the configuration, the weights and the tokenizer of the checkpoint of `name`.
 
     **Returns** the tensors that the weight files describe, by their names in the files. Raises `ModelError` naming a file.
     """
-    with Reading("files", name, AGAIN):
+    with LibraryErrors("files", name, AGAIN):
         for known in SMALL:
             if (directory / known).is_file():
                 read_json(directory / known)
@@ -72,12 +72,12 @@ def weights(directory: Path) -> list[Path]:
     return [file for file in sorted(directory.glob("*.safetensors")) if not file.name.startswith("adapter_")]
 
 
-def tensors(directory: Path) -> dict[str, Stored]:
+def tensors(directory: Path) -> dict[str, StoredTensor]:
     """The tensors that the weight files describe, by their names in the files."""
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for file in weights(directory):
         found |= {
-            name: Stored(str(about["dtype"]), tuple(about["shape"]))
+            name: StoredTensor(str(about["dtype"]), tuple(about["shape"]))
             for name, about in header(file).items()
             if name != "__metadata__"
         }
@@ -86,7 +86,7 @@ def tensors(directory: Path) -> dict[str, Stored]:
 
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises `ModelError` with line and column where it is none."""
-    with Reading("", str(file), AGAIN):
+    with LibraryErrors("", str(file), AGAIN):
         raw = file.read_bytes()
     refuse_pointer(file, raw[: len(LFS)])
     try:

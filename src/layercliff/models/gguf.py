@@ -8,7 +8,7 @@ from typing import Any
 from layercliff import cache, packages
 from layercliff.errors import ModelError
 from layercliff.models import checkpoint_files
-from layercliff.models.library_errors import Reading
+from layercliff.models.library_errors import LibraryErrors
 from layercliff.progress import Report
 
 MAGIC = b"GGUF"
@@ -37,7 +37,7 @@ def convert(file: Path, target: Path) -> None:
     check(file)
     _check_header(file)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    with Reading("", str(file), OTHER):
+    with LibraryErrors("", str(file), OTHER):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             **where,
             quantization_config=GgufConfig(dequantize=True),
@@ -55,7 +55,7 @@ def convert(file: Path, target: Path) -> None:
 
 def check(file: Path) -> None:
     """Raises `ModelError` for a file that is no GGUF, or one of several that a model was split into."""
-    with Reading("", str(file), checkpoint_files.AGAIN), file.open("rb") as head:
+    with LibraryErrors("", str(file), checkpoint_files.AGAIN), file.open("rb") as head:
         begin = head.read(64)
     checkpoint_files.refuse_pointer(file, begin)
     if begin[:4] != MAGIC:
@@ -88,7 +88,7 @@ def _check_header(file: Path) -> None:
     """Refuse, by the file's own header, what transformers would read in part. Raises `ModelError`."""
     from gguf import GGUFReader
 
-    with Reading("", str(file), f"it is cut off or damaged; {checkpoint_files.AGAIN}"):
+    with LibraryErrors("", str(file), f"it is cut off or damaged; {checkpoint_files.AGAIN}"):
         reader = GGUFReader(file)
         fields = {name: reader.fields[name].contents() for name in reader.fields if not name.startswith("tokenizer.")}
         tensors = {tensor.name: tensor for tensor in reader.tensors}

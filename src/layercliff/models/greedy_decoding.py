@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 CACHES = ("past_key_values", "cache_params")  # what the models call what they remember of the tokens before
 
 
-class Greedy:
+class GreedyDecoder:
     """The most likely continuation of `prompt`, with the network's own cache. `tokens` are the new ones so far.
 
     It takes as given that the network is the same whenever it goes on; an end token does not end it.

@@ -9,7 +9,7 @@ from layercliff.models.model import Model
 from layercliff.run.spec import AnalysisSpec
 
 
-class Held:
+class LazyModel:
     """A model by name, or one that is loaded already. A model that could not be loaded is not tried again."""
 
     def __init__(self, model: str | Model | PreTrainedModel, how: AnalysisSpec) -> None:

@@ -19,7 +19,7 @@ PREFIX = re.compile(r"^(Class validation error|Validation error) for (validator|
 VAGUE = re.compile(r"[^.:]*(see|look at)[^.]*the above report!?", re.IGNORECASE)  # of a table that nobody is shown
 
 
-class Reading:
+class LibraryErrors:
     """While a library reads `part` of the model `name`, whatever it raises becomes a `ModelError` that ends in `cure`.
 
     Without a `part`, `name` is a file's. Refusals of layercliff's own pass, and so does a GPU that is full. After a failure `first` is called:
@@ -29,7 +29,7 @@ class Reading:
     def __init__(self, part: str, name: str, cure: str, first: Callable[[], object] = lambda: None) -> None:
         self.part, self.name, self.cure, self.first = part, name, cure, first
 
-    def __enter__(self) -> "Reading":
+    def __enter__(self) -> "LibraryErrors":
         return self
 
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> None:

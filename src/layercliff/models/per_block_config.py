@@ -8,10 +8,10 @@ from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
 from layercliff.models.surgery import COUNTS, INDEX_LISTS, NOT_OF_BLOCKS, has_entry_per_block
 
-Values = tuple[Any, ...]
+BlockValues = tuple[Any, ...]
 
 
-def per_block(config: PretrainedConfig) -> dict[str, Values]:
+def per_block(config: PretrainedConfig) -> dict[str, BlockValues]:
     """The fields of the language model's configuration that speak of single blocks, each as one value per block.
 
     A list with an entry per block stands for itself; a list of indices becomes whether a block is in it; a count of the first blocks
@@ -20,7 +20,7 @@ def per_block(config: PretrainedConfig) -> dict[str, Values]:
     """
     inner = text_config(config)
     count = quirks.block_count(inner)
-    found: dict[str, Values] = {}
+    found: dict[str, BlockValues] = {}
     for name, value in vars(inner).items():
         if name.startswith("__") or name in NOT_OF_BLOCKS:
             continue
@@ -49,6 +49,6 @@ def lists(config: PretrainedConfig) -> tuple[str, ...]:
     )
 
 
-def mixed(values: Values) -> bool:
+def mixed(values: BlockValues) -> bool:
     """Whether blocks differ."""
     return any(value != values[0] for value in values)

@@ -8,7 +8,7 @@ import torch
 from layercliff.models.model import Model
 
 
-def random_twin(model: Model, seed: int) -> Model:
+def random_init(model: Model, seed: int) -> Model:
     """A model of `model`'s configuration with the weights that its family begins training with, drawn by `seed`, in the same dtypes and on the same
     device, with the same tokenizer. It takes as much memory again."""
     kind: Any = type(model.network)

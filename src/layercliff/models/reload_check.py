@@ -29,7 +29,7 @@ COPIES = (0, 0, 1, 2)
 
 
 @dataclass(frozen=True)
-class Query:
+class LogitQuery:
     """A sequence, and tokens whose logits are wanted: of ``targets[j]`` at ``positions[j]``, which may count from the end."""
 
     tokens: Sequence[int]
@@ -37,7 +37,7 @@ class Query:
     targets: Sequence[int]
 
 
-def probe(sequences: Sequence[Sequence[int]], queries: Sequence[Query]) -> dict[str, Tensor]:
+def probe(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> dict[str, Tensor]:
     """Both as tensors: ``sequence.N``, ``query.N`` and ``wanted.N``, positions above targets."""
     found = {f"sequence.{n:05}": torch.tensor(tokens) for n, tokens in enumerate(sequences)}
     for n, query in enumerate(queries):
@@ -48,7 +48,7 @@ def probe(sequences: Sequence[Sequence[int]], queries: Sequence[Query]) -> dict[
 
 @torch.inference_mode()
 def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `parting`). Of each query ``answer.N``: the logits
+    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `cache_divergence`). Of each query ``answer.N``: the logits
     wanted, computed in `dtype`, and below each the log of the sum of exponentials of all logits there."""
     found = {}
     for name, value in given.items():
@@ -56,7 +56,7 @@ def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torc
         if kind == "sequence":
             found[f"logits.{number}"], floor = copies(network, value)
             found[f"floor.{number}"] = torch.tensor(floor)
-            found[f"parting.{number}"] = torch.tensor(parting(network, value))
+            found[f"parting.{number}"] = torch.tensor(cache_divergence(network, value))
         elif kind == "query":
             positions, targets = given[f"wanted.{number}"]
             with computing_in(dtype, _parts(network)):
@@ -145,7 +145,7 @@ def logits(
     return (found if positions is None else found[positions.to(found.device)]).float().cpu().contiguous()
 
 
-def parting(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
+def cache_divergence(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
     """How clearly greedy continuations with and without a cache part: 0 where they are the same, else how far apart the first two tokens that
     differ are in the scores without the cache, as a share of the largest of these."""
     plain, cached = (_continued(network, tokens, use_cache, new) for use_cache in (False, True))

@@ -24,10 +24,10 @@ from transformers.initialization import no_init_weights
 from layercliff.errors import ModelError
 from layercliff.models import loading
 from layercliff.models.anatomy import Anatomy, find_blocks, text_config
-from layercliff.models.block_constants import Kind, kind_of, other_arguments, other_constants
+from layercliff.models.block_constants import BlockSignature, kind_of, other_arguments, other_constants
 from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
-from layercliff.models.reload_check import parting
+from layercliff.models.reload_check import cache_divergence
 from layercliff.models.surgery import pruned, sliced
 
 FAILURES = (
@@ -43,7 +43,7 @@ DRAWS = 4  # random sets of blocks that are tried together
 
 
 @dataclass(frozen=True)
-class Removal:
+class RemovableBlocks:
     """`stay` holds the blocks that cannot be taken out, each with the reason in a clause. Any others can, in any order.
 
     `unfit` says in a clause why not even the whole model can be exported, if so.
@@ -66,12 +66,12 @@ class Removal:
         ).rstrip()
 
 
-_known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, Removal]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, RemovableBlocks]] = WeakKeyDictionary()
 
 
-def removal(model: Model) -> Removal:
+def removable_blocks(model: Model) -> RemovableBlocks:
     """Which blocks of `model` may go, tried once for each network. Raises `ModelError` where none may."""
-    config, found = _known.get(model.network, (None, Removal()))
+    config, found = _known.get(model.network, (None, RemovableBlocks()))
     if config is not model.network.config:  # a network that has been cut has another one
         found = _removal(model)
         _known[model.network] = model.network.config, found
@@ -81,21 +81,21 @@ def removal(model: Model) -> Removal:
 
 
 @torch.inference_mode()
-def _removal(model: Model) -> Removal:
+def _removal(model: Model) -> RemovableBlocks:
     count = model.n_layers
     every = tuple(range(count))
     try:
         kind = loading.auto_class(model.name, model.network.config)
         trials = _Trials(model.network, model.anatomy)
     except (ModelError, *FAILURES) as error:
-        return Removal(unfit=_first_line(error))
+        return RemovableBlocks(unfit=_first_line(error))
     if (wrong := _other_class(kind, model.network) or trials.fault(every)) is not None:
-        return Removal(unfit=wrong)
+        return RemovableBlocks(unfit=wrong)
     unfit = None if trials.generates else "the model itself does not generate with a cache"
     sets = [every[1::2], every[::2], *_without_kinds(trials.kinds)]
     if all(trials.fault(kept) is None for kept in sets if kept):
-        return Removal(unfit=unfit)
-    return Removal(_staying(trials, count), unfit)
+        return RemovableBlocks(unfit=unfit)
+    return RemovableBlocks(_staying(trials, count), unfit)
 
 
 def _other_class(kind: Any, network: PreTrainedModel) -> str | None:
@@ -134,7 +134,7 @@ def _staying(trials: "_Trials", count: int) -> dict[int, str]:
     return dict(sorted(stay.items()))
 
 
-def _without_kinds(kinds: Sequence[Kind]) -> list[tuple[int, ...]]:
+def _without_kinds(kinds: Sequence[BlockSignature]) -> list[tuple[int, ...]]:
     """For each kind of block, where there are several: all blocks but those."""
     several = dict.fromkeys(kinds) if len(set(kinds)) > 1 else {}
     return [tuple(block for block, other in enumerate(kinds) if other != kind) for kind in several]
@@ -232,7 +232,7 @@ class _Trials:
             if not self.generates:
                 return None
             try:
-                off, said = parting(small, self.ids[0], GENERATED), "it takes another token than without one"
+                off, said = cache_divergence(small, self.ids[0], GENERATED), "it takes another token than without one"
             except FAILURES as error:
                 off, said = float("inf"), _first_line(error)
         if off <= ROUNDING[str(self.anatomy.dtype).removeprefix("torch.")]:

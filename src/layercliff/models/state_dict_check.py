@@ -10,7 +10,7 @@ from transformers import PretrainedConfig
 from layercliff.errors import ModelError
 from layercliff.models import quirks
 from layercliff.models.anatomy import text_config
-from layercliff.models.checkpoint_files import Stored
+from layercliff.models.checkpoint_files import StoredTensor
 
 HARMLESS = re.compile(
     r"(^|\.)(original_)?inv_freq$|(^|\.)(cos|sin)_cached$"  # rotary caches, which every model computes for itself
@@ -30,7 +30,7 @@ UNQUANTISED = "give the model's unquantised weights, or unpack them first."
 
 
 def check(
-    name: str, config: PretrainedConfig, told: Mapping[str, Any], stored: Mapping[str, Stored] | None = None
+    name: str, config: PretrainedConfig, told: Mapping[str, Any], stored: Mapping[str, StoredTensor] | None = None
 ) -> None:
     """Compare what loading `told` (transformers' loading information) with what the model needs.
 
@@ -66,7 +66,7 @@ def check(
         )
 
 
-def check_precision(name: str, network: nn.Module, stored: Mapping[str, Stored], quantised: bool) -> None:
+def check_precision(name: str, network: nn.Module, stored: Mapping[str, StoredTensor], quantised: bool) -> None:
     """Refuse weights that are still packed, and packed ones that nothing was told to unpack.
 
     `quantised` says that the configuration names a format. Raises `ModelError`.
@@ -91,7 +91,7 @@ def check_precision(name: str, network: nn.Module, stored: Mapping[str, Stored],
         raise ModelError(f"The quantised tensor {lost[0]} of {name} has no scale beside it: {UNQUANTISED}")
 
 
-def _without_scale(packed: Iterable[str], stored: Mapping[str, Stored]) -> list[str]:
+def _without_scale(packed: Iterable[str], stored: Mapping[str, StoredTensor]) -> list[str]:
     """8-bit floating weights that no other tensor of the file scales."""
     scales = {key for key in stored if SCALES.search(key) or key.endswith(".qscale_weight")}
     owners = {key.rpartition(".")[0] for key in scales} | {re.sub(r"_scale(_inv|_2)?$", "", key) for key in scales}
@@ -105,7 +105,7 @@ def _without_scale(packed: Iterable[str], stored: Mapping[str, Stored]) -> list[
     ]
 
 
-def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, Stored]) -> bool:
+def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, StoredTensor]) -> bool:
     """Whether a tensor that the model does not have has no part in what it computes."""
     if HARMLESS.search(key) or quirks.beside_language(key):
         return True

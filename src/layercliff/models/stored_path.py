@@ -16,7 +16,7 @@ def _increasing(values: list[int]) -> list[int]:
 
 
 Count = NonNegativeInt
-Kept = Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
+KeptBlocks = Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
 StepName = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,5})$")]
 Coefficients = dict[StepName, float]
 
@@ -44,7 +44,7 @@ class StoredStep(Stored):
     """A step: the dense blocks it has `kept`, those in `blends` merged."""
 
     step: Count
-    kept: Kept
+    kept: KeptBlocks
     blends: dict[StepName, StoredBlend] = Field(default_factory=dict)
 
 

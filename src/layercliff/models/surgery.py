@@ -41,7 +41,7 @@ INDEX = re.compile(r"(idx|index|id|number)$")
 
 
 @dataclass(frozen=True)
-class Index:
+class IndexRule:
     """How a number in a block follows from the block's place: a sub-block that is the second of two has ``2 * place + 1``."""
 
     times: int
@@ -52,7 +52,7 @@ class Index:
         return self.times * place + self.plus
 
 
-def indices(blocks: nn.ModuleList) -> dict[tuple[str, str], Index]:
+def indices(blocks: nn.ModuleList) -> dict[tuple[str, str], IndexRule]:
     """What numbers in `blocks` say where a block stands, by the path of the module inside the block and the name."""
     values: dict[tuple[str, str], dict[int, int]] = {}
     for place, block in enumerate(blocks):
@@ -64,13 +64,13 @@ def indices(blocks: nn.ModuleList) -> dict[tuple[str, str], Index]:
     return {key: index for key, index in found.items() if index is not None}
 
 
-def _index(name: str, at: Mapping[int, int]) -> Index | None:
+def _index(name: str, at: Mapping[int, int]) -> IndexRule | None:
     (first, value), *others = at.items()
     times = (others[0][1] - value) // (others[0][0] - first) if others else 1
-    index = Index(times, value - times * first)
+    index = IndexRule(times, value - times * first)
     if times > 0 and all(index.at(place) == there for place, there in at.items()) and (others or index.plus == 0):
         return index
-    return Index(1, 0) if name == "layer_idx" else None
+    return IndexRule(1, 0) if name == "layer_idx" else None
 
 
 def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> None:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from layercliff.models.greedy_decoding import Greedy, last_logits_only
+from layercliff.models.greedy_decoding import GreedyDecoder, last_logits_only
 from layercliff.models.merged_blocks import NOTHING, Blends
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
@@ -19,7 +19,7 @@ TURN = 4  # tokens that one network generates before it is the other's turn
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timings:
     """Seconds for `tokens` tokens, measured `len(dense)` times with each network; measurements at the same place are neighbours in time."""
 
     tokens: int
@@ -29,7 +29,7 @@ class Pace:
 
 def prompt(
     model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int, blends: Blends = NOTHING
-) -> Pace:
+) -> Timings:
     """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after one that does not count."""
     row = ids[None].to(model.device)
     options = {"use_cache": False} | last_logits_only(model.network)
@@ -39,12 +39,12 @@ def prompt(
             model.network(input_ids=row, **options)
 
     seconds = [_in_turns(model, kept, blends, forward, forward, swapped=bool(n % 2)) for n in range(repeats + 1)]
-    return Pace(len(ids), *zip(*seconds[1:], strict=True))
+    return Timings(len(ids), *zip(*seconds[1:], strict=True))
 
 
 def generation(
     model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int, blends: Blends = NOTHING
-) -> tuple[Pace, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
+) -> tuple[Timings, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
     """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the prompt and does not
     count, and `turns` more, timed.
 
@@ -53,7 +53,7 @@ def generation(
     seconds: list[tuple[float, float]] = []
     texts = []
     for tokens in prompts:
-        dense, small = Greedy(model.network, tokens), Greedy(model.network, tokens)
+        dense, small = GreedyDecoder(model.network, tokens), GreedyDecoder(model.network, tokens)
         for turn in range(turns + 1):
             both = _in_turns(
                 model, kept, blends, partial(dense.advance, TURN), partial(small.advance, TURN), swapped=bool(turn % 2)
@@ -61,7 +61,7 @@ def generation(
             if turn:
                 seconds.append(both)
         texts.append((tuple(dense.tokens), tuple(small.tokens)))
-    return Pace(TURN, *zip(*seconds, strict=True)), tuple(texts)
+    return Timings(TURN, *zip(*seconds, strict=True)), tuple(texts)
 
 
 def _in_turns(

@@ -15,18 +15,18 @@ from transformers.pytorch_utils import Conv1D
 
 from layercliff.errors import ModelError
 from layercliff.models.anatomy import text_config
-from layercliff.models.merged_blocks import Origin
+from layercliff.models.merged_blocks import SlotOrigin
 
-Kind = Literal["heads", "channels"]
-KINDS: tuple[Kind, ...] = ("heads", "channels")
+SlotKind = Literal["heads", "channels"]
+KINDS: tuple[SlotKind, ...] = ("heads", "channels")
 
 ATTENTION = ("self_attn", "attn", "attention", "self_attention")
-READ: Mapping[Kind, Mapping[str, int]] = {
+READ: Mapping[SlotKind, Mapping[str, int]] = {
     "heads": {"q_proj": 1, "k_proj": 1, "v_proj": 1, "query_key_value": 1, "c_attn": 3, "qkv_proj": 0},
     "channels": {"gate_proj": 1, "up_proj": 1, "fc1": 1, "c_fc": 1, "dense_h_to_4h": 1, "gate_up_proj": 2},
 }
 """What computes slots from the stream, with the number of equal parts that lie one after another (0: queries, keys and values of unlike widths)."""
-WRITE: Mapping[Kind, tuple[str, ...]] = {
+WRITE: Mapping[SlotKind, tuple[str, ...]] = {
     "heads": ("o_proj", "out_proj", "dense", "c_proj"),
     "channels": ("down_proj", "fc2", "c_proj", "dense_4h_to_h"),
 }
@@ -34,15 +34,15 @@ WRITE: Mapping[Kind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Slots:
+class SlotLayout:
     """`axis` of a parameter holds, one after another, parts of the widths `parts`, each cut into `count` pieces of equal width, one per slot."""
 
-    kind: Kind
+    kind: SlotKind
     axis: int
     parts: tuple[int, ...]
     count: int
 
-    def gather(self, same: Mapping[int, Tensor], origins: Sequence[Origin]) -> Tensor:
+    def gather(self, same: Mapping[int, Tensor], origins: Sequence[SlotOrigin]) -> Tensor:
         """The parameter whose slots are those that `origins` names, of the blocks' parameters `same`."""
         found, begin = [], 0
         for width in self.parts:
@@ -53,25 +53,25 @@ class Slots:
         return torch.cat(found, self.axis)
 
 
-def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, Slots | None]:
+def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, SlotLayout | None]:
     """The parameters of a block's attention and MLP: the slots they hold, or None for what belongs to no slot. The block's own norms are not in it.
 
     Raises `ModelError` saying what was not understood.
     """
     writers = {kind: writer(block, kind) for kind in KINDS}
-    found: dict[str, Slots | None] = {}
+    found: dict[str, SlotLayout | None] = {}
     for path, module in block.named_modules():
         kind, leaf = _kind(path), path.rpartition(".")[2]
         written = _width(writers[kind], "in")
         count = written if kind == "channels" else groups(network)
         if module is writers[kind]:
             parts: tuple[int, ...] = (written,)
-            found |= {f"{path}.weight": Slots(kind, _axis(module, "in"), parts, count), f"{path}.bias": None}
+            found |= {f"{path}.weight": SlotLayout(kind, _axis(module, "in"), parts, count), f"{path}.bias": None}
         elif _is_matrix(module) and leaf in READ[kind]:
             parts = _parts(READ[kind][leaf], _width(module, "out"), written)
             found |= {
-                f"{path}.weight": Slots(kind, _axis(module, "out"), parts, count),
-                f"{path}.bias": Slots(kind, 0, parts, count),
+                f"{path}.weight": SlotLayout(kind, _axis(module, "out"), parts, count),
+                f"{path}.bias": SlotLayout(kind, 0, parts, count),
             }
         else:
             continue
@@ -85,7 +85,7 @@ def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, Slots | None
     return found
 
 
-def writer(block: nn.Module, kind: Kind) -> nn.Module:
+def writer(block: nn.Module, kind: SlotKind) -> nn.Module:
     """The module that adds a block's heads or channels to the stream; what it is called with are their values.
 
     Raises `ModelError` where there is none, or more than one (a mixture of experts).
@@ -123,7 +123,7 @@ def _is_matrix(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | Conv1D)
 
 
-def _kind(path: str) -> Kind:
+def _kind(path: str) -> SlotKind:
     return "heads" if path.partition(".")[0] in ATTENTION else "channels"
 
 

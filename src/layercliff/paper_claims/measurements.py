@@ -15,8 +15,8 @@ from layercliff.paper_claims import subsets_result as of_subsets
 from layercliff.pruning import registry
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.read import States
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.read import MakeStates
 from layercliff.run.session import Session, session
 from layercliff.run.spec import AnalysisSpec
 
@@ -53,7 +53,7 @@ def subsets(spec: AnalysisSpec, transition: int) -> Probed:
             for run in runs
         ]
 
-        def states(_: Asked) -> States:
+        def states(_: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=leave)
 
         dense, places = forks.order(n_layers, leave)
@@ -95,11 +95,11 @@ def noise_by_norm(spec: AnalysisSpec, size: float, positions: Positions) -> Prob
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject
 
-        def leave(part: Asked) -> list[Fork]:
+        def leave(part: EncodedTask) -> list[Fork]:
             ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
             return Noise(ids, (size,), 1, positions, subject.seed, "norm").forks(n_layers)
 
-        def states(part: Asked) -> States:
+        def states(part: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=leave(part))
 
         some = leave(this.asked[0])

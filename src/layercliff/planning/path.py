@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from layercliff.choices import Format, Half, OptionMass
 from layercliff.pruning.sweep import most_passes
 from layercliff.readout import batches
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class Part:
     """The rows of a task, each with the half that its question is in."""
 
     form: Format
-    rows: Sequence[Row]
+    rows: Sequence[TokenRow]
     halves: Sequence[Half | None]
 
-    def of(self, half: Half) -> list[Row]:
+    def of(self, half: Half) -> list[TokenRow]:
         """The rows of one half."""
         return [row for row, name in zip(self.rows, self.halves, strict=True) if name == half]
 
@@ -57,7 +57,9 @@ def along(
     return PathPlan(removed, selection, report, choosing + measuring, measuring)
 
 
-def rows_of_head(rows: Sequence[Row], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass) -> int:
+def rows_of_head(
+    rows: Sequence[TokenRow], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass
+) -> int:
     """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a continuation."""
     if form == "cloze":
         return (n_layers + 1) * sum(len(row.targets) for row in rows) * (vocabulary + 1)

@@ -20,7 +20,7 @@ from layercliff.planning.spec import PlanSpec
 from layercliff.pruning.iterative import tokens_at_once
 from layercliff.pruning.path import last_step
 from layercliff.readout import batches, encode, tokens
-from layercliff.readout.encode import Encoded, Row
+from layercliff.readout.encode import EncodedPrompts, TokenRow
 from layercliff.readout.encoded_task import askable
 from layercliff.run.resolved import drawn_tasks
 from layercliff.run.verb import verb
@@ -170,19 +170,20 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
         return config, None, 0
 
 
-def _guess(asked: list[Prompt], form: Format) -> Encoded:
+def _guess(asked: list[Prompt], form: Format) -> EncodedPrompts:
     """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its own."""
 
     def fake(text: str, *token: int) -> tuple[int, ...]:
         return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
 
     if form != "cloze":
-        return Encoded(
-            tuple(Row(i, None, fake(p.contexts[0], i), (0,) * len(p.continuations)) for i, p in enumerate(asked)), ()
+        return EncodedPrompts(
+            tuple(TokenRow(i, None, fake(p.contexts[0], i), (0,) * len(p.continuations)) for i, p in enumerate(asked)),
+            (),
         )
-    return Encoded(
+    return EncodedPrompts(
         tuple(
-            Row(i, o, fake(before, i) + fake(after, i, o)[:-1], fake(after, i, o))
+            TokenRow(i, o, fake(before, i) + fake(after, i, o)[:-1], fake(after, i, o))
             for i, p in enumerate(asked)
             for o, (before, after) in enumerate(zip(p.contexts, p.continuations, strict=True))
         ),

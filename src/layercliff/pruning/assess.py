@@ -18,7 +18,7 @@ from layercliff.models import timing
 from layercliff.models.merged_blocks import NOTHING, Blends
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
-from layercliff.models.timing import TURN, Pace
+from layercliff.models.timing import TURN, Timings
 from layercliff.progress import Report, silent
 from layercliff.pruning.assessment import Assessment, Completion
 from layercliff.readout import likelihood
@@ -115,7 +115,7 @@ def _prompt(model: Model, text: Sequence[str]) -> Int[Tensor, " position"]:
     return torch.tensor((ids * wanted)[:wanted])
 
 
-def _speed(measured: Pace) -> Speed:
+def _speed(measured: Timings) -> Speed:
     return speed(measured.tokens, np.array(measured.dense), np.array(measured.pruned))
 
 

@@ -9,8 +9,8 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning.measure import OnText
 from layercliff.readout import logit_agreement
-from layercliff.readout.encode import Row
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import Journal
 
 
@@ -23,8 +23,8 @@ class Brief:
     """
 
     model: Model
-    asked: tuple[Asked, ...]
-    text: tuple[tuple[str, tuple[Row, ...]], ...]
+    asked: tuple[EncodedTask, ...]
+    text: tuple[tuple[str, tuple[TokenRow, ...]], ...]
     protected: Sequence[int]
     steps: int
     seed: int

@@ -9,10 +9,10 @@ from torch import Tensor
 from layercliff.pruning.brief import Brief
 from layercliff.readout import batches
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 
 
-def rows_of(brief: Brief) -> Iterator[Sequence[Row]]:
+def rows_of(brief: Brief) -> Iterator[Sequence[TokenRow]]:
     """Task by task, the prompts selected on, with their right answers where the answer is run (*cloze*)."""
     for part in brief.asked:
         yield [row for row in part.rows if row.option in (None, part.questions[row.question].gold)]

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from layercliff.models.merged_blocks import Channelwise, Origin, mixed
-from layercliff.models.merged_weights import check_alike, identity, make, prove, wearing
-from layercliff.models.weight_layout import KINDS, Kind, groups, sensitivity, writer
+from layercliff.models.merged_blocks import Channelwise, SlotOrigin, mixed
+from layercliff.models.merged_weights import check_alike, identity, make, prove, weights_replaced
+from layercliff.models.weight_layout import KINDS, SlotKind, groups, sensitivity, writer
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
@@ -64,7 +64,7 @@ class CoMe:
         total = sum(influence)
         shares = [value / total if total > 0 else 0.5 for value in influence]
         blends = [self._blend(before, block) for block in both]
-        picked: dict[Kind, tuple[Origin, ...]] = {}
+        picked: dict[SlotKind, tuple[SlotOrigin, ...]] = {}
         for kind in KINDS:
             slots = [getattr(blend, kind) for blend in blends]
             takes = apportioned(len(slots[0]), shares)
@@ -89,9 +89,9 @@ class CoMe:
         model, kept = self.brief.model, before.kept
         blocks = [model.anatomy.blocks[index] for index in kept]
         turns, influence = np.zeros(len(kept) - 1), np.zeros(len(kept))
-        sums: dict[Kind, list[Any]] = {kind: [0.0] * len(kept) for kind in KINDS}
+        sums: dict[SlotKind, list[Any]] = {kind: [0.0] * len(kept) for kind in KINDS}
         n_tokens = n_rows = 0
-        with wearing(make(model.network, before.blends)):
+        with weights_replaced(make(model.network, before.blends)):
             for batch in calibration.batches_of(self.brief):
                 mask, deciding = calibration.tokens(batch), calibration.deciding(batch)
                 with _watching(blocks, mask.to(model.device), sums):
@@ -106,7 +106,7 @@ class CoMe:
         channel = {
             kind: [x.cpu() / n_tokens * w for x, w in zip(sums[kind], weights[kind], strict=True)] for kind in KINDS
         }
-        found: dict[Kind, list[np.ndarray]] = {
+        found: dict[SlotKind, list[np.ndarray]] = {
             "heads": [s.view(groups(model.network), -1).mean(1).numpy() for s in channel["heads"]],
             "channels": [s.numpy() for s in channel["channels"]],
         }
@@ -119,7 +119,7 @@ class _Seen:
 
     turns: Float[np.ndarray, " pair"]
     influence: Float[np.ndarray, " block"]
-    sensitivity: dict[Kind, list[np.ndarray]]
+    sensitivity: dict[SlotKind, list[np.ndarray]]
 
 
 def apportioned(slots: int, shares: Sequence[float]) -> list[int]:
@@ -136,7 +136,7 @@ def apportioned(slots: int, shares: Sequence[float]) -> list[int]:
 
 @contextmanager
 def _watching(
-    blocks: Sequence[torch.nn.Module], mask: Bool[Tensor, "row position"], sums: dict[Kind, list[Any]]
+    blocks: Sequence[torch.nn.Module], mask: Bool[Tensor, "row position"], sums: dict[SlotKind, list[Any]]
 ) -> Iterator[None]:
     """While this lasts, the sizes of what blocks' heads and channels add to the stream are summed up over tokens."""
 

@@ -9,7 +9,7 @@ import torch
 from layercliff.errors import ModelError, RunError
 from layercliff.machine import out_of_memory
 from layercliff.models.anatomy import text_config
-from layercliff.models.blockwise_pass import Leads
+from layercliff.models.blockwise_pass import PrefixCache
 from layercliff.pruning import criteria, race
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.measure import Measure
@@ -55,7 +55,9 @@ class Iterative:
         every = [batch for look in self._parts for _, planned in look for batch in planned]
         self.tokens = sum(batch.padded_tokens for batch in every)
         self._reuse = int(brief.memory_bytes * (1 - STREAMS - LEADS))
-        self._leads = {m.name: Leads(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures}
+        self._leads = {
+            m.name: PrefixCache(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures
+        }
         self._sweeps: dict[Batch, Sweep] = {}
         self._counts: dict[
             Batch, Sweep

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.models.merged_blocks import Blends, Linear, linear, mixed
-from layercliff.models.merged_weights import make, wearing
+from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.pruning import calibration
 from layercliff.pruning.brief import Brief
 from layercliff.pruning.step import Step
@@ -79,26 +79,28 @@ class LaCo:
         return _made(before, found, scores)
 
     @torch.inference_mode()
-    def _states(self, before: Step) -> list[list[Stream]]:
+    def _states(self, before: Step) -> list[list[ResidualStream]]:
         """Per batch of prompts, the states before each kept block."""
         prompts = self._prompts  # of the dense model
-        with wearing(make(self.brief.model.network, before.blends)), self.brief.model.anatomy.computing():
+        with weights_replaced(make(self.brief.model.network, before.blends)), self.brief.model.anatomy.computing():
             return [[p.passage.embedded, *self._run_through(p, before.kept, p.passage.embedded)] for p in prompts]
 
     @torch.inference_mode()
-    def _similarity(self, before: Step, first: int, window: Sequence[int], states: Sequence[Sequence[Stream]]) -> float:
+    def _similarity(
+        self, before: Step, first: int, window: Sequence[int], states: Sequence[Sequence[ResidualStream]]
+    ) -> float:
         """The mean cosine with the dense model of the model in which `window` has become one block."""
         network = self.brief.model.network
         made = make(network, {**before.blends, window[0]: collapsed(before.blends, window)})
         rest = (window[0], *before.kept[first + len(window) :])
         found: list[float] = []
-        with wearing(made), self.brief.model.anatomy.computing():
+        with weights_replaced(made), self.brief.model.anatomy.computing():
             for prompts, streams in zip(self._prompts, states, strict=True):
                 *_, last = self._run_through(prompts, rest, streams[first])
                 found += map(cosine, self._normed(prompts, last), prompts.dense)
         return float(np.mean(found))
 
-    def _run_through(self, prompts: "_Prompts", blocks: Sequence[int], stream: Stream) -> list[Stream]:
+    def _run_through(self, prompts: "_Prompts", blocks: Sequence[int], stream: ResidualStream) -> list[ResidualStream]:
         found = []
         for run in prompts.passage.through(blocks):
             stream = run(stream)
@@ -106,7 +108,7 @@ class LaCo:
             found.append(stream)
         return found
 
-    def _normed(self, prompts: "_Prompts", stream: Stream) -> list[Float[Tensor, "token d"]]:
+    def _normed(self, prompts: "_Prompts", stream: ResidualStream) -> list[Float[Tensor, "token d"]]:
         """The normed states of each prompt's tokens."""
         rows = zip(stream.levels[-1], prompts.lengths, strict=True)
         return [self.brief.model.anatomy.unembedding.normed(states[:length]) for states, length in rows]
@@ -131,7 +133,7 @@ class LaCo:
 class _Prompts:
     """A batch of prompts, how many tokens each has, and the dense model's last states of each, normed."""
 
-    passage: Passage
+    passage: BlockwisePass
     lengths: tuple[int, ...]
     dense: Sequence[Tensor] = ()
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from layercliff.choices import Format, Sharing
 from layercliff.pruning import criteria
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Row
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 
 
@@ -26,7 +26,7 @@ class Measure(Protocol):
     def form(self) -> Format: ...
 
     @property
-    def rows(self) -> tuple[Row, ...]: ...
+    def rows(self) -> tuple[TokenRow, ...]: ...
 
     @property
     def sharing(self) -> Sharing:
@@ -50,7 +50,7 @@ class Measure(Protocol):
 class OnTask:
     """The last depth's scores of a task's questions, by one of `criteria.SCORES`."""
 
-    asked: Asked
+    asked: EncodedTask
     score: str
 
     @property
@@ -62,7 +62,7 @@ class OnTask:
         return self.asked.form
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[TokenRow, ...]:
         return self.asked.rows
 
     @property
@@ -85,7 +85,7 @@ class OnText:
     """The mean log-likelihood of a passage's tokens, minus the loss (SLEB: Song et al. 2024, eq. 1, per passage)."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
     sharing: Sharing
     form: Format = "cloze"
 

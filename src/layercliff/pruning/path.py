@@ -9,12 +9,12 @@ from layercliff.errors import RunError, TaskError
 from layercliff.metrics import collapse, decision
 from layercliff.metrics.analysis import chance_of
 from layercliff.models.merged_blocks import ordered, shared_blocks
-from layercliff.models.merged_weights import make, wearing
+from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning.step import Chooser, Step
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading, stacked
 from layercliff.readout.trace import Trace
@@ -28,7 +28,7 @@ class Walk:
     many are there in all (`turn`); those after the first are repetitions, of which the last depth alone is read, and alone in the traces."""
 
     def __init__(
-        self, model: Model, measured: Sequence[Asked], watched: Sequence[Asked], batch_tokens: int, journal: Journal | None, subject: object,
+        self, model: Model, measured: Sequence[EncodedTask], watched: Sequence[EncodedTask], batch_tokens: int, journal: Journal | None, subject: object,
         report: Report, note: Note, turn: tuple[int, int] = (0, 1),
     ) -> None:  # fmt: skip
         self.model, self.measured, self.watched, self.batch_tokens = model, measured, watched, batch_tokens
@@ -78,14 +78,14 @@ class Walk:
     def _watch(self, steps: Sequence[Step]) -> list[Trace]:
         return [self._measure(self.watched, steps)] if self.watched else []
 
-    def _measure(self, parts: Sequence[Asked], steps: Sequence[Step]) -> Trace:
+    def _measure(self, parts: Sequence[EncodedTask], steps: Sequence[Step]) -> Trace:
         """Read the last of the steps; the one before it has been read."""
         begin = time.perf_counter()
         trace = Trace.joined([self._read(part, steps) for part in parts])
         self.seconds.append(time.perf_counter() - begin)
         return trace
 
-    def _read(self, part: Asked, steps: Sequence[Step]) -> Trace:
+    def _read(self, part: EncodedTask, steps: Sequence[Step]) -> Trace:
         """Depths up to the first block that the step before does not share are taken from its reading."""
         step, last = steps[-1], len(steps[-1].kept)
         repeated = self.turn[0] > 0
@@ -105,7 +105,7 @@ class Walk:
                 if known:
                     read.append(self._readings[batch].up_to(known))
                 if unread:
-                    with wearing(made):
+                    with weights_replaced(made):
                         read.append(reader.read(batch, step.kept))
                 reading = stacked(read)
                 if self.journal:

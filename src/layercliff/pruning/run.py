@@ -27,7 +27,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.spec import PruneSpec
 from layercliff.pruning.step import Chooser
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.resolved import Setting
 from layercliff.run.subject import said
@@ -93,7 +93,7 @@ def prune(spec: PruneSpec) -> Pruned:
         parts = setting.ask(loaded, note)
         subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
 
-        def brief(halves: Sequence[Asked]) -> Brief:
+        def brief(halves: Sequence[EncodedTask]) -> Brief:
             selected = tuple(part.of("select") for part in halves)
             own = tuple(
                 (p.task.name, encoded_task.passages(loaded, encoded_task.answered(p.task, p.questions)))
@@ -105,7 +105,7 @@ def prune(spec: PruneSpec) -> Pruned:
                 subject, report, note,
             )  # fmt: skip
 
-        def walk(halves: Sequence[Asked], watched: Sequence[Asked], number: int = 0) -> Walk:
+        def walk(halves: Sequence[EncodedTask], watched: Sequence[EncodedTask], number: int = 0) -> Walk:
             measured = [part.of("report") for part in halves]
             return Walk(
                 loaded, measured, watched, loaded.batch_tokens(batch_tokens), journal, subject, report, note, (number, paths)
@@ -179,7 +179,7 @@ def _staying(
     Raises `ModelError` where every block has to, and `RunError` for blocks to begin with that are not there or of which
     none may go.
     """
-    removal = removable_blocks.removal(model)
+    removal = removable_blocks.removable_blocks(model)
     if said := str(removal):
         note(said)
     protected = tuple(sorted({*protect, *removal.stay}))

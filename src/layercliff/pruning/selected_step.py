@@ -9,7 +9,7 @@ from layercliff.analyses.trace import result as traced
 from layercliff.choices import At, Score
 from layercliff.errors import ModelError, RunError, numbered
 from layercliff.models import lookup
-from layercliff.models.lookup import Located
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.merged_blocks import Blends
 from layercliff.progress import Report
 from layercliff.pruning import result as results
@@ -36,7 +36,7 @@ class Chosen:
         """Which of them are merged, and how."""
         return self.pruned.steps[self.step].blends
 
-    def located(self, report: Report) -> Located:
+    def located(self, report: Report) -> LocatedModel:
         """The model that the path began with, on this machine. Raises `ModelError` when it is another one now."""
         subject = self.pruned.subject
         found = lookup.locate(subject.model, report)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor, zeros
 
-from layercliff.models.blockwise_pass import Passage, Stream
+from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 
 WHOLE = -1  # the stream of the model with all kept blocks, among streams named by the block they are without
 
@@ -26,10 +26,10 @@ def most_passes(n_kept: int) -> int:
 class Unrun:
     """Stands for a passage of which nothing is run, so that a sweep over it only counts."""
 
-    embedded: Stream = field(default_factory=lambda: Stream((), (zeros(1, 1, 1),)))
+    embedded: ResidualStream = field(default_factory=lambda: ResidualStream((), (zeros(1, 1, 1),)))
     size: int = 0
 
-    def through(self, kept: Sequence[int]) -> Iterator[Callable[[Stream], Stream]]:
+    def through(self, kept: Sequence[int]) -> Iterator[Callable[[ResidualStream], ResidualStream]]:
         """As many blocks, which do nothing."""
         for _ in kept:
             yield lambda stream: stream
@@ -38,12 +38,14 @@ class Unrun:
 class Sweep:
     """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
 
-    def __init__(self, passage: Passage | Unrun, kept: Sequence[int], budget: int = 0) -> None:
+    def __init__(self, passage: BlockwisePass | Unrun, kept: Sequence[int], budget: int = 0) -> None:
         """`budget` is how many bytes may be kept for the next step: what the passage itself holds, and states."""
         self.passage, self.kept = passage, tuple(kept)
         self.room = max(0, budget - passage.size) // passage.embedded.size  # states beside the first one
         self.passes = 0
-        self._known: dict[int, dict[int, Stream]] = {0: {WHOLE: passage.embedded}}  # before the block at a position
+        self._known: dict[int, dict[int, ResidualStream]] = {
+            0: {WHOLE: passage.embedded}
+        }  # before the block at a position
 
     @staticmethod
     def counting(kept: Sequence[int], room: int) -> "Sweep":
@@ -55,7 +57,7 @@ class Sweep:
         """The last depth's state of the model without each block of `wanted` (default: every kept one), by the block's dense index."""
         blocks = [block for block in self.kept if wanted is None or block in set(wanted)]
         joins = self._starts(blocks)
-        running: dict[int, Stream] = {}
+        running: dict[int, ResidualStream] = {}
         spacing = self._spacing()
         begin = min(joins.values())
         for position, run in enumerate(self.passage.through(self.kept[begin:]), begin):
@@ -92,14 +94,14 @@ class Sweep:
             found[WHOLE] = max(p for p, streams in self._known.items() if WHOLE in streams and p <= first)
         return found
 
-    def _keep(self, position: int, streams: dict[int, Stream]) -> None:
+    def _keep(self, position: int, streams: dict[int, ResidualStream]) -> None:
         """Remember streams before a position, if they fit the budget."""
         held = sum(len(known) for at, known in self._known.items() if at not in (0, position))
         known = self._known.get(position, {}) | streams
         if position and held + len(known) <= self.room:
             self._known[position] = known
 
-    def _past(self, run: Callable[[Stream], Stream], stream: Stream) -> Stream:
+    def _past(self, run: Callable[[ResidualStream], ResidualStream], stream: ResidualStream) -> ResidualStream:
         self.passes += 1
         return run(stream)
 

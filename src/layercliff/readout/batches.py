@@ -9,9 +9,9 @@ from itertools import groupby, pairwise
 import torch
 
 from layercliff.choices import Apart, Sharing
-from layercliff.models.blockwise_pass import Level
-from layercliff.readout.encode import Row
-from layercliff.readout.token_tree import Branches
+from layercliff.models.blockwise_pass import Segment
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.token_tree import TokenTree
 
 LAUNCH = (
     1 / 128
@@ -27,17 +27,17 @@ class Batch:
     branches where they part; otherwise only those with the same tokens are.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
     lead: int = 0
     branching: bool = False
 
     @cached_property
-    def sequences(self) -> tuple[Branches, ...]:
+    def sequences(self) -> tuple[TokenTree, ...]:
         """What is run after the lead: one sequence per question, or per row."""
-        units: dict[Hashable, list[Row]] = {}
+        units: dict[Hashable, list[TokenRow]] = {}
         for row in self.rows:
             units.setdefault(_unit(row, self.branching), []).append(row)
-        return tuple(Branches.of([row.tokens[self.lead :] for row in unit]) for unit in units.values())
+        return tuple(TokenTree.of([row.tokens[self.lead :] for row in unit]) for unit in units.values())
 
     @cached_property
     def places(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
@@ -67,22 +67,22 @@ class Batch:
         middle = len(self.rows) // 2
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
-    def levels(self, device: torch.device) -> tuple[Level, ...]:
+    def levels(self, device: torch.device) -> tuple[Segment, ...]:
         """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is needed where nothing
         branches, and positions count from the first token in every family."""
         longest = max(len(sequence) for sequence in self.sequences)
         ids = torch.tensor([s.tokens + (0,) * (longest - len(s)) for s in self.sequences], device=device)
         tree = None
         if any(sequence.parts for sequence in self.sequences):
-            tree = Branches.tree(self.sequences, self.lead, device)
+            tree = TokenTree.tree(self.sequences, self.lead, device)
         if not self.lead:
-            return (Level(ids, tree=tree),)
+            return (Segment(ids, tree=tree),)
         lead = torch.tensor([self.rows[0].tokens[: self.lead]], device=device)
-        return Level(lead), Level(ids, torch.zeros(len(ids), dtype=torch.long, device=device), tree)
+        return Segment(lead), Segment(ids, torch.zeros(len(ids), dtype=torch.long, device=device), tree)
 
 
 def plan(
-    rows: Sequence[Row], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
+    rows: Sequence[TokenRow], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
 ) -> tuple[Batch, ...]:
     """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same batches.
 
@@ -136,30 +136,30 @@ def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
     return found[::-1]
 
 
-def _units(rows: Sequence[Row], lead: int, branching: bool) -> Iterator[tuple[int, list[Row]]]:
+def _units(rows: Sequence[TokenRow], lead: int, branching: bool) -> Iterator[tuple[int, list[TokenRow]]]:
     """Rows that are run as one sequence, with its length."""
-    units: dict[Hashable, list[Row]] = {}
+    units: dict[Hashable, list[TokenRow]] = {}
     for row in sorted(rows, key=_order):
         units.setdefault(_unit(row, branching), []).append(row)
     for unit in units.values():
-        yield len(Branches.of([row.tokens[lead:] for row in unit])), unit
+        yield len(TokenTree.of([row.tokens[lead:] for row in unit])), unit
 
 
-def _unit(row: Row, branching: bool) -> Hashable:
+def _unit(row: TokenRow, branching: bool) -> Hashable:
     return row.question if branching else (row.question, row.tokens)
 
 
-def _order(row: Row) -> tuple[int, int]:
+def _order(row: TokenRow) -> tuple[int, int]:
     return row.question, row.option or 0
 
 
-def common(rows: Sequence[Row]) -> int:
+def common(rows: Sequence[TokenRow]) -> int:
     """How many tokens all rows begin with, short of the positions that are read."""
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)  # the two that differ soonest
     alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return min(alike, *(read_from(row) for row in rows))
 
 
-def read_from(row: Row) -> int:
+def read_from(row: TokenRow) -> int:
     """The first position that is read."""
     return len(row.tokens) - (1 if row.option is None else len(row.targets))

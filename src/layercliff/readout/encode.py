@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
-from layercliff.models.library_errors import Reading
+from layercliff.models.library_errors import LibraryErrors
 from layercliff.readout.time_limit import within
 from layercliff.readout.tokens import named, tokenise
 from layercliff.tasks.prompts import Chat, Prompt
@@ -20,7 +20,7 @@ MERGED = 8  # tokens at the end of a context that may become others when text fo
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenRow:
     """One sequence to run.
 
     *letter*, *first_token*: the last position is read for each of `targets`, one token per option. *cloze*: `option` says
@@ -34,10 +34,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPrompts:
     """The rows of one task, and the questions that had to be left out: (index, reason)."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
     left_out: tuple[tuple[int, str], ...]
 
 
@@ -47,7 +47,7 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     max_positions: int | None = None,
     vocabulary: int | None = None,
-) -> Encoded:
+) -> EncodedPrompts:
     """Tokenise prompt + continuation and look at what follows the prompt's tokens.
 
     *first_token* leaves out questions whose options share their first token, *cloze* those with an option that has no token of its own. Raises
@@ -60,7 +60,7 @@ def encode(
     contexts = iter(ids_of([c for found in stripped for c in found]))
     texts = [context + end for p in prompts for context, end in zip(p.contexts, p.continuations, strict=True)]
     wholes = iter(ids_of(texts))
-    rows: list[Row] = []
+    rows: list[TokenRow] = []
     left_out: list[tuple[int, str]] = []
     for index, (prompt, found) in enumerate(zip(prompts, stripped, strict=True)):
         ids = {context: next(contexts) for context in found}
@@ -86,9 +86,9 @@ def encode(
         if problem:
             left_out.append((index, problem))
         else:
-            rows.append(Row(index, None, tuple(context), tuple(t for t in starts if t is not None)))
+            rows.append(TokenRow(index, None, tuple(context), tuple(t for t in starts if t is not None)))
     _check_length(rows, max_positions)
-    return Encoded(tuple(rows), tuple(left_out))
+    return EncodedPrompts(tuple(rows), tuple(left_out))
 
 
 def _without_end(context: str, form: Format) -> str:
@@ -113,11 +113,11 @@ def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]],
     return None
 
 
-def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> Row:
+def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> TokenRow:
     """The continuation's tokens are those of the whole text after as many as the context has, as for lm-evaluation-harness. Where the
     context's tokens are no prefix of the whole text's, they follow the whole text's own tokens here; the harness runs them after the context's."""
     begin = min(len(context), len(whole) - 1)
-    return Row(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
+    return TokenRow(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
 
 
 def _letters(
@@ -141,7 +141,7 @@ def _first_tokens(starts: list[int | None]) -> str | None:
     return "two options share their first token" if len(set(starts)) < len(starts) else None
 
 
-def _check_length(rows: Sequence[Row], max_positions: int | None) -> None:
+def _check_length(rows: Sequence[TokenRow], max_positions: int | None) -> None:
     longest = max((len(row.tokens) for row in rows), default=0)
     if max_positions is not None and longest > max_positions:
         raise TaskError(
@@ -162,7 +162,7 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
     def render(messages: list[dict[str, str]]) -> str:
         with (
             within(TEMPLATE_SECONDS, _template("does not end")),
-            Reading("chat template", named(tokenizer), "leave out --chat."),
+            LibraryErrors("chat template", named(tokenizer), "leave out --chat."),
         ):
             return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 

@@ -12,9 +12,9 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout import batches, encode, logit_agreement, tokens
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import Encoded, Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.read import Reading
-from layercliff.readout.trace import Agreement, Trace, TracedTask
+from layercliff.readout.trace import LogitAgreement, Trace, TracedTask
 from layercliff.tasks import prompts, splits
 from layercliff.tasks.prompts import Prompt
 from layercliff.tasks.question import Question, Task
@@ -23,7 +23,7 @@ PASSAGE_TOKENS = 512  # a longer passage is cut
 
 
 @dataclass(frozen=True)
-class Asked:
+class EncodedTask:
     """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with reasons).
 
     `agreement` says how the rows may be run, as was found on rows of the whole task.
@@ -34,10 +34,10 @@ class Asked:
     normalisation: Normalisation
     questions: tuple[Question, ...]
     half_of: tuple[Half, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
     left_out: tuple[str, ...]
     prompts: tuple[Prompt, ...]
-    agreement: Agreement
+    agreement: LogitAgreement
 
     @property
     def sharing(self) -> Sharing:
@@ -66,16 +66,16 @@ class Asked:
         """The rows in batches of at most `budget` tokens; what is kept `apart` shares no token that is run."""
         return batches.plan(self.rows, budget, self.sharing, apart=apart)
 
-    def of(self, half: Half) -> "Asked":
+    def of(self, half: Half) -> "EncodedTask":
         """The part of one half."""
         return self.subset([index for index, name in enumerate(self.half_of) if name == half])
 
-    def split(self, seed: int, number: int) -> "Asked":
+    def split(self, seed: int, number: int) -> "EncodedTask":
         """The same questions in other halves."""
         halves = splits.halves(self.questions, seed, number)
         return replace(self, half_of=tuple(halves[question.id] for question in self.questions))
 
-    def subset(self, kept: Sequence[int]) -> "Asked":
+    def subset(self, kept: Sequence[int]) -> "EncodedTask":
         """The questions of the indices `kept`, in that order."""
         place = {index: position for position, index in enumerate(kept)}
         return replace(
@@ -103,7 +103,7 @@ class Asked:
                     scores[:, row.question, row.option] = reading.scores[:, number, 0] / self.size(row)
         return scores, mass
 
-    def size(self, row: Row) -> int:
+    def size(self, row: TokenRow) -> int:
         """What the summed log-probability of an option's row is divided by."""
         option = row.option or 0
         text = prompts.scored(self.task, self.questions[row.question], self.form)[option]
@@ -127,17 +127,17 @@ class Asked:
         )
 
 
-def passages(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
+def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
     """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token are left out."""
     longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
     encoded = [ids[: longest + 1] for ids in tokens.of_model(model, texts)]
     return tuple(
-        Row(number, 0, tuple(ids[:-1]), tuple(ids[1:]))
+        TokenRow(number, 0, tuple(ids[:-1]), tuple(ids[1:]))
         for number, ids in enumerate(ids for ids in encoded if len(ids) > 1)
     )
 
 
-def read_text(model: Model, texts: Sequence[str]) -> tuple[Row, ...]:
+def read_text(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
     """`passages` of a text that shall be read. Raises `TaskError` where there is nothing to read in it."""
     found = passages(model, texts)
     if not found:
@@ -172,7 +172,7 @@ def ask(
     seed: int = 0,
     whole: bool = False,
     note: Note = mute,
-) -> Asked:
+) -> EncodedTask:
     """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every format are scored as
     continuations. How rows may be run is found out here, and told to `note` where it is not as usual.
 
@@ -192,7 +192,7 @@ def ask(
     left = tuple(questions[index] for index in kept)
     halves = splits.halves(left, seed)
     rows = tuple(replace(row, question=place[row.question]) for row in encoded.rows)
-    return Asked(
+    return EncodedTask(
         task,
         form,
         normalisation,

@@ -9,19 +9,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.model import Model
 from layercliff.progress import Report, silent
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout import logit_agreement
 from layercliff.readout.batches import Batch, plan, read_from
-from layercliff.readout.encode import Row
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encode import TokenRow
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import key
 
 
 @dataclass
-class Gather:
+class StateGatherer:
     """Notes the states of the model that keeps the blocks `kept` at ``places[question]``; of *cloze* rows, those of the first option, whose
     prompt is every option's (in most tasks). Batches must share nothing."""
 
@@ -29,8 +29,8 @@ class Gather:
     places: Mapping[int, Sequence[int]]
     found: dict[int, list[Float[np.ndarray, "place d"]]] = field(default_factory=dict)
 
-    def __call__(self, passage: Passage, batch: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-        """Every depth's state, as `Passage.depths` gives it."""
+    def __call__(self, passage: BlockwisePass, batch: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+        """Every depth's state, as `BlockwisePass.depths` gives it."""
         firsts = zip(batch.rows, batch.places, strict=True)
         sequences = {row.question: sequence for row, (sequence, _) in firsts if row.option in (None, 0)}
         self.found |= {question: [] for question in sequences}
@@ -45,12 +45,12 @@ class Gather:
 
 
 @torch.inference_mode()
-def gathered(
-    model: Model, rows: Sequence[Row], places: Sequence[Sequence[int]], batch_tokens: int, report: Report = silent
+def gather_states(
+    model: Model, rows: Sequence[TokenRow], places: Sequence[Sequence[int]], batch_tokens: int, report: Report = silent
 ) -> Float[np.ndarray, "depth n d"]:
     """The model's states at every depth at ``places[j]`` of row j, row after row. Nothing reaches the head."""
-    numbered = [Row(number, 0, row.tokens, row.targets) for number, row in enumerate(rows)]
-    gather = Gather(range(model.n_layers), dict(enumerate(places)))
+    numbered = [TokenRow(number, 0, row.tokens, row.targets) for number, row in enumerate(rows)]
+    gather = StateGatherer(range(model.n_layers), dict(enumerate(places)))
     ends = np.cumsum([0, *map(len, places)])
     out = np.empty((0, 0, 0), np.float32)
     batches = plan(numbered, batch_tokens, logit_agreement.of(model, numbered).sharing, apart="rows")
@@ -69,7 +69,7 @@ def gathered(
     return out
 
 
-def places(part: Asked, tokens: int, seed: int) -> dict[int, list[int]]:
+def places(part: EncodedTask, tokens: int, seed: int) -> dict[int, list[int]]:
     """Of each question the last position of its prompt, which decides, and after it up to `tokens` others, drawn for the question by itself among those of
     its own: what all prompts begin with is the same in every question."""
     ends = min(row.tokens for row in part.rows), max(row.tokens for row in part.rows)  # the two that differ soonest

@@ -9,14 +9,14 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from layercliff.errors import TaskError
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.merged_blocks import NOTHING, Blends, shared_blocks
-from layercliff.models.merged_weights import Made, make, wearing
+from layercliff.models.merged_weights import NewWeights, make, weights_replaced
 from layercliff.models.model import Model
 from layercliff.progress import Report, silent
 from layercliff.readout import logit_agreement
 from layercliff.readout.batches import plan
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader
 from layercliff.readout.tokens import tokenise
@@ -29,7 +29,7 @@ def rows(
     scored: int,
     max_positions: int | None = None,
     vocabulary: int | None = None,
-) -> tuple[Row, ...]:
+) -> tuple[TokenRow, ...]:
     """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all but the first, are
     targets. Paragraphs of a single token have none and are left out; the others are numbered.
 
@@ -39,12 +39,14 @@ def rows(
     usable = [tokens for tokens in cut if len(tokens) > 1]
     if not usable:
         raise TaskError("The text has no paragraph of two tokens or more: give longer paragraphs.")
-    return tuple(Row(index, 0, tuple(tokens[:-1]), tuple(tokens[1:][-scored:])) for index, tokens in enumerate(usable))
+    return tuple(
+        TokenRow(index, 0, tuple(tokens[:-1]), tuple(tokens[1:][-scored:])) for index, tokens in enumerate(usable)
+    )
 
 
 @torch.inference_mode()
 def log_likelihoods(
-    model: Model, kept: Sequence[int], rows: Sequence[Row], blends: Blends = NOTHING, report: Report = silent
+    model: Model, kept: Sequence[int], rows: Sequence[TokenRow], blends: Blends = NOTHING, report: Report = silent
 ) -> Float[np.ndarray, "2 row"]:
     """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the blocks `kept`,
     those in `blends` merged.
@@ -69,7 +71,7 @@ def log_likelihoods(
 
 
 def _last_states(
-    passage: Passage, n_layers: int, kept: Sequence[int], made: Made, blends: Blends
+    passage: BlockwisePass, n_layers: int, kept: Sequence[int], made: NewWeights, blends: Blends
 ) -> Iterator[Float[Tensor, "row position d"]]:
     """The last depth of the dense model, then of the pruned one."""
     common = shared_blocks(kept, range(n_layers), blends)
@@ -78,7 +80,7 @@ def _last_states(
         stream = run(stream)
     for rest, weights in ((range(common, n_layers), {}), (kept[common:], made)):
         branch = stream
-        with wearing(weights):
+        with weights_replaced(weights):
             for run in passage.through(rest):
                 branch = run(branch)
         yield branch.levels[-1]

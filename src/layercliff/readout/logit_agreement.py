@@ -20,9 +20,9 @@ from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch, common, read_from
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.read import not_finite, too_large
-from layercliff.readout.trace import Agreement
+from layercliff.readout.trace import LogitAgreement
 
 WAYS: tuple[Sharing, ...] = get_args(Sharing)
 PLACES = 6  # of a row at most that are compared: a passage of text is read at every position
@@ -33,20 +33,20 @@ Logits = Float[Tensor, "place vocabulary"]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialRows:
     """What is run to find out: `rows` are compared, the longest first, and the `others` of their questions run with them.
 
     The rows are the longest, the shortest, and of the longest's question and that with most rows the last. `pair` are two rows as
     long as one another, if there are such. `lead` is how many tokens all rows of the task begin with.
     """
 
-    rows: tuple[Row, ...]
-    others: tuple[Row, ...]
-    pair: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
+    others: tuple[TokenRow, ...]
+    pair: tuple[TokenRow, ...]
     lead: int
 
     @staticmethod
-    def of(rows: Sequence[Row]) -> "Trial":
+    def of(rows: Sequence[TokenRow]) -> "TrialRows":
         """Choose among the rows of a task, or of running text."""
         longest, shortest = max(rows, key=_length), min(rows, key=_length)
         (most, _), *_ = Counter(row.question for row in rows).most_common(1)
@@ -56,7 +56,7 @@ class Trial:
         others = tuple(row for row in rows if row.question in questions and row not in chosen)
         (usual, _), *_ = Counter(map(_length, rows)).most_common(1)
         pair = tuple(islice((row for row in rows if _length(row) == usual), 2))
-        return Trial(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
+        return TrialRows(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
 
     def batches(self, sharing: Sharing) -> Iterator[Batch]:
         """The rows as they would be run: with as much padding as there can be, after the shortest lead and the longest."""
@@ -79,16 +79,16 @@ class Trial:
                 yield Batch(tuple(own), lead, branching)
 
 
-_known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, Trial], Agreement]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, TrialRows], LogitAgreement]] = WeakKeyDictionary()
 
 
-def of(model: Model, rows: Sequence[Row], what: str = "", note: Note = mute) -> Agreement:
+def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute) -> LogitAgreement:
     """Find the way of running `rows` of a task or text (`what`) that shares most and gives the network's own logits, on a few of them.
 
     The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming the class, for a
     network that is not causal, or whose logits cannot be had block by block at all.
     """
-    trial = Trial.of(rows)
+    trial = TrialRows.of(rows)
     could = _possible(model, trial)
     known = _known.setdefault(model.network, {})
     if (could, trial) not in known:
@@ -99,7 +99,7 @@ def of(model: Model, rows: Sequence[Row], what: str = "", note: Note = mute) -> 
     return found
 
 
-def _possible(model: Model, trial: Trial) -> Sharing:
+def _possible(model: Model, trial: TrialRows) -> Sharing:
     """What may be tried: what the network shares, unless its attention is causal up to a length alone, which nothing may exceed.
 
     Raises `ModelError` where a row does.
@@ -121,7 +121,7 @@ def least(several: Sequence[Sharing]) -> Sharing:
 
 
 @torch.inference_mode()
-def _found(model: Model, trial: Trial, could: Sharing) -> Agreement:
+def _found(model: Model, trial: TrialRows, could: Sharing) -> LogitAgreement:
     most = tolerance(model.anatomy.dtype, next(model.anatomy.blocks.parameters()).dtype)
     longest, *others = trial.rows
     own = {longest: _causal(model, longest, most)}
@@ -143,7 +143,7 @@ def _found(model: Model, trial: Trial, could: Sharing) -> Agreement:
         if found <= allowed:
             break
         lost[sharing] = found
-    return Agreement(sharing, len(own), _length(longest), found, lost)
+    return LogitAgreement(sharing, len(own), _length(longest), found, lost)
 
 
 def _least(model: Model, difference: float, most: float) -> float:
@@ -156,7 +156,7 @@ def _least(model: Model, difference: float, most: float) -> float:
     )
 
 
-def _causal(model: Model, row: Row, allowed: float) -> Logits:
+def _causal(model: Model, row: TokenRow, allowed: float) -> Logits:
     """The network's own logits of a row, if those before its end stay whatever follows. Raises `ModelError`."""
     read, others = _places(row), _others(model, row.tokens)
     before = _spread(range(max(others, default=0)), BEFORE)
@@ -208,7 +208,7 @@ def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Lo
     return logits.float()
 
 
-def _differences(model: Model, batches: Iterator[Batch], own: dict[Row, Logits]) -> Iterator[float]:
+def _differences(model: Model, batches: Iterator[Batch], own: dict[TokenRow, Logits]) -> Iterator[float]:
     """How far the logits of each row of batches are from the network's own."""
     for batch in batches:
         for row, logits in _through_blocks(model, batch):
@@ -222,7 +222,7 @@ def _difference(found: Logits, own: Logits) -> float:
     return float(apart.abs().max().double() / own.abs().max().double().clamp_min(1e-6))
 
 
-def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[Row, Logits]]:
+def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[TokenRow, Logits]]:
     """The logits of each row at the positions that are compared, after a pass of a batch through the blocks."""
     anatomy = model.anatomy
     try:
@@ -242,15 +242,15 @@ def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[Row, Logits]]:
         yield row, unembedding.vocabulary_logits(normed, 0, unembedding.vocabulary)
 
 
-def _length(row: Row) -> int:
+def _length(row: TokenRow) -> int:
     return len(row.tokens)
 
 
-def _option(row: Row) -> int:
+def _option(row: TokenRow) -> int:
     return row.option or 0
 
 
-def _places(row: Row) -> list[int]:
+def _places(row: TokenRow) -> list[int]:
     """The positions of a row that are compared, of those that are read."""
     return _spread(range(read_from(row), len(row.tokens)))
 

@@ -5,22 +5,22 @@ from jaxtyping import Float
 
 from layercliff.models.model import Model
 from layercliff.progress import Report, silent
-from layercliff.readout.encode import Row, encode
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.gather import gathered
+from layercliff.readout.encode import TokenRow, encode
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.gather import gather_states
 from layercliff.readout.tokens import vocabulary
 
 
 def option_states(
-    model: Model, part: Asked, batch_tokens: int, report: Report = silent
+    model: Model, part: EncodedTask, batch_tokens: int, report: Report = silent
 ) -> Float[np.ndarray, "depth question _ d"]:
     """*letter*: the state of the last prompt token, which has seen all options, one per question. Otherwise one per option: that of the last token of prompt
     and option together; 0 where an option is absent."""
     rows = part.rows
     if part.form != "letter":
         found = encode(part.prompts, "cloze", model.tokenizer, model.max_positions, vocabulary(model.network)).rows
-        rows = tuple(Row(row.question, row.option, (*row.tokens, row.targets[-1]), row.targets) for row in found)
-    states = gathered(model, rows, [[len(row.tokens) - 1] for row in rows], batch_tokens, report)
+        rows = tuple(TokenRow(row.question, row.option, (*row.tokens, row.targets[-1]), row.targets) for row in found)
+    states = gather_states(model, rows, [[len(row.tokens) - 1] for row in rows], batch_tokens, report)
     width = 1 if part.form == "letter" else part.width
     out = np.zeros((len(states), len(part.questions), width, states.shape[-1]), np.float32)
     out[:, [row.question for row in rows], [row.option or 0 for row in rows]] = states

@@ -11,7 +11,7 @@ from torch import Tensor
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
-from layercliff.models.blockwise_pass import Leads, Passage
+from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache
 from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
@@ -21,7 +21,7 @@ LEAD_BYTES = (
     2**30
 )  # of states, keys and values of what all batches of a task begin with; kept from one batch to the next
 
-States = Callable[[Passage, Batch], Iterable[tuple[int, Float[Tensor, "row position d"]]]]
+MakeStates = Callable[[BlockwisePass, Batch], Iterable[tuple[int, Float[Tensor, "row position d"]]]]
 """What is done to a batch before its first block: the states to read, each with the depth it is read as."""
 
 
@@ -69,10 +69,10 @@ class Reader:
     ) -> None:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.depths = depths
-        self._leads = Leads(LEAD_BYTES)
+        self._leads = PrefixCache(LEAD_BYTES)
         self.budget: int | None = None
 
-    def read(self, batch: Batch, kept: Sequence[int] | States | None = None) -> Reading:
+    def read(self, batch: Batch, kept: Sequence[int] | MakeStates | None = None) -> Reading:
         """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept` makes of it. What the batches
         begin with is then run with each of them: streams that were changed cannot be told apart by the blocks they passed.
 
@@ -97,7 +97,7 @@ class Reader:
         return self.read(batch, kept)
 
     @torch.inference_mode()
-    def _read_whole(self, batch: Batch, kept: Sequence[int] | States | None) -> Reading:
+    def _read_whole(self, batch: Batch, kept: Sequence[int] | MakeStates | None) -> Reading:
         passage = self.model.anatomy.enter(batch.levels(self.model.device), None if callable(kept) else self._leads)
         with self.model.anatomy.computing():
             found = kept(passage, batch) if callable(kept) else passage.depths(kept)
@@ -105,7 +105,7 @@ class Reader:
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
         """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
-        visit = _ContinuationVisit(self, batch) if self.form == "cloze" else _ChoiceVisit(self, batch)
+        visit = _ContinuationReader(self, batch) if self.form == "cloze" else _ChoiceReader(self, batch)
         for depth, hidden in states:
             visit(depth, hidden)
         reading = visit.reading()
@@ -119,7 +119,7 @@ class Reader:
         return {"all": list(range(n_depths)), "last": [n_depths - 1], "none": []}[self.option_mass]
 
 
-class _ChoiceVisit:
+class _ChoiceReader:
     """Reads the last token of each row for the options' tokens (*letter*, *first_token*)."""
 
     def __init__(self, reader: Reader, batch: Batch) -> None:
@@ -154,7 +154,7 @@ class _ChoiceVisit:
         return Reading(found, mass.cpu().numpy(), np.zeros(mass.shape, bool))
 
 
-class _ContinuationVisit:
+class _ContinuationReader:
     """Reads the positions that predict a continuation, each for the token that follows (*cloze*); no other position reaches the head."""
 
     def __init__(self, reader: Reader, batch: Batch) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from layercliff.models.blockwise_pass import Tree
+from layercliff.models.blockwise_pass import TreeMask
 
 
 @dataclass(frozen=True)
-class Branches:
+class TokenTree:
     """`tokens`: the first `stem` of them are common to all sequences and follow one another; each later one follows the token at the place in
     `parents`, which comes before it. `parts` says whether any two sequences part."""
 
@@ -22,7 +22,7 @@ class Branches:
         return len(self.tokens)
 
     @staticmethod
-    def of(sequences: Sequence[tuple[int, ...]]) -> "Branches":
+    def of(sequences: Sequence[tuple[int, ...]]) -> "TokenTree":
         """Put sequences together."""
         first, last = min(sequences), max(sequences)  # the two that differ soonest
         stem = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
@@ -36,7 +36,7 @@ class Branches:
                     tokens.append(token)
                     parents.append(place)
                 place = known[place, token]
-        return Branches(tuple(tokens), stem, tuple(parents))
+        return TokenTree(tuple(tokens), stem, tuple(parents))
 
     @property
     def parts(self) -> bool:
@@ -60,7 +60,7 @@ class Branches:
         return found
 
     @staticmethod
-    def tree(several: Sequence["Branches"], before: int, device: torch.device) -> Tree:
+    def tree(several: Sequence["TokenTree"], before: int, device: torch.device) -> TreeMask:
         """How a batch of them, padded on the right, is to be run, `before` tokens after the beginning. Padding sees itself alone."""
         longest = max(map(len, several))
         positions = np.zeros((len(several), longest), np.int64)
@@ -72,4 +72,4 @@ class Branches:
             for place, parent in enumerate(one.parents, one.stem):
                 if parent >= 0:
                     sees[number, place] |= sees[number, parent]
-        return Tree(torch.from_numpy(positions + before).to(device), torch.from_numpy(sees).to(device))
+        return TreeMask(torch.from_numpy(positions + before).to(device), torch.from_numpy(sees).to(device))

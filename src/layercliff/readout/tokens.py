@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from layercliff.errors import ModelError, TaskError
-from layercliff.models.library_errors import Reading
+from layercliff.models.library_errors import LibraryErrors
 from layercliff.models.model import Model
 
 PROBES = ("a", "One two three: 4")  # texts that end differently
@@ -82,6 +82,6 @@ def _after(tokenizer: PreTrainedTokenizerBase, special: bool) -> Ids:
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool) -> list[Ids]:
-    with Reading("", named(tokenizer), "give the model another tokenizer."):
+    with LibraryErrors("", named(tokenizer), "give the model another tokenizer."):
         found: list[Ids] = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False).input_ids
     return found

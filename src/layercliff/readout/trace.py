@@ -23,7 +23,7 @@ HOW: Mapping[Sharing, str] = {
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LogitAgreement:
     """How rows are run (`sharing`), and how far that is from the network's own forward pass of each row by itself.
 
     `rows` were compared, of `tokens` at most; the largest `difference` of their logits is a share of the largest logit. `lost` are the
@@ -47,9 +47,9 @@ class Agreement:
         )
 
     @staticmethod
-    def from_dict(entry: Mapping[str, Any]) -> "Agreement":
+    def from_dict(entry: Mapping[str, Any]) -> "LogitAgreement":
         """From a file; fields that are not known are left alone."""
-        return Agreement(**{one.name: entry[one.name] for one in fields(Agreement)})
+        return LogitAgreement(**{one.name: entry[one.name] for one in fields(LogitAgreement)})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TracedTask:
     licence: str
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    agreement: Agreement | None = None
+    agreement: LogitAgreement | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For files."""
@@ -78,7 +78,7 @@ class TracedTask:
         known = {one.name: entry[one.name] for one in fields(TracedTask) if one.name in entry}
         known |= {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])}
         if (agreed := entry.get("agreement")) is not None:
-            known["agreement"] = Agreement.from_dict(agreed)
+            known["agreement"] = LogitAgreement.from_dict(agreed)
         return TracedTask(**known)
 
 

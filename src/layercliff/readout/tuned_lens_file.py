@@ -18,7 +18,7 @@ METADATA = "layercliff"
 
 
 @dataclass(frozen=True)
-class Provenance:
+class LensProvenance:
     """Where a tuned lens comes from. `positions` of the text (fingerprint `digest`) were gathered, `steps` of descent followed the least squares.
     By depth 0..L-1: the `ridge` that was chosen, and the mean KL divergence (nats, whole vocabulary) of the `logit` lens and of this one from the model's own
     distribution, at `held_out` positions of passages that took no part."""
@@ -39,12 +39,12 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedLens:
     """The maps of depths 0..L-1, and where they come from."""
 
     weights: Float[np.ndarray, "depth d d"]
     biases: Float[np.ndarray, "depth d"]
-    provenance: Provenance
+    provenance: LensProvenance
 
     def lens(self, model: Model) -> TunedLens:
         """The lens, to read `model` with. Raises `ModelError` for another model than it was trained on."""
@@ -57,13 +57,13 @@ class Trained:
         return TunedLens(model.anatomy.unembedding, weights, biases)
 
 
-def write(file: Path, trained: Trained) -> None:
+def write(file: Path, trained: TrainedLens) -> None:
     """Write safetensors, with the provenance as JSON in their metadata."""
     about = {METADATA: json.dumps(asdict(trained.provenance), sort_keys=True)}
     stored_files.write_arrays(file, {"weights": trained.weights, "biases": trained.biases}, about)
 
 
-def read(file: Path) -> Trained:
+def read(file: Path) -> TrainedLens:
     """A lens that `write` wrote. Raises `ModelError` for a file that is none."""
     from safetensors import SafetensorError, safe_open
 
@@ -71,7 +71,9 @@ def read(file: Path) -> Trained:
         with safe_open(file, "numpy") as found:
             about = json.loads((found.metadata() or {})[METADATA])
             lists = {name: tuple(about[name]) for name in ("ridge", "logit", "tuned")}
-            return Trained(found.get_tensor("weights"), found.get_tensor("biases"), Provenance(**{**about, **lists}))
+            return TrainedLens(
+                found.get_tensor("weights"), found.get_tensor("biases"), LensProvenance(**{**about, **lists})
+            )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{file} holds no tuned lens ({type(error).__name__}: {error}): give the tuned.safetensors of a run."

@@ -16,11 +16,11 @@ from layercliff.models.model import Model
 from layercliff.models.unembedding import Unembedding
 from layercliff.progress import Report, silent
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.encode import Row
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.encoded_task import passages
-from layercliff.readout.gather import gathered
+from layercliff.readout.gather import gather_states
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.tuned_lens_file import Provenance, Trained
+from layercliff.readout.tuned_lens_file import LensProvenance, TrainedLens
 from layercliff.run.directory import Journal, key
 from layercliff.tasks import text as texts
 
@@ -38,7 +38,7 @@ HELD_OUT = 128  # positions at which the loss of the finished lens is measured
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainingStates:
     """States of a depth: those that are fitted, those that choose, and those that a finished lens is measured on, of different passages."""
 
     fitted: Float[Tensor, "n d"]
@@ -57,18 +57,18 @@ def train(
     batch_tokens: int,
     journal: Journal | None = None,
     report: Report = silent,
-) -> Trained:
+) -> TrainedLens:
     """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`. First tokens are left out: many models keep an attention
     sink there. Of ten passages one chooses the penalty and when to stop, and one measures what came out. States of all positions and depths are held
     in memory; finished depths are kept in `journal`. Raises `TaskError` for too little text."""
     rows = _rows(model, text, positions, seed)
     about = ("tuned lens", model.revision, model.dtype, texts.digest(text), positions, steps, seed)
-    states = gathered(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
+    states = gather_states(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
     part = np.repeat(np.arange(len(rows)) % 10, [len(row.tokens) - 1 for row in rows])
 
-    def at(depth: int) -> Parts:
+    def at(depth: int) -> TrainingStates:
         found = torch.from_numpy(states[depth]).to(model.device)
-        return Parts(*(found[torch.from_numpy(where)] for where in (part > 1, part == 0, part == 1)))
+        return TrainingStates(*(found[torch.from_numpy(where)] for where in (part > 1, part == 0, part == 1)))
 
     last = at(model.n_layers)
     unembedding = model.anatomy.unembedding
@@ -87,10 +87,10 @@ def train(
         maps.append(found)
     report("tuned lens", model.n_layers, model.n_layers)
     held_out = min(HELD_OUT, len(last.held_out))
-    trained = Trained(
+    trained = TrainedLens(
         np.stack([found["weight"] for found in maps]),
         np.stack([found["bias"] for found in maps]),
-        Provenance(
+        LensProvenance(
             model.name, model.revision, model.dtype, source, texts.digest(text), len(part), held_out, steps, seed,
             tuple(float(found["ridge"]) for found in maps), (), (), machine.versions(),
         ),
@@ -99,10 +99,10 @@ def train(
     return replace(trained, provenance=replace(trained.provenance, logit=losses[0], tuned=losses[1]))
 
 
-def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[Row]:
+def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[TokenRow]:
     """Passages in an order drawn by `seed`, until they have so many positions after their first."""
     order = generator(RandomStream.TUNED_LENS, seed).permutation(len(text))
-    found: list[Row] = []
+    found: list[TokenRow] = []
     for begin in range(0, len(order), 256):
         some = passages(model, [text[index] for index in order[begin : begin + 256]])
         for row in (row for row in some if len(row.tokens) > 1):
@@ -127,7 +127,7 @@ def _likely(unembedding: Unembedding, last: Float[Tensor, "n d"]) -> Int[Tensor,
 
 @torch.inference_mode()
 def _losses(
-    model: Model, trained: Trained, states: Sequence[Float[Tensor, "n d"]]
+    model: Model, trained: TrainedLens, states: Sequence[Float[Tensor, "n d"]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean KL divergence from the model's own distribution of what the logit lens, and the trained one, read at each depth before the last."""
     unembedding = model.anatomy.unembedding
@@ -139,8 +139,8 @@ def _losses(
 
 def translator(
     unembedding: Unembedding,
-    states: Parts,
-    last: Parts,
+    states: TrainingStates,
+    last: TrainingStates,
     likely: Int[Tensor, " vocabulary"],
     steps: int,
     rng: np.random.Generator,
@@ -188,7 +188,7 @@ def translator(
 
 
 def least_squares(
-    states: Parts, last: Parts
+    states: TrainingStates, last: TrainingStates
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
     """Mean and spread of the features, the matrix (feature by output) and shift that make ``last - state`` of standardised features, and the penalty
     that does best on the choosing states. In float64."""

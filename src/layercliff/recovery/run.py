@@ -22,7 +22,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
 from layercliff.recovery.load import wearing
@@ -143,7 +143,9 @@ class _Recovery:
         for name, about in self.material.items():
             this.options.note(f"{name}: trained on {about['n']} {results.SAID[about['from']]}.")
 
-    def _material(self, index: int, part: Asked, wanted: choices.Material | None) -> tuple[Asked, choices.Material]:
+    def _material(
+        self, index: int, part: EncodedTask, wanted: choices.Material | None
+    ) -> tuple[EncodedTask, choices.Material]:
         """What is trained on of one task, as it is put to the model."""
         setting, subject, task = self.this.setting, self.this.setting.subject, part.task
         questions, shown = splits.unasked(task, subject.seed, subject.limit, subject.shots, subject.sampler)

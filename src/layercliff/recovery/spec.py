@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layercliff.analyses.registry import Analysis
-from layercliff.choices import Material, Training
+from layercliff.choices import Material, TrainingMethod
 from layercliff.run.spec import AnalysisSpec, OfPath, option
 
 
@@ -21,7 +21,9 @@ class RecoverSpec(OfPath, AnalysisSpec):
         "beyond the cliff.",
     )
     seeds: int = option(1, help="Train each model so often, with seeds 0, 1, ...")
-    how: Training = option("lora", old=("method",), help="lora: small matrices, merged afterwards; full: every weight.")
+    how: TrainingMethod = option(
+        "lora", old=("method",), help="lora: small matrices, merged afterwards; full: every weight."
+    )
     updates: int = option(100, help="Optimiser updates of each training.")
     batch: int = option(16, help="Questions per update.")
     rate: float | None = option(None, help="The highest learning rate. Default: 5e-4 for lora, 5e-5 for full.")

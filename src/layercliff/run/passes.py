@@ -6,7 +6,7 @@ from layercliff.choices import OptionMass
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import Journal, key
@@ -31,14 +31,16 @@ class Pass:
         self.option_mass, self.depths = option_mass, depths
         self.total = self.done = self.led = self.tokens = self.batches = 0
 
-    def readings(self, parts: Sequence[Asked], budget: int) -> Iterator[tuple[Asked, Iterator[tuple[Batch, Reading]]]]:
+    def readings(
+        self, parts: Sequence[EncodedTask], budget: int
+    ) -> Iterator[tuple[EncodedTask, Iterator[tuple[Batch, Reading]]]]:
         """Every task with the readings of its batches of at most `budget` tokens, each to be used before the next is taken."""
         planned = [part.batches(budget) for part in parts]
         self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
         for part, batches in zip(parts, planned, strict=True):
             yield part, self._read(part, batches)
 
-    def _read(self, part: Asked, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
+    def _read(self, part: EncodedTask, batches: Sequence[Batch]) -> Iterator[tuple[Batch, Reading]]:
         lens = LogitLens(self.model.anatomy.unembedding)
         reader = Reader(self.model, lens, part.reading, self.option_mass, self.note, depths=self.depths)
         where = _where(self.depths, self.model.n_layers)

@@ -10,11 +10,11 @@ import torch
 from layercliff.choices import DType, Format, Order, Sampler
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, lookup
-from layercliff.models.lookup import Located
+from layercliff.models.lookup import LocatedModel
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import key
 from layercliff.run.spec import Loading, RunSpec
 from layercliff.run.subject import Subject, TaskSubject
@@ -30,7 +30,7 @@ class Setting:
     """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the worked examples of each."""
 
     subject: Subject
-    source: Located | Model
+    source: LocatedModel | Model
     tasks: tuple[Task, ...]
     drawn: tuple[Drawn, ...]
     whole: bool = False
@@ -79,7 +79,7 @@ class Setting:
         how.report(f"loading {self.source.name}", 1, 1)
         return model
 
-    def ask(self, model: Model, note: Note = mute) -> tuple[Asked, ...]:
+    def ask(self, model: Model, note: Note = mute) -> tuple[EncodedTask, ...]:
         """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
             encoded_task.ask(

@@ -16,13 +16,13 @@ from layercliff.choices import Apart
 from layercliff.errors import RunError
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.model import Model
 from layercliff.pruning import result as pruned
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import Lens, LogitLens
-from layercliff.readout.read import Reader, Reading, States
+from layercliff.readout.read import MakeStates, Reader, Reading
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
 from layercliff.run.resolved import Setting
@@ -52,17 +52,19 @@ class Session(Generic[Kept]):
         return self.setting.load(self.options)
 
     @cached_property
-    def asked(self) -> tuple[Asked, ...]:
+    def asked(self) -> tuple[EncodedTask, ...]:
         """Every task as it is put to the model."""
         return self.setting.ask(self.model, self.options.note)
 
-    def batched(self, parts: Sequence[Asked], apart: Apart = "nothing") -> list[tuple[Asked, tuple[Batch, ...]]]:
+    def batched(
+        self, parts: Sequence[EncodedTask], apart: Apart = "nothing"
+    ) -> list[tuple[EncodedTask, tuple[Batch, ...]]]:
         """Every task's rows in batches; what is `apart` shares no token that is run."""
         budget = self.model.batch_tokens(self.options.batch_tokens)
         return [(part, part.batches(budget, apart)) for part in parts]
 
     def traces(
-        self, planned: Sequence[tuple[Asked, tuple[Batch, ...]]], states: Callable[[Asked], States], n_states: int, what: str,
+        self, planned: Sequence[tuple[EncodedTask, tuple[Batch, ...]]], states: Callable[[EncodedTask], MakeStates], n_states: int, what: str,
         model: Model | None = None,
         lens: Lens | None = None,
     ) -> Trace:  # fmt: skip
@@ -78,7 +80,9 @@ class Session(Generic[Kept]):
             readings = []
             for batch in batches:
 
-                def told(passage: Passage, batch: Batch, part: Asked = part) -> Iterator[tuple[int, Tensor]]:
+                def told(
+                    passage: BlockwisePass, batch: Batch, part: EncodedTask = part
+                ) -> Iterator[tuple[int, Tensor]]:
                     nonlocal done
                     for state in states(part)(passage, batch):
                         yield state

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, RootModel, model_validator
 
-from layercliff.choices import Format, OptionMass, Positions, Score, Sharing, Training
-from layercliff.models.stored_path import Count, Kept, PathFacts, StepName, StoredStep
+from layercliff.choices import Format, OptionMass, Positions, Score, Sharing, TrainingMethod
+from layercliff.models.stored_path import Count, KeptBlocks, PathFacts, StepName, StoredStep
 from layercliff.run.stored_files import Stored, Summary
 
 Loss = Annotated[tuple[float, float], Field(strict=False)]
@@ -112,7 +112,7 @@ class PathCost(Stored):
 
 
 class Repetition(Stored):
-    kept: list[Kept] = Field(min_length=1)
+    kept: list[KeptBlocks] = Field(min_length=1)
     accuracy: list[float] = Field(min_length=1)
     chance: float
     decided: list[bool] = Field(default_factory=list)
@@ -153,7 +153,7 @@ class Completed(Stored):
 
 
 class Assessed(Stored):
-    kept: Kept
+    kept: KeptBlocks
     n_layers: PositiveInt
     seed: int
     device: str
@@ -209,7 +209,7 @@ class StepsAbout(Stored):
     """Steps of a path, by what they keep."""
 
     score: Score
-    steps: dict[StepName, Kept] = Field(min_length=1)
+    steps: dict[StepName, KeptBlocks] = Field(min_length=1)
 
 
 class PatchAbout(StepsAbout):
@@ -246,7 +246,7 @@ class RecoverAbout(StepsAbout):
     merged: dict[StepName, Any]
     cliff: Count | None
     seeds: PositiveInt
-    method: Training
+    method: TrainingMethod
     updates: Count
     batch: PositiveInt
     rate: float

@@ -15,7 +15,7 @@ from layercliff.errors import LayercliffError, RunError
 from layercliff.forecasting import result as foretold
 from layercliff.forecasting.run import measure
 from layercliff.forecasting.spec import ForetellSpec
-from layercliff.models.lazy import Held
+from layercliff.models.lazy import LazyModel
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
 from layercliff.pruning.run import prune
@@ -47,11 +47,11 @@ def study(
         _claim(run, grid)
         cells = list(grid.cells())
         rows: list[Row] = []
-        held: dict[str, Held] = {}  # of one model at a time
+        held: dict[str, LazyModel] = {}  # of one model at a time
         for number, cell in enumerate(cells):
             report("cells of the study", number, len(cells))
             if cell.model not in held:
-                held = {cell.model: Held(cell.model, grid.spec(cell, report=report))}
+                held = {cell.model: LazyModel(cell.model, grid.spec(cell, report=report))}
             rows.append(_row(grid, cell, run.path, held[cell.model], report, note))
         report("cells of the study", len(cells), len(cells))
         found = studied.gathered(grid, rows)
@@ -74,7 +74,7 @@ def _claim(run: RunDirectory, grid: Grid) -> None:
     run.write_text(studied.FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, note: Note) -> Row:
+def _row(grid: Grid, cell: Cell, directory: Path, held: LazyModel, report: Report, note: Note) -> Row:
     """Run a cell, or say why it cannot be run: whatever one model breaks stops no other."""
     try:
         with faults.contained():
@@ -85,7 +85,7 @@ def _row(grid: Grid, cell: Cell, directory: Path, held: Held, report: Report, no
         return studied.unfinished(cell, str(error))
 
 
-def _run(grid: Grid, cell: Cell, run: RunDirectory, held: Held, report: Report) -> None:
+def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Report) -> None:
     spec = grid.spec(cell, out=run.path, report=report)
     trace(spec.into(TraceSpec, model=held.given((run.path / traced.SUMMARY).exists())))
     if grid.foretell:

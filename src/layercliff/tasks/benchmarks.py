@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from layercliff.choices import Format
 from layercliff.tasks import layouts, rows
 from layercliff.tasks.question import Lettering, Question
-from layercliff.tasks.rows import Make
+from layercliff.tasks.rows import MakeQuestion
 
 LETTERED = Lettering()
 BARE = Lettering("{question}\n{options}\nAnswer:", "{letter}. {option}")
@@ -32,7 +32,7 @@ class Benchmark:
     rows: Mapping[str, int]
     wheel: Mapping[str, str]
     digests: Mapping[str, str]
-    make: Make
+    make: MakeQuestion
     options: str
     chance: str
     groups: int

@@ -7,13 +7,13 @@ from itertools import groupby
 
 from layercliff.errors import TaskError, quoted
 from layercliff.tasks.question import Question
-from layercliff.tasks.rows import Row, labelled, name_of, place_of, text_of, texts_of
+from layercliff.tasks.rows import FileRow, labelled, name_of, place_of, text_of, texts_of
 
 BLANK = "_"
 BRACKETS = re.compile(r"\[.*?\]")
 
 
-def hellaswag(row: Row, line: str) -> Question:
+def hellaswag(row: FileRow, line: str) -> Question:
     """HellaSwag (Zellers et al. 2019): the activity, the two parts of its context, four endings. Clips and articles may be cut into several questions."""
     context = f"{text_of(row, 'ctx_a')} {text_of(row, 'ctx_b').capitalize()}"
     text = without_brackets(f"{text_of(row, 'activity_label')}: {context}")
@@ -27,13 +27,13 @@ def without_brackets(text: str) -> str:
     return (BRACKETS.sub("", text) if "[" in text else text).replace("  ", " ")
 
 
-def piqa(row: Row, line: str) -> Question:
+def piqa(row: FileRow, line: str) -> Question:
     """PIQA (Bisk et al. 2020): a goal, two ways. Several rows may have one goal."""
     goal = text_of(row, "goal")
     return Question(line, goal, (text_of(row, "sol1"), text_of(row, "sol2")), _position(row, "label", 2), goal)
 
 
-def winogrande(row: Row, line: str) -> Question:
+def winogrande(row: FileRow, line: str) -> Question:
     """WinoGrande (Sakaguchi et al. 2020): a sentence with a blank, two names for it."""
     text = text_of(row, "sentence")
     _, blank, after = text.partition(BLANK)
@@ -52,7 +52,7 @@ def twins(questions: Sequence[Question]) -> tuple[Question, ...]:
     )
 
 
-def boolq(row: Row, line: str) -> Question:
+def boolq(row: FileRow, line: str) -> Question:
     """BoolQ (Clark et al. 2019) as SuperGLUE has it: a passage, a question without its mark, no or yes."""
     passage = text_of(row, "passage")
     name = name_of(row, "idx", line)
@@ -61,26 +61,26 @@ def boolq(row: Row, line: str) -> Question:
     )
 
 
-def openbookqa(row: Row, line: str) -> Question:
+def openbookqa(row: FileRow, line: str) -> Question:
     """OpenBookQA (Mihaylov et al. 2018), in Hugging Face's layout or AI2's: the beginning of a sentence, four ends."""
     found = labelled({**row, "question": row.get("question_stem", row.get("question"))}, line)
     return replace(found, group=found.text)
 
 
-def commonsense_qa(row: Row, line: str) -> Question:
+def commonsense_qa(row: FileRow, line: str) -> Question:
     """CommonsenseQA (Talmor et al. 2019): five options, some of which stand there twice."""
     found = labelled(row, line)
     return replace(found, text=found.text.strip())
 
 
-def sciq(row: Row, line: str) -> Question:
+def sciq(row: FileRow, line: str) -> Question:
     """SciQ (Welbl et al. 2017): a passage that supports the answer (or none), a question, the right option last."""
     support = text_of(row, "support").lstrip()
     options = tuple(text_of(row, name) for name in ("distractor1", "distractor2", "distractor3", "correct_answer"))
     return Question(line, f"{support}\nQuestion: {text_of(row, 'question')}", options, 3, support or line)
 
 
-def mmlu(row: Row, line: str) -> Question:
+def mmlu(row: FileRow, line: str) -> Question:
     """MMLU (Hendrycks et al. 2021): a question of a subject, four options."""
     subject, options = text_of(row, "subject"), texts_of(row, "choices")
     gold = _position(row, "answer", len(options))
@@ -88,7 +88,7 @@ def mmlu(row: Row, line: str) -> Question:
     return Question(name, text_of(row, "question").strip(), options, gold, name, subject.replace("_", " "))
 
 
-def _position(row: Row, name: str, n: int, first: int = 0) -> int:
+def _position(row: FileRow, name: str, n: int, first: int = 0) -> int:
     """The right option's place, which may be a number, its digits, or false and true."""
     place = place_of(row.get(name))
     if place is None or not 0 <= place - first < n:

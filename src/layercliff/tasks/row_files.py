@@ -10,14 +10,14 @@ from typing import Any
 
 from layercliff.errors import TaskError, quoted
 from layercliff.tasks import local_files
-from layercliff.tasks.rows import COLUMNS, Row
+from layercliff.tasks.rows import COLUMNS, FileRow
 
 WHAT = "task file"
 LEVELS = 100
 """The most lists and objects that may stand in one another."""
 
 
-def read(name: str | Path) -> Iterator[tuple[int, Row | str]]:
+def read(name: str | Path) -> Iterator[tuple[int, FileRow | str]]:
     """The rows of a JSONL or CSV file with the line each begins on.
 
     What cannot be read comes as the reason, a text. Raises `TaskError` for a missing, binary, empty or unknown kind of
@@ -28,7 +28,7 @@ def read(name: str | Path) -> Iterator[tuple[int, Row | str]]:
     if kind not in (".jsonl", ".csv"):
         raise TaskError(f"The task file {path} is neither .jsonl nor .csv: convert it to one of them.")
     text = local_files.text(local_files.located(path, WHAT), WHAT)
-    found: list[tuple[int, Row | str]] = list(json_lines(text) if kind == ".jsonl" else _csv(text, path))
+    found: list[tuple[int, FileRow | str]] = list(json_lines(text) if kind == ".jsonl" else _csv(text, path))
     if not found:
         raise TaskError(f"The task file {path} holds no question: write one a line.")
     yield from found
@@ -87,7 +87,7 @@ def _levels(content: str) -> int:
     return most
 
 
-def _csv(text: str, path: Path) -> Iterator[tuple[int, Row | str]]:
+def _csv(text: str, path: Path) -> Iterator[tuple[int, FileRow | str]]:
     """The records after the header. After one that cannot be read, the next line begins another."""
     lines = io.StringIO(text).readlines()  # unlike splitlines, at line feeds alone
     if not lines:

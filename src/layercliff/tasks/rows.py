@@ -18,8 +18,8 @@ from typing import Any
 from layercliff.errors import TaskError, quoted
 from layercliff.tasks.question import LETTERS, Question
 
-Row = dict[str, Any]
-Make = Callable[[Row, str], Question]
+FileRow = dict[str, Any]
+MakeQuestion = Callable[[FileRow, str], Question]
 """Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError` with the reason."""
 
 TEXT, LISTS = ("question", "prompt"), ("options", "choices")
@@ -30,7 +30,7 @@ COLUMNS = (TEXT, ("answer",), (*LISTS, *(names[0] for names in SERIES)))
 """A file of columns has one of each of these."""
 
 
-def digest(table: Iterable[Row | str]) -> str:
+def digest(table: Iterable[FileRow | str]) -> str:
     """A fingerprint of rows in their order, whatever file holds them."""
     found = hashlib.sha256()
     for row in table:
@@ -38,7 +38,7 @@ def digest(table: Iterable[Row | str]) -> str:
     return found.hexdigest()[:16]
 
 
-def question(row: Row, default_id: str) -> Question:
+def question(row: FileRow, default_id: str) -> Question:
     """Make one row of a user's file into a question. Raises `TaskError` with the reason."""
     if "answerKey" in row:
         found = labelled(row, default_id)
@@ -56,7 +56,7 @@ def repeated(values: Sequence[str]) -> str | None:
     return next((value for value, count in Counter(values).items() if count > 1), None)
 
 
-def name_of(row: Row, field: str, default: str) -> str:
+def name_of(row: FileRow, field: str, default: str) -> str:
     """A field that names something, by a text or a number, 0 among them; the default where it is missing, null or empty.
 
     Raises `TaskError` where it is something else.
@@ -70,7 +70,7 @@ def name_of(row: Row, field: str, default: str) -> str:
 
 
 def questions(
-    rows: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool, make: Make = question
+    rows: Iterable[tuple[int, FileRow | str]], where: str, skip_bad: bool, make: MakeQuestion = question
 ) -> tuple[tuple[Question, ...], tuple[str, ...]]:
     """Make rows into questions; ids default to the line's number.
 
@@ -100,7 +100,7 @@ def questions(
     return tuple(good), tuple(bad)
 
 
-def labelled(row: Row, default_id: str) -> Question:
+def labelled(row: FileRow, default_id: str) -> Question:
     """Make a row in AI2's or Hugging Face's layout of ARC into a question. Raises `TaskError` with the reason."""
     text, options, labels = _labelled(row)
     if len(options) != len(labels):
@@ -116,7 +116,7 @@ def labelled(row: Row, default_id: str) -> Question:
     return Question(name, text, options, labels.index(key), name_of(row, "group", name))
 
 
-def _labelled(row: Row) -> tuple[str, tuple[str, ...], list[str]]:
+def _labelled(row: FileRow) -> tuple[str, tuple[str, ...], list[str]]:
     """The text, the options and their labels."""
     asked, choices = row.get("question"), row.get("choices")
     if isinstance(asked, dict):
@@ -141,14 +141,14 @@ def _label(value: object) -> str:
     return str(value)
 
 
-def text_of(row: Row, name: str) -> str:
+def text_of(row: FileRow, name: str) -> str:
     """A field that must be a text. Raises `TaskError` where it is not."""
     if not isinstance(row.get(name), str):
         raise TaskError(f"the field {name!r} is missing or no text")
     return str(row[name])
 
 
-def texts_of(row: Row, name: str) -> tuple[str, ...]:
+def texts_of(row: FileRow, name: str) -> tuple[str, ...]:
     """A field that must be a list of texts. Raises `TaskError` where it is not."""
     found = row.get(name)
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
@@ -163,11 +163,11 @@ def place_of(value: object) -> int | None:
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else None
 
 
-def _first(row: Row, names: Iterable[str]) -> str | None:
+def _first(row: FileRow, names: Iterable[str]) -> str | None:
     return next((name for name in names if name in row), None)
 
 
-def _options(row: Row) -> tuple[str, ...]:
+def _options(row: FileRow) -> tuple[str, ...]:
     name = _first(row, LISTS)
     if name is None:
         return _columns(row)
@@ -180,7 +180,7 @@ def _options(row: Row) -> tuple[str, ...]:
     return texts_of({name: listed}, name)
 
 
-def _columns(row: Row) -> tuple[str, ...]:
+def _columns(row: FileRow) -> tuple[str, ...]:
     """Options of a column each; those at the end that are empty are left out."""
     names = next((names for names in SERIES if names[0] in row), None)
     if names is None:
@@ -200,7 +200,7 @@ def _columns(row: Row) -> tuple[str, ...]:
     return tuple(present)
 
 
-def _gold(row: Row, options: tuple[str, ...]) -> int:
+def _gold(row: FileRow, options: tuple[str, ...]) -> int:
     answer = row.get("answer")
     if answer is None or answer == "":
         raise TaskError("the field 'answer' is missing: give a position from 0, a letter, or an option's text")

@@ -8,7 +8,7 @@ from layercliff.errors import TaskError
 from layercliff.tasks import local_files, row_files, rows, wheel
 from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Question, Task
-from layercliff.tasks.rows import Row
+from layercliff.tasks.rows import FileRow
 
 SUFFIXES = (".parquet", ".jsonl")
 Made = tuple[tuple[Question, ...], tuple[str, ...]]
@@ -101,7 +101,7 @@ def _splits(directory: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _read(files: Iterable[Path]) -> Iterator[tuple[int, Row | str]]:
+def _read(files: Iterable[Path]) -> Iterator[tuple[int, FileRow | str]]:
     """The rows of the files, numbered through."""
     begin = line = 0
     for file in files:
@@ -110,12 +110,12 @@ def _read(files: Iterable[Path]) -> Iterator[tuple[int, Row | str]]:
         begin += line
 
 
-def _parquet(file: Path) -> Iterator[tuple[int, Row]]:
+def _parquet(file: Path) -> Iterator[tuple[int, FileRow]]:
     frame = local_files.parquet(local_files.located(file, row_files.WHAT), row_files.WHAT)
     yield from enumerate(frame.iter_rows(named=True), 1)
 
 
-def _questions(benchmark: Benchmark, table: Iterable[tuple[int, Row | str]], where: str, skip_bad: bool) -> Made:
+def _questions(benchmark: Benchmark, table: Iterable[tuple[int, FileRow | str]], where: str, skip_bad: bool) -> Made:
     questions, bad = rows.questions(table, where, skip_bad, benchmark.make)
     subject = benchmark.subject.replace("_", " ")
     return benchmark.regroup([q for q in questions if subject in ("", q.subject)]), bad

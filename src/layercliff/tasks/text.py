@@ -10,7 +10,7 @@ import polars as pl
 from layercliff.errors import TaskError, quoted
 from layercliff.tasks import local_files, prose, row_files, sources
 from layercliff.tasks.question import HALF, is_whole
-from layercliff.tasks.rows import Row
+from layercliff.tasks.rows import FileRow
 
 HUB = "hub:"
 PROSE, BOOLQ = "prose", "boolq"
@@ -48,7 +48,7 @@ def _column(path: Path) -> list[str | None]:
     return table["text"].to_list()
 
 
-def _field(row: Row | str, path: Path, line: int) -> str | None:
+def _field(row: FileRow | str, path: Path, line: int) -> str | None:
     """The field ``text`` of a line of JSONL, or null."""
     reason = row if isinstance(row, str) else "it has no field text" if "text" not in row else None
     found = None if isinstance(row, str) else row.get("text")

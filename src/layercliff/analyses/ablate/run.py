@@ -8,8 +8,8 @@ from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.read import States
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.read import MakeStates
 from layercliff.run.session import session
 from layercliff.run.verb import verb
 
@@ -40,7 +40,7 @@ def ablate(spec: AblateSpec) -> Probed:
         spec.report("means of blocks", 1, 1)
         runs = ablation.forks(n_layers, means)
 
-        def states(_: Asked) -> States:
+        def states(_: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=runs)
 
         dense, places = forks.order(n_layers, runs)

@@ -10,9 +10,9 @@ from torch import Tensor
 from layercliff.analyses.controls.result import Controlled
 from layercliff.metrics.perplexity import losses
 from layercliff.metrics.statistics import RESAMPLES, percentile_interval
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.merged_blocks import ordered
-from layercliff.models.merged_weights import make, wearing
+from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.step import Step
 from layercliff.readout import likelihood, logit_agreement
@@ -36,10 +36,10 @@ def text_losses(
     sharing = logit_agreement.of(model, rows, "plain text", this.options.note).sharing
     planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
 
-    def states(passage: Passage, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+    def states(passage: BlockwisePass, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
         yield from passage.depths()
         for step in path[1:]:
-            with wearing(make(model.network, step.blends)):
+            with weights_replaced(make(model.network, step.blends)):
                 state = passage.past(step.kept, passage.embedded).levels[-1]
             yield model.n_layers, state
 

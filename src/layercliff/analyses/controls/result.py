@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
-from layercliff.metrics.controls import Outcome
+from layercliff.metrics.controls import ControlOutcome
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
 from layercliff.run.stored_shapes import ControlsSummary
@@ -45,7 +45,7 @@ TEXT = {
 @dataclass(frozen=True)
 class Controlled:
     """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
-    with its interval, the share of undecided resamples and of draws that decide (`Outcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
+    with its interval, the share of undecided resamples and of draws that decide (`ControlOutcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
     token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `about` says how
     each control was made."""
 
@@ -73,7 +73,7 @@ class Controlled:
         return traced.described(self.subject, task, f"n = {row['n']}")
 
 
-def curve_rows(control: str, task: str, found: Outcome) -> pl.DataFrame:
+def curve_rows(control: str, task: str, found: ControlOutcome) -> pl.DataFrame:
     """The rows of one control and task among `Controlled.curves`."""
     ends = {"": "point", "_low": "low", "_high": "high"}
     values = {
@@ -87,7 +87,7 @@ def curve_rows(control: str, task: str, found: Outcome) -> pl.DataFrame:
     return pl.DataFrame({**about, **values, "chance": found.chance})
 
 
-def table_row(control: str, task: str, found: Outcome) -> pl.DataFrame:
+def table_row(control: str, task: str, found: ControlOutcome) -> pl.DataFrame:
     """The row of one control and task in `Controlled.table`."""
     transition, jump = found.transition, found.jump
     row: dict[str, Any] = {

@@ -14,17 +14,17 @@ from layercliff.analyses.controls.spec import ControlsSpec
 from layercliff.choices import Control, Score
 from layercliff.errors import RunError, nearest
 from layercliff.metrics import controls as nulls
-from layercliff.metrics.controls import Outcome
+from layercliff.metrics.controls import ControlOutcome
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.merged_blocks import ordered
 from layercliff.models.model import Model
-from layercliff.models.random_init import random_twin
+from layercliff.models.random_init import random_init
 from layercliff.pruning import result as pruned
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.selected_step import choose
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import RunDirectory, key
 from layercliff.run.session import Session, session
@@ -131,7 +131,7 @@ def _trace(this: Session[Controlled]) -> Trace:
     return kept.trace if kept is not None else _read(this, this.asked, "the model itself")
 
 
-def _read(this: Session[Controlled], parts: Sequence[Asked], what: str, model: Model | None = None) -> Trace:
+def _read(this: Session[Controlled], parts: Sequence[EncodedTask], what: str, model: Model | None = None) -> Trace:
     model = model or this.model
     planned = this.batched(parts)
     return this.traces(planned, lambda _: lambda passage, _: passage.depths(), model.n_layers + 1, what, model)
@@ -139,7 +139,7 @@ def _read(this: Session[Controlled], parts: Sequence[Asked], what: str, model: M
 
 def _control(
     this: Session[Controlled], name: Control, trace: Trace, settings: dict[str, Any]
-) -> Iterator[tuple[str, Outcome]]:
+) -> Iterator[tuple[str, ControlOutcome]]:
     """What a control says of each task that allows it, and of all together."""
     seed, draws = this.setting.subject.seed, range(settings.get("draws", 1))
     if name == "constant":
@@ -151,7 +151,7 @@ def _control(
         yield from _outcomes([one for one in found if one is not None], seed)
     elif name == "random-weights":
         weights = (int(generator(RandomStream.TWIN_WEIGHTS, seed, draw).integers(2**31)) for draw in draws)
-        twins = (random_twin(this.model, number) for number in weights)
+        twins = (random_init(this.model, number) for number in weights)
         yield from _outcomes(
             [_read(this, this.asked, f"random weights {n}", twin) for n, twin in enumerate(twins)], seed
         )
@@ -162,7 +162,7 @@ def _control(
         )
 
 
-def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, ControlOutcome]]:
     """Each task, and all together under ``joint``; nothing where no question is left."""
     if not draws:
         return
@@ -172,7 +172,7 @@ def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, Outcome]
         yield "joint", nulls.outcome(draws, RESAMPLES, seed)
 
 
-def _other_order(this: Session[Controlled], draw: int) -> tuple[Asked, ...]:
+def _other_order(this: Session[Controlled], draw: int) -> tuple[EncodedTask, ...]:
     """The lettered tasks with the options of each question in another order; none where no task is lettered."""
     if all(task.format != "letter" for task in this.setting.subject.tasks):
         return ()

@@ -16,14 +16,14 @@ from layercliff.analyses.lens.spec import LensSpec
 from layercliff.choices import Lenses
 from layercliff.errors import RunError, TaskError, nearest
 from layercliff.metrics import linear_probe
-from layercliff.models.blockwise_pass import Passage
+from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.readout import tuned_lens_file as files
 from layercliff.readout import tuned_lens_training
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
+from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.option_states import option_states
-from layercliff.readout.read import States
-from layercliff.readout.tuned_lens_file import Trained
+from layercliff.readout.read import MakeStates
+from layercliff.readout.tuned_lens_file import TrainedLens
 from layercliff.run.directory import key
 from layercliff.run.session import Session, session
 from layercliff.run.strict_json import plain
@@ -51,7 +51,7 @@ def lens(spec: LensSpec) -> Probed:
     chosen = [name for name in get_args(Lenses) if name in lenses]
     wanted: dict[str, Any] = {"lenses": chosen}
     passages: tuple[str, ...] = ()
-    known: Trained | None = None
+    known: TrainedLens | None = None
     if "tuned" in chosen and trained is not None:
         known = files.read(Path(trained))
         wanted |= {"trained": packages.sha256(Path(trained))}
@@ -95,8 +95,8 @@ def lens(spec: LensSpec) -> Probed:
     return found
 
 
-def _depths(_: Asked) -> States:
-    def states(passage: Passage, _batch: Batch) -> Iterator[tuple[int, Tensor]]:
+def _depths(_: EncodedTask) -> MakeStates:
+    def states(passage: BlockwisePass, _batch: Batch) -> Iterator[tuple[int, Tensor]]:
         return passage.depths()
 
     return states

@@ -9,8 +9,8 @@ from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.errors import RunError
 from layercliff.interventions import forks
 from layercliff.interventions.noise import Noise
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.read import States
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.read import MakeStates
 from layercliff.run.session import session
 from layercliff.run.verb import verb
 
@@ -35,11 +35,11 @@ def noise(spec: NoiseSpec) -> Probed:
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject
 
-        def made(part: Asked) -> Noise:
+        def made(part: EncodedTask) -> Noise:
             ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
             return Noise(ids, tuple(wanted["eps"]), draws, positions, subject.seed)
 
-        def states(part: Asked) -> States:
+        def states(part: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=made(part).forks(n_layers))
 
         some = made(this.asked[0]).forks(n_layers)

@@ -11,8 +11,8 @@ from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.errors import RunError, TaskError
 from layercliff.interventions import patching
 from layercliff.pruning.selected_step import steps_of
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.read import States
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.read import MakeStates
 from layercliff.readout.trace import Trace
 from layercliff.run.session import session
 from layercliff.run.verb import verb
@@ -54,7 +54,7 @@ def patch(spec: PatchSpec) -> Probed:
         undisturbed: Trace | None = None
         for step, kept in chosen.items():
 
-            def states(_: Asked, kept: tuple[int, ...] = kept) -> States:
+            def states(_: EncodedTask, kept: tuple[int, ...] = kept) -> MakeStates:
                 return partial(patching.states, n_layers=n_layers, kept=kept, positions=positions)
 
             dense, matches = patching.order(n_layers, kept)

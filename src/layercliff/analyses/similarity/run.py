@@ -16,13 +16,13 @@ from layercliff.metrics import similarity as metric
 from layercliff.metrics.similarity import Similarities
 from layercliff.metrics.statistics import LEVEL, percentile_interval
 from layercliff.models.merged_blocks import ordered
-from layercliff.models.merged_weights import make, wearing
+from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.batches import Batch
-from layercliff.readout.encoded_task import Asked
-from layercliff.readout.gather import Gather, places
+from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.gather import StateGatherer, places
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import key
@@ -82,13 +82,13 @@ class _Seen:
     owner: Int[np.ndarray, " token"]
 
 
-def _see(this: Session[Similar], part: Asked, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
+def _see(this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
     """Pass a task through a step's model, journaled batch by batch."""
     reader = Reader(this.model, LogitLens(this.model.anatomy.unembedding), part.reading, "none", this.options.note)
     order = generator(RandomStream.VOCABULARY, this.setting.subject.seed).permutation(
         reader.lens.unembedding.vocabulary
     )
-    gather = Gather(step.kept, where)
+    gather = StateGatherer(step.kept, where)
     made = make(this.model.network, step.blends)
     readings: list[tuple[Batch, Reading]] = []
     control: list[tuple[Batch, Reading]] = []
@@ -104,7 +104,7 @@ def _see(this: Session[Similar], part: Asked, step: Step, where: Mapping[int, Se
         known = this.journal.get(journal_key) if this.journal else None
         if known is None:
             pairs = tuple(row for pair in zip(batch.rows, shuffled, strict=True) for row in pair)  # of the same states
-            with wearing(made):
+            with weights_replaced(made):
                 both = reader.read(replace(batch, rows=pairs), gather).arrays()
             known = {
                 f"{letter}_{n}": array[:, begin::2] for begin, letter in enumerate("ab") for n, array in both.items()
@@ -128,7 +128,7 @@ def _see(this: Session[Similar], part: Asked, step: Step, where: Mapping[int, Se
     )
 
 
-def _features(part: Asked, what: What, seen: _Seen) -> tuple[Float[np.ndarray, "depth n d"], list[str]]:
+def _features(part: EncodedTask, what: What, seen: _Seen) -> tuple[Float[np.ndarray, "depth n d"], list[str]]:
     """One map's features at every depth, and the group of each sample."""
     groups = [question.group for question in part.questions]
     if what == "tokens":
@@ -141,7 +141,7 @@ def _features(part: Asked, what: What, seen: _Seen) -> tuple[Float[np.ndarray, "
 
 
 def _compare(
-    part: Asked,
+    part: EncodedTask,
     what: What,
     standardised: bool,
     seen: Mapping[int, _Seen],
