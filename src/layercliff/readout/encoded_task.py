@@ -12,7 +12,7 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout import batches, encode, logit_agreement, tokens
 from layercliff.readout.batches import Batch
-from layercliff.readout.encode import TokenRow
+from layercliff.readout.encode import EncodedPrompts, TokenRow
 from layercliff.readout.read import Reading
 from layercliff.readout.trace import LogitAgreement, Trace, TracedTask
 from layercliff.tasks import prompts, splits
@@ -151,7 +151,7 @@ def answered(task: Task, questions: Sequence[Question]) -> list[str]:
     return [prompt.contexts[q.gold] + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
 
 
-def askable(encoded: Encoded, n: int, what: str) -> list[int]:
+def askable(encoded: EncodedPrompts, n: int, what: str) -> list[int]:
     """The indices of those of `n` questions that can be asked. Raises `ModelError` where none can."""
     gone = dict(encoded.left_out)
     kept = [index for index in range(n) if index not in gone]

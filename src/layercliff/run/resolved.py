@@ -141,7 +141,7 @@ def _digest(task: Task, examples: Sequence[tuple[Question, ...]]) -> str:
     return key(task.digest, [[shot.id for shot in shots] for shots in dict.fromkeys(examples)])[:16]
 
 
-def _source(spec: RunSpec, report: Report) -> Located | Model:
+def _source(spec: RunSpec, report: Report) -> LocatedModel | Model:
     if isinstance(spec.model, str):
         return lookup.locate(spec.model, report)
     if isinstance(spec.model, Model):
