@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from documented import PAGES, ROOT
 
-WIDTH, LONGEST, MEDIAN = 100, 30, 10
+WIDTH, LONGEST, MEDIAN = 100, 30, 11
 WRITTEN = [*PAGES, ROOT / "CHANGELOG.md"]
 
+NAMED = re.compile(r"`((?:tests|benchmarks|docs|src|layercliff)/[\w./-]+\.\w+)`")  # a file of the repository
 ABBREVIATIONS = re.compile(r"\b(al|eq|e\.g|i\.e|cf|vs)\.(?=\s)")
 APART = re.compile(r"^\s*(?:[*-] |\d+\. |#+ |!!! \w+|$)")  # a new paragraph, or an item of a list
 
@@ -63,6 +64,28 @@ def test_sentences_are_short(page: Path) -> None:
 def test_the_median_sentence_is_short() -> None:
     lengths = [words(sentence) for page in WRITTEN for sentence in sentences(prose(page.read_text()))]
     assert statistics.median(lengths) <= MEDIAN
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_named_files_exist(page: Path) -> None:
+    assert [
+        file for file in NAMED.findall(page.read_text()) if not any((ROOT / at / file).is_file() for at in ("", "src"))
+    ] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text())
+    lost = [(file, anchor) for file, anchor in links if not _found(page.parent / file if file else page, anchor)]
+    assert lost == []
+
+
+def _found(page: Path, anchor: str) -> bool:
+    """Whether a page is there and has a heading of that anchor."""
+    if not anchor:
+        return page.exists()
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_a_long_sentence_is_found() -> None:
