@@ -19,7 +19,7 @@ TEMPLATE_SECONDS = 10.0
 MERGED = 8  # tokens at the end of a context that may become others when text follows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TokenRow:
     """One sequence to run.
 
@@ -31,6 +31,10 @@ class TokenRow:
     option: int | None
     tokens: tuple[int, ...]
     targets: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        """As in version 0.1.0: keys of the journal are made of this text."""
+        return f"Row(question={self.question}, option={self.option}, tokens={self.tokens}, targets={self.targets})"
 
 
 @dataclass(frozen=True)
