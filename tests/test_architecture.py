@@ -46,7 +46,7 @@ OF_FILE = {
     "run.resolved": "verbs",
     "run.session": "verbs",
     "run.stored_shapes": "results",
-    "studies.grid": "ground",
+    "studies.grid": "pruning",
 }
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]

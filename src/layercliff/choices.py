@@ -36,11 +36,8 @@ OptionMass = Literal["last", "all", "none"]
 Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
 
-Score = Literal[
-    "margin", "accuracy", "option_nll", "loss", "tail", "head", "random", "block_influence", "angular",
-    "perplexity", "perplexity+", "taylor", "taylor+", "magnitude", "magnitude+", "laco", "mka", "come",
-]  # fmt: skip
-"""What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
+Score = str
+"""The name of a criterion, what a path of pruned models is chosen by (`layercliff.pruning.criterion`)."""
 
 At = Literal["recommended", "before-cliff"]
 """Steps of a path that have a name: the recommended one, and the last before the collapse."""

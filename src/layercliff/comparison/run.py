@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from transformers import PreTrainedModel
 
 from layercliff import limits
-from layercliff.choices import Score
 from layercliff.comparison import result as compared
-from layercliff.errors import RunError, nearest
+from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
-from layercliff.pruning.catalogue import CATALOGUE
+from layercliff.pruning.criterion import named
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
 from layercliff.report import page
@@ -49,9 +48,7 @@ def compare(
 
     **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
     """
-    unknown = [name for name in criteria if name not in CATALOGUE]
-    if unknown:
-        raise RunError(f"There is no criterion {unknown[0]!r}: {nearest(unknown[0], list(CATALOGUE))}")
+    known = {name: named(name) for name in criteria}
     if len(set(criteria)) < 2:
         raise RunError(
             f"{', '.join(criteria) or 'Nothing'} cannot be compared with itself: name at least two criteria."
@@ -71,12 +68,12 @@ def compare(
     with page.once(run):
         for number, criterion in enumerate(criteria):
             report(f"criteria ({criterion})", number, len(criteria))
-            without = {} if CATALOGUE[cast(Score, criterion)].iterative else {"race": None}
+            without = {} if known[criterion].raced else {"race": None}
             found.append(
                 prune(
                     loaded,
                     setting.tasks,
-                    score=cast(Score, criterion),
+                    score=criterion,
                     remove=remove,
                     to_ratio=ratio,
                     out=out,

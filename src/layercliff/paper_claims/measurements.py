@@ -13,8 +13,8 @@ from layercliff.interventions.noise import Noise
 from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.models.model import Model
 from layercliff.paper_claims import subsets_result as of_subsets
-from layercliff.pruning import registry
-from layercliff.pruning.brief import Brief
+from layercliff.pruning.criterion import named
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import MakeStates
@@ -75,14 +75,14 @@ def _chosen(this: Probing[Probed], phase: Sequence[int], steps: int, options: Op
     model = this.model
     selected = tuple(part.of("select") for part in this.asked)
     others = tuple(block for block in range(model.n_layers) if block not in phase)
-    brief = Brief(
+    given = CriterionInput(
         model, selected, (), others, steps, this.setting.subject.seed, model.batch_tokens(options.get("batch_tokens")), race=RACE,
         journal=this.journal, subject=this.setting.subject.model_dump(), report=this.report, note=this.note,
     )  # fmt: skip
-    chooser, step = registry.chooser("margin", brief), Step(tuple(range(model.n_layers)))
+    selector, step = named("margin").make(given), Step(tuple(range(model.n_layers)))
     for number in range(steps):
         this.report(f"choosing among blocks {phase[0]}-{phase[-1]}", number, steps)
-        step = chooser.choose(step) or step
+        step = selector.choose(step) or step
     this.report(f"choosing among blocks {phase[0]}-{phase[-1]}", steps, steps)
     return tuple(block for block in range(model.n_layers) if block not in step.kept)
 

@@ -16,14 +16,13 @@ from layercliff.forecasting.run import measure
 from layercliff.models.lazy import LazyModel
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
+from layercliff.pruning.criterion import named
 from layercliff.pruning.run import prune
 from layercliff.run.directory import RunDirectory
 from layercliff.studies import page as study_page
 from layercliff.studies import result as studied
 from layercliff.studies.grid import Cell, Grid
 from layercliff.studies.result import Row, Studied
-
-RACED = ("margin", "accuracy", "option_nll", "loss")  # schedules that a race is for
 
 
 def study(
@@ -93,7 +92,7 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Rep
         measured = (run.path / foretold.MEASURED).exists()
         measure(held.given(measured), cell.asking.task, memory_bytes=grid.memory_bytes, **about)
     walked = pruned.stored(run, cell.schedule).summary.exists()
-    race = grid.race if cell.schedule in RACED else None
+    race = grid.race if named(cell.schedule).raced else None
     prune(
         held.given(walked), cell.asking.task, score=cell.schedule, remove=grid.remove, to_ratio=grid.to_ratio, race=race, draws=grid.draws,
         memory_bytes=grid.memory_bytes, assess=False, **about,
