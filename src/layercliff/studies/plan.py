@@ -100,12 +100,13 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
 def _choosing(criterion: Criterion, found: Plan, one: Plan) -> tuple[float, float]:
     """Block passes and multiplications of choosing a path's steps, 0 where they cannot be known. `one`: of one step."""
     if not criterion.plannable:
-        return 0, 0
+        return 0.0, 0.0
     path, first = found.path, one.path
-    return {
-        "nothing": (0, 0),
+    passes, multiplications = {
+        "nothing": (0, 0.0),
         "pass": (found.block_passes / 2, found.multiplications / 2),  # half of the questions
         "sweep": (first.selection_block_passes, first.multiplications - first.report_multiplications),
         "pass per step": (path.report_block_passes, path.report_multiplications),  # the halves are about the same
         "sweep per step": (path.selection_block_passes, path.multiplications - path.report_multiplications),
     }[criterion.cost]
+    return float(passes), multiplications
