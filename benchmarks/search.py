@@ -24,9 +24,10 @@ from layercliff import machine
 from layercliff.models import loading
 from layercliff.models.model import Model
 from layercliff.models.surgery import pruned
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.iterative import Iterative
-from layercliff.pruning.measure import OnTask
+from layercliff.pruning.criteria.answers import decision_margin
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.iterative import IterativeSelector
+from layercliff.pruning.objective import TaskObjective
 from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
 from layercliff.tasks import registry, splits
@@ -53,18 +54,18 @@ class Timed:
 class Search:
     """layercliff's own choice, step by step."""
 
-    def __init__(self, brief: Brief, part: encoded_task.EncodedTask) -> None:
-        self.chooser = Iterative(brief, [OnTask(part, "margin")])
-        self.step = Step(tuple(range(brief.model.n_layers)))
+    def __init__(self, given: CriterionInput, part: encoded_task.EncodedTask) -> None:
+        self.selector = IterativeSelector(given, [TaskObjective(part, decision_margin)])
+        self.step = Step(tuple(range(given.model.n_layers)))
         self.timed = Timed()
 
     def choose(self) -> Step:
         """Take the next step and the time."""
-        before, begin = self.chooser.passes, time.perf_counter()
-        step = self.chooser.choose(self.step)
+        before, begin = self.selector.passes, time.perf_counter()
+        step = self.selector.choose(self.step)
         assert step is not None
         self.timed.seconds.append(time.perf_counter() - begin)
-        self.timed.passes.append(self.chooser.passes - before)
+        self.timed.passes.append(self.selector.passes - before)
         self.timed.removed += step.removed
         self.step = step
         return step
@@ -87,10 +88,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     steps = arguments.steps or model.n_layers // 2
     budget = model.batch_tokens()
 
-    def brief(race: float | None) -> Brief:
-        return Brief(model, (part,), (), (), steps, arguments.seed, budget, int(arguments.memory_gb * 2**30), race)
+    def given(race: float | None) -> CriterionInput:
+        return CriterionInput(
+            model, (part,), (), (), steps, arguments.seed, budget, int(arguments.memory_gb * 2**30), race
+        )
 
-    exact, race = Search(brief(None), part), Search(brief(arguments.race), part)
+    exact, race = Search(given(None), part), Search(given(arguments.race), part)
     loop, looped = Loop(model, part.form, part.rows, budget), Timed()
     own = sum(batch.padded_tokens for batch in part.batches(budget))
     print(
@@ -112,7 +115,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         looped.seconds.append(statistics.mean(seconds for seconds, _ in found) * len(kept))
         looped.passes.append(len(kept) * (len(kept) - 1))
         scored = {
-            block: float(OnTask(part, "margin").values(readings)[0].mean())
+            block: float(TaskObjective(part, decision_margin).values(readings)[0].mean())
             for block, (_, readings) in zip(sample, found, strict=True)
         }
         difference = max(abs(score - step.scores[block]) for block, score in scored.items())
@@ -129,10 +132,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     _keep(result, arguments.out)
     if not arguments.no_gemm:
-        result["gemm_share"] = _gemm_share(brief(None), part)
+        result["gemm_share"] = _gemm_share(given(None), part)
         _keep(result, arguments.out)
     if arguments.sleb_rows:
-        result |= _sleb(model, part, arguments.sleb_rows, brief(None))
+        result |= _sleb(model, part, arguments.sleb_rows, given(None))
         _keep(result, arguments.out)
     return result
 
@@ -169,23 +172,23 @@ def _spread(blocks: Sequence[int], wanted: int) -> list[int]:
     return [blocks[(2 * place + 1) * len(blocks) // (2 * wanted)] for place in range(wanted)]
 
 
-def _gemm_share(brief: Brief, part: encoded_task.EncodedTask) -> dict[str, float]:
+def _gemm_share(given: CriterionInput, part: encoded_task.EncodedTask) -> dict[str, float]:
     """The time that a first step's matrix products take alone, at their own shapes, over the time of the step."""
-    chooser = Iterative(brief, [OnTask(part, "margin")])
-    dense = Step(tuple(range(brief.model.n_layers)))
+    selector = IterativeSelector(given, [TaskObjective(part, decision_margin)])
+    dense = Step(tuple(range(given.model.n_layers)))
     shares = []
     for _ in range(3):
-        before = gemm_seconds(brief.model, part, brief.batch_tokens)
-        chooser = Iterative(brief, [OnTask(part, "margin")])
+        before = gemm_seconds(given.model, part, given.batch_tokens)
+        selector = IterativeSelector(given, [TaskObjective(part, decision_margin)])
         begin = time.perf_counter()
-        chooser.choose(dense)
+        selector.choose(dense)
         seconds = time.perf_counter() - begin
-        after = gemm_seconds(brief.model, part, brief.batch_tokens)
+        after = gemm_seconds(given.model, part, given.batch_tokens)
         shares.append((before + after) / 2 / seconds)
     return {"share": statistics.median(shares), "least": min(shares), "greatest": max(shares)}
 
 
-def _sleb(model: Model, part: encoded_task.EncodedTask, rows: int, brief: Brief) -> dict[str, Any]:
+def _sleb(model: Model, part: encoded_task.EncodedTask, rows: int, given: CriterionInput) -> dict[str, Any]:
     """The first step in SLEB's pattern, timed on `rows` of its rows without one block, beside the exact step."""
     pattern = OneByOne(model, part.form)
     chosen = [part.rows[(2 * at + 1) * len(part.rows) // (2 * rows)] for at in range(min(rows, len(part.rows)))]
@@ -196,7 +199,9 @@ def _sleb(model: Model, part: encoded_task.EncodedTask, rows: int, brief: Brief)
             pattern.score(half[0])
             seconds += [_timed(partial(pattern.score, row))[0] for row in half]
         if half is not chosen[1::2]:
-            exact, _ = _timed(lambda: Iterative(brief, [OnTask(part, "margin")]).choose(Step(dense)))
+            exact, _ = _timed(
+                lambda: IterativeSelector(given, [TaskObjective(part, decision_margin)]).choose(Step(dense))
+            )
     whole = statistics.mean(seconds) * len(part.rows) * model.n_layers
     return {"sleb": {"rows_timed": len(seconds), "seconds": whole, "exact_seconds": exact, "ratio": whole / exact}}
 

@@ -47,7 +47,7 @@ OF_FILE = {
     "run.session": "verbs",
     "run.verb": "verbs",
     "run.stored_shapes": "results",
-    "studies.grid": "ground",
+    "studies.grid": "pruning",
 }
 SOURCE = Path(layercliff.__file__).parent
 FILES = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]

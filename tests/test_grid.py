@@ -22,7 +22,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: [a]", "tasks is missing: a study names its models and tasks"),
         ("models: [a]\ntasks: [t]\nshedules: [margin]", "there is no setting 'shedules': did you mean schedules"),
         ("models: [a]\ntasks: [{task: t, limt: 3}]", "there is no setting 'tasks.0.limt': did you mean limit?"),
-        ("models: [a]\ntasks: [t]\nschedules: [magin]", "schedules.0: there is no 'magin': did you mean margin"),
+        ("models: [a]\ntasks: [t]\nschedules: [magin]", "There is no criterion 'magin': did you mean margin"),
         ("models: [a]\ntasks: [t]\nseeds: [zero]", "seeds.0 is 'zero', and must be a whole number."),
         ("models: a\ntasks: [t]", "models is 'a', and must be a list."),
         ("models: []\ntasks: [t]", "models is empty: name at least one."),

@@ -37,7 +37,7 @@ Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
 
 Score = str
-"""What a path of pruned models is chosen by; `layercliff.pruning.registry` says more of each."""
+"""The name of a criterion, what a path of pruned models is chosen by (`layercliff.pruning.criterion`)."""
 
 At = Literal["recommended", "before-cliff"]
 """Steps of a path that have a name: the recommended one, and the last before the collapse."""

@@ -7,7 +7,8 @@ import torch
 from test_ranked import brief, silenced
 from test_ranked import network as toy
 
-from layercliff.pruning import calibration, ranked
+from layercliff.pruning import calibration
+from layercliff.pruning.criteria.block_influence import block_influence
 from layercliff.tasks.question import Task
 
 
@@ -20,7 +21,7 @@ def test_block_influence_of_a_narrow_model_is_computed_wide(colours: Task) -> No
             block.mlp.down_proj.weight.mul_(0.01)
     given = brief(silenced(model, 3).to(torch.bfloat16), colours)
     assert given.model.dtype == "bfloat16"
-    found, _ = ranked.block_influence(given)
+    found, _ = block_influence(given)
     total, tokens = np.zeros(given.model.n_layers), 0
     for batch in calibration.batches_of(given):
         mask = calibration.tokens(batch)

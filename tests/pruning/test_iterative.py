@@ -10,9 +10,10 @@ import word_tasks
 
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.pruning import race, registry
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.iterative import Iterative
+from layercliff.pruning import race
+from layercliff.pruning.criterion import named
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.iterative import IterativeSelector
 from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout import encoded_task
@@ -26,14 +27,14 @@ def many() -> Task:
     return word_tasks.task(200, "first_token", name="many")
 
 
-def brief(model: Model, task: Task, **more: object) -> Brief:
+def brief(model: Model, task: Task, **more: object) -> CriterionInput:
     parts = (encoded_task.ask(model, task, "first_token", task.questions),)
     text = (("text", encoded_task.passages(model, encoded_task.answered(task, task.questions[:6]))),)
-    return Brief(model, parts, text, (), L - 1, 0, 4096, **more)  # type: ignore[arg-type]
+    return CriterionInput(model, parts, text, (), L - 1, 0, 4096, **more)  # type: ignore[arg-type]
 
 
-def path(given: Brief, score: str, steps: int = 3) -> list[Step]:
-    chooser = registry.chooser(score, given)  # type: ignore[arg-type]
+def path(given: CriterionInput, score: str, steps: int = 3) -> list[Step]:
+    chooser = named(score).make(given)
     found = [Step(tuple(range(L)))]
     for _ in range(steps):
         after = chooser.choose(found[-1])
@@ -101,8 +102,8 @@ def test_out_of_memory_halves_the_batch_and_chooses_the_same(
 
 @pytest.mark.parametrize("memory", [2**14, 2**18, 2**20])
 def test_states_held_stay_within_the_memory_given(tiny: Model, many: Task, memory: int) -> None:
-    chooser = registry.chooser("margin", brief(tiny, many, memory_bytes=memory))
-    assert isinstance(chooser, Iterative)
+    chooser = named("margin").make(brief(tiny, many, memory_bytes=memory))
+    assert isinstance(chooser, IterativeSelector)
     at = Step(tuple(range(L)))
     for _ in range(3):
         after = chooser.choose(at)

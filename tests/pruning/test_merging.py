@@ -16,25 +16,26 @@ from layercliff.models.merged_blocks import Blends, Channelwise, Linear
 from layercliff.models.merged_weights import blended
 from layercliff.models.surgery import cut
 from layercliff.models.weight_layout import KINDS
-from layercliff.pruning import calibration, laco
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.come import CoMe, apportioned
-from layercliff.pruning.laco import LaCo, collapsed
-from layercliff.pruning.mka import MKA
-from layercliff.pruning.step import Chooser, Step
+from layercliff.pruning import calibration
+from layercliff.pruning.criteria import laco
+from layercliff.pruning.criteria.come import CoMe, apportioned
+from layercliff.pruning.criteria.laco import LaCo, collapsed
+from layercliff.pruning.criteria.mka import MKA
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.step import BlockSelector, Step
 from layercliff.tasks.question import Task
 
 DENSE = Step(tuple(range(L)))
 
 
-def walked(chooser: Chooser, steps: int) -> list[Step]:
+def walked(chooser: BlockSelector, steps: int) -> list[Step]:
     found = [DENSE]
     while len(found) <= steps and (after := chooser.choose(found[-1])) is not None:
         found.append(after)
     return found[1:]
 
 
-def prompts(given: Brief) -> list[torch.Tensor]:
+def prompts(given: CriterionInput) -> list[torch.Tensor]:
     return [torch.tensor([row.tokens]) for row in given.asked[0].rows]
 
 

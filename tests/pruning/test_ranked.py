@@ -8,13 +8,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from layercliff.choices import Score
 from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.pruning import ranked, registry
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.catalogue import CATALOGUE
+from layercliff.pruning.criteria.block_influence import block_influence
+from layercliff.pruning.criteria.fixed_order import random_order
+from layercliff.pruning.criteria.perplexity import perplexity
+from layercliff.pruning.criteria.taylor import taylor
+from layercliff.pruning.criterion import named
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
 from layercliff.tasks.question import Task
@@ -48,14 +50,14 @@ def silenced(model: torch.nn.Module, *blocks: int) -> torch.nn.Module:
     return model
 
 
-def brief(model: torch.nn.Module, task: Task, form: str = "letter") -> Brief:
+def brief(model: torch.nn.Module, task: Task, form: str = "letter") -> CriterionInput:
     found = Model.of(model, families.tokenizer())  # type: ignore[arg-type]
     parts = (encoded_task.ask(found, task, form, task.questions),)  # type: ignore[arg-type]
-    return Brief(found, parts, (("text", encoded_task.passages(found, TEXT)),), (), L - 1, 0, 4096)
+    return CriterionInput(found, parts, (("text", encoded_task.passages(found, TEXT)),), (), L - 1, 0, 4096)
 
 
-def order(score: Score, given: Brief, steps: int = L - 1) -> list[tuple[int, ...]]:
-    chooser, at, found = registry.chooser(score, given), Step(tuple(range(L))), []
+def order(score: str, given: CriterionInput, steps: int = L - 1) -> list[tuple[int, ...]]:
+    chooser, at, found = named(score).make(given), Step(tuple(range(L))), []
     for _ in range(steps):
         after = chooser.choose(at)
         if after is None:
@@ -65,13 +67,9 @@ def order(score: Score, given: Brief, steps: int = L - 1) -> list[tuple[int, ...
     return found
 
 
-def test_every_criterion_has_a_maker_and_words() -> None:
-    assert set(registry.MAKERS) == set(CATALOGUE)
-
-
 @pytest.mark.parametrize("score", ["block_influence", "angular", "perplexity", "taylor"])
-def test_what_choosing_cost_is_counted_once(colours: Task, score: Score) -> None:
-    chooser = registry.chooser(score, brief(network(), colours))
+def test_what_choosing_cost_is_counted_once(colours: Task, score: str) -> None:
+    chooser = named(score).make(brief(network(), colours))
     first = chooser.choose(Step(tuple(range(L))))
     assert first is not None
     cost = chooser.passes, chooser.seconds
@@ -89,9 +87,9 @@ def test_tail_and_head(colours: Task) -> None:
 
 def test_random_is_seeded_and_stays_within_a_range_first(colours: Task) -> None:
     given = brief(network(), colours)
-    draws = [tuple(ranked.random(given, draw)[0].items()) for draw in (0, 0, 1)]
+    draws = [tuple(random_order(replace(given, draw=draw))[0].items()) for draw in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
-    scores, _ = ranked.random(given, 3, within=(2, 3, 4))
+    scores, _ = random_order(replace(given, draw=3, within=(2, 3, 4)))
     assert set(sorted(scores, key=lambda b: -scores[b])[:3]) == {2, 3, 4}
 
 
@@ -99,14 +97,14 @@ def test_random_is_seeded_and_stays_within_a_range_first(colours: Task) -> None:
 def test_a_block_that_writes_nothing_has_no_influence(colours: Task, form: str) -> None:
     given = brief(silenced(network(), 5, 2), colours, form)
     assert set(order("block_influence", given, 2)) == {(5,), (2,)}
-    scores, passes = ranked.block_influence(given)
+    scores, passes = block_influence(given)
     assert scores[5] == pytest.approx(0, abs=1e-6)
     assert passes % L == 0
 
 
 def test_block_influence_against_one_prompt_at_a_time(colours: Task) -> None:
     given = brief(network(), colours)
-    scores, _ = ranked.block_influence(given)
+    scores, _ = block_influence(given)
     cosines: list[list[float]] = [[] for _ in range(L)]
     for row in given.asked[0].rows:
         with torch.inference_mode():
@@ -118,7 +116,7 @@ def test_block_influence_against_one_prompt_at_a_time(colours: Task) -> None:
 
 def test_angular_takes_the_run_that_turns_nothing(colours: Task) -> None:
     given = brief(silenced(network(), 3, 4, 5), colours)
-    chooser, at = registry.chooser("angular", given), Step(tuple(range(L)))
+    chooser, at = named("angular").make(given), Step(tuple(range(L)))
     for _ in range(3):
         after = chooser.choose(at)
         assert after is not None
@@ -136,7 +134,7 @@ def test_angular_need_not_nest_and_leaves_protected_blocks(colours: Task) -> Non
 
 def test_perplexity_against_cutting_each_block_out(colours: Task) -> None:
     given = brief(network(), colours)
-    scores, _ = ranked.perplexity(given)
+    scores, _ = perplexity(given)
     for block in range(L):
         less = network()
         cut(less, [b for b in range(L) if b != block])  # type: ignore[arg-type]
@@ -151,7 +149,7 @@ def test_perplexity_against_cutting_each_block_out(colours: Task) -> None:
 
 def test_taylor_against_autograd_on_all_text_at_once(colours: Task) -> None:
     given = brief(network(), colours)
-    scores, _ = ranked.taylor(given)
+    scores, _ = taylor(given)
     model = network()
     rows = given.text[0][1]
     total = sum(
@@ -177,11 +175,11 @@ def test_a_small_block_goes_first_by_magnitude(colours: Task) -> None:
 
 
 @pytest.mark.parametrize("score", ["magnitude+", "taylor+", "perplexity+"])
-def test_protected_ends_stay(colours: Task, score: Score) -> None:
+def test_protected_ends_stay(colours: Task, score: str) -> None:
     assert sorted(order(score, brief(network(), colours))) == [(4,), (5,)]  # of eight, the first four and last two stay
 
 
 def test_protected_ends_of_a_short_model_are_refused(tiny: Model, colours: Task) -> None:
-    given = Brief(tiny, (encoded_task.ask(tiny, colours, "letter", colours.questions),), (), (), 4, 0, 4096)
+    given = CriterionInput(tiny, (encoded_task.ask(tiny, colours, "letter", colours.questions),), (), (), 4, 0, 4096)
     with pytest.raises(RunError, match="leaves the first 4 and last 2 blocks alone, and the model has 5"):
-        registry.chooser("magnitude+", given)
+        named("magnitude+").make(given)

@@ -18,7 +18,7 @@ from layercliff.metrics.forecast import FEATURES, share_below
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models import surgery
 from layercliff.models.model import Model
-from layercliff.pruning.iterative import Iterative
+from layercliff.pruning.iterative import IterativeSelector
 from layercliff.run.directory import RunDirectory
 from layercliff.studies.result import LEAST_ROWS
 from layercliff.tasks.question import Task
@@ -95,7 +95,7 @@ def test_a_path_begins_with_what_was_measured(
     tiny: Model, colours: Task, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
-    monkeypatch.delattr(Iterative, "_swept")
+    monkeypatch.delattr(IterativeSelector, "_swept")
     path = layercliff.prune(tiny, colours, remove=1, assess=False, out=tmp_path / "run")
     assert dict(path.steps[1].scores) == dict(enumerate(found.measured.without))
 

@@ -142,7 +142,7 @@ def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentenc
     [
         ({"race": 1.5}, "--race is 1.5, and must be a number between 0 and 1"),
         ({"splits": 0}, "--splits is 0, and must be a whole number from 1"),
-        ({"race": 0.05, "score": "tail"}, "tail ranks blocks once"),
+        ({"race": 0.05, "score": "tail"}, "tail does not score them anew"),
         ({"splits": 3, "score": "random"}, "repeated over --draws"),
         ({"protect": (0, 1, 2, 3), "remove": 1, "score": "magnitude+"}, "leaves the first 4 and last 2 blocks alone"),
         ({"text": "nowhere.txt", "score": "loss"}, "There is no text file nowhere.txt"),

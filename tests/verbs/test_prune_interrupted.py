@@ -13,7 +13,7 @@ import word_tasks
 import layercliff
 from layercliff.models.model import Model
 from layercliff.pruning import assess as assessing
-from layercliff.pruning.iterative import Iterative
+from layercliff.pruning.iterative import IterativeSelector
 from layercliff.pruning.result import Pruned
 from layercliff.tasks.question import Task
 
@@ -23,15 +23,15 @@ def test_an_interrupted_path_ends_with_the_same_bytes(
     tiny: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reuse: int
 ) -> None:
     whole = layercliff.prune(tiny, task, remove=3, batch_tokens=100, memory_bytes=reuse, out=tmp_path / "whole")
-    swept, left = Iterative._swept, [0]
+    swept, left = IterativeSelector._swept, [0]
 
-    def interrupted(self: Iterative, *arguments: object) -> object:
+    def interrupted(self: IterativeSelector, *arguments: object) -> object:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
         return swept(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Iterative, "_swept", interrupted)
+    monkeypatch.setattr(IterativeSelector, "_swept", interrupted)
     for after in (1, 2, 4, 7, 0):
         left[0] = after
         try:
@@ -84,8 +84,8 @@ import os, random, signal, sys
 from pathlib import Path
 import layercliff
 from layercliff import cache
-from layercliff.pruning.iterative import Iterative
-from layercliff.verbs.walk import Walk
+from layercliff.pruning.iterative import IterativeSelector
+from layercliff.pruning.path import PathWalker
 
 MODEL, WORDS, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
@@ -102,7 +102,7 @@ def killed(after):
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*arguments, **more)
         return called
-    Iterative._swept, Walk._read = counted(Iterative._swept), counted(Walk._read)
+    IterativeSelector._swept, PathWalker._read = counted(IterativeSelector._swept), counted(PathWalker._read)
     cache.whole_file = counted(cache.whole_file)
     return left
 

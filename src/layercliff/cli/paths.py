@@ -153,11 +153,12 @@ def compare(
 @app.command()
 def criteria() -> None:
     """List what a path can be chosen by, with sources."""
-    from layercliff.pruning.catalogue import CATALOGUE
+    from layercliff.pruning.criterion import registered
     from layercliff.report import terminal
 
     terminal.table(
-        ("name", "what goes first", "from"), [(name, entry.about, entry.citation) for name, entry in CATALOGUE.items()]
+        ("name", "kind", "what goes first", "reads", "race", "from"),
+        [(name, c.kind, c.about, c.reads, "yes" if c.raced else "", c.citation) for name, c in registered().items()],
     )
 
 

@@ -17,7 +17,7 @@ def figures(found: Sequence[Pruned]) -> Iterator[Figure]:
         return
     bands = f"{words.PERCENT} intervals over questions" + (
         "; of random, the mean of its draws and the range of their middle 90 %"
-        if any(p.score == "random" for p in found)
+        if any(p.criterion.drawn for p in found)
         else ""
     )
     text = f"Accuracy of every criterion's path on the same questions that took no part in any choice, with {bands}. {found[0].caption()}."

@@ -10,7 +10,7 @@ import polars as pl
 from layercliff.errors import RunError
 from layercliff.metrics.statistics import percentile_interval
 from layercliff.pruning import result as results
-from layercliff.pruning.catalogue import CATALOGUE
+from layercliff.pruning.criterion import DEFAULT
 from layercliff.pruning.result import Pruned
 from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory
@@ -29,11 +29,12 @@ def readable(read: Callable[[RunDirectory], Found | None], run: RunDirectory, un
 
 
 def paths(run: RunDirectory, unread: list[str]) -> list[Pruned]:
-    """All finished paths in a run directory, in the order of the registry, but for damaged ones (`readable`)."""
-    order = list(CATALOGUE)
-    known = sorted(results.scores_of(run), key=order.index)
-    found = [readable(partial(results.read, score=score), run, unread) for score in known]
-    return [path for path in found if path is not None]
+    """All finished paths in a run directory but damaged ones (`readable`): the default criterion's, then kind by kind."""
+    found = [readable(partial(results.read, score=score), run, unread) for score in results.scores_of(run)]
+    return sorted(
+        (path for path in found if path is not None),
+        key=lambda path: (path.score != DEFAULT, path.criterion.rank, path.score),
+    )
 
 
 def write(run: RunDirectory, found: Sequence[Pruned]) -> None:
@@ -57,7 +58,7 @@ def steps_table(found: Sequence[Pruned]) -> pl.DataFrame:
                 "loss": float(path.correct[0].mean() - path.correct[k].mean()), "loss_low": low, "loss_high": high,
                 "less": None, "less_low": None, "less_high": None, "draws": None,
             }  # fmt: skip
-            if path.stability is not None and path.score == "random" and k < path.stability.loss.shape[1]:
+            if path.stability is not None and path.criterion.drawn and k < path.stability.loss.shape[1]:
                 losses = path.stability.loss[:, k]
                 ends = np.quantile(losses, [0.05, 0.95])
                 dense = float(path.correct[0].mean())
@@ -86,8 +87,8 @@ def summary_table(found: Sequence[Pruned]) -> pl.DataFrame:
         rows.append(
             {
                 "criterion": path.score,
-                "about": CATALOGUE[path.score].about,
-                "citation": CATALOGUE[path.score].citation,
+                "about": path.criterion.words,
+                "citation": path.criterion.citation,
                 "removed_at_most": path.gone(len(path.steps) - 1),
                 "collapse": None if path.collapse.step is None else path.gone(path.collapse.step),
                 "recommended": path.gone(step),

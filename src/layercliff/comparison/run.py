@@ -4,8 +4,8 @@ from pathlib import Path
 
 from layercliff.comparison import result as compared
 from layercliff.comparison.spec import CompareSpec
-from layercliff.errors import RunError, nearest
-from layercliff.pruning.catalogue import CATALOGUE
+from layercliff.errors import RunError
+from layercliff.pruning.criterion import named
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
 from layercliff.pruning.spec import PruneSpec
@@ -25,9 +25,7 @@ def compare(spec: CompareSpec) -> list[Pruned]:
     **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
     """
     criteria = spec.criteria
-    unknown = [name for name in criteria if name not in CATALOGUE]
-    if unknown:
-        raise RunError(f"There is no criterion {unknown[0]!r}: {nearest(unknown[0], list(CATALOGUE))}")
+    known = {name: named(name) for name in criteria}
     if len(set(criteria)) < 2:
         raise RunError(
             f"{', '.join(criteria) or 'Nothing'} cannot be compared with itself: name at least two criteria."
@@ -43,7 +41,7 @@ def compare(spec: CompareSpec) -> list[Pruned]:
     found = []
     for number, criterion in enumerate(criteria):
         spec.report(f"criteria ({criterion})", number, len(criteria))
-        race = spec.race if CATALOGUE[criterion].iterative else None
+        race = spec.race if known[criterion].raced else None
         found.append(prune(every.given(criterion=criterion, race=race)))
     spec.report("criteria", len(criteria), len(criteria))
     with run.lock():

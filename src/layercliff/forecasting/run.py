@@ -17,11 +17,12 @@ from layercliff.metrics import decision
 from layercliff.metrics import forecast as foretelling
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models.lazy import LazyModel
-from layercliff.pruning import ranked
 from layercliff.pruning import result as pruned
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.iterative import Iterative
-from layercliff.pruning.measure import OnTask
+from layercliff.pruning.criteria.answers import decision_margin
+from layercliff.pruning.criteria.block_influence import block_influence
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.iterative import IterativeSelector
+from layercliff.pruning.objective import TaskObjective
 from layercliff.pruning.step import Step
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.session import session
@@ -72,17 +73,17 @@ def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
         scores = found.trace.scores[-1][half, : part.width]
         with Journal(run.path / pruned.FOLDER / JOURNAL) as paths:  # the first step of a path is the same
             last = loaded.n_layers - 1
-            brief = Brief(
+            given = CriterionInput(
                 loaded, (part,), (), (), last, this.setting.subject.seed, budget, spec.memory_bytes, None, paths, subject, spec.report, spec.note
             )  # fmt: skip
-            first = Iterative(brief, [OnTask(part, "margin")])
+            first = IterativeSelector(given, [TaskObjective(part, decision_margin)])
             step = first.choose(Step(tuple(range(loaded.n_layers))))
         if step is None:
             raise RunError(
                 f"{loaded.name} has a single block, and a path none to remove: there is nothing to foretell."
             )
         spec.report("block influence and gates", 0, 2)
-        influence, passes = ranked.block_influence(brief)
+        influence, passes = block_influence(given)
         spec.report("block influence and gates", 1, 2)
         gradients = gates.gradients(loaded, part, scores, budget, this.journal, subject)
         spec.report("block influence and gates", 2, 2)

@@ -12,8 +12,8 @@ from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.noise import Noise
 from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.paper_claims import subsets_result as of_subsets
-from layercliff.pruning import registry
-from layercliff.pruning.brief import Brief
+from layercliff.pruning.criterion import named
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import MakeStates
@@ -74,14 +74,14 @@ def _chosen(this: Session[Probed], phase: Sequence[int], steps: int) -> tuple[in
     model = this.model
     selected = tuple(part.of("select") for part in this.asked)
     others = tuple(block for block in range(model.n_layers) if block not in phase)
-    brief = Brief(
+    given = CriterionInput(
         model, selected, (), others, steps, this.setting.subject.seed, model.batch_tokens(this.options.batch_tokens), race=RACE,
         journal=this.journal, subject=this.setting.subject.model_dump(), report=this.options.report, note=this.options.note,
     )  # fmt: skip
-    chooser, step = registry.chooser("margin", brief), Step(tuple(range(model.n_layers)))
+    selector, step = named("margin").make(given), Step(tuple(range(model.n_layers)))
     for number in range(steps):
         this.options.report(f"choosing among blocks {phase[0]}-{phase[-1]}", number, steps)
-        step = chooser.choose(step) or step
+        step = selector.choose(step) or step
     this.options.report(f"choosing among blocks {phase[0]}-{phase[-1]}", steps, steps)
     return tuple(block for block in range(model.n_layers) if block not in step.kept)
 

@@ -6,22 +6,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from layercliff.pruning.brief import Brief
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.readout import batches
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import TokenRow
 
 
-def rows_of(brief: Brief) -> Iterator[Sequence[TokenRow]]:
+def rows_of(given: CriterionInput) -> Iterator[Sequence[TokenRow]]:
     """Task by task, the prompts selected on, with their right answers where the answer is run (*cloze*)."""
-    for part in brief.asked:
+    for part in given.asked:
         yield [row for row in part.rows if row.option in (None, part.questions[row.question].gold)]
 
 
-def batches_of(brief: Brief) -> Iterator[Batch]:
+def batches_of(given: CriterionInput) -> Iterator[Batch]:
     """The same in batches."""
-    for part, rows in zip(brief.asked, rows_of(brief), strict=True):
-        yield from batches.plan(rows, brief.batch_tokens, part.sharing, apart="rows")
+    for part, rows in zip(given.asked, rows_of(given), strict=True):
+        yield from batches.plan(rows, given.batch_tokens, part.sharing, apart="rows")
 
 
 def tokens(batch: Batch) -> Bool[Tensor, "row position"]:
@@ -35,10 +35,12 @@ def deciding(batch: Batch) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
     return torch.arange(len(batch.rows)), torch.tensor([batches.read_from(row) for row in batch.rows])
 
 
-def depths(brief: Brief, batch: Batch, kept: Sequence[int] | None = None) -> Iterator[Float[Tensor, "row position d"]]:
+def depths(
+    given: CriterionInput, batch: Batch, kept: Sequence[int] | None = None
+) -> Iterator[Float[Tensor, "row position d"]]:
     """The residual stream at every depth of the model that keeps the blocks `kept` (default: all), in float32 on the CPU."""
-    anatomy = brief.model.anatomy
-    passage = anatomy.enter(batch.levels(brief.model.device))
+    anatomy = given.model.anatomy
+    passage = anatomy.enter(batch.levels(given.model.device))
     with anatomy.computing():
         for _, hidden in passage.depths(kept):
             yield hidden.float().cpu()

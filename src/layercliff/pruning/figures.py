@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from layercliff.pruning import tables as path_tables
-from layercliff.pruning.catalogue import CATALOGUE
 from layercliff.pruning.repeats import Stability
 from layercliff.pruning.result import Pruned
 from layercliff.report import frequency_figures, words
@@ -46,8 +45,11 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
         yield Figure(f"{name}-bias", "Prediction bias", text, _bias(pruned))
     if not any(step.scores for step in pruned.steps):
         return
-    run = " A run of blocks is named by its first." if pruned.score == "angular" else ""
-    text = f"Score of each candidate block by {pruned.score} ({CATALOGUE[pruned.score].about}), per step; the removed one is ringed.{run} {caption}."
+    run = " A run of blocks is named by its first." if pruned.criterion.runs else ""
+    text = (
+        f"Score of each candidate block by {pruned.score} ({pruned.criterion.words}), per step; "
+        f"the removed one is ringed.{run} {caption}."
+    )
     yield Figure(
         f"{name}-candidates", "Candidates", text, _candidates(pruned), height=max(120, 18 * (len(pruned.steps) - 1))
     )

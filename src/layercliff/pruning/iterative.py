@@ -10,9 +10,9 @@ from layercliff.errors import ModelError, RunError
 from layercliff.machine import out_of_memory
 from layercliff.models.anatomy import text_config
 from layercliff.models.blockwise_pass import PrefixCache
-from layercliff.pruning import criteria, race
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.measure import Measure
+from layercliff.pruning import candidates, race
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.objective import Objective
 from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout import batches, read
@@ -21,104 +21,111 @@ from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import key
 
-STREAMS, LEADS = (
-    1 / 4,
-    1 / 8,
-)  # of the memory for states: the streams of a batch, what all batches begin with; the rest is for reuse
+STREAMS = 1 / 4
+"""Of the memory for states, what the streams of a batch may take; the rest is for reuse between steps."""
+LEADS = 1 / 8
+"""The same of the states of what all batches begin with."""
 NOT_KEPT = -1
 """The room of a batch whose sweep begins anew at every step: what it is called with leaves none."""
 
 
 def tokens_at_once(batch_tokens: int, memory_bytes: int, width: int, n_layers: int) -> int:
-    """So many tokens pass together that the streams of all candidates, in float32, stay within their part of the memory."""
+    """So many tokens pass together that the float32 streams of all candidates stay within their part of the memory."""
     return max(1, min(batch_tokens, int(memory_bytes * STREAMS) // (4 * width * n_layers)))
 
 
-class Iterative:
-    """Chooses by what is left after a block is gone, anew at every step (Shi et al. 2026; on text SLEB, Song et al. 2024).
+class IterativeSelector:
+    """Removes the block without which the objectives are highest, anew at every step (Shi et al. 2026).
 
-    The memory for states, what is journaled and how questions are batched change no choice (scores move in the seventh digit with a batch's shape).
+    On text this is SLEB (Song et al. 2024). The memory for states, the journal and how questions are batched change no
+    choice; scores move in the seventh digit with a batch's shape. `values` are those of the first objective, unit by
+    unit, without each block of the last choice. Raises `RunError` where several objectives are raced.
     """
 
-    def __init__(self, brief: Brief, measures: Sequence[Measure]) -> None:
-        if brief.race is not None and (why := race.refusal(len(measures))):
+    def __init__(self, given: CriterionInput, objectives: Sequence[Objective]) -> None:
+        if given.race is not None and (why := race.refusal(len(objectives))):
             raise RunError(why)
-        self.brief, self.model, self.measures = brief, brief.model, tuple(measures)
+        self.given, self.model, self.objectives = given, given.model, tuple(objectives)
         self.passes, self.seconds = 0, 0.0
+        self.values: dict[int, np.ndarray] = {}
         width = text_config(self.model.network.config).hidden_size
-        budget = tokens_at_once(brief.batch_tokens, brief.memory_bytes, width, self.model.n_layers)
-        raced = brief.race is not None
-        looks: Sequence[np.ndarray | None] = race.looks(len(self.measures[0]), brief.seed) if raced else [None]
-        self._parts = [
+        budget = tokens_at_once(given.batch_tokens, given.memory_bytes, width, self.model.n_layers)
+        raced = given.race is not None
+        looks: Sequence[np.ndarray | None] = race.looks(len(self.objectives[0]), given.seed) if raced else [None]
+        self._looks = [
             [(part, batches.plan(part.rows, budget, part.sharing)) for part in self._asked(look)] for look in looks
         ]
-        every = [batch for look in self._parts for _, planned in look for batch in planned]
+        every = [batch for look in self._looks for _, planned in look for batch in planned]
         self.tokens = sum(batch.padded_tokens for batch in every)
-        self._reuse = int(brief.memory_bytes * (1 - STREAMS - LEADS))
-        self._leads = {
-            m.name: PrefixCache(int(brief.memory_bytes * LEADS) // len(self.measures)) for m in self.measures
-        }
+        self._reuse = int(given.memory_bytes * (1 - STREAMS - LEADS))
+        of_each = int(given.memory_bytes * LEADS) // len(self.objectives)
+        self._leads = {objective.name: PrefixCache(of_each) for objective in self.objectives}
         self._sweeps: dict[Batch, Sweep] = {}
-        self._counts: dict[
-            Batch, Sweep
-        ] = {}  # the same sweeps, never interrupted, of which only the passes are counted
+        self._counts: dict[Batch, Sweep] = {}  # the same without interruptions; only their passes are counted
         self._most: int | None = None  # tokens at once, after memory ran out
-        # By the first measure, question by question, without each block of the last choice.
-        self.values: dict[int, np.ndarray] = {}
 
     def choose(self, before: Step) -> Step | None:
         """Score every candidate's removal and take the best."""
         kept = before.kept
-        blocks = [block for block in kept if block not in self.brief.protected]
+        blocks = [block for block in kept if block not in self.given.protected]
         if not blocks or len(kept) == 1:
             return None
+        self._follow(kept)
+        running, values = self._scored(kept, blocks)
+        self.values = values[0]
+        seen: dict[int, int] = {}
+        if len(self._looks) > 1:
+            seen = {block: len(values[0][block]) for block in blocks}
+            scores = {block: float(values[0][block].mean()) for block in blocks}
+        else:
+            combined = candidates.combine([np.stack([found[block] for block in blocks]) for found in values])
+            scores = dict(zip(blocks, combined.tolist(), strict=True))
+        gone = candidates.best(running, np.array([scores[block] for block in running]))
+        return Step(tuple(block for block in kept if block != gone), (gone,), scores, seen)
+
+    def _follow(self, kept: Sequence[int]) -> None:
+        """Take out of the sweeps what was removed since the last choice."""
         for sweep in (*self._sweeps.values(), *self._counts.values()):
             for block in set(sweep.kept) - set(kept):
                 sweep.remove(block)
         for leads in self._leads.values():
             leads.clear()
-        running, seen = blocks, {}
-        values: list[dict[int, np.ndarray]] = [{block: np.empty(0) for block in blocks} for _ in self.measures]
-        done = 0
-        for parts in self._parts:
-            for so_far, (part, planned) in zip(values, parts, strict=True):
+
+    def _scored(self, kept: tuple[int, ...], blocks: list[int]) -> tuple[list[int], list[dict[int, np.ndarray]]]:
+        """The candidates left at the end of a race (all without one), and per objective each candidate's values."""
+        running, done = blocks, 0
+        values: list[dict[int, np.ndarray]] = [{block: np.empty(0) for block in blocks} for _ in self.objectives]
+        for look in self._looks:
+            for so_far, (part, planned) in zip(values, look, strict=True):
                 readings = []
                 for batch in planned:
                     readings.append((batch, self._candidates(part, batch, kept, tuple(running))))
                     done += batch.padded_tokens
-                    self.brief.report(f"scoring {len(blocks)} removals", done, self.tokens)
+                    self.given.report(f"scoring {len(blocks)} removals", done, self.tokens)
                 for block, found in zip(running, part.values(readings), strict=True):
                     so_far[block] = np.concatenate([so_far[block], found])
-            if parts is not self._parts[-1]:
+            if look is not self._looks[-1]:
                 running = self._still(running, len(blocks), values[0])
                 if len(running) == 1:
                     break
-        self.brief.report(f"scoring {len(blocks)} removals", self.tokens, self.tokens)
-        if len(self._parts) > 1:
-            seen = {block: len(values[0][block]) for block in blocks}
-            scores = {block: float(values[0][block].mean()) for block in blocks}
-        else:
-            combined = criteria.combine([np.stack([found[block] for block in blocks]) for found in values])
-            scores = dict(zip(blocks, combined.tolist(), strict=True))
-        self.values = values[0]
-        gone = criteria.best(running, np.array([scores[block] for block in running]))
-        return Step(tuple(block for block in kept if block != gone), (gone,), scores, seen)
+        self.given.report(f"scoring {len(blocks)} removals", self.tokens, self.tokens)
+        return running, values
 
-    def _asked(self, look: np.ndarray | None) -> list[Measure]:
+    def _asked(self, look: np.ndarray | None) -> list[Objective]:
         """What a look adds; all there is without a race."""
-        return [measure if look is None else measure.subset(look.tolist()) for measure in self.measures]
+        return [objective if look is None else objective.subset(look.tolist()) for objective in self.objectives]
 
-    def _still(self, running: Sequence[int], candidates: int, values: dict[int, np.ndarray]) -> list[int]:
+    def _still(self, running: Sequence[int], n_candidates: int, values: dict[int, np.ndarray]) -> list[int]:
         """The candidates that a race leaves running after a look."""
-        assert self.brief.race is not None
-        alpha = race.level(self.brief.race, candidates, len(self._parts), self.brief.steps)
-        stays = race.survivors(np.stack([values[block] for block in running]), len(self.measures[0]), alpha)
+        assert self.given.race is not None
+        alpha = race.level(self.given.race, n_candidates, len(self._looks), self.given.steps)
+        stays = race.survivors(np.stack([values[block] for block in running]), len(self.objectives[0]), alpha)
         return [block for block, stay in zip(running, stays, strict=True) if stay]
 
-    def _candidates(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
+    def _candidates(self, part: Objective, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         """The last depth's reading of a batch, one row per candidate."""
-        journal = self.brief.journal
-        name = key("candidates", self.brief.subject, kept, blocks, part.form, batch)
+        journal = self.given.journal
+        name = key("candidates", self.given.subject, kept, blocks, part.form, batch)
         if journal and (found := journal.get(name)):
             self._sweeps.pop(batch, None)
             reading, passes, seconds = Reading.of(found), int(found["passes"]), float(found["seconds"])
@@ -148,7 +155,7 @@ class Iterative:
         sweep.candidates(blocks)
         return sweep.passes - before
 
-    def _swept(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
+    def _swept(self, part: Objective, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         """Sweep a batch; out of memory, sweep its halves."""
         if self._most is None or batch.padded_tokens <= self._most or len(batch.rows) == 1:
             try:
@@ -161,17 +168,19 @@ class Iterative:
                 torch.cuda.empty_cache()
             if len(batch.rows) == 1:
                 raise ModelError(
-                    f"The candidates of a single row of {batch.padded_tokens} tokens do not fit in memory on {self.model.device}: lower --memory-gb, or store the weights with --weights-dtype bfloat16."
+                    f"The candidates of a single row of {batch.padded_tokens} tokens do not fit in memory on "
+                    f"{self.model.device}: lower --memory-gb, or store the weights with --weights-dtype bfloat16."
                 )
             self._most = batch.padded_tokens // 2
             self._reuse = 0
-            self.brief.note(
-                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without reuse. Lower --memory-gb next time."
+            self.given.note(
+                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without reuse. "
+                "Lower --memory-gb next time."
             )
         return read.joined(*(self._swept(part, half, kept, blocks) for half in batch.halves()))
 
     @torch.inference_mode()
-    def _swept_whole(self, part: Measure, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
+    def _swept_whole(self, part: Objective, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         model = self.model
         reader = Reader(model, LogitLens(model.anatomy.unembedding), part.form, "none")
         sweep = self._sweeps.get(batch)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from layercliff.models.merged_blocks import ordered, shared_blocks
 from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
-from layercliff.pruning.step import Chooser, Step
+from layercliff.pruning.step import BlockSelector, Step
 from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import LogitLens
@@ -23,34 +24,55 @@ from layercliff.run.directory import Journal, key
 SURE = 3  # steps below the collapse line, one after another, after which a path until the collapse ends
 
 
-class Walk:
-    """Walks a path of one model, measuring each step's model on `measured`, and on `watched` beside it, at all depths. It is one of several: so many come before it, so
-    many are there in all (`turn`); those after the first are repetitions, of which the last depth alone is read, and alone in the traces."""
+@dataclass(frozen=True)
+class WalkedPath:
+    """The steps of a path, the dense model first, with a trace of each, and of each on the watched tasks."""
 
-    def __init__(
-        self, model: Model, measured: Sequence[EncodedTask], watched: Sequence[EncodedTask], batch_tokens: int, journal: Journal | None, subject: object,
-        report: Report, note: Note, turn: tuple[int, int] = (0, 1),
-    ) -> None:  # fmt: skip
-        self.model, self.measured, self.watched, self.batch_tokens = model, measured, watched, batch_tokens
-        self.journal, self.subject, self.report, self.note = journal, subject, report, note
-        self.turn = turn
-        self.seconds: list[float] = []
-        self._readings: dict[Batch, Reading] = {}  # of the step measured last
-        for part in measured:
+    steps: tuple[Step, ...]
+    traces: tuple[Trace, ...]
+    watched: tuple[Trace, ...]
+
+
+@dataclass
+class PathWalker:
+    """Walks a path of one model and measures each step on `measured`, and on `watched`, at all depths.
+
+    `turn`: how many paths come before this one, and how many there are in all. Those after the first are repetitions;
+    of them the last depth alone is read. `seconds`: what measuring each step took. Raises `TaskError` for a task with
+    nothing to measure.
+    """
+
+    model: Model
+    measured: Sequence[EncodedTask]
+    watched: Sequence[EncodedTask]
+    batch_tokens: int
+    journal: Journal | None
+    subject: object
+    report: Report
+    note: Note
+    turn: tuple[int, int] = (0, 1)
+    seconds: list[float] = field(default_factory=list, init=False)
+    _readings: dict[Batch, Reading] = field(default_factory=dict, init=False)  # of the step measured last
+
+    def __post_init__(self) -> None:
+        for part in self.measured:
             if not part.questions:
                 raise TaskError(
-                    f"Task {part.task.name} has too few questions to select on one half and report on the other: ask at least 2 groups."
+                    f"Task {part.task.name} has too few questions to select on one half and report on the other: "
+                    "ask at least 2 groups."
                 )
 
-    def along(self, chooser: Chooser, last: int, collapsed: bool) -> tuple[list[Step], list[Trace], list[Trace]]:
-        """Walk until `last` blocks are removed, until the collapse is sure if `collapsed`, or until nothing more can go: steps, their traces, and
-        those of the watched tasks. Raises `RunError` where the criterion removes nothing at all."""
+    def walk(self, selector: BlockSelector, last: int, collapsed: bool) -> WalkedPath:
+        """Remove blocks until `last` are gone, or the collapse is sure if `collapsed`, or nothing more can go.
+
+        Raises `RunError` where the criterion removes nothing at all.
+        """
         n_layers = self.model.n_layers
         steps = [Step(tuple(range(n_layers)))]
         traces, watched = [self._measure(self.measured, steps)], self._watch(steps)
         while (gone := n_layers - len(steps[-1].kept)) < last and not (collapsed and self._collapsed(traces)):
             self._tell(gone, last)
-            step = chooser.choose(steps[-1])
+            step = selector.choose(steps[-1])
             if step is None:
                 self._ended(gone, last)
                 break
@@ -58,7 +80,7 @@ class Walk:
             traces.append(self._measure(self.measured, steps))
             watched += self._watch(steps)
         self._tell(last, last)
-        return steps, traces, watched
+        return WalkedPath(tuple(steps), tuple(traces), tuple(watched))
 
     def _tell(self, gone: int, last: int) -> None:
         """How far all of the paths are, as if each went on to `last`."""
@@ -69,7 +91,8 @@ class Walk:
         """The criterion removes nothing more, short of `last` blocks."""
         if not gone:
             raise RunError(
-                "The criterion can remove nothing: too few blocks, or blocks beside one another, are left unprotected. Protect fewer."
+                "The criterion can remove nothing: too few blocks, or blocks beside one another, are left unprotected. "
+                "Protect fewer."
             )
         self.note(
             f"The path ends after {gone} of {last} blocks: what the criterion leaves alone, or is told to, cannot go."

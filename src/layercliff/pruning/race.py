@@ -1,10 +1,12 @@
-"""Racing: candidates that are surely worse than the best one so far are dropped before all questions have been asked of them.
+"""Racing: drop candidates that are surely worse than the leader before all questions have been asked of them.
 
-The questions selected on are a finite set, asked in a random order in a few looks. At each look, every candidate still running is compared with
-the leader by the paired differences of its questions: it is dropped where a one-sided t bound on its mean difference over the *whole* set, with
-the correction for a finite set, lies above 0. The candidate that would win on the whole set can only be lost if one of these bounds fails
-against one of the others, so that the level of each is the family-wise error divided by looks, other candidates and steps (Maron & Moore 1994
-race with Hoeffding's bound, which is far too wide for a few hundred questions).
+The questions of the ``select`` half are a finite set, asked in a random order in a few looks. At each look, every
+candidate still running is compared with the leader by the paired differences of its questions. It is dropped where a
+one-sided t bound on its mean difference over the *whole* set, corrected for a finite set, lies above 0.
+
+The candidate that would win on the whole set is lost only if one of these bounds fails against one of the others. So
+the level of each is the family-wise error divided by looks, other candidates and steps. (Maron & Moore 1994 race with
+Hoeffding's bound, which is far too wide for a few hundred questions.)
 """
 
 import numpy as np
@@ -34,7 +36,7 @@ def survivors(values: Float[np.ndarray, "candidate seen"], units: int, alpha: fl
     seen = values.shape[1]
     leader = int(values.mean(1).argmax())
     worse = values[leader] - values
-    # one unit's worth of variance is added, so that differences which happen to be equal so far are not taken for certain
+    # one unit's worth of variance is added: differences that happen to be equal so far are not certain
     spread = np.sqrt((worse.var(1, ddof=1) + (worse**2).max(1) / seen) / seen * (1 - seen / units))
     bound = worse.mean(1) - student.ppf(1 - alpha, seen - 1) * spread
     return np.asarray(~(bound > 0))
@@ -44,4 +46,7 @@ def refusal(tasks: int) -> str | None:
     """Why so many tasks cannot be raced, or None."""
     if tasks == 1:
         return None
-    return f"A race compares candidates on one task, and {tasks} were given (their scores are standardised over all candidates): leave out --race, or name one task."
+    return (
+        f"A race compares candidates on one task, and {tasks} were given (their scores are standardised over all "
+        "candidates): leave out --race, or name one task."
+    )

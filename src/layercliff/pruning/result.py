@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
 from layercliff.models import merged_blocks
+from layercliff.pruning import criterion as criteria
 from layercliff.pruning import tables as path_tables
 from layercliff.pruning.assessment import Assessment
+from layercliff.pruning.criterion import Description
 from layercliff.pruning.repeats import Split, Stability
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
@@ -35,7 +37,7 @@ class Pruned:
 
     `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
     the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one;
-    `assessment` is of the recommended step.
+    `assessment` is of the recommended step; `described` is what was stored of the criterion.
     """
 
     subject: Subject
@@ -49,6 +51,12 @@ class Pruned:
     others: tuple[Split, ...] = ()
     race: float | None = None
     assessment: Assessment | None = None
+    described: Description | None = None
+
+    @property
+    def criterion(self) -> Description:
+        """What there is to say of the criterion."""
+        return self.described or criteria.named(self.score)
 
     @property
     def n_layers(self) -> int:
@@ -188,6 +196,7 @@ def path(pruned: Pruned) -> dict[str, Any]:
         "model": pruned.subject.model,
         "revision": pruned.subject.revision,
         "score": pruned.score,
+        "criterion": pruned.criterion.as_dict(),
         "protected": list(pruned.protected),
         "race": pruned.race,
         "n_layers": pruned.n_layers,
@@ -253,7 +262,8 @@ def _stability(found: Stability | None) -> dict[str, Any] | None:
 
 def scores_of(run: RunDirectory) -> list[Score]:
     """The scores by which a finished path lies in a run directory."""
-    return sorted(score for score in get_args(Score) if (run.path / FOLDER / score / "path.json").exists())
+    found = (file.parent.name for file in (run.path / FOLDER).glob("*/path.json"))
+    return sorted(name for name in found if criteria.NAME.fullmatch(name))
 
 
 def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
@@ -295,6 +305,7 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
         tuple(Split.from_dict(split.raw()) for split in others),
         content.race,
         Assessment.from_dict(assessed.root.raw()) if assessed and assessed.root else None,
+        Description(**content.criterion.raw()) if content.criterion else None,
     )
 
 

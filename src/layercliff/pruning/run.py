@@ -1,9 +1,9 @@
 """Prune: which blocks can go, where the cliff is."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,20 @@ from layercliff.models import removable_blocks
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report
 from layercliff.pruning import assess as assessing
-from layercliff.pruning import registry
 from layercliff.pruning import result as results
-from layercliff.pruning.brief import Brief
-from layercliff.pruning.catalogue import CATALOGUE
-from layercliff.pruning.path import Walk, accuracies, last_step
+from layercliff.pruning.criterion import DEFAULT, Criterion, named
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.path import PathWalker, WalkedPath, accuracies, last_step
 from layercliff.pruning.repeats import Split
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.spec import PruneSpec
-from layercliff.pruning.step import Chooser
+from layercliff.pruning.step import BlockSelector
 from layercliff.readout import encoded_task
+from layercliff.readout.encode import TokenRow
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.resolved import Setting
-from layercliff.run.subject import said
+from layercliff.run.subject import Subject, said
 from layercliff.run.verb import verb
 from layercliff.tasks import text as texts
 
@@ -65,83 +65,53 @@ def prune(spec: PruneSpec) -> Pruned:
     score, remove, to_ratio, seed = spec.criterion, spec.remove, spec.to_ratio, spec.seed
     splits, race, draws, within, protect = spec.splits, spec.race, spec.draws, spec.within, spec.protect
     batch_tokens, memory_bytes, report, note = spec.batch_tokens, spec.memory_bytes, spec.report, spec.note
-    paths = _paths(score, splits, draws, race, protect, within)
+    criterion = named(score)
+    paths = _paths(criterion, splits, draws, race, protect, within)
     setting = Setting.of(spec, report=report)
     watching = setting.beside(spec.watch)
     passages = None if spec.text is None else texts.load(spec.text)
     wanted: dict[str, Any] = {
         "remove": remove, "to_ratio": to_ratio, "protect": sorted(protect), "watch": [f"{t.name} {t.digest}" for t in watching.tasks], "splits": splits,
         "race": race, "text": None if passages is None else texts.digest(passages),
-        "draws": draws if score == "random" else None, "within": None if within is None else sorted(within), "assess": spec.assess,
+        "draws": draws if criterion.drawn else None, "within": None if within is None else sorted(within), "assess": spec.assess,
     }  # fmt: skip
     with ExitStack() as stack:
-        run = journal = None
-        if spec.out is not None:
-            run = RunDirectory(Path(spec.out))
-            stack.enter_context(run.lock())
-            run.claim(setting.subject)
-            for name in () if spec.resume else (score, JOURNAL):
-                run.forget(f"{results.FOLDER}/{name}")
-            if (kept := _kept(run, score, wanted)) is not None:
-                longer = "" if kept.cost["wanted"] == wanted else ", and further"
-                note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
-                return kept
-            journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
+        claimed = spec.out is not None and _claimed(Path(spec.out), setting.subject, score, spec.resume)
+        run = stack.enter_context(claimed) if claimed else None
+        if run is not None and (kept := _kept(run, score, wanted)) is not None:
+            longer = "" if kept.cost["wanted"] == wanted else ", and further"
+            note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
+            return kept
+        journal = None if run is None else stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
         loaded = setting.load(spec)
         stay, protected = _staying(loaded, protect, within, note)
         last = last_step(loaded.n_layers, remove, to_ratio, protected)
-        parts = setting.ask(loaded, note)
-        subject, collapsed = setting.subject.model_dump(), remove is None and to_ratio is None
-
-        def brief(halves: Sequence[EncodedTask]) -> Brief:
-            selected = tuple(part.of("select") for part in halves)
-            own = tuple(
-                (p.task.name, encoded_task.passages(loaded, encoded_task.answered(p.task, p.questions)))
-                for p in selected
-            )
-            given = own if passages is None else (("text", encoded_task.read_text(loaded, passages)),)
-            return Brief(
-                loaded, selected, given, protected, last, seed, loaded.batch_tokens(batch_tokens), memory_bytes, race, journal,
-                subject, report, note,
-            )  # fmt: skip
-
-        def walk(halves: Sequence[EncodedTask], watched: Sequence[EncodedTask], number: int = 0) -> Walk:
-            measured = [part.of("report") for part in halves]
-            return Walk(
-                loaded, measured, watched, loaded.batch_tokens(batch_tokens), journal, subject, report, note, (number, paths)
-            )  # fmt: skip
-
-        def chooser(given: Brief, draw: int = 0) -> Chooser:
-            return registry.random_draw(given, draw, within) if score == "random" else registry.chooser(score, given)
-
-        choosing, main = chooser(brief(parts)), walk(parts, watching.ask(loaded, note))
-        steps, traces, watched = main.along(choosing, last, collapsed)
-        passes, seconds = choosing.passes, choosing.seconds
-        others: list[Split] = []
-        for number in range(1, paths):
-            halves = parts if score == "random" else [part.split(seed, number) for part in parts]
-            choosing = chooser(
-                brief(halves), number if score == "random" else 0
-            )  # the states of the one before are let go
-            there, found, _ = walk(halves, (), number).along(choosing, last, collapsed)
-            passes, seconds = passes + choosing.passes, seconds + choosing.seconds
-            others.append(Split.of(there, accuracies(found), found))
-        del choosing
+        parts, subject, budget = (
+            setting.ask(loaded, note),
+            setting.subject.model_dump(),
+            loaded.batch_tokens(batch_tokens),
+        )
+        given = CriterionInput(
+            loaded, (), (), protected, last, seed, budget, memory_bytes, race, journal, subject, report, note, 0, within
+        )  # fmt: skip
+        walker = PathWalker(loaded, (), watching.ask(loaded, note), budget, journal, subject, report, note)
+        collapsed = remove is None and to_ratio is None
+        walked = _Walks(criterion, given, walker, parts, passages, paths, collapsed).walk()
         cost = {
             "wanted": wanted,
             "stay": stay,
             "text": None if spec.text is None else texts.named(spec.text),
             "device": str(loaded.device),
-            "selection_block_passes": passes,
-            "selection_seconds": round(seconds, 3),
-            "report_seconds": [round(s, 3) for s in main.seconds],
+            "selection_block_passes": walked.passes,
+            "selection_seconds": round(walked.seconds, 3),
+            "report_seconds": [round(s, 3) for s in walked.report_seconds],
             "seconds": round(time.perf_counter() - begin, 2),
             "peak_memory_bytes": machine.peak_memory_bytes(),
             "versions": machine.versions(),
         }
+        path, n_select = walked.path, sum(len(part.of("select").questions) for part in parts)
         pruned = Pruned(
-            setting.subject, score, protected, sum(len(part.of("select").questions) for part in parts), tuple(steps), tuple(traces), cost,
-            tuple(watched), tuple(others), race
+            setting.subject, score, protected, n_select, path.steps, path.traces, cost, path.watched, walked.others, race
         )  # fmt: skip
         if run is not None:
             results.write(run, pruned)  # at once: what can fail below loses nothing
@@ -150,34 +120,112 @@ def prune(spec: PruneSpec) -> Pruned:
     return pruned
 
 
+@contextmanager
+def _claimed(out: Path, subject: Subject, score: str, resume: bool) -> Iterator[RunDirectory]:
+    """The run directory, locked and this subject's; without `resume`, what it holds of this path is removed."""
+    run = RunDirectory(out)
+    with run.lock():
+        run.claim(subject)
+        for name in () if resume else (score, JOURNAL):
+            run.forget(f"{results.FOLDER}/{name}")
+        yield run
+
+
+@dataclass(frozen=True)
+class _Walked:
+    """A path and its repetitions; block passes and seconds of all choices, seconds of measuring the path itself."""
+
+    path: WalkedPath
+    others: tuple[Split, ...]
+    passes: int
+    seconds: float
+    report_seconds: Sequence[float]
+
+
+@dataclass(frozen=True)
+class _Walks:
+    """A path and its repetitions, to be walked `paths` times. `given` and `walker` are without any questions yet."""
+
+    criterion: Criterion
+    given: CriterionInput
+    walker: PathWalker
+    parts: Sequence[EncodedTask]
+    passages: Sequence[str] | None
+    paths: int
+    collapsed: bool
+
+    def walk(self) -> _Walked:
+        """Walk them all: over random draws on the same halves, or over draws of the halves."""
+        path, selector, walker = self._one(0)
+        passes, seconds, others = selector.passes, selector.seconds, []
+        del selector  # and the states it holds
+        for number in range(1, self.paths):
+            again, selector, _ = self._one(number)
+            passes, seconds = passes + selector.passes, seconds + selector.seconds
+            others.append(Split.of(again.steps, accuracies(again.traces), again.traces))
+            del selector
+        return _Walked(path, tuple(others), passes, seconds, walker.seconds)
+
+    def _one(self, number: int) -> tuple[WalkedPath, BlockSelector, PathWalker]:
+        same = number == 0 or self.criterion.drawn
+        halves = self.parts if same else [part.split(self.given.seed, number) for part in self.parts]
+        selected = tuple(part.of("select") for part in halves)
+        selector = self.criterion.make(
+            replace(self.given, asked=selected, text=self._text(selected), draw=number if self.criterion.drawn else 0)
+        )
+        walker = replace(
+            self.walker,
+            measured=[part.of("report") for part in halves],
+            watched=() if number else self.walker.watched,
+            turn=(number, self.paths),
+        )
+        return walker.walk(selector, self.given.steps, self.collapsed), selector, walker
+
+    def _text(self, selected: Sequence[EncodedTask]) -> tuple[tuple[str, tuple[TokenRow, ...]], ...]:
+        """The text that was given; of none, the tasks' own questions with their answers."""
+        if self.passages is not None:
+            return (("text", encoded_task.read_text(self.given.model, self.passages)),)
+        return tuple(
+            (part.task.name, encoded_task.passages(self.given.model, encoded_task.answered(part.task, part.questions)))
+            for part in selected
+        )
+
+
 def _paths(
-    score: Score, splits: int, draws: int, race: float | None, protect: Sequence[int], within: Sequence[int] | None
+    criterion: Criterion,
+    splits: int,
+    draws: int,
+    race: float | None,
+    protect: Sequence[int],
+    within: Sequence[int] | None,
 ) -> int:
     """How many paths are walked. Raises `RunError` for what cannot be asked for, before anything is loaded."""
     if within is not None and not within:
         raise RunError("The option --within names no block: leave it out.")
-    if within is not None and score != "random":
+    if within is not None and not criterion.drawn:
         raise RunError(
-            f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, or use --score random."
+            f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, "
+            "or use --score random."
         )
-    if race is not None and not CATALOGUE[score].iterative:
+    if race is not None and not criterion.raced:
+        why = "scores them on everything" if criterion.iterative else "does not score them anew"
         raise RunError(
-            f"--race drops candidates at every step, and {score} ranks blocks once: leave it out, or use --score margin."
+            f"--race drops candidates at every step, and {criterion.name} {why}: leave it out, or use --score {DEFAULT}."
         )
-    if splits > 1 and score == "random":
+    if splits > 1 and criterion.drawn:
         raise RunError(
-            f"--splits {splits}: the criterion random is repeated over --draws, on the same halves: use that."
+            f"--splits {splits}: the criterion {criterion.name} is repeated over --draws, on the same halves: use that."
         )
-    return draws if score == "random" else splits
+    return draws if criterion.drawn else splits
 
 
 def _staying(
     model: Model, protect: Sequence[int], within: Sequence[int] | None, note: Note
 ) -> tuple[str | None, tuple[int, ...]]:
-    """What to know of blocks that have to stay, in a sentence, if there are any; and with them all that are protected.
+    """A sentence on blocks that have to stay, if there are any, and all blocks that are protected.
 
-    Raises `ModelError` where every block has to, and `RunError` for blocks to begin with that are not there or of which
-    none may go.
+    Raises `ModelError` where every block has to stay, and `RunError` for `within` where its blocks are not there or none
+    of them may go.
     """
     removal = removable_blocks.removable_blocks(model)
     if said := str(removal):
@@ -192,8 +240,11 @@ def _staying(
 
 
 def _kept(run: RunDirectory, score: Score, wanted: Mapping[str, Any]) -> Pruned | None:
-    """The finished path that a run directory holds, where it is the one that is wanted, or begins with it. Raises `RunError` where it would be replaced by one whose
-    blocks are chosen otherwise; what a race drops depends on how long the path may become."""
+    """The finished path that a run directory holds, where it is the one that is wanted, or begins with it.
+
+    Raises `RunError` where it would be replaced by one whose blocks are chosen otherwise. What a race drops depends on
+    how long the path may become.
+    """
     kept = results.read(run, score)
     if kept is None or _serves(kept, wanted):
         return kept
@@ -203,14 +254,14 @@ def _kept(run: RunDirectory, score: Score, wanted: Mapping[str, Any]) -> Pruned 
     if other:
         phrases = [f"{name} is {said(had[name])} there and {said(wanted[name])} here" for name in other]
         raise RunError(
-            f"{run.path} holds another path by {kept.score}: {'; '.join(phrases)}. Give --fresh to replace it, or choose another --out."
+            f"{run.path} holds another path by {kept.score}: {'; '.join(phrases)}. "
+            "Give --fresh to replace it, or choose another --out."
         )
     return None
 
 
 def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
-    """Whether a finished path is the one that is wanted, or begins with it. What a race drops depends on how long the path may become, so that
-    a raced one serves only itself."""
+    """Whether a finished path is the one that is wanted, or begins with it; a raced one serves only itself."""
     had = kept.cost.get("wanted")
     if had is None or any(had.get(name) != wanted[name] for name in wanted.keys() - LENGTH):
         return False
@@ -225,7 +276,10 @@ def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
 
 
 def _assessed(pruned: Pruned, model: Model, run: RunDirectory | None, report: Report, note: Note) -> Pruned:
-    """The path with its recommended step beside the dense model; without, and said, where the model cannot express it or be held twice."""
+    """The path with its recommended step beside the dense model.
+
+    Without it, and said, where the model cannot express the step or be held twice.
+    """
     step = pruned.steps[pruned.recommended]
     try:
         found = assessing.assess(model, step.kept, seed=pruned.subject.seed, blends=step.blends, report=report)

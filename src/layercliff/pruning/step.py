@@ -9,11 +9,11 @@ from layercliff.models.merged_blocks import Blends
 
 @dataclass(frozen=True)
 class Step:
-    """The model that keeps the dense indices `kept` (authoritative: paths need not nest), those in `blends` with merged weights. Step 0 is
-    the dense model.
+    """The model that keeps the dense indices `kept`, those in `blends` with merged weights. Step 0 is the dense model.
 
-    `removed`: the blocks that the step before still had; `scores`: what the choice was made from, by dense index, higher goes first;
-    `seen`: where a race dropped candidates, how many questions each was scored on.
+    `kept` is authoritative: paths need not nest. `removed`: the blocks that the step before still had. `scores`: what
+    the choice was made from, by dense index; the highest goes first. `seen`: in a race, how many questions each
+    candidate was scored on.
     """
 
     kept: tuple[int, ...]
@@ -24,8 +24,8 @@ class Step:
 
 
 @runtime_checkable
-class Chooser(Protocol):
-    """Chooses the steps of one path, one after another. `passes` counts block passes of batches, `seconds` the time they took."""
+class BlockSelector(Protocol):
+    """Chooses the steps of one path. `passes` counts block passes of batches, `seconds` the time they took."""
 
     passes: int
     seconds: float

@@ -1,9 +1,10 @@
 """Every candidate of a pruning step in one sweep over the blocks.
 
-With n kept blocks, removing each in turn and running the model costs n(n-1) block passes. The model without block c and the
-whole one are the same up to c, so that the stream "without c" begins as a copy of the whole one's state before c; all streams
-then pass a block together before the next one is touched. That costs n(n-1)/2 + n - 1 passes and reads every weight once. What a
-step computed before the block it removed is left unchanged by the removal, and the next step starts from there.
+With n kept blocks, removing each in turn and running the model costs n(n-1) block passes. A sweep costs n(n-1)/2 + n - 1
+and reads every weight once. The model without block c is the whole one up to c. So the stream "without c" begins as a
+copy of the whole one's state before c, and all streams pass a block together before the next block.
+
+What a step computed before the block it removed stays true; the next step starts from there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +24,8 @@ def most_passes(n_kept: int) -> int:
 
 
 @dataclass(frozen=True)
-class Unrun:
-    """Stands for a passage of which nothing is run, so that a sweep over it only counts."""
+class UncomputedPassage:
+    """Stands for a passage and runs nothing, so that a sweep over it only counts."""
 
     embedded: ResidualStream = field(default_factory=lambda: ResidualStream((), (zeros(1, 1, 1),)))
     size: int = 0
@@ -36,9 +37,12 @@ class Unrun:
 
 
 class Sweep:
-    """The sweeps of one batch along a path. Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes."""
+    """The sweeps of one batch along a path.
 
-    def __init__(self, passage: BlockwisePass | Unrun, kept: Sequence[int], budget: int = 0) -> None:
+    Numbers do not depend on what is reused: a stream's blocks are always run on the same shapes.
+    """
+
+    def __init__(self, passage: BlockwisePass | UncomputedPassage, kept: Sequence[int], budget: int = 0) -> None:
         """`budget` is how many bytes may be kept for the next step: what the passage itself holds, and states."""
         self.passage, self.kept = passage, tuple(kept)
         self.room = max(0, budget - passage.size) // passage.embedded.size  # states beside the first one
@@ -50,11 +54,14 @@ class Sweep:
     @staticmethod
     def counting(kept: Sequence[int], room: int) -> "Sweep":
         """A sweep that runs nothing. Its `passes` are those of one with so much `room`."""
-        nothing = Unrun()
+        nothing = UncomputedPassage()
         return Sweep(nothing, kept, room * nothing.embedded.size)
 
     def candidates(self, wanted: Iterable[int] | None = None) -> dict[int, Float[Tensor, "row position d"]]:
-        """The last depth's state of the model without each block of `wanted` (default: every kept one), by the block's dense index."""
+        """The last depth's state of the model without each block of `wanted`, by the block's dense index.
+
+        Default: every kept block.
+        """
         blocks = [block for block in self.kept if wanted is None or block in set(wanted)]
         joins = self._starts(blocks)
         running: dict[int, ResidualStream] = {}
@@ -83,7 +90,10 @@ class Sweep:
         self._known = {position: streams for position, streams in self._known.items() if position <= gone}
 
     def _starts(self, blocks: Sequence[int]) -> dict[int, int]:
-        """Where each stream is known farthest; the whole one only if a candidate still has to branch off it, and no farther than there."""
+        """Where each stream is known farthest.
+
+        The whole one is needed only if a candidate still has to branch off it, and no farther than there.
+        """
         found: dict[int, int] = {}
         for block in blocks:
             known = [position for position, streams in self._known.items() if block in streams]

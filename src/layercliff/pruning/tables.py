@@ -53,7 +53,7 @@ def candidates_table(pruned: "Pruned") -> pl.DataFrame:
 
 def _taken(pruned: "Pruned", step: Step) -> tuple[int, ...]:
     """The candidates that were chosen, by the names that they have in the scores."""
-    if pruned.score != "angular":
+    if not pruned.criterion.runs:
         return step.removed
     return (min(set(range(pruned.n_layers)) - set(step.kept)),) if step.scores else ()
 

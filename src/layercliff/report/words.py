@@ -104,7 +104,7 @@ def stability(pruned: Pruned) -> str | None:
     if found is None:
         return None
     low, middle, high = ("beyond the path" if end == float("inf") else f"{end:g}" for end in found.collapse_range)
-    what = "random orders" if pruned.score == "random" else "draws of the halves"
+    what = "random orders" if pruned.criterion.drawn else "draws of the halves"
     step = min(max(1, pruned.recommended), found.loss.shape[1] - 1)
     losses = 100 * found.loss[:, step]
     always = [str(b) for b, share in enumerate(found.gone[step]) if share == 1]

@@ -84,11 +84,18 @@ class StabilityOf(Stored):
     collapse_steps: list[Count | None]
 
 
+class CriterionWords(Stored):
+    about: str
+    citation: str
+    kind: str
+
+
 class PathSummary(PathFacts):
     steps: list[PathStep] = Field(min_length=1)  # type: ignore[assignment]
     protected: list[Count]
     n_select: Count
     n_report: Count
+    criterion: CriterionWords | None = None
     race: float | None
     collapse: CollapseOf
     stability: StabilityOf | None

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from layercliff import limits
 from layercliff.choices import DType, Format, Score
 from layercliff.errors import RunError, nearest, quoted
+from layercliff.pruning.criterion import named
 from layercliff.pruning.spec import PruneSpec
 from layercliff.run import yaml_files
 from layercliff.run.spec import about
@@ -125,6 +126,16 @@ class Grid(Shared, frozen=True, extra="forbid"):
             return given | {"tasks": [{"task": one} if isinstance(one, str) else one for one in given["tasks"]]}
         return given
 
+    @field_validator("schedules")
+    @classmethod
+    def _known_criteria(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                named(name)
+            except RunError as error:
+                raise ValueError(str(error)) from error
+        return names
+
     @model_validator(mode="after")
     def _makes_sense(self) -> "Grid":
         for name in ("models", "tasks", "formats", "schedules", "seeds"):
@@ -211,7 +222,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{place} is missing: a study names its models and tasks, each as a list."
     if first["type"] == "value_error":
-        return first["msg"].removeprefix("Value error, ").rstrip(".") + "."
+        said = first["msg"].removeprefix("Value error, ").rstrip(".")
+        return said if said.endswith("?") else f"{said}."
     given, kind = first["input"], first["type"].partition("_")[0]
     if kind == "literal":
         known = re.findall("'([^']+)'", first["ctx"]["expected"])

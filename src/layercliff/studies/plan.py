@@ -12,18 +12,8 @@ from layercliff.interventions import gates
 from layercliff.planning.run import Plan, plan
 from layercliff.planning.spec import PlanSpec
 from layercliff.progress import Report, silent
+from layercliff.pruning.criterion import Criterion, named
 from layercliff.studies.grid import Grid
-from layercliff.studies.run import RACED
-
-ONE_PASS = ("block_influence", "angular", "mka", "come")  # schedules that read the dense states once, about
-UNPLANNED = (
-    "laco",
-    "perplexity",
-    "perplexity+",
-    "taylor",
-    "taylor+",
-    "loss",
-)  # whose choosing depends on text or on what is found
 
 
 @dataclass(frozen=True)
@@ -72,7 +62,7 @@ def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = 
         report("planning", number, len(together))
         runs.append(_run(grid, cells))
     report("planning", len(together), len(together))
-    return StudyPlan(tuple(runs), tuple(s for s in grid.schedules if s in UNPLANNED))
+    return StudyPlan(tuple(runs), tuple(s for s in grid.schedules if not named(s).plannable))
 
 
 def _run(grid: Grid, cells: list[Any]) -> RunPlan:
@@ -91,16 +81,11 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
         return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
     path, rate = found.path, found.seconds / found.multiplications
     passes, work = float(found.block_passes), found.multiplications
-    for schedule in schedules:
-        times = grid.draws if schedule == "random" else 1
-        passes += times * path.report_block_passes
-        work += times * path.report_multiplications
-        if schedule in RACED and schedule != "loss":
-            passes += path.selection_block_passes
-            work += path.multiplications - path.report_multiplications
-        elif schedule in ONE_PASS:
-            passes += found.block_passes / 2  # half of the questions
-            work += found.multiplications / 2
+    for criterion in map(named, schedules):
+        times = grid.draws if criterion.drawn else 1
+        choosing = _choosing(criterion, found, one)
+        passes += times * path.report_block_passes + choosing[0]
+        work += times * path.report_multiplications + choosing[1]
     if grid.foretell:
         dense = gates.PASSES + 1  # and Block Influence
         passes += dense * found.block_passes / 2
@@ -111,3 +96,18 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
     return RunPlan(
         first.model, first.asking.task, form, first.seed, schedules, found, round(passes), rate * work
     )  # fmt: skip
+
+
+def _choosing(criterion: Criterion, found: Plan, one: Plan) -> tuple[float, float]:
+    """Block passes and multiplications of choosing a path's steps, 0 where they cannot be known. `one`: of one step."""
+    if not criterion.plannable:
+        return 0.0, 0.0
+    path, first = found.path, one.path
+    passes, multiplications = {
+        "nothing": (0, 0.0),
+        "pass": (found.block_passes / 2, found.multiplications / 2),  # half of the questions
+        "sweep": (first.selection_block_passes, first.multiplications - first.report_multiplications),
+        "pass per step": (path.report_block_passes, path.report_multiplications),  # the halves are about the same
+        "sweep per step": (path.selection_block_passes, path.multiplications - path.report_multiplications),
+    }[criterion.cost]
+    return float(passes), multiplications

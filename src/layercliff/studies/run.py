@@ -18,6 +18,7 @@ from layercliff.forecasting.spec import ForetellSpec
 from layercliff.models.lazy import LazyModel
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned
+from layercliff.pruning.criterion import named
 from layercliff.pruning.run import prune
 from layercliff.report import page
 from layercliff.run.directory import RunDirectory
@@ -25,8 +26,6 @@ from layercliff.studies import page as study_page
 from layercliff.studies import result as studied
 from layercliff.studies.grid import Cell, Grid
 from layercliff.studies.result import Row, Studied
-
-RACED = ("margin", "accuracy", "option_nll", "loss")  # schedules that a race is for
 
 
 def study(
@@ -92,7 +91,7 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Rep
         measured = (run.path / foretold.MEASURED).exists()
         measure(spec.into(ForetellSpec, model=held.given(measured)))
     walked = pruned.stored(run, cell.schedule).summary.exists()
-    prune(spec.given(model=held.given(walked), race=grid.race if cell.schedule in RACED else None))
+    prune(spec.given(model=held.given(walked), race=grid.race if named(cell.schedule).raced else None))
     if not _is_current(run):
         page.write(run)
 

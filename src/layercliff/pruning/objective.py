@@ -1,6 +1,6 @@
 """What candidates are measured on: a task's questions, or text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -8,16 +8,20 @@ import numpy as np
 from jaxtyping import Float
 
 from layercliff.choices import Format, Sharing
-from layercliff.pruning import criteria
+from layercliff.metrics.decision import Gold, Mask
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import TokenRow
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 
+Values = Float[np.ndarray, "candidate question"]
+OptionScores = Float[np.ndarray, "candidate question option"]
+"""Scores of the last depth before the softmax, of the model without each candidate."""
+
 
 @runtime_checkable
-class Measure(Protocol):
-    """Rows to run, in units (questions, passages) that are independent of one another, and a value per candidate and unit, higher is better."""
+class Objective(Protocol):
+    """Rows to run, in independent units (questions, passages), and a value per candidate and unit, higher is better."""
 
     @property
     def name(self) -> str: ...
@@ -37,7 +41,7 @@ class Measure(Protocol):
         """The number of units."""
         ...
 
-    def subset(self, units: Sequence[int]) -> "Measure":
+    def subset(self, units: Sequence[int]) -> "Objective":
         """Only the units of these indices, in their order."""
         ...
 
@@ -47,11 +51,11 @@ class Measure(Protocol):
 
 
 @dataclass(frozen=True)
-class OnTask:
-    """The last depth's scores of a task's questions, by one of `criteria.SCORES`."""
+class TaskObjective:
+    """The last depth's scores of a task's questions, made into a value per question by `value`."""
 
     asked: EncodedTask
-    score: str
+    value: Callable[[OptionScores, Mask, Gold], Values]
 
     @property
     def name(self) -> str:
@@ -72,16 +76,16 @@ class OnTask:
     def __len__(self) -> int:
         return len(self.asked.questions)
 
-    def subset(self, units: Sequence[int]) -> "OnTask":
+    def subset(self, units: Sequence[int]) -> "TaskObjective":
         return replace(self, asked=self.asked.subset(units))
 
     def values(self, readings: Iterable[tuple[Batch, Reading]]) -> Float[np.ndarray, "candidate unit"]:
         scores, _ = self.asked.scores(readings)
-        return criteria.SCORES[self.score](scores, self.asked.mask, self.asked.gold)
+        return self.value(scores, self.asked.mask, self.asked.gold)
 
 
 @dataclass(frozen=True)
-class OnText:
+class TextObjective:
     """The mean log-likelihood of a passage's tokens, minus the loss (SLEB: Song et al. 2024, eq. 1, per passage)."""
 
     name: str
@@ -92,7 +96,7 @@ class OnText:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def subset(self, units: Sequence[int]) -> "OnText":
+    def subset(self, units: Sequence[int]) -> "TextObjective":
         return replace(self, rows=tuple(replace(self.rows[unit], question=i) for i, unit in enumerate(units)))
 
     def values(self, readings: Iterable[tuple[Batch, Reading]]) -> Float[np.ndarray, "candidate unit"]:

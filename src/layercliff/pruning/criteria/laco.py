@@ -14,7 +14,8 @@ from layercliff.models.blockwise_pass import BlockwisePass, ResidualStream
 from layercliff.models.merged_blocks import Blends, Linear, linear, mixed
 from layercliff.models.merged_weights import make, weights_replaced
 from layercliff.pruning import calibration
-from layercliff.pruning.brief import Brief
+from layercliff.pruning.criterion import criterion
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 from layercliff.readout import batches, logit_agreement
 
@@ -25,21 +26,29 @@ SHARE = 1 / 8  # of all blocks become one: 4 of 32
 FEWEST = 3  # blocks become one: of two, the equation leaves the second one as it is
 
 
+@criterion(
+    "laco",
+    kind="merging",
+    about="a run of blocks, from the last ones down, as long as the last states stay alike",
+    citation="LaCo: Yang et al. 2024, arXiv 2402.11187",
+)
 class LaCo:
-    """Scans from the last blocks down: a run of C blocks becomes one where the last depth of the merged model stays like the dense model's on a few
-    prompts, their mean cosine (normed states, all tokens of a prompt as one vector) above a threshold. The merged block has the weights
+    """Scans from the last blocks down for a run of C blocks that can become one.
+
+    It can where the last depth of the merged model stays like the dense model's on a few prompts: their mean cosine
+    is above a threshold (normed states, all tokens of a prompt as one vector). The merged block has the weights
 
         theta*_l = theta_l + sum over k = 1..C-1 of (theta_{l+k} - theta_l)
 
-    Ours: after its end the scan begins again from the last blocks; where no merge passes the threshold any more, it is lowered to the best one's
-    cosine. A merge is decided whole and then made a difference at a time, so that each step removes one block.
+    Ours: the scan begins again from the last blocks after its end. Where no merge passes the threshold any more, it is
+    lowered to the best cosine. A merge is decided whole and made one difference at a time: each step removes one block.
     """
 
-    def __init__(self, brief: Brief) -> None:
-        self.brief = brief
+    def __init__(self, given: CriterionInput) -> None:
+        self.given = given
         self.passes, self.seconds = 0, 0.0
         self.threshold = THRESHOLD
-        self._run = max(FEWEST, round(SHARE * brief.model.n_layers))
+        self._run = max(FEWEST, round(SHARE * given.model.n_layers))
         self._from: int | None = None  # where the scan goes on; None: at the last blocks
         self._making: list[Step] = []
 
@@ -63,7 +72,7 @@ class LaCo:
         found: Sequence[int] = ()
         for first in (*range(begin, -1, -1), *range(top, begin, -1)):
             window = before.kept[first : first + run]
-            if set(window) & set(self.brief.protected):
+            if set(window) & set(self.given.protected):
                 continue
             scores[window[1]] = self._similarity(before, first, window, states)
             if scores[window[1]] > self.threshold:
@@ -82,7 +91,7 @@ class LaCo:
     def _states(self, before: Step) -> list[list[ResidualStream]]:
         """Per batch of prompts, the states before each kept block."""
         prompts = self._prompts  # of the dense model
-        with weights_replaced(make(self.brief.model.network, before.blends)), self.brief.model.anatomy.computing():
+        with weights_replaced(make(self.given.model.network, before.blends)), self.given.model.anatomy.computing():
             return [[p.passage.embedded, *self._run_through(p, before.kept, p.passage.embedded)] for p in prompts]
 
     @torch.inference_mode()
@@ -90,11 +99,11 @@ class LaCo:
         self, before: Step, first: int, window: Sequence[int], states: Sequence[Sequence[ResidualStream]]
     ) -> float:
         """The mean cosine with the dense model of the model in which `window` has become one block."""
-        network = self.brief.model.network
+        network = self.given.model.network
         made = make(network, {**before.blends, window[0]: collapsed(before.blends, window)})
         rest = (window[0], *before.kept[first + len(window) :])
         found: list[float] = []
-        with weights_replaced(made), self.brief.model.anatomy.computing():
+        with weights_replaced(made), self.given.model.anatomy.computing():
             for prompts, streams in zip(self._prompts, states, strict=True):
                 *_, last = self._run_through(prompts, rest, streams[first])
                 found += map(cosine, self._normed(prompts, last), prompts.dense)
@@ -111,20 +120,20 @@ class LaCo:
     def _normed(self, prompts: "_Prompts", stream: ResidualStream) -> list[Float[Tensor, "token d"]]:
         """The normed states of each prompt's tokens."""
         rows = zip(stream.levels[-1], prompts.lengths, strict=True)
-        return [self.brief.model.anatomy.unembedding.normed(states[:length]) for states, length in rows]
+        return [self.given.model.anatomy.unembedding.normed(states[:length]) for states, length in rows]
 
     @cached_property
     def _prompts(self) -> list["_Prompts"]:
         """The first few prompts of each task with the dense model's last states."""
-        share = -(-PROMPTS // len(self.brief.asked))
-        rows = [row for part in calibration.rows_of(self.brief) for row in part[:share]]
-        anatomy, found = self.brief.model.anatomy, []
-        sharing = logit_agreement.least([part.sharing for part in self.brief.asked])
-        for batch in batches.plan(rows, self.brief.batch_tokens, sharing, apart="rows"):
-            passage = anatomy.enter(batch.levels(self.brief.model.device))
+        share = -(-PROMPTS // len(self.given.asked))
+        rows = [row for part in calibration.rows_of(self.given) for row in part[:share]]
+        anatomy, found = self.given.model.anatomy, []
+        sharing = logit_agreement.least([part.sharing for part in self.given.asked])
+        for batch in batches.plan(rows, self.given.batch_tokens, sharing, apart="rows"):
+            passage = anatomy.enter(batch.levels(self.given.model.device))
             prompts = _Prompts(passage, tuple(len(row.tokens) for row in batch.rows))
             with anatomy.computing():
-                *_, last = self._run_through(prompts, range(self.brief.model.n_layers), passage.embedded)
+                *_, last = self._run_through(prompts, range(self.given.model.n_layers), passage.embedded)
             found.append(replace(prompts, dense=self._normed(prompts, last)))
         return found
 

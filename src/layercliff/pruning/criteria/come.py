@@ -16,25 +16,37 @@ from layercliff.models.merged_blocks import Channelwise, SlotOrigin, mixed
 from layercliff.models.merged_weights import check_alike, identity, make, prove, weights_replaced
 from layercliff.models.weight_layout import KINDS, SlotKind, groups, sensitivity, writer
 from layercliff.pruning import calibration
-from layercliff.pruning.brief import Brief
+from layercliff.pruning.criterion import criterion
+from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 
 
+@criterion(
+    "come",
+    kind="merging",
+    about="the neighbours that turn the state least, head by head and channel by channel",
+    citation="CoMe: Wang et al. 2025, arXiv 2510.15304",
+    cost="pass per step",
+)
 class CoMe:
-    """Each step looks at the model as it is. The neighbours across which the deciding token's state turns least become one block, which takes heads
-    and channels of both in the proportion of their Block Influence: of each block those with the greatest sensitivity
+    """Merges the neighbours across which the deciding token's state turns least, in the model that a step has left.
+
+    The merged block takes heads and channels of both, in the proportion of their Block Influence. It takes those with
+    the greatest sensitivity
 
         s_c = mean over tokens of |x_c| * sum over i of |W_ic|
 
-    where x_c is what channel c adds to the stream through the output weights W. Heads go in groups that share keys and values, whose sensitivity is the
-    mean of their channels'. The blocks' norms are averaged; what else belongs to no channel is mixed in the same proportion.
+    where x_c is what channel c adds to the residual stream through the output weights W. Heads go in groups that share
+    keys and values; a group's sensitivity is the mean of its channels'. The blocks' norms are averaged. What else
+    belongs to no channel is mixed in the same proportion.
 
-    This is the merging of two blocks at a time, without the distillation that follows it. In the published code a group's queries are taken from where
-    they lie only if every head has its own keys; here they are always the group's own. Ours: the prompts selected on, states before the final norm.
+    This merges two blocks at a time, without the distillation that follows in the paper. Ours: the prompts of the
+    ``select`` half, states before the final norm, and queries that are always the group's own. The published code
+    takes a group's queries from where they lie only if every head has its own keys.
     """
 
-    def __init__(self, brief: Brief) -> None:
-        self.brief = brief
+    def __init__(self, given: CriterionInput) -> None:
+        self.given = given
         self.passes, self.seconds = 0, 0.0
         self._proven = False
 
@@ -42,16 +54,16 @@ class CoMe:
         """The step in which two neighbours have become one. Of equal ones the first do."""
         begin = time.perf_counter()
         kept = before.kept
-        pairs = self.brief.neighbours(kept)
+        pairs = self.given.neighbours(kept)
         if not pairs:
             return None
         if not self._proven:
-            prove(self.brief.model)
+            prove(self.given.model)
             self._proven = True
         seen = self._look(before)
         scores = {second: -float(seen.turns[kept.index(first)]) for first, second in pairs}
         first, gone = max(pairs, key=lambda pair: (scores[pair[1]], -pair[1]))
-        check_alike(self.brief.model.anatomy.blocks, (first, gone))
+        check_alike(self.given.model.anatomy.blocks, (first, gone))
         blends = {block: blend for block, blend in before.blends.items() if block != gone}
         blends[first] = self._joined(before, first, gone, seen)
         self.seconds += time.perf_counter() - begin
@@ -79,23 +91,23 @@ class CoMe:
         return Channelwise(picked["heads"], picked["channels"], inside, mixed((0.5, blend.outside) for blend in blends))
 
     def _blend(self, before: Step, block: int) -> Channelwise:
-        found = before.blends.get(block) or identity(self.brief.model.network, block)
+        found = before.blends.get(block) or identity(self.given.model.network, block)
         assert isinstance(found, Channelwise)
         return found
 
     @torch.inference_mode()
     def _look(self, before: Step) -> "_Seen":
         """What the prompts show of the model that a step has left."""
-        model, kept = self.brief.model, before.kept
+        model, kept = self.given.model, before.kept
         blocks = [model.anatomy.blocks[index] for index in kept]
         turns, influence = np.zeros(len(kept) - 1), np.zeros(len(kept))
         sums: dict[SlotKind, list[Any]] = {kind: [0.0] * len(kept) for kind in KINDS}
         n_tokens = n_rows = 0
         with weights_replaced(make(model.network, before.blends)):
-            for batch in calibration.batches_of(self.brief):
+            for batch in calibration.batches_of(self.given):
                 mask, deciding = calibration.tokens(batch), calibration.deciding(batch)
                 with _watching(blocks, mask.to(model.device), sums):
-                    states = list(calibration.depths(self.brief, batch, kept))
+                    states = list(calibration.depths(self.given, batch, kept))
                 for place in range(len(kept)):
                     influence[place] += _turned(states[place][mask], states[place + 1][mask])
                 for place in range(len(kept) - 1):

@@ -1,0 +1,57 @@
+"""One-shot criteria: every block gets a score from the dense model once, and blocks go in that order."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import torch
+
+from layercliff.pruning import candidates
+from layercliff.pruning.criterion import Cost, Reads, criterion
+from layercliff.pruning.criterion_input import CriterionInput
+from layercliff.pruning.step import Step
+
+SHORTENED_LLAMA = "Shortened LLaMA: Kim et al. 2024, arXiv 2402.02834"
+
+Ranking = Callable[[CriterionInput], tuple[Mapping[int, float], int]]
+"""Gives the scores of all blocks by dense index, the highest goes first, and the block passes they took."""
+
+
+class OneShotSelector:
+    """Removes blocks in the order of a ranking made once, on the dense model."""
+
+    def __init__(self, given: CriterionInput, ranking: Ranking) -> None:
+        self.given, self.ranking = given, ranking
+        self.passes, self.seconds = 0, 0.0
+        self._scores: Mapping[int, float] | None = None
+
+    def choose(self, before: Step) -> Step | None:
+        """The step without the highest ranked block that is left."""
+        if self._scores is None:
+            begin = time.perf_counter()
+            self._scores, self.passes = self.ranking(self.given)
+            self.seconds = time.perf_counter() - begin
+        left = {b: self._scores[b] for b in before.kept if b not in self.given.protected}
+        if not left or len(before.kept) == 1:
+            return None
+        gone = candidates.best(list(left), np.array(list(left.values())))
+        return Step(tuple(b for b in before.kept if b != gone), (gone,), left)
+
+
+def one_shot(
+    name: str, *, about: str, citation: str, reads: Reads = "questions", cost: Cost = "unknown"
+) -> Callable[[Ranking], Ranking]:
+    """Register the decorated `Ranking` as a one-shot criterion; the arguments are those of `criterion`."""
+
+    def register(ranking: Ranking) -> Ranking:
+        made = criterion(name, kind="one shot", about=about, citation=citation, reads=reads, cost=cost)
+        made(partial(OneShotSelector, ranking=ranking))
+        return ranking
+
+    return register
+
+
+def weights(block: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
+    """A block's projections and norms, without biases."""
+    return (parameter for name, parameter in block.named_parameters() if name.endswith("weight"))
