@@ -32,8 +32,8 @@ def directory() -> Path:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk, or a place where nothing can be, into one sentence, whichever library meets it: safetensors and torch have errors
-    of their own for it."""
+    """Turn a full or read-only disk, or a place where nothing can be, into one sentence, whichever library meets it:
+    safetensors and torch have errors of their own for it."""
     from safetensors import SafetensorError
 
     try:
@@ -54,13 +54,15 @@ def _unwritten(path: Path, number: int) -> LayercliffError:
     """What is said of a file that cannot be written, by the number of the error."""
     if number in FULL:
         return LayercliffError(
-            f"The disk holding {path} is full: free some space and run the same command again; what was finished is kept."
+            f"The disk holding {path} is full: free some space and run the same command again; what was finished is "
+            "kept."
         )
     return LayercliffError(f"{path} cannot be written ({os.strerror(number)}): choose another place.")
 
 
 def _number(message: str) -> int | None:
-    """The number of a disk's error in the message of a library: Rust's end with it, torch's are of a file that could not be written to its end."""
+    """The number of a disk's error in the message of a library: Rust's end with it, torch's are of a file that could
+    not be written to its end."""
     if "inline_container" in message or "PytorchStreamWriter" in message:
         return errno.ENOSPC
     found = re.search(r"\(os error (\d+)\)", message)
@@ -87,8 +89,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone(lock: Path, busy: str) -> Iterator[None]:
-    """Hold the file `lock`, made if it is not there, as one process at a time can; a killed one lets go of it. Raises `RunError` with the
-    sentence `busy` when another process holds it."""
+    """Hold the file `lock`, made if it is not there, as one process at a time can; a killed one lets go of it. Raises
+    `RunError` with the sentence `busy` when another process holds it."""
     held = FileLock(lock, timeout=0)
     try:
         with disk_errors(lock.parent):
@@ -104,8 +106,8 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; it becomes `path` on success and disappears on failure. Whoever calls this holds a lock: remains of
-    a killed process are swept away first."""
+    """Yield an empty directory beside `path`; it becomes `path` on success and disappears on failure. Whoever calls
+    this holds a lock: remains of a killed process are swept away first."""
     partial = path.parent / f".{path.name}.partial"
     with disk_errors(path):
         shutil.rmtree(partial, ignore_errors=True)
@@ -130,10 +132,11 @@ def _readable(directory: Path) -> None:
 
 
 def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[Path], bool] = Path.exists) -> None:
-    """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is there.
+    """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is
+    there.
 
-    A directory that was damaged since, of which `whole` says so, is built again. One process at a time builds; another one waits and then
-    finds the result.
+    A directory that was damaged since, of which `whole` says so, is built again. One process at a time builds; another
+    one waits and then finds the result.
     """
     if path.exists() and whole(path):
         return

@@ -28,12 +28,14 @@ def contained() -> Iterator[None]:
 
 
 def refusal(error: Exception) -> LayercliffError:
-    """What to tell of an exception: a refusal itself, the want of memory, or a `Fault` whose traceback is written to a file."""
+    """What to tell of an exception: a refusal itself, the want of memory, or a `Fault` whose traceback is written to a
+    file."""
     if isinstance(error, LayercliffError):
         return error
     if machine.out_of_memory(error):
         return LayercliffError(
-            f"There is not enough memory ({_said(error)}): give a smaller --batch-tokens or --memory-gb, store weights with "
+            f"There is not enough memory ({_said(error)}): give a smaller --batch-tokens or --memory-gb, store "
+            "weights with "
             "--weights-dtype bfloat16, or use a larger machine; what was finished is kept."
         )
     return Fault(
@@ -43,7 +45,8 @@ def refusal(error: Exception) -> LayercliffError:
 
 
 def written(error: BaseException) -> str:
-    """Write the traceback of an exception to a file. **Returns** where it is, or why it could not be written, as part of a sentence."""
+    """Write the traceback of an exception to a file. **Returns** where it is, or why it could not be written, as part
+    of a sentence."""
     if isinstance(error, Exception):
         met.append(error)
     text = f"{' '.join(sys.argv)}\nPython {sys.version}\n\n{''.join(traceback.format_exception(error))}"

@@ -1,7 +1,7 @@
 """A model for lm-evaluation-harness itself: anything layercliff can name, step K of a path as ``DIR@K`` included.
 
-``python -m layercliff.harness --model layercliff --model_args pretrained=runs/demo@5 --tasks arc_easy`` runs the harness's own command line
-with this model known to it. lm_eval is needed for this module alone.
+``python -m layercliff.harness --model layercliff --model_args pretrained=runs/demo@5 --tasks arc_easy`` runs the
+harness's own command line with this model known to it. lm_eval is needed for this module alone.
 """
 
 import logging
@@ -26,7 +26,8 @@ from layercliff.readout.read import Reader
 from layercliff.readout.tokens import tokenise
 
 UNSAID = (None, "cuda:0")
-"""The device that a model is given where nobody named one: by the harness's functions, and by its command line, on any machine."""
+"""The device that a model is given where nobody named one: by the harness's functions, and by its command line, on any
+machine."""
 
 Request = tuple[tuple[str, str] | None, list[int], list[int]]
 """The strings, the context's token ids, the continuation's."""
@@ -34,10 +35,11 @@ Request = tuple[tuple[str, str] | None, list[int], list[int]]
 
 @register_model("layercliff")
 class LayercliffLM(TemplateLM):  # type: ignore[misc]
-    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate text.
+    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate
+    text.
 
-    The harness tokenises: where a context's tokens are no prefix of the whole text's, the continuation follows the context's own tokens, as for
-    every model of the harness, and not the whole text's as in ``layercliff eval``.
+    The harness tokenises: where a context's tokens are no prefix of the whole text's, the continuation follows the
+    context's own tokens, as for every model of the harness, and not the whole text's as in ``layercliff eval``.
     """
 
     def __init__(
@@ -52,13 +54,15 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         trust_remote_code: bool = False,
         **unknown: Any,
     ) -> None:
-        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; `batch_size` and `max_batch_size`, which
-        the harness always gives, are not used. Raises `LayercliffError`, for an `unknown` argument too."""
+        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; `batch_size`
+        and `max_batch_size`, which the harness always gives, are not used. Raises `LayercliffError`, for an `unknown`
+        argument too."""
         super().__init__()
         if unknown:
             known = [name for name, of in signature(type(self)).parameters.items() if of.kind is not of.VAR_KEYWORD]
             raise ModelError(
-                f"layercliff's model for lm-evaluation-harness takes no argument {min(unknown)!r}: {nearest(min(unknown), known)}"
+                f"layercliff's model for lm-evaluation-harness takes no argument {min(unknown)!r}: "
+                f"{nearest(min(unknown), known)}"
             )
         if not pretrained:
             raise ModelError("layercliff's model for lm-evaluation-harness needs --model_args pretrained=MODEL.")
@@ -97,7 +101,8 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         )
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Tokens with those that the tokenizer itself puts before a text, unless the text begins with the begin token already."""
+        """Tokens with those that the tokenizer itself puts before a text, unless the text begins with the begin token
+        already."""
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(str(self.tokenizer.decode(self.prefix_token_id)))
         return tokenise(self.tokenizer, [string], special=add_special_tokens)[0]
@@ -105,7 +110,8 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
     def _loglikelihood_tokens(
         self, requests: Sequence[Request], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
-        """The summed log-likelihood of each continuation and whether it is the greedy one; contexts too long lose their beginning."""
+        """The summed log-likelihood of each continuation and whether it is the greedy one; contexts too long lose their
+        beginning."""
         contexts: dict[tuple[int, ...], int] = {}
         rows = []
         for number, (_strings, context, continuation) in enumerate(requests):
@@ -154,7 +160,8 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Refused. Raises `ModelError`."""
         raise ModelError(
-            "layercliff's model for lm-evaluation-harness scores continuations and does not generate: export the step with `layercliff export` and give the checkpoint to the harness's own model hf."
+            "layercliff's model for lm-evaluation-harness scores continuations and does not generate: export the "
+            "step with `layercliff export` and give the checkpoint to the harness's own model hf."
         )
 
 

@@ -1,4 +1,5 @@
-"""Numbers that users give: each within its limits, or refused in a sentence. The command line, Python and study files ask here."""
+"""Numbers that users give: each within its limits, or refused in a sentence. The command line, Python and study files
+ask here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -27,7 +27,8 @@ class BrokenPipe(LayercliffError):
 
 
 def printable(text: str) -> str:
-    r"""Text with every control character written out, so that nothing in it can steer a terminal or break a page or a figure.
+    r"""Text with every control character written out, so that nothing in it can steer a terminal or break a page or a
+    figure.
 
     >>> print(printable("a\x1b[31m\x0cb"))
     a\x1b[31m\x0cb
@@ -45,7 +46,8 @@ def printable_within(value: Any) -> Any:
 
 
 def json_of(value: Any, **options: Any) -> str:
-    """JSON in ASCII with every text `printable`. Only what holds a harmful character is looked through, part by part."""
+    """JSON in ASCII with every text `printable`. Only what holds a harmful character is looked through, part by
+    part."""
     text = json.dumps(value, **options)
     return json.dumps(printable_within(value), **options) if ESCAPED.search(text) else text
 
@@ -61,7 +63,8 @@ def say_sentence(sentence: str) -> None:
 
 
 class Channel(io.FileIO):
-    """A standard stream that goes on when nobody takes what is written: a run does not end for that, and says so at its end."""
+    """A standard stream that goes on when nobody takes what is written: a run does not end for that, and says so at its
+    end."""
 
     failed: OSError | None = None
 

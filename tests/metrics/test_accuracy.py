@@ -36,7 +36,8 @@ def test_standard_error_is_the_harnesss() -> None:
 
 
 def test_clustered_standard_error() -> None:
-    """By a loop over pairs of questions of a group (Miller 2024); close to the spread of resampled groups; with one question to a group, the harness's."""
+    """By a loop over pairs of questions of a group (Miller 2024); close to the spread of resampled groups; with one
+    question to a group, the harness's."""
     values = np.array([1.0, 1, 1, 0, 0, 1, 0, 0, 0, 1])
     groups = ["a", "a", "a", "b", "b", "c", "d", "d", "e", "f"]
     found = accuracy.scores({"acc": values}, groups, 0)["acc"]

@@ -54,7 +54,8 @@ def test_mcnemar_is_the_exact_binomial() -> None:
 )
 @pytest.mark.parametrize("level", [0.95, 0.975])
 def test_score_bound_against_the_likelihood_itself(lost: int, won: int, n: int, level: float) -> None:
-    """At the bound, the score statistic is the normal quantile, with the share of won pairs that makes the counts likeliest given that loss."""
+    """At the bound, the score statistic is the normal quantile, with the share of won pairs that makes the counts
+    likeliest given that loss."""
     delta = collapse.tango_upper(lost, won, n, level)
 
     def surprise(q: float) -> float:
@@ -76,7 +77,8 @@ def test_upper_bound_lies_above_the_estimate(lost: int, won: int, rest: int) -> 
 
 
 def test_error_rate_of_the_fixed_sequence() -> None:
-    """Models that all lose exactly the margin are called harmless in at most about 5 % of trials, however long the path."""
+    """Models that all lose exactly the margin are called harmless in at most about 5 % of trials, however long the
+    path."""
     draw, wrong = np.random.default_rng(0), 0
     names = list(map(str, range(300)))
     resamples = Resamples.draw(names, 10)
@@ -99,7 +101,8 @@ def together(draw: np.random.Generator, shape: tuple[int, int], share: float) ->
 @pytest.mark.parametrize("shape", [(20, 1), (60, 1), (25, 4), (60, 2), (190, 1)])
 @pytest.mark.parametrize("tied", [0, 1])
 def test_error_rate_with_few_questions_groups_and_ties(shape: tuple[int, int], tied: int) -> None:
-    """Of a model that loses the margin exactly, group by group, where a question may be tied and another pair shares a group."""
+    """Of a model that loses the margin exactly, group by group, where a question may be tied and another pair shares a
+    group."""
     draw, wrong, worlds = np.random.default_rng(0), 0, 400
     names = [str(i // shape[1]) for i in range(shape[0] * shape[1])]
     names[-1] = names[0]  # not all independent
@@ -162,7 +165,8 @@ def test_a_group_larger_than_others_is_the_bootstraps_matter_too() -> None:
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(6, 4, 100), (0, 0, 30), (1, 2, 30), (0, 9, 80)])
 def test_questions_needed_would_do(lost: int, won: int, n: int) -> None:
-    """With as many questions as stated, answered in the same proportions, the bound lies below the margin, and with a tenth fewer it does not."""
+    """With as many questions as stated, answered in the same proportions, the bound lies below the margin, and with a
+    tenth fewer it does not."""
     correct = np.ones((2, n))
     correct[1, :lost] = 0
     correct[0, lost : lost + won] = 0
@@ -183,7 +187,8 @@ def test_no_number_of_questions_shows_what_is_not_so() -> None:
 
 
 def test_a_step_needs_what_those_before_it_need() -> None:
-    """Thirty questions cannot show the first step, so that the second needs more as well although its own bound is low enough."""
+    """Thirty questions cannot show the first step, so that the second needs more as well although its own bound is low
+    enough."""
     correct = np.ones((3, 30))
     correct[1, :1] = 0
     correct[[0, 1], 10:18] = 0

@@ -91,8 +91,15 @@ def test_the_same_options_exchange_their_strings() -> None:
         for i in range(40)
     )
     real = Trace(
-        real.scores, real.mask, np.array([q.gold for q in questions]), real.option_mass, questions, real.task_of, real.half_of, real.tasks
-    )  # fmt: skip
+        real.scores,
+        real.mask,
+        np.array([q.gold for q in questions]),
+        real.option_mass,
+        questions,
+        real.task_of,
+        real.half_of,
+        real.tasks,
+    )
     found = controls.shuffled_gold(real, np.random.default_rng(0))
     strings = [[q.options[q.gold] for q in one.questions] for one in (real, found)]
     assert sorted(strings[0]) == sorted(strings[1])

@@ -86,7 +86,8 @@ def test_nothing_predictable_does_not_beat_the_mean() -> None:
 
 @pytest.mark.parametrize("n_models", [6, 8])
 def test_error_rate_of_beats(n_models: int) -> None:
-    """Two rules of the same errors, three tasks a model that go together: hardly one in twenty is said to beat the other or to be beaten."""
+    """Two rules of the same errors, three tasks a model that go together: hardly one in twenty is said to beat the
+    other or to be beaten."""
     said, models = [], [f"m{i // 3}" for i in range(3 * n_models)]
     for seed in range(600):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,5 @@
-"""The probe: a planted direction is found in other groups' questions, nothing where there is nothing, penalties chosen without the test fold."""
+"""The probe: a planted direction is found in other groups' questions, nothing where there is nothing, penalties chosen
+without the test fold."""
 
 import numpy as np
 import pytest

@@ -55,7 +55,8 @@ def test_the_same_rotated_shifted_and_scaled_is_1() -> None:
 
 
 def test_a_common_shift_changes_nothing() -> None:
-    """A mean that all samples share, however large, makes independent features no more alike, and alike ones no less."""
+    """A mean that all samples share, however large, makes independent features no more alike, and alike ones no
+    less."""
     x, other = RNG.normal(size=(256, 40)), RNG.normal(size=(256, 40))
     y, shift = x + RNG.normal(size=x.shape), 1e4 * RNG.normal(size=40)
     for second in (other, y):

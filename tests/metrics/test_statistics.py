@@ -59,7 +59,8 @@ def test_interval_ends_are_values_that_occurred() -> None:
 
 
 def test_shifted_interval_holds_its_estimate() -> None:
-    """A biased statistic's percentile interval can miss its own estimate; shifted by the bias it does not, nor falls below 0."""
+    """A biased statistic's percentile interval can miss its own estimate; shifted by the bias it does not, nor falls
+    below 0."""
     samples = np.random.default_rng(0).normal(0.8, 0.05, size=(1000, 1))
     found = shifted_curve(np.array([0.4]), samples)
     assert found.low[0] < 0.4 < found.high[0]

@@ -124,7 +124,8 @@ def test_any_selection_of_blocks_is_the_model_without_the_others(family: str) ->
 
 
 def test_norm_statistics_are_the_states_own() -> None:
-    """A state and the same state scaled give the same RMS-normed logits: the lens does not borrow the last depth's statistics."""
+    """A state and the same state scaled give the same RMS-normed logits: the lens does not borrow the last depth's
+    statistics."""
     anatomy = dissect(families.network("llama"))
     state = torch.randn(3, 32)
     torch.testing.assert_close(

@@ -1,4 +1,5 @@
-"""Merged weights against their equations written out, heads and channels against what each adds to the stream, and the dense weights back."""
+"""Merged weights against their equations written out, heads and channels against what each adds to the stream, and the
+dense weights back."""
 
 import copy
 from dataclasses import replace
@@ -20,8 +21,21 @@ from layercliff.models.weight_layout import KINDS, WRITE, SlotLayout, groups, la
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 UNDERSTOOD = [
-    "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi", "phi3", "gpt2", "gpt_neox", "opt", "cohere", "granite", "smollm3",
-]  # fmt: skip
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3",
+    "phi",
+    "phi3",
+    "gpt2",
+    "gpt_neox",
+    "opt",
+    "cohere",
+    "granite",
+    "smollm3",
+]
 BLENDS: Blends = {1: Linear({1: -1.0, 2: 1.0, 3: 1.0}), 4: Linear({0: 0.25, 4: 0.75})}
 
 
@@ -167,7 +181,8 @@ def test_what_belongs_to_no_slot_is_mixed() -> None:
 
 @pytest.mark.parametrize("family", UNDERSTOOD)
 def test_layouts_are_proven(family: str) -> None:
-    """And hold for the whole network: with the heads, or channels, of every block in the other order, it says what it said before."""
+    """And hold for the whole network: with the heads, or channels, of every block in the other order, it says what it
+    said before."""
     model = Model.of(families.network(family), families.tokenizer())
     merged_weights.prove(model)
     network = model.network

@@ -1,4 +1,5 @@
-"""A checkpoint is written, reloaded and compared before it is there; what does not hold is refused. The reload is in this process, for speed."""
+"""A checkpoint is written, reloaded and compared before it is there; what does not hold is refused. The reload is in
+this process, for speed."""
 
 import json
 import subprocess
@@ -202,7 +203,9 @@ def test_a_model_that_brings_its_code(tmp_path: Path, monkeypatch: pytest.Monkey
     file = tmp_path / "dense" / "config.json"
     config = json.loads(file.read_text())
     own = {"AutoConfig": "modeling_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
-    file.write_text(json.dumps(config | {"model_type": "layercliff_own", "auto_map": own, "architectures": ["OwnForCausalLM"]}))  # fmt: skip
+    file.write_text(
+        json.dumps(config | {"model_type": "layercliff_own", "auto_map": own, "architectures": ["OwnForCausalLM"]})
+    )
     with pytest.raises(ModelError, match="--trust-remote-code"):
         load(str(tmp_path / "dense"), device="cpu")
     model = load(str(tmp_path / "dense"), device="cpu", trust_remote_code=True)
@@ -229,7 +232,8 @@ def test_it_is_a_process_of_its_own(tiny: Model, tmp_path: Path, monkeypatch: py
 
 
 def test_code_of_the_current_directory_is_not_run(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file named like a module that torch imports lies beside the model. The child finds layercliff where this process has it."""
+    """A file named like a module that torch imports lies beside the model. The child finds layercliff where this
+    process has it."""
     monkeypatch.setattr(checkpoint, "subprocess", subprocess)
     for name in ("typing_extensions", "safetensors", "jaxtyping"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")

@@ -15,7 +15,8 @@ KEPT = (0, 2, 4)
 
 def generated(network: object, count: int) -> list[int]:
     ids = torch.tensor([PROMPT])
-    out = network.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False, eos_token_id=None)  # type: ignore[attr-defined]
+    options = {"max_new_tokens": count, "min_new_tokens": count, "do_sample": False, "eos_token_id": None}
+    out = network.generate(ids, **options)  # type: ignore[attr-defined]
     return list(out[0, len(PROMPT) :].tolist())
 
 

@@ -1,4 +1,5 @@
-"""What a checkpoint holds is the model's, tensor by tensor, or it is refused by name; adapters are merged, wrappers opened."""
+"""What a checkpoint holds is the model's, tensor by tensor, or it is refused by name; adapters are merged, wrappers
+opened."""
 
 import json
 import shutil
@@ -116,7 +117,8 @@ def test_another_shape_is_refused_with_both(saved: Path) -> None:
 
 
 def eight_bits(directory: Path, scale: str | None, section: dict[str, Any] | None) -> Tensors:
-    """The weights of the blocks in FP8 with a scale each, and what the configuration says of it. **Returns** what they stand for."""
+    """The weights of the blocks in FP8 with a scale each, and what the configuration says of it. **Returns** what they
+    stand for."""
     meant: Tensors = {}
 
     def pack(tensors: Tensors) -> None:

@@ -1,4 +1,5 @@
-"""Networks that are handed over are read, or refused in a sentence: wrapped, compiled, offloaded, spread over devices."""
+"""Networks that are handed over are read, or refused in a sentence: wrapped, compiled, offloaded, spread over
+devices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,12 @@ def test_weights_that_are_not_in_memory_are_named() -> None:
 def test_weights_on_several_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     network = families.network("llama")
     elsewhere = nn.Parameter(torch.zeros(1))
-    monkeypatch.setattr(type(elsewhere), "device", property(lambda self: torch.device("cuda:1" if self is elsewhere else "cpu")), raising=False)  # fmt: skip
+    monkeypatch.setattr(
+        type(elsewhere),
+        "device",
+        property(lambda self: torch.device("cuda:1" if self is elsewhere else "cpu")),
+        raising=False,
+    )
     network.model.elsewhere = elsewhere
     with pytest.raises(ModelError, match=r"several devices \(.*cuda:1"):
         Model.of(network, families.tokenizer())

@@ -1,4 +1,5 @@
-"""Per-layer fields of configurations: each is sliced by dense index, or the pruning is refused with the field's name."""
+"""Per-layer fields of configurations: each is sliced by dense index, or the pruning is refused with the field's
+name."""
 
 from typing import Any
 
@@ -25,7 +26,11 @@ SLICED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("field", "value", "wanted", "values"), SLICED, ids=lambda value: value if isinstance(value, str) and "_" in value else "")  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "value", "wanted", "values"),
+    SLICED,
+    ids=lambda value: value if isinstance(value, str) and "_" in value else "",
+)
 def test_a_field_follows(field: str, value: Any, wanted: Any, values: tuple[Any, ...] | None) -> None:
     """What the pruned configuration says of its blocks is what the dense one said of them."""
     config = families.CONFIGS["llama"]()

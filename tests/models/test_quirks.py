@@ -24,9 +24,14 @@ from layercliff.models.anatomy import dissect
 
 IDS = torch.tensor([[5, 77, 130, 9, 240, 31, 18, 200]])
 SHAPE: dict[str, Any] = {
-    "vocab_size": families.VOCABULARY, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "bos_token_id": 0, "eos_token_id": 1,
+    "vocab_size": families.VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
     "pad_token_id": 2,
-}  # fmt: skip
+}
 
 CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
     "a cap by another name": lambda: RecurrentGemmaConfig(**SHAPE, intermediate_size=48, lru_width=32, attention_window_size=6, logits_soft_cap=3.0),
@@ -57,7 +62,15 @@ def test_the_way_to_the_logits_is_found(special: str) -> None:
 
 def test_a_vision_tower_of_equal_depth_is_not_read() -> None:
     text = LlamaConfig(**SHAPE, intermediate_size=48, num_key_value_heads=2)
-    tower = CLIPVisionConfig(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, image_size=16, patch_size=8, projection_dim=32)  # fmt: skip
+    tower = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=16,
+        patch_size=8,
+        projection_dim=32,
+    )
     network = LlavaForConditionalGeneration(
         LlavaConfig(vision_config=tower, text_config=text, image_token_index=4)
     ).eval()

@@ -28,9 +28,17 @@ from layercliff.models.removable_blocks import removable_blocks, unwritable
 from layercliff.models.surgery import cut
 
 SHAPE: dict[str, Any] = {
-    "vocab_size": families.VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 5, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
-}  # fmt: skip
+    "vocab_size": families.VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+}
 MAMBA: dict[str, Any] = {
     "mamba_n_heads": 4,
     "mamba_d_head": 16,
@@ -42,9 +50,16 @@ NEMOTRON: dict[str, Any] = {name: value for name, value in SHAPE.items() if name
     "head_dim": 8, "mamba_num_heads": 4, "mamba_head_dim": 16, "ssm_state_size": 8, "n_groups": 1,
 }  # fmt: skip
 NEO: dict[str, Any] = {
-    "vocab_size": families.VOCABULARY, "hidden_size": 32, "num_layers": 5, "num_heads": 4, "max_position_embeddings": 64, "window_size": 4,
-    "attention_types": [[["global", "local"], 2], [["global"], 1]], "bos_token_id": 0, "eos_token_id": 1,
-}  # fmt: skip
+    "vocab_size": families.VOCABULARY,
+    "hidden_size": 32,
+    "num_layers": 5,
+    "num_heads": 4,
+    "max_position_embeddings": 64,
+    "window_size": 4,
+    "attention_types": [[["global", "local"], 2], [["global"], 1]],
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
 CONFIGS: dict[str, PretrainedConfig] = {
     "minicpm3": MiniCPM3Config(**{**SHAPE, "num_key_value_heads": 4}, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=8, v_head_dim=8),
     "diffllama": DiffLlamaConfig(**SHAPE),
@@ -90,7 +105,10 @@ def test_every_block_may_go_where_none_depends_on_its_place(family: str) -> None
         ("ernie4_5_moe", (), ""),
         ("falcon_h1", (), ""),
         ("bart", (), ""),
-        ("diffllama", (0, 1, 2, 3), "Blocks 0, 1, 2, 3 stay, since a checkpoint without them would be another model: the dense block 1 would be block 0, with self_attn.lambda_init = 0.2"),
+        ("diffllama", (0, 1, 2, 3), (
+            "Blocks 0, 1, 2, 3 stay, since a checkpoint without them would be another model: the dense block 1 would "
+            "be block 0, with self_attn.lambda_init = 0.2"
+        )),
         ("gpt2_by_place", (0, 1, 2, 3), "scale_attn_by_inverse_layer_idx = True scales a block by its position"),
         ("gpt_neox_japanese", (4,), "Block 4 stays, since a checkpoint without it would be another model: the tensor"),
         ("nemotron_h", (2,), "does not generate with a cache"),

@@ -27,7 +27,23 @@ from layercliff.models.mergekit import DEFINED, runs
 from layercliff.models.recipes import recipes
 from layercliff.models.surgery import sliced
 
-UNIFORM = ["llama", "llama_tied", "mistral", "qwen2", "qwen3", "phi", "phi3", "gpt2", "gpt_neox", "falcon", "bloom", "olmo2", "cohere", "granite", "qwen3_moe"]  # fmt: skip
+UNIFORM = [
+    "llama",
+    "llama_tied",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "phi",
+    "phi3",
+    "gpt2",
+    "gpt_neox",
+    "falcon",
+    "bloom",
+    "olmo2",
+    "cohere",
+    "granite",
+    "qwen3_moe",
+]
 
 
 def gemma3(count: int = 12, **settings: Any) -> Gemma3TextConfig:
@@ -84,7 +100,10 @@ def test_blocks_that_do_not_differ_can_be_chosen_freely(family: str, kept: tuple
 @given(kept=st.sets(st.integers(0, 11), min_size=1, max_size=11).map(sorted))
 def test_blocks_that_differ_by_place(config: PretrainedConfig, period: int, field: str, kept: list[int]) -> None:
     """Accepted if and only if each kept block is of the kind that its new place has."""
-    same = all((index + 1) % period == 0 if (place + 1) % period == 0 else (index + 1) % period for place, index in enumerate(kept))  # fmt: skip
+    same = all(
+        (index + 1) % period == 0 if (place + 1) % period == 0 else (index + 1) % period
+        for place, index in enumerate(kept)
+    )
     found = recipes(config, "owner/name", kept, "bfloat16")
     assert (found.llama_cpp.text is not None) == (found.mergekit.text is not None) == same
     for recipe in (found.mergekit, found.llama_cpp):
@@ -153,7 +172,9 @@ def test_wrappers_and_files() -> None:
     assert "no GGUF" in str(found.mergekit.reason)
     assert shlex.split(str(found.llama_cpp.text))[3] == "/my models/a.gguf"
     found = recipes(families.CONFIGS["llama"](), "/models/a+b@c", (0, 1), "bfloat16")
-    assert yaml.safe_load(str(found.mergekit.text))["slices"][0]["sources"][0]["model"] == {"model": {"path": "/models/a+b@c"}}  # fmt: skip
+    assert yaml.safe_load(str(found.mergekit.text))["slices"][0]["sources"][0]["model"] == {
+        "model": {"path": "/models/a+b@c"}
+    }
 
 
 @pytest.mark.parametrize(("field", "value"), [("num_kv_shared_layers", 2), ("moe_layer_freq", 2)])

@@ -1,4 +1,5 @@
-"""Rows run block by block give the network's own logits, or the way of running them is changed, or the network is refused."""
+"""Rows run block by block give the network's own logits, or the way of running them is changed, or the network is
+refused."""
 
 import json
 from collections.abc import Callable

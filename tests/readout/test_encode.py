@@ -45,7 +45,8 @@ def test_cloze_reads_the_positions_before_each_token() -> None:
 
 
 def merging() -> PreTrainedTokenizerFast:
-    """A tokenizer whose context is not a prefix: "ab" is one token although "a" ends the prompt and "b" begins the option."""
+    """A tokenizer whose context is not a prefix: "ab" is one token although "a" ends the prompt and "b" begins the
+    option."""
     vocabulary = {"<s>": 0, "a": 1, "b": 2, "ab": 3, "c": 4, "x": 5}
     model = Tokenizer(models.BPE(vocabulary, [("a", "b")]))
     model.decoder = decoders.Fuse()
@@ -98,7 +99,10 @@ def test_no_chat_template() -> None:
 
 def test_chat_template_ends_where_the_answer_begins() -> None:
     tokenizer = families.tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% "
+        "endif %}"
+    )
     assert chat_template(tokenizer)([{"role": "user", "content": "q"}]) == "[user]q[assistant]"
 
 

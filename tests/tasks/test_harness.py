@@ -40,7 +40,8 @@ class Case:
 
 
 def files(name: str, root: Path, own_pool: bool) -> dict[str, str]:
-    """Some rows of what the wheel holds, as the split that is asked and, unless `own_pool`, another one for worked examples."""
+    """Some rows of what the wheel holds, as the split that is asked and, unless `own_pool`, another one for worked
+    examples."""
     benchmark = BENCHMARKS[name]
     base = name.removesuffix(f"_{benchmark.subject}")
     held = cache.directory() / "benchmarks" / base
@@ -88,7 +89,8 @@ def ours(found: Case) -> list[dict[str, Any]]:
 
 
 def test_requests_are_the_harness_own(tmp_path: Path) -> None:
-    """Zero-shot, and two shots by both of the harness's samplers; worked examples from a pool, and from the asked documents themselves."""
+    """Zero-shot, and two shots by both of the harness's samplers; worked examples from a pool, and from the asked
+    documents themselves."""
     draws: list[tuple[int, Sampler]] = [(0, "per_item"), (2, "per_item"), (2, "first_n")]
     cases = [
         case(name, tmp_path / f"{name}-{shots}-{sampler}", shots, sampler)

@@ -18,7 +18,8 @@ def test_cloze() -> None:
 def test_letter_with_a_worked_example_of_another_number_of_options() -> None:
     prompt = ask(TASK, SKY, "letter", [SEA])
     assert set(prompt.contexts) == {
-        "Question: What is {wet}?\n A. sea\n B. sand\n C. sun\nAnswer: A\n\nQuestion: What colour is the sky?\n A. red\n B. blue\nAnswer:"
+        "Question: What is {wet}?\n A. sea\n B. sand\n C. sun\nAnswer: A\n\nQuestion: What colour is the sky?\n A. "
+        "red\n B. blue\nAnswer:"
     }
     assert prompt.continuations == (" A", " B")
 

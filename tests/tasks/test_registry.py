@@ -39,7 +39,8 @@ def test_an_unknown_task_names_each_task_once_and_no_subject(tmp_path: Path) -> 
 
 
 def test_a_file_of_questions_may_be_named(tmp_path: Path) -> None:
-    """Two files that are called the same, in two directories, one of which has a sign in its name that names are told by."""
+    """Two files that are called the same, in two directories, one of which has a sign in its name that names are told
+    by."""
     row = '{"question": "q", "options": ["a", "b"], "answer": 0}'
     for folder in ("one", "k=2"):
         (tmp_path / folder).mkdir()

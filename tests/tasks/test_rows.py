@@ -131,7 +131,8 @@ def test_a_name_of_zero_is_a_name(tmp_path: Path) -> None:
 
 
 def test_layouts_of_the_hub(tmp_path: Path) -> None:
-    """A list of choices with a position, as MMLU has; a prompt with columns A to E, as Kaggle has; absent options null."""
+    """A list of choices with a position, as MMLU has; a prompt with columns A to E, as Kaggle has; absent options
+    null."""
     table = [
         {"question": "q", "subject": "x", "choices": ["a", "b", "c"], "answer": 2},
         {"prompt": "q", "A": "a", "B": "b", "C": "c", "D": None, "E": "", "answer": "C"},

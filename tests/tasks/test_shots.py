@@ -1,4 +1,5 @@
-"""Worked examples: one set for all, or drawn as lm-evaluation-harness draws them (itself the oracle in test_harness.py)."""
+"""Worked examples: one set for all, or drawn as lm-evaluation-harness draws them (itself the oracle in
+test_harness.py)."""
 
 import random
 from dataclasses import replace

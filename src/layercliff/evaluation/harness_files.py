@@ -18,9 +18,11 @@ NAME = "lm_eval"
 
 
 def write(run: RunDirectory, evaluated: Evaluated) -> None:
-    """Write ``evaluate/lm_eval/MODEL/results_DATE.json`` and a ``samples_TASK_DATE.jsonl`` per task, as version 0.4.13 lays them out.
+    """Write ``evaluate/lm_eval/MODEL/results_DATE.json`` and a ``samples_TASK_DATE.jsonl`` per task, as version 0.4.13
+    lays them out.
 
-    Hashes of prompts and targets are the harness's own; those of documents are not, since a document here is what was asked of it.
+    Hashes of prompts and targets are the harness's own; those of documents are not, since a document here is what was
+    asked of it.
     """
     model = re.sub(r"[\"<>:/|\\?*\[\]]+", "__", evaluated.subject.model)
     folder = run.path / FOLDER / NAME / model
@@ -47,7 +49,13 @@ def _results(evaluated: Evaluated) -> dict[str, Any]:
         "results": results,
         "group_subtasks": {name: [] for name in results},
         "configs": {
-            task.name: {"task": task.name, "dataset_path": task.source, "test_split": task.split, "output_type": "multiple_choice", "num_fewshot": subject.shots}
+            task.name: {
+                "task": task.name,
+                "dataset_path": task.source,
+                "test_split": task.split,
+                "output_type": "multiple_choice",
+                "num_fewshot": subject.shots,
+            }
             for task in subject.tasks
         },
         "versions": {task.name: task.digest for task in subject.tasks},
@@ -58,14 +66,19 @@ def _results(evaluated: Evaluated) -> dict[str, Any]:
             for name, found in results.items()
         },
         "config": {
-            "model": "layercliff", "model_args": {"pretrained": subject.model, "dtype": subject.dtype}, "model_revision": subject.revision,
-            "model_dtype": subject.dtype, "device": cost["device"], "limit": subject.limit, "random_seed": subject.seed,
+            "model": "layercliff",
+            "model_args": {"pretrained": subject.model, "dtype": subject.dtype},
+            "model_revision": subject.revision,
+            "model_dtype": subject.dtype,
+            "device": cost["device"],
+            "limit": subject.limit,
+            "random_seed": subject.seed,
         },
         "model_source": "layercliff",
         "model_name": subject.model,
         "transformers_version": cost["versions"]["transformers"],
         "total_evaluation_time_seconds": str(cost["seconds"]),
-    }  # fmt: skip
+    }
 
 
 def _samples(evaluated: Evaluated, task: str) -> Iterator[dict[str, Any]]:

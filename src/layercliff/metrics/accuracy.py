@@ -18,9 +18,10 @@ RightAnswers = Float[np.ndarray, " question"]
 
 @dataclass(frozen=True)
 class AccuracyEstimate:
-    """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness gives it (nan for one
-    question), `stderr_clustered` the standard error where questions of a group are not independent (nan for one group); `low` and `high` are the
-    ends of the 95 % interval of a bootstrap over groups of questions."""
+    """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness
+    gives it (nan for one question), `stderr_clustered` the standard error where questions of a group are not
+    independent (nan for one group); `low` and `high` are the ends of the 95 % interval of a bootstrap over groups of
+    questions."""
 
     value: float
     stderr: float
@@ -31,9 +32,10 @@ class AccuracyEstimate:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two models on the same questions: `difference` is this one's share of right answers minus the other's, with the 95 % interval of a
-    bootstrap over groups; `won` and `lost` count questions that only this one, or only the other, gets right. `p` is two-sided for equal
-    accuracy, by `test`: the exact McNemar test where questions are independent, the bootstrap over groups where they are not."""
+    """Two models on the same questions: `difference` is this one's share of right answers minus the other's, with the
+    95 % interval of a bootstrap over groups; `won` and `lost` count questions that only this one, or only the other,
+    gets right. `p` is two-sided for equal accuracy, by `test`: the exact McNemar test where questions are independent,
+    the bootstrap over groups where they are not."""
 
     n: int
     difference: float
@@ -46,8 +48,8 @@ class PairedComparison:
 
 
 def right(sums: OptionSums, sizes: OptionSums | None, gold: Int[np.ndarray, " question"]) -> RightAnswers:
-    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0; of options that tie, the first counts, as it does
-    for lm-evaluation-harness. Absent options are nan."""
+    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0; of options that tie, the
+    first counts, as it does for lm-evaluation-harness. Absent options are nan."""
     values = sums if sizes is None else sums / sizes
     found: RightAnswers = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
     return found
@@ -88,6 +90,7 @@ def paired(here: RightAnswers, there: RightAnswers, groups: Sequence[str], seed:
 
 
 def _two_sided(differences: Float[np.ndarray, " resample"]) -> float:
-    """Twice the smaller share of resamples on either side of 0, each with one more counted, so that it is never 0 (Davison and Hinkley 1997, 4.2)."""
+    """Twice the smaller share of resamples on either side of 0, each with one more counted, so that it is never 0
+    (Davison and Hinkley 1997, 4.2)."""
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
     return float(min(1.0, 2 * (tail + 1) / (len(differences) + 1)))

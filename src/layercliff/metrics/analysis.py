@@ -14,9 +14,11 @@ from layercliff.readout.trace import Trace
 
 @dataclass(frozen=True)
 class Analysis:
-    """The metrics of a set of questions over depth 0..L, each curve with pointwise 95 % intervals from the same resamples.
+    """The metrics of a set of questions over depth 0..L, each curve with pointwise 95 % intervals from the same
+    resamples.
 
-    `frequency` is None for several tasks together, whose answers are not of one kind; `option_mass` is nan where it was not computed.
+    `frequency` is None for several tasks together, whose answers are not of one kind; `option_mass` is nan where it was
+    not computed.
     """
 
     name: str
@@ -38,7 +40,8 @@ class Analysis:
 
 
 def analyse(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Analysis]:
-    """Analyse each task of a trace and, under the name ``joint``, all questions together when there are several tasks."""
+    """Analyse each task of a trace and, under the name ``joint``, all questions together when there are several
+    tasks."""
     found = {name: _analyse(trace.of(name), name, resamples, seed) for name in trace.tasks}
     if len(found) > 1:
         found["joint"] = _analyse(trace, "joint", resamples, seed)

@@ -1,4 +1,5 @@
-"""How two quantities go together over models and tasks, where the tasks of one model are not independent of one another."""
+"""How two quantities go together over models and tasks, where the tasks of one model are not independent of one
+another."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
 
 LEAST_CLUSTERS = 3  # with fewer, resampling them says nothing, and intervals are nan
-SHOWN = 6  # clusters a verdict takes at least: that all of fewer lie on one side by chance is likelier than 1 in 20 (2 in 2**5 of five)
+# clusters a verdict takes at least: that all of fewer lie on one side by chance is likelier than 1 in 20 (2 in 2**5
+# of five)
+SHOWN = 6
 FEW_CLUSTERS = 10  # with fewer, intervals from resampling them are too narrow (Cameron, Gelbach and Miller 2008)
 
 Points = Float[np.ndarray, " point"]
@@ -19,9 +22,10 @@ ResampleWeights = Float[np.ndarray, "resample point"]
 
 @dataclass(frozen=True)
 class Association:
-    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both known), which lie in `complete_clusters`, and Kendall's tau over the
-    `pairs` whose order is known, which leaves no point out. None where a side does not vary. Intervals (95 %) are a bootstrap over
-    whole clusters, nan with fewer than three of them."""
+    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both
+    known), which lie in `complete_clusters`, and Kendall's tau over the `pairs` whose order is known, which leaves no
+    point out. None where a side does not vary. Intervals (95 %) are a bootstrap over whole clusters, nan with fewer
+    than three of them."""
 
     points: int
     complete: int
@@ -34,8 +38,8 @@ class Association:
 
     @property
     def falls(self) -> bool | None:
-        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None where neither is shown, or
-        clusters are too few to show it."""
+        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None
+        where neither is shown, or clusters are too few to show it."""
         found = self.spearman
         if found is None or self.complete_clusters < SHOWN:
             return None
@@ -45,7 +49,8 @@ class Association:
 def associate(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], clusters: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> Association:  # fmt: skip
-    """Associate `x`, infinite where it is known to lie beyond all others, with `y`, of which those `censored` are known to be greater than they say."""
+    """Associate `x`, infinite where it is known to lie beyond all others, with `y`, of which those `censored` are known
+    to be greater than they say."""
     complete = np.isfinite(x) & ~censored
     comparable = _comparable(y, censored)
     names = np.asarray(clusters)
@@ -67,11 +72,15 @@ def associate(
     a, b = x[complete], y[complete]
     every = np.ones(len(x), bool)
     return Association(
-        len(x), int(complete.sum()), len(set(names[complete])), len(set(clusters)), int(comparable.sum()) // 2,
+        len(x),
+        int(complete.sum()),
+        len(set(names[complete])),
+        len(set(clusters)),
+        int(comparable.sum()) // 2,
         interval(lambda weights: pearson(a, b, weights), complete),
         interval(lambda weights: spearman(a, b, weights), complete),
         interval(lambda weights: kendall(x, y, censored, weights), every),
-    )  # fmt: skip
+    )
 
 
 def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
@@ -88,8 +97,8 @@ def spearman(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray
 def kendall(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
-    """Kendall's tau over the pairs whose order in `y` is known (Brown, Hollander and Korwar 1974): concordant less discordant, over all of
-    them; pairs that tie in `x` count as neither. nan where there are none."""
+    """Kendall's tau over the pairs whose order in `y` is known (Brown, Hollander and Korwar 1974): concordant less
+    discordant, over all of them; pairs that tie in `x` count as neither. nan where there are none."""
     known = _comparable(y, censored)
     later = known & ((y[:, None] > y[None, :]) | (censored[:, None] & ~censored[None, :]))
     agree = np.where(known, np.where(later, 1.0, -1.0) * _sign(x), 0.0)

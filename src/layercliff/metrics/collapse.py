@@ -1,4 +1,5 @@
-"""Where a path of pruned models falls off: the collapse point, paired losses, and how much pruning is shown to be harmless."""
+"""Where a path of pruned models falls off: the collapse point, paired losses, and how much pruning is shown to be
+harmless."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ HALF = 0.5  # of the dense model's above-chance accuracy
 
 @dataclass(frozen=True)
 class Collapse:
-    """The collapse point k*: the first step from which, to the end of the path, the above-chance accuracy is below half the dense
-    model's. `step` is None where that does not happen on the computed path (censored), or where `defined` is False: the dense
-    model's interval does not lie above chance, so that there is nothing to lose. Ends of the interval are infinite where resamples are censored."""
+    """The collapse point k*: the first step from which, to the end of the path, the above-chance accuracy is below half
+    the dense model's. `step` is None where that does not happen on the computed path (censored), or where `defined` is
+    False: the dense model's interval does not lie above chance, so that there is nothing to lose. Ends of the interval
+    are infinite where resamples are censored."""
 
     defined: bool
     step: int | None
@@ -31,7 +33,8 @@ class Collapse:
 
 
 def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
-    """k* of accuracy curves over steps 0 (dense), 1, ...; infinite where censored, or where the dense model is not above chance."""
+    """k* of accuracy curves over steps 0 (dense), 1, ...; infinite where censored, or where the dense model is not
+    above chance."""
     above = np.moveaxis(accuracy - chance, -1, 0)
     fallen = (above < HALF * above[0]) & (above[0] > 0)
     return np.where(fallen[-1], stays_from(fallen), np.inf)
@@ -52,7 +55,8 @@ def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, 
 
 
 def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " question"]) -> float:
-    """Exact two-sided McNemar p-value of two models' right answers on the same independent questions (ties count as wrong)."""
+    """Exact two-sided McNemar p-value of two models' right answers on the same independent questions (ties count as
+    wrong)."""
     won = int(((after == 1) & (before < 1)).sum())
     lost = int(((before == 1) & (after < 1)).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
@@ -69,16 +73,18 @@ def tango_upper(lost: int | float, won: int | float, n: int | float, level: floa
 def score_upper(
     difference: Float[np.ndarray, " question"], resamples: Resamples, level: float = LEVEL, times: float = 1.0
 ) -> float:
-    """`tango_upper` for the mean of the paired losses `difference`; of options that tie, shares are counted. Where questions come in groups, counts are divided by
-    their design effect (Rao and Scott 1992). With `times` as many questions, answered alike."""
+    """`tango_upper` for the mean of the paired losses `difference`; of options that tie, shares are counted. Where
+    questions come in groups, counts are divided by their design effect (Rao and Scott 1992). With `times` as many
+    questions, answered alike."""
     each = times / design_effect(difference, resamples)
     lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
     return tango_upper(lost * each, won * each, len(difference) * each, level)
 
 
 def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
-    """How many times the variance of independent questions that of groups is: squared sums of groups over summed squares. One more group is counted, of the size that a
-    question's group has on average, all lost: where nothing is lost, nothing is known of how a group goes together, and a group is one question. 1 for independent questions."""
+    """How many times the variance of independent questions that of groups is: squared sums of groups over summed
+    squares. One more group is counted, of the size that a question's group has on average, all lost: where nothing is
+    lost, nothing is known of how a group goes together, and a group is one question. 1 for independent questions."""
     sizes = np.bincount(resamples.index)
     usual = float((sizes**2).sum() / len(difference))
     together = float((np.bincount(resamples.index, difference) ** 2).sum())
@@ -94,8 +100,8 @@ def _score(delta: float, lost: int | float, won: int | float, n: int | float) ->
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
-    """About how many questions would bring a bound below `margin`, where ``bound(k)`` is the one that k times the `n` questions with the same
-    answers give; None where the bound of a thousand times as many would not be."""
+    """About how many questions would bring a bound below `margin`, where ``bound(k)`` is the one that k times the `n`
+    questions with the same answers give; None where the bound of a thousand times as many would not be."""
     if bound(MOST_TIMES) >= margin:
         return None
     return (
@@ -105,8 +111,8 @@ def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> 
 
 @dataclass(frozen=True)
 class Harmless:
-    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin; about how many questions would
-    show it, for this step and all before it (None: no number that can be told)."""
+    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin; about
+    how many questions would show it, for this step and all before it (None: no number that can be told)."""
 
     loss: float
     upper: float
@@ -117,8 +123,9 @@ class Harmless:
 def harmless(
     correct: Float[np.ndarray, "step question"], resamples: Resamples, margin: float, level: float = LEVEL
 ) -> list[Harmless]:
-    """Non-inferiority of each step 1.. to step 0: fixed sequence, so that a step counts as shown only if all before it do and the
-    family-wise error stays at 1 - `level`. The upper bound is the score interval's (`score_upper`); where questions come in groups, the bootstrap's if that is higher."""
+    """Non-inferiority of each step 1.. to step 0: fixed sequence, so that a step counts as shown only if all before it
+    do and the family-wise error stays at 1 - `level`. The upper bound is the score interval's (`score_upper`); where
+    questions come in groups, the bootstrap's if that is higher."""
     found: list[Harmless] = []
     needed: list[int | None] = []
     n = correct.shape[1]
@@ -151,7 +158,8 @@ def scaled_bound(loss: float, upper: float, times: float) -> float:
 
 
 def recommended(steps: list[Harmless], margin: float) -> int:
-    """The last step shown to be harmless; where none is, the last before the estimated loss first reaches the margin (0: none)."""
+    """The last step shown to be harmless; where none is, the last before the estimated loss first reaches the margin
+    (0: none)."""
     shown = [k for k, step in enumerate(steps, 1) if step.shown]
     if shown:
         return shown[-1]

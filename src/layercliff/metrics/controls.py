@@ -1,4 +1,5 @@
-"""What curves over depth look like where there is nothing to decide: other golds for the same scores, and constant answers.
+"""What curves over depth look like where there is nothing to decide: other golds for the same scores, and constant
+answers.
 
 A control is one trace or several draws of one; what is said of it is the mean over draws, question by question.
 """
@@ -23,8 +24,10 @@ from layercliff.tasks.question import Question
 
 @dataclass(frozen=True)
 class ControlOutcome:
-    """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over questions; `transition` and `jump` are
-    those of these curves. `margins` and `accuracies` are those of each draw, `decided` is the share of draws that by themselves have a transition depth in all but 2.5 % of resamples, as a model must."""
+    """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over
+    questions; `transition` and `jump` are those of these curves. `margins` and `accuracies` are those of each draw,
+    `decided` is the share of draws that by themselves have a transition depth in all but 2.5 % of resamples, as a model
+    must."""
 
     n_questions: int
     chance: float
@@ -49,8 +52,8 @@ def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -
 
 
 def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
-    """What the best constant answer of each task would reach, the same at every depth: a position in *letter*, an option string otherwise. Where it is not
-    offered it is wrong, with a margin of 0."""
+    """What the best constant answer of each task would reach, the same at every depth: a position in *letter*, an
+    option string otherwise. Where it is not offered it is wrong, with a margin of 0."""
     parts = [_constant(trace.of(name)) for name in trace.tasks]
     rows = (np.tile(np.concatenate(side), (1, len(trace.scores), 1)) for side in zip(*parts, strict=True))
     margin, correct = rows
@@ -68,7 +71,8 @@ def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
 def exchanged_gold(
     questions: Sequence[Question], form: Format, rng: np.random.Generator
 ) -> Int[np.ndarray, " question"]:
-    """Questions with the same options (*letter*: with as many) exchange their golds; where no other question has them, any option is drawn."""
+    """Questions with the same options (*letter*: with as many) exchange their golds; where no other question has them,
+    any option is drawn."""
     alike: dict[Hashable, list[int]] = defaultdict(list)
     for number, question in enumerate(questions):
         alike[len(question.options) if form == "letter" else tuple(sorted(question.options))].append(number)
@@ -85,8 +89,8 @@ def exchanged_gold(
 
 
 def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:
-    """The gold option of each question is taken out of what is compared, and one of the wrong ones, drawn, is called gold. Questions of two options
-    are left out; None where no other is left."""
+    """The gold option of each question is taken out of what is compared, and one of the wrong ones, drawn, is called
+    gold. Questions of two options are left out; None where no other is left."""
     parts = [_wrong(trace.of(name), rng) for name in trace.tasks]
     left = [part for part in parts if part is not None]
     return Trace.joined(left) if left else None

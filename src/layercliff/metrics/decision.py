@@ -1,4 +1,5 @@
-"""What a question's option scores say at each depth. Shapes: depth 0..L, question, option; absent options are masked."""
+"""What a question's option scores say at each depth. Shapes: depth 0..L, question, option; absent options are
+masked."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -27,7 +28,8 @@ def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def votes(scores: Scores, mask: Mask) -> Scores:
-    """The share of each option in the argmax of a question: 1 for the winner, 1 / (number tied) for options that tie."""
+    """The share of each option in the argmax of a question: 1 for the winner, 1 / (number tied) for options that
+    tie."""
     wide = np.where(mask, scores, -np.inf)
     winners = wide == wide.max(-1, keepdims=True)
     out: np.ndarray = winners / winners.sum(-1, keepdims=True)

@@ -14,8 +14,8 @@ PerRun = Float[np.ndarray, "*run question"]
 
 @dataclass(frozen=True)
 class Effects:
-    """Decision Margin and accuracy of runs, and what they lose or gain against the undisturbed one, each with pointwise 95 % intervals from the same
-    resamples; rows are runs."""
+    """Decision Margin and accuracy of runs, and what they lose or gain against the undisturbed one, each with pointwise
+    95 % intervals from the same resamples; rows are runs."""
 
     margin: Curve
     accuracy: Curve

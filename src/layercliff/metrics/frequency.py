@@ -29,8 +29,9 @@ class Categories:
 
 @dataclass(frozen=True)
 class OptionFrequency:
-    """OF_l(c): the share of questions whose argmax at depth l falls into category c, with intervals; `offered` and `gold` are
-    the shares of questions that offer c and whose gold option is in c. `kl` and `js` compare OF_l with `gold`, in nats."""
+    """OF_l(c): the share of questions whose argmax at depth l falls into category c, with intervals; `offered` and
+    `gold` are the shares of questions that offer c and whose gold option is in c. `kl` and `js` compare OF_l with
+    `gold`, in nats."""
 
     labels: tuple[str, ...]
     share: Float[np.ndarray, "depth category"]
@@ -44,8 +45,8 @@ class OptionFrequency:
 
 
 def categories(questions: Sequence[Question], form: Format) -> Categories:
-    """By position where the model sees positions (*letter*), among questions of the most common number of options; by option
-    string otherwise, strings that a single question offers pooled under one label."""
+    """By position where the model sees positions (*letter*), among questions of the most common number of options; by
+    option string otherwise, strings that a single question offers pooled under one label."""
     most = max(len(q.options) for q in questions)
     if form == "letter":
         usual = Counter(len(q.options) for q in questions).most_common(1)[0][0]
@@ -64,14 +65,16 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
 
 
 def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[int | str, float]:
-    """The answer that is right most often, a position in *letter*, an option string otherwise, with the share of questions that it gets right."""
+    """The answer that is right most often, a position in *letter*, an option string otherwise, with the share of
+    questions that it gets right."""
     answers: Counter[int | str] = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
     ((answer, count),) = answers.most_common(1)
     return answer, count / len(questions)
 
 
 def chance(questions: Sequence[Question], form: Format) -> float:
-    """The larger of the mean of 1/K and the best constant answer. It belongs to the set of questions and is held fixed in resamples."""
+    """The larger of the mean of 1/K and the best constant answer. It belongs to the set of questions and is held fixed
+    in resamples."""
     return max(float(np.mean([1 / len(q.options) for q in questions])), best_constant_answer(questions, form)[1])
 
 

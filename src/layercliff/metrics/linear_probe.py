@@ -1,4 +1,5 @@
-"""Linear probes (Alain and Bengio 2016): is the right option to be read off the states of a depth by some direction, whatever the model does with it?"""
+"""Linear probes (Alain and Bengio 2016): is the right option to be read off the states of a depth by some direction,
+whatever the model does with it?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3)
-"""Penalties, the strongest first. Features are standardised and divided by the root of their number, so that a state's squared norm is 1 on average."""
+"""Penalties, the strongest first. Features are standardised and divided by the root of their number, so that a state's
+squared norm is 1 on average."""
 
 FOLDS = 5
 
 ProbedStates = Float[np.ndarray, "question _ d"]
-"""A state per question, from which each option has a direction of its own (*letter*), or one per option, from which one direction scores all."""
+"""A state per question, from which each option has a direction of its own (*letter*), or one per option, from which one
+direction scores all."""
 
 Mask = Bool[np.ndarray, "question option"]
 Gold = Int[np.ndarray, " question"]
@@ -27,8 +30,8 @@ OptionScores = Float[np.ndarray, "question option"]
 
 
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
-    """Exchanged gold options: the control task of Hewitt and Liang (2019), in which there is nothing to be known, so that a probe that finds something has been
-    fitted to its own questions."""
+    """Exchanged gold options: the control task of Hewitt and Liang (2019), in which there is nothing to be known, so
+    that a probe that finds something has been fitted to its own questions."""
     return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
@@ -44,15 +47,17 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 3:
         raise TaskError(
-            f"A probe cannot be cross-validated on {len(names)} groups of questions: ask at least 3, and far more for it to find anything."
+            f"A probe cannot be cross-validated on {len(names)} groups of questions: ask at least 3, and far more "
+            "for it to find anything."
         )
     order = generator(RandomStream.LINEAR_PROBE, seed, 1).permutation(len(names))
     return np.asarray((order % min(FOLDS, len(names)))[index])
 
 
 def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> OptionScores:
-    """The score of every option by a probe that was fitted without the question's fold: softmax over a question's options, maximum likelihood with a ridge
-    penalty. The penalty is the one that does best on the next fold for a probe fitted without either; absent options are nan."""
+    """The score of every option by a probe that was fitted without the question's fold: softmax over a question's
+    options, maximum likelihood with a ridge penalty. The penalty is the one that does best on the next fold for a probe
+    fitted without either; absent options are nan."""
     scores = np.full(mask.shape, np.nan, np.float32)
     n_folds = int(fold.max()) + 1
     for number in range(n_folds):

@@ -1,4 +1,5 @@
-"""How much the geometry of states at one depth tells of that at another, after MKA (Liu et al. 2024, arXiv 2406.16330)."""
+"""How much the geometry of states at one depth tells of that at another, after MKA (Liu et al. 2024, arXiv
+2406.16330)."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,8 +13,9 @@ Pairs = Float[np.ndarray, " pair"]
 
 
 def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coordinate"]:
-    """The leading coordinates of a diffusion map (Coifman & Lafon 2006): kernel exp(-sqrt(distance / scale)), density normalised with alpha = 1/2, as MKA
-    has it; the scale is the median distance. States that are all the same have no coordinates but 0."""
+    """The leading coordinates of a diffusion map (Coifman & Lafon 2006): kernel exp(-sqrt(distance / scale)), density
+    normalised with alpha = 1/2, as MKA has it; the scale is the median distance. States that are all the same have no
+    coordinates but 0."""
     distances = pdist(states.astype(np.float64))
     scale = float(np.median(distances))
     if scale == 0:
@@ -34,10 +36,11 @@ def closeness(coordinates: Float[np.ndarray, "n coordinate"]) -> Pairs:
 
 
 def shared_information(first: Pairs, second: Pairs) -> float:
-    """I(first; second) over the mean of I(first; first) and I(second; second), in [0, 1]: MKA's normalised pairwise information bottleneck, where
-    entropies stand for the latter: a variable's entropy is what it says of itself. I(X; Y) = H(X) + H(Y) - H(X, Y) with Rényi's quadratic entropy,
-    minus the log of the mean kernel value over pairs of different points (Principe 2010), jointly of the product. What is the same shares 1, what is
-    unrelated 0 (but for chance), what says nothing of itself 0."""
+    """I(first; second) over the mean of I(first; first) and I(second; second), in [0, 1]: MKA's normalised pairwise
+    information bottleneck, where entropies stand for the latter: a variable's entropy is what it says of itself. I(X;
+    Y) = H(X) + H(Y) - H(X, Y) with Rényi's quadratic entropy, minus the log of the mean kernel value over pairs of
+    different points (Principe 2010), jointly of the product. What is the same shares 1, what is unrelated 0 (but for
+    chance), what says nothing of itself 0."""
     own = (_information(first, first) + _information(second, second)) / 2
     return max(0.0, _information(first, second) / own) if own > 1e-12 else 0.0
 

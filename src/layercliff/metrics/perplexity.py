@@ -19,9 +19,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """exp of the mean negative log-likelihood per token (nats) of the dense and of the pruned model, and `ratio`, pruned over dense, whose
-    interval is paired: both models read the same paragraphs in every resample. Tokens are the model's own, so that only models with one
-    tokenizer compare."""
+    """exp of the mean negative log-likelihood per token (nats) of the dense and of the pruned model, and `ratio`,
+    pruned over dense, whose interval is paired: both models read the same paragraphs in every resample. Tokens are the
+    model's own, so that only models with one tokenizer compare."""
 
     paragraphs: int
     tokens: int
@@ -36,7 +36,8 @@ def perplexity(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Perplexity:
-    """From each paragraph's summed log-likelihood (nats; the dense model's, then the pruned one's) over its `tokens` tokens.
+    """From each paragraph's summed log-likelihood (nats; the dense model's, then the pruned one's) over its `tokens`
+    tokens.
 
     Whole paragraphs are drawn: the tokens of one are not independent.
     """
@@ -54,7 +55,8 @@ def losses(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "resample row"]]:
-    """The mean negative log-likelihood per token (nats) of every row, from each paragraph's sum, and the same in resamples of whole paragraphs."""
+    """The mean negative log-likelihood per token (nats) of every row, from each paragraph's sum, and the same in
+    resamples of whole paragraphs."""
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     means = drawn.means(np.concatenate([log_likelihood, tokens[None]]).astype(np.float64))
     return -log_likelihood.sum(1) / tokens.sum(), -means[:, :-1] / means[:, -1:]

@@ -13,7 +13,8 @@ from layercliff.metrics.statistics import percentile_interval
 class Transition:
     """The transition depth T, None when undecided; `low`, `high` its interval, infinite where resamples are undecided.
 
-    Blocks ``0..T-1`` are the Silent Phase, of which block T-1 is the transition block; blocks ``T..L-1`` the Decisive Phase.
+    Blocks ``0..T-1`` are the Silent Phase, of which block T-1 is the transition block; blocks ``T..L-1`` the Decisive
+    Phase.
     """
 
     depth: int | None
@@ -29,7 +30,8 @@ class Transition:
 
 @dataclass(frozen=True)
 class Jump:
-    """The largest rise of the Decision Margin over a single block, with that block; `sharpness` is its share of all rises.
+    """The largest rise of the Decision Margin over a single block, with that block; `sharpness` is its share of all
+    rises.
 
     Pairs are 95 % intervals; `block_low`, `block_high` those of the block.
     """

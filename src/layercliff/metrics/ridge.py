@@ -30,7 +30,8 @@ class Ridge:
 
 
 def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
-    """The least mean squared error plus `penalty` times the squared coefficients of standardised features; those that do not vary count for nothing."""
+    """The least mean squared error plus `penalty` times the squared coefficients of standardised features; those that
+    do not vary count for nothing."""
     centre, spread = x.mean(0), x.std(0)
     scale = np.where(spread > 1e-12, spread, 1.0)
     z = (x - centre) / scale
@@ -53,7 +54,8 @@ def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -
 
 
 def chosen(x: FeatureRows, y: Target, groups: Sequence[str]) -> float:
-    """The penalty with the least squared error in groups left out, of equal ones the greatest; infinite where there is only one group."""
+    """The penalty with the least squared error in groups left out, of equal ones the greatest; infinite where there is
+    only one group."""
     if len(set(groups)) < 2 or not x.shape[1]:
         return np.inf
     errors = [float(((left_out(x, y, groups, penalty) - y) ** 2).mean()) for penalty in PENALTIES]

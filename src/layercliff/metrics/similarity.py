@@ -1,7 +1,9 @@
-"""How alike two sets of states are: linear CKA (Kornblith et al. 2019) with the unbiased HSIC of Song et al. 2012, in float64.
+"""How alike two sets of states are: linear CKA (Kornblith et al. 2019) with the unbiased HSIC of Song et al. 2012, in
+float64.
 
-The usual, biased estimator gives about d / (n + d) for pure noise; the unbiased one gives about 0. Its sums run over pairs of different samples, so
-that a sample must not stand there twice: intervals come from subsamples drawn without replacement.
+The usual, biased estimator gives about d / (n + d) for pure noise; the unbiased one gives about 0. Its sums run over
+pairs of different samples, so that a sample must not stand there twice: intervals come from subsamples drawn without
+replacement.
 """
 
 from collections.abc import Sequence
@@ -26,9 +28,10 @@ SAME = 1e-6  # of a feature's size: a smaller spread is rounding
 
 @dataclass(frozen=True)
 class Similarities:
-    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups (nan where these are too few), whose spread is that of the
-    estimate itself (Politis, Romano and Wolf 1999: sampling m of n without replacement leaves the variance s2 (1/m - 1/n)); `shuffled` are those of the second set with
-    its samples in another order."""
+    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups (nan where
+    these are too few), whose spread is that of the estimate itself (Politis, Romano and Wolf 1999: sampling m of n
+    without replacement leaves the variance s2 (1/m - 1/n)); `shuffled` are those of the second set with its samples in
+    another order."""
 
     point: Float[np.ndarray, "k k"]
     samples: Float[np.ndarray, "subsample k k"]
@@ -53,8 +56,8 @@ def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
 def prepared(features: Features, name: str, standardised: bool = False) -> Features:
     """Features centred, and scaled to a standard deviation of 1 if `standardised`, in float64.
 
-    Raises `LayercliffError`, naming `name`, for fewer than 4 samples and for features that do not vary: all of them, or any where each is to
-    be scaled.
+    Raises `LayercliffError`, naming `name`, for fewer than 4 samples and for features that do not vary: all of them, or
+    any where each is to be scaled.
     """
     if len(features) < FEWEST:
         raise LayercliffError(f"{name} has {len(features)} samples: the unbiased HSIC needs {FEWEST} at least.")
@@ -71,8 +74,8 @@ def prepared(features: Features, name: str, standardised: bool = False) -> Featu
 
 
 def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
-    """Gram matrices with a zero diagonal, centred such that the mean product of two of them is the unbiased HSIC (Szekely and Rizzo 2014,
-    definition 2; equal to Song et al. 2012, eq. 5)."""
+    """Gram matrices with a zero diagonal, centred such that the mean product of two of them is the unbiased HSIC
+    (Szekely and Rizzo 2014, definition 2; equal to Song et al. 2012, eq. 5)."""
     n = grams.shape[1]
     out = grams.copy()
     index = np.arange(n)
@@ -99,8 +102,8 @@ def similarities(
 ) -> Similarities:
     """CKA of every pair of sets of `prepared` features of the same samples, which may be of different widths.
 
-    Many samples are split into batches of whole groups; HSIC is averaged over them before anything is divided (Nguyen et al. 2021, eq. 3). A subsample holds half of the
-    groups of every batch.
+    Many samples are split into batches of whole groups; HSIC is averaged over them before anything is divided (Nguyen
+    et al. 2021, eq. 3). A subsample holds half of the groups of every batch.
     """
     rng = generator(RandomStream.CKA, seed)
     k = len(features)
@@ -121,8 +124,9 @@ def similarities(
 def _of_halves(
     grams: Float[np.ndarray, "k n n"], groups: np.ndarray, subsamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "{subsamples} k k"]:
-    """`hsic` of the Gram matrices of half of the groups, drawn `subsamples` times; nan where these are too few samples. In the form of Song et al. 2012, eq. 5, which
-    needs no matrix centred: only the pairs of a half and the sums of its rows are looked up."""
+    """`hsic` of the Gram matrices of half of the groups, drawn `subsamples` times; nan where these are too few samples.
+    In the form of Song et al. 2012, eq. 5, which needs no matrix centred: only the pairs of a half and the sums of its
+    rows are looked up."""
     labels = np.unique(groups, return_inverse=True)[1]
     n_groups = int(labels.max()) + 1
     chosen = [rng.permutation(n_groups)[: n_groups // 2] for _ in range(subsamples)]
@@ -141,7 +145,8 @@ def _of_halves(
 
 
 def _above(grams: Float[np.ndarray, "k n n"], order: Int[np.ndarray, " m"]) -> Float[np.ndarray, "k pair"]:
-    """What stands above the diagonal of Gram matrices of some samples, in an order: they are symmetric, so that this is half of a product of two."""
+    """What stands above the diagonal of Gram matrices of some samples, in an order: they are symmetric, so that this is
+    half of a product of two."""
     i, j = np.triu_indices(len(order), 1)
     out: np.ndarray = grams.reshape(len(grams), -1).take(order[i] * grams.shape[1] + order[j], axis=1)
     return out
@@ -155,7 +160,8 @@ def _ratio(
 
 
 def _batches(groups: Sequence[str], rng: np.random.Generator) -> list[Int[np.ndarray, " sample"]]:
-    """Samples in as few batches of whole groups as keep to about `BATCH`, of two groups at least, in an order of their own."""
+    """Samples in as few batches of whole groups as keep to about `BATCH`, of two groups at least, in an order of their
+    own."""
     labels = np.unique(np.asarray(groups), return_inverse=True)[1]
     n_groups = int(labels.max()) + 1
     share = np.array_split(rng.permutation(n_groups), max(1, min(n_groups // 2, -(-len(labels) // BATCH))))

@@ -8,8 +8,9 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens per second of the dense and of the pruned model (medians), how many times as fast the pruned one is (the median over pairs of
-    neighbouring measurements), and the smallest and largest such ratio. A measurement is the time of `tokens` tokens."""
+    """Tokens per second of the dense and of the pruned model (medians), how many times as fast the pruned one is (the
+    median over pairs of neighbouring measurements), and the smallest and largest such ratio. A measurement is the time
+    of `tokens` tokens."""
 
     tokens: int
     repeats: int
@@ -21,7 +22,8 @@ class Speed:
 
 
 def speed(tokens: int, dense: Float[np.ndarray, " repeat"], pruned: Float[np.ndarray, " repeat"]) -> Speed:
-    """From the seconds each model took for `tokens` tokens; measurements at the same place were taken one after the other."""
+    """From the seconds each model took for `tokens` tokens; measurements at the same place were taken one after the
+    other."""
     ratios = dense / pruned
     return Speed(
         tokens,

@@ -15,7 +15,8 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Resamples:
-    """A bootstrap over groups: `counts[r, g]` says how often group g was drawn in resample r, `index` maps questions to groups."""
+    """A bootstrap over groups: `counts[r, g]` says how often group g was drawn in resample r, `index` maps questions to
+    groups."""
 
     counts: Float[np.ndarray, "resample group"]
     index: Int[np.ndarray, " question"]
@@ -71,8 +72,9 @@ def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resamp
 
 
 def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
-    """`curve` for a divergence: resampling makes counts rougher and so every divergence larger, which would push a percentile
-    interval off its own estimate; the samples are therefore shifted by their bias, mean minus estimate, and cut off at 0."""
+    """`curve` for a divergence: resampling makes counts rougher and so every divergence larger, which would push a
+    percentile interval off its own estimate; the samples are therefore shifted by their bias, mean minus estimate, and
+    cut off at 0."""
     low, high = percentile_interval(samples - (samples.mean(0) - point))
     return Curve(point, np.clip(low, 0, None), high)
 
@@ -83,8 +85,9 @@ def stderr(values: Float[np.ndarray, " value"]) -> float:
 
 
 def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray, " value"]) -> float:
-    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of that of independent values come, over n squared, the products of the
-    deviations of different questions of a group. With one question to a group both are the same; nan for one group."""
+    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of that of independent values
+    come, over n squared, the products of the deviations of different questions of a group. With one question to a group
+    both are the same; nan for one group."""
     deviations = values - values.mean()
     sums = np.bincount(group, deviations)
     if len(sums) < 2:
@@ -94,8 +97,9 @@ def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray,
 
 
 def clustered_interval(values: Float[np.ndarray, " value"], clusters: Sequence[str]) -> tuple[float, float]:
-    """The t interval (`LEVEL`) of a mean whose values come in a few clusters, with as many degrees of freedom as there are clusters but one, and the standard error
-    enlarged for so few (Cameron and Miller 2015, section VI). A bootstrap of few clusters is too narrow."""
+    """The t interval (`LEVEL`) of a mean whose values come in a few clusters, with as many degrees of freedom as there
+    are clusters but one, and the standard error enlarged for so few (Cameron and Miller 2015, section VI). A bootstrap
+    of few clusters is too narrow."""
     names, group = np.unique(np.asarray(clusters), return_inverse=True)
     n = len(names)
     half = student.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1)) * clustered_stderr(values, group)

@@ -78,7 +78,8 @@ def merge(network: PreTrainedModel, folder: Path, name: str) -> PreTrainedModel:
 
 @contextmanager
 def left_out(location: str) -> Iterator[str]:
-    """A directory with the files of the checkpoint at `location`, but for an adapter, which transformers would put on unasked."""
+    """A directory with the files of the checkpoint at `location`, but for an adapter, which transformers would put on
+    unasked."""
     directory = Path(location)
     if not (directory / ADAPTER).exists():
         yield location

@@ -43,9 +43,10 @@ TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torc
 class Anatomy:
     """The parts of a causal language model that layercliff works with.
 
-    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network. `backbone` runs everything but the
-    head; `around_blocks` is whatever else holds weights. `unembedding` turns a residual stream into logits. `dtype` is what the network
-    computes in. `wiring` says what passes between blocks. `runs_alone` is whether the network runs in the dtypes of its weights.
+    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network. `backbone` runs everything
+    but the head; `around_blocks` is whatever else holds weights. `unembedding` turns a residual stream into logits.
+    `dtype` is what the network computes in. `wiring` says what passes between blocks. `runs_alone` is whether the
+    network runs in the dtypes of its weights.
     """
 
     backbone: nn.Module
@@ -65,17 +66,20 @@ class Anatomy:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """While this lasts, the network can be called as a whole: in the dtype of its weights, or in `dtype` where it mixes several."""
+        """While this lasts, the network can be called as a whole: in the dtype of its weights, or in `dtype` where it
+        mixes several."""
         with nullcontext() if self.runs_alone else self.computing():
             yield
 
     def enter(
         self, batch: Int[Tensor, "row position"] | Sequence[Segment], leads: PrefixCache | None = None
     ) -> BlockwisePass:
-        """Bring a batch (token ids, or levels of them) before the first block, and learn how each block is to be called for it.
+        """Bring a batch (token ids, or levels of them) before the first block, and learn how each block is to be called
+        for it.
 
-        The network's own forward is run with every block standing aside (it notes what it is called with and returns its input), so
-        that masks, position embeddings and the like are the network's own. The blocks are as before afterwards, whatever happened.
+        The network's own forward is run with every block standing aside (it notes what it is called with and returns
+        its input), so that masks, position embeddings and the like are the network's own. The blocks are as before
+        afterwards, whatever happened.
         """
         levels = (Segment(batch),) if isinstance(batch, Tensor) else batch
         return blockwise_pass.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
@@ -100,9 +104,9 @@ class Anatomy:
 
     @cached_property
     def shares(self) -> Sharing:
-        """What rows have in common and may pass the blocks once, tried on a probe: a beginning that the rest sees through keys and values, and
-        continuations as branches of one sequence. Models that keep another kind of state (recurrent, convolutional) or place tokens by other
-        means than position ids do without."""
+        """What rows have in common and may pass the blocks once, tried on a probe: a beginning that the rest sees
+        through keys and values, and continuations as branches of one sequence. Models that keep another kind of state
+        (recurrent, convolutional) or place tokens by other means than position ids do without."""
         takes = signature(self.backbone.forward).parameters
         if self.wiring.beside or getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
             return "nothing"
@@ -112,7 +116,8 @@ class Anatomy:
 
     @torch.inference_mode()
     def _holds(self, tree: TreeMask | None) -> bool:
-        """Whether a probe run as a beginning and what follows, or its branches, ends in the states of the probe run whole."""
+        """Whether a probe run as a beginning and what follows, or its branches, ends in the states of the probe run
+        whole."""
         device = next(self.backbone.parameters()).device
         ids = torch.arange(3, 13, device=device)[None] % self.unembedding.vocabulary
         branches = [PROBE_STEM] if tree is None else PROBE_BRANCHES
@@ -185,11 +190,13 @@ def understanding(name: str, part: str) -> Iterator[None]:
 
 @torch.inference_mode()
 def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anatomy:
-    """Find the parts of `network` and prove them: a probe must come out as the network's own, block by block and in its logits.
+    """Find the parts of `network` and prove them: a probe must come out as the network's own, block by block and in its
+    logits.
 
     `dtype` is what the blocks shall compute in (default: the dtype of the weights).
 
-    Raises `ModelError` naming the part that was not found or not understood, weights that are not finite, or the difference found.
+    Raises `ModelError` naming the part that was not found or not understood, weights that are not finite, or the
+    difference found.
     """
     name = type(network).__name__
     if getattr(network.config, "is_encoder_decoder", False):
@@ -253,7 +260,8 @@ def _probe_ids(network: PreTrainedModel) -> Int[Tensor, "1 position"]:
 
 
 def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
-    """The list of transformer blocks with its path: as long as the configuration says, inside no other list, the heaviest of such.
+    """The list of transformer blocks with its path: as long as the configuration says, inside no other list, the
+    heaviest of such.
 
     A tower for images or sounds does not count. Raises `ModelError` naming the lists found.
     """
@@ -300,7 +308,8 @@ def _with_unembedding(
 
 
 def tolerance(computed: torch.dtype, stored: torch.dtype) -> float:
-    """By what share of the largest the same logits may differ: some networks compute parts of a block in the dtype of its weights."""
+    """By what share of the largest the same logits may differ: some networks compute parts of a block in the dtype of
+    its weights."""
     return max(TOLERANCE[computed], ROUNDING.get(str(stored).removeprefix("torch."), 0.0))
 
 
@@ -331,7 +340,8 @@ def positions_by_length(network: PreTrainedModel) -> bool:
 def not_causal(network: PreTrainedModel, tokens: int, difference: float) -> ModelError:
     """What is raised where the logits of the first of so many tokens change with those that follow."""
     return ModelError(
-        f"{type(network).__name__} is not causal: of {tokens} tokens, the logits of the first change by {difference:.1e} of their "
+        f"{type(network).__name__} is not causal: of {tokens} tokens, the logits of the first change by "
+        f"{difference:.1e} of their "
         "size with the tokens that follow; layercliff reads causal (decoder-only) language models."
     )
 
@@ -362,7 +372,8 @@ def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
 
 
 def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> None:
-    """Raises `ModelError` naming the first block after which the probe, passed block by block, is not where the network's own pass was."""
+    """Raises `ModelError` naming the first block after which the probe, passed block by block, is not where the
+    network's own pass was."""
     with anatomy.computing():
         passed = (found for _, found in anatomy.enter(ids).depths())
         for index, (found, own) in enumerate(zip(passed, (probe.calls[0][0], *probe.states), strict=True)):
@@ -370,7 +381,8 @@ def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Ten
             if not difference < TOLERANCE[anatomy.dtype]:
                 where = "before its first block" if index == 0 else f"after block {index - 1}"
                 raise ModelError(
-                    f"{name}, passed block by block, is off its own forward pass by {difference:.1e} {where}: {quirks.PLACE}."
+                    f"{name}, passed block by block, is off its own forward pass by {difference:.1e} {where}: "
+                    f"{quirks.PLACE}."
                 )
 
 

@@ -1,4 +1,5 @@
-"""What blocks hold and are called with besides their weights: numbers, classes and masks that may depend on a block's place."""
+"""What blocks hold and are called with besides their weights: numbers, classes and masks that may depend on a block's
+place."""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -35,8 +36,8 @@ def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequen
 def _constants(
     block: nn.Module, known: Mapping[tuple[str, str], IndexRule], config: PretrainedConfig
 ) -> dict[str, Any]:
-    """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither its index nor a list
-    of the configuration that says something of all blocks."""
+    """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither
+    its index nor a list of the configuration that says something of all blocks."""
     found: dict[str, Any] = {}
     lists = [value for value in vars(text_config(config)).values() if isinstance(value, list | tuple)]
     for path, module in block.named_modules():

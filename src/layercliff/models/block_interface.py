@@ -1,4 +1,5 @@
-"""How a network calls its blocks: what they take and return, and what passes from one to the next beside the state. Seen on a probe."""
+"""How a network calls its blocks: what they take and return, and what passes from one to the next beside the state.
+Seen on a probe."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
@@ -25,7 +26,8 @@ BlockCall = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
 class SideInput:
     """A value that passes from block to block beside the state.
 
-    A block takes it at `place`. It returns the next one as its part `part`; where `part` is None it writes into the mapping it was given.
+    A block takes it at `place`. It returns the next one as its part `part`; where `part` is None it writes into the
+    mapping it was given.
     """
 
     place: ArgumentPlace
@@ -49,8 +51,8 @@ class SideInput:
 class BlockInterface:
     """What the blocks of a network return and hand on.
 
-    `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts of it, block by block, with None for
-    tensors. `leans` names, for a block that uses what an earlier one made, the earlier ones.
+    `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts of it, block
+    by block, with None for tensors. `leans` names, for a block that uses what an earlier one made, the earlier ones.
     """
 
     kind: type | None = None
@@ -81,7 +83,8 @@ class BlockInterface:
         """Raises `ModelError` where block `index` leans on one that is not among those passed."""
         if missing := sorted(self.leans.get(index, frozenset()) - set(passed)):
             raise ModelError(
-                f"Block {missing[0]} cannot be taken out: what it hands on beside the residual stream (shared keys and values, "
+                f"Block {missing[0]} cannot be taken out: what it hands on beside the residual stream (shared keys "
+                "and values, "
                 f"or a choice of tokens) is given to block {index}."
             )
 
@@ -90,14 +93,16 @@ class BlockInterface:
         if set(self.must_stay) - set(protected):
             blocks = ",".join(map(str, sorted({*self.must_stay, *protected})))
             raise ModelError(
-                f"What the blocks {', '.join(map(str, self.must_stay))} hand on beside the residual stream (shared keys and "
+                f"What the blocks {', '.join(map(str, self.must_stay))} hand on beside the residual stream (shared "
+                "keys and "
                 f"values, or a choice of tokens) is given to later blocks: --protect {blocks}."
             )
 
 
 @dataclass(frozen=True)
 class ObservedRun:
-    """What a probe run of a network showed: each block's call and output, the modules between the last block and the head, and the logits."""
+    """What a probe run of a network showed: each block's call and output, the modules between the last block and the
+    head, and the logits."""
 
     calls: tuple[BlockCall, ...]
     outputs: tuple[Any, ...]
@@ -115,7 +120,8 @@ class ObservedRun:
 def observe(
     network: PreTrainedModel, path: str, blocks: nn.ModuleList, head: nn.Module, ids: Int[Tensor, "1 position"]
 ) -> ObservedRun:
-    """Run `network` on a probe. Raises `ModelError` naming the block where its blocks are not called once, one after another."""
+    """Run `network` on a probe. Raises `ModelError` naming the block where its blocks are not called once, one after
+    another."""
     watch = _Observer(blocks)
     with ExitStack() as stack:
         watch.follow(stack, [m for p, m in network.named_modules() if not f"{p}.".startswith(f"{path}.")], head)
@@ -124,7 +130,8 @@ def observe(
     for index in range(max(len(blocks), len(watch.order))):
         if list(watch.order[index : index + 1]) != list(range(len(blocks)))[index : index + 1]:
             raise ModelError(
-                f"{name} does not run each of its blocks once, one after another, on a text (block {min(index, len(blocks) - 1)} "
+                f"{name} does not run each of its blocks once, one after another, on a text (block "
+                f"{min(index, len(blocks) - 1)} "
                 f"is the first that differs): it cannot be read block by block; {quirks.PLACE}."
             )
     return ObservedRun(tuple(watch.calls), tuple(watch.outputs), tuple(watch.tail), logits[0], watch.writes)
@@ -219,7 +226,8 @@ def hidden_state(output: Any) -> Tensor:
 
 
 def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> BlockInterface:
-    """Learn from a probe how blocks are connected. Raises `ModelError` naming the block, and what of it was not understood."""
+    """Learn from a probe how blocks are connected. Raises `ModelError` naming the block, and what of it was not
+    understood."""
     for index, output in enumerate(probe.outputs):
         state = hidden_state(output)
         if not isinstance(state, Tensor) or state.ndim != 3 or state.shape[:2] != ids.shape:
@@ -263,7 +271,8 @@ def _written(probe: ObservedRun) -> Iterator[SideInput]:
 def _leans(
     parts: Sequence[tuple[Any, ...]], probe: ObservedRun, beside: Sequence[SideInput]
 ) -> dict[int, frozenset[int]]:
-    """Which blocks use what which earlier ones made: those that hand on what they were given, and all that come after a writer."""
+    """Which blocks use what which earlier ones made: those that hand on what they were given, and all that come after a
+    writer."""
     found: dict[int, set[int]] = {}
     for one in beside:
         makers: set[int] = set()

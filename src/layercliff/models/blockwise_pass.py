@@ -1,4 +1,5 @@
-"""A batch on its way through the blocks, in any order and any selection of them; what its rows have in common passes once."""
+"""A batch on its way through the blocks, in any order and any selection of them; what its rows have in common passes
+once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ KeysValues = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TreeMask:
-    """Tokens that follow one another along branches: how many come before each in its own sequence, and which tokens of its row each one sees."""
+    """Tokens that follow one another along branches: how many come before each in its own sequence, and which tokens of
+    its row each one sees."""
 
     positions: Int[Tensor, "row position"]
     sees: Bool[Tensor, "row position position"]
@@ -26,7 +28,8 @@ class TreeMask:
 
 @dataclass(frozen=True)
 class Segment:
-    """Token ids that follow the rows `parent` of the level before (the first level follows nothing), one after another or as a `tree`."""
+    """Token ids that follow the rows `parent` of the level before (the first level follows nothing), one after another
+    or as a `tree`."""
 
     ids: Int[Tensor, "row position"]
     parent: Int[Tensor, " row"] | None = None
@@ -35,7 +38,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class ResidualStream:
-    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one that is read.
+    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one
+    that is read.
 
     `beside` holds, level by level, what passes to the next block beside the state.
     """
@@ -52,8 +56,8 @@ class ResidualStream:
 
 @dataclass
 class PrefixCache:
-    """What the one row at the front of batches came to, by the blocks it has passed, within `budget` bytes: the batches of a step that are
-    planned together share it. `clear` it when the step is over."""
+    """What the one row at the front of batches came to, by the blocks it has passed, within `budget` bytes: the batches
+    of a step that are planned together share it. `clear` it when the step is over."""
 
     budget: int = 0
     front: tuple[int, ...] = ()
@@ -82,8 +86,8 @@ class PrefixCache:
 
 @dataclass(frozen=True)
 class BlockwisePass:
-    """`calls[level][index]` is how the dense network calls the block of a dense index for a level. With several levels, a block sees a level's
-    ancestors through their keys and values."""
+    """`calls[level][index]` is how the dense network calls the block of a dense index for a level. With several levels,
+    a block sees a level's ancestors through their keys and values."""
 
     blocks: nn.ModuleList
     levels: tuple[Segment, ...]
@@ -111,7 +115,8 @@ class BlockwisePass:
         return sum(tensor.nbytes for tensor in held.values())
 
     def block(self, index: int, stream: ResidualStream) -> ResidualStream:
-        """Pass a stream through the block of a dense index. Raises `ModelError` where it uses what a block made that was not passed."""
+        """Pass a stream through the block of a dense index. Raises `ModelError` where it uses what a block made that
+        was not passed."""
         passed = (*stream.passed, index)
         if len(self.levels) == 1:
             return self._alone(index, stream)
@@ -146,9 +151,11 @@ class BlockwisePass:
         return ResidualStream((*stream.passed, index), (hidden_state(output),), beside)
 
     def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-        """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default: all), from the embeddings on.
+        """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default:
+        all), from the embeddings on.
 
-        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already normed).
+        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already
+        normed).
         """
         stream = self.embedded
         yield 0, stream.levels[-1]
@@ -163,8 +170,8 @@ class BlockwisePass:
         return stream
 
     def through(self, kept: Sequence[int]) -> Iterator[Callable[[ResidualStream], ResidualStream]]:
-        """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one way by which blocks
-        are run, so that weights may come from elsewhere."""
+        """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one
+        way by which blocks are run, so that weights may come from elsewhere."""
         for index in kept:
             yield partial(self.block, index)
 
@@ -176,10 +183,11 @@ def enter(
     leads: PrefixCache | None = None,
     wiring: BlockInterface | None = None,
 ) -> BlockwisePass:
-    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside and gives the calls they got.
+    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside
+    and gives the calls they got.
 
-    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``, and for several levels where more than the state passes
-    between blocks.
+    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``, and for several levels where
+    more than the state passes between blocks.
     """
     wiring = wiring or BlockInterface()
     if wiring.beside and len(levels) > 1:
@@ -197,8 +205,8 @@ def enter(
 def _along(
     tree: TreeMask, before: int, blocks: nn.ModuleList, calls: Sequence[BlockCall], run: Callable[..., list[BlockCall]]
 ) -> Iterator[BlockCall]:
-    """The calls with masks by which tokens see only what comes before them on their own branch, as far as the network lets them see along a
-    sequence that does not branch (windows, chunks, distances)."""
+    """The calls with masks by which tokens see only what comes before them on their own branch, as far as the network
+    lets them see along a sequence that does not branch (windows, chunks, distances)."""
     length = int(tree.positions.max()) + 1
     plain = run(input_ids=zeros(1, length, dtype=tree.positions.dtype, device=tree.positions.device), use_cache=False)
     masks: dict[int, Tensor] = {}
@@ -216,7 +224,8 @@ def _along(
 def _mask(
     tree: TreeMask, before: int, straight: Float[Tensor, "_ _ long long"] | Bool[Tensor, "_ _ long long"] | None
 ) -> Float[Tensor, "row _ position key"] | Bool[Tensor, "row _ position key"]:
-    """A tree's mask of the kind of `straight`, the mask of one sequence as long as its longest branch (None: everything before is seen)."""
+    """A tree's mask of the kind of `straight`, the mask of one sequence as long as its longest branch (None: everything
+    before is seen)."""
     rows, width = tree.positions.shape
     sees = cat([tree.sees.new_ones(rows, width, before), tree.sees], -1)[:, None]
     if straight is None:

@@ -23,7 +23,10 @@ from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.models.reload_check import LogitQuery
 
-START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import reload_check; reload_check.main(*sys.argv[1:])"
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layercliff.models import reload_check; "
+    "reload_check.main(*sys.argv[1:])"
+)
 """What the fresh process runs: modules come from where this process has them, never from the current directory."""
 
 
@@ -31,9 +34,10 @@ START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from layer
 class ReloadProof:
     """What was found when a checkpoint was reloaded in a fresh process.
 
-    All of `tensors` tensors are equal to the bit. Logits of `sequences` sequences differ by at most `largest_logit_difference`, where two
-    copies of the same model differ by up to `noise_floor`, as measured in both processes. In `generations_tied` sequences, cached generation
-    took another token than uncached at a tie within rounding (`layercliff.models.precision.ROUNDING`).
+    All of `tensors` tensors are equal to the bit. Logits of `sequences` sequences differ by at most
+    `largest_logit_difference`, where two copies of the same model differ by up to `noise_floor`, as measured in both
+    processes. In `generations_tied` sequences, cached generation took another token than uncached at a tie within
+    rounding (`layercliff.models.precision.ROUNDING`).
     """
 
     sequences: int
@@ -45,8 +49,8 @@ class ReloadProof:
 
 @dataclass(frozen=True)
 class ReloadedCheckpoint:
-    """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to each query (see
-    `layercliff.models.reload_check.behaviour`)."""
+    """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to
+    each query (see `layercliff.models.reload_check.behaviour`)."""
 
     directory: Path
     proof: ReloadProof
@@ -74,11 +78,12 @@ def exporting(
     queries: Sequence[LogitQuery] = (),
     trust_remote_code: bool = False,
 ) -> Iterator[ReloadedCheckpoint]:
-    """Write `model` (cut already) with its tokenizer for the new directory `target`, reload it in a fresh process, compare tensors, the
-    logits of `sequences` of token ids and cached with uncached generation, and yield the rest of what was found.
+    """Write `model` (cut already) with its tokenizer for the new directory `target`, reload it in a fresh process,
+    compare tensors, the logits of `sequences` of token ids and cached with uncached generation, and yield the rest of
+    what was found.
 
-    `target` appears when all of it holds and the caller raises nothing. Raises `ModelError` saying what does not hold, `RunError` when
-    `target` exists or another process is writing it.
+    `target` appears when all of it holds and the caller raises nothing. Raises `ModelError` saying what does not hold,
+    `RunError` when `target` exists or another process is writing it.
     """
     vacant(target)
     busy = f"Another layercliff process is exporting to {target}: wait for it, or choose another --to."
@@ -97,7 +102,8 @@ def exporting(
 
 
 def _unpacked(network: PreTrainedModel) -> bool:
-    """Whether weights were unpacked (FP8, MXFP4) as they were loaded. They cannot be packed again, so they are written as they are."""
+    """Whether weights were unpacked (FP8, MXFP4) as they were loaded. They cannot be packed again, so they are written
+    as they are."""
     steps = [
         step
         for conversion in getattr(network, "_weight_conversions", None) or ()
@@ -148,7 +154,8 @@ def _reload(
 
 
 def _tensors(here: dict[str, str], said: Mapping[str, Any]) -> int:
-    """How many tensors there are. Raises `ModelError` for one that is missing, is too many or is not equal to the bit."""
+    """How many tensors there are. Raises `ModelError` for one that is missing, is too many or is not equal to the
+    bit."""
     there = said["tensors"]
     kinds = {name.replace("_", " "): keys for name, keys in said.items() if name != "tensors"}
     kinds["altered tensors"] = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
@@ -174,7 +181,8 @@ def _on_the_cpu(network: PreTrainedModel) -> Iterator[None]:
 def _ask(
     checkpoint: Path, probe: dict[str, Tensor], trust_remote_code: bool, dtype: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What a fresh process finds, and what loading said there as lists of keys, with the digest of each of the ``tensors``."""
+    """What a fresh process finds, and what loading said there as lists of keys, with the digest of each of the
+    ``tensors``."""
     given, answered = checkpoint / ".probe.safetensors", checkpoint / ".answers.safetensors"
     save_file(probe, given)
     command = [sys.executable, "-P", "-c", START, json.dumps(_search()), *map(str, (checkpoint, given, answered))]
@@ -192,7 +200,8 @@ def _ask(
 
 
 def _search() -> list[str]:
-    """Where this process looks for modules, but for the current directory; where layercliff itself lies comes last, if by nothing else."""
+    """Where this process looks for modules, but for the current directory; where layercliff itself lies comes last, if
+    by nothing else."""
     found = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
     own = str(Path(reload_check.__file__).resolve().parents[2])
     return found if own in found else [*found, own]

@@ -1,4 +1,5 @@
-"""A checkpoint's files, looked through before a library reads them: which one is not what it should be, and the cure."""
+"""A checkpoint's files, looked through before a library reads them: which one is not what it should be, and the
+cure."""
 
 import json
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ class StoredTensor:
 def check(directory: Path, name: str) -> dict[str, StoredTensor]:
     """Look through the configuration, the weights and the tokenizer of the checkpoint of `name`.
 
-    **Returns** the tensors that the weight files describe, by their names in the files. Raises `ModelError` naming a file.
+    **Returns** the tensors that the weight files describe, by their names in the files. Raises `ModelError` naming a
+    file.
     """
     with LibraryErrors("files", name, AGAIN):
         for known in SMALL:

@@ -26,8 +26,8 @@ SCALES_READ = ("gpt-oss",)  # architectures whose scaling of positions transform
 def convert(file: Path, target: Path) -> None:
     """Write the model and tokenizer of the GGUF `file` into the directory `target` as float32 safetensors.
 
-    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF, that transformers cannot read, or that
-    lacks some of the model's tensors.
+    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF, that transformers
+    cannot read, or that lacks some of the model's tensors.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -65,7 +65,8 @@ def check(file: Path) -> None:
 
 
 def checkpoint(file: Path, report: Report) -> Path:
-    """The cached checkpoint of a GGUF file of the user's, converted at the first call, and again where it was damaged since.
+    """The cached checkpoint of a GGUF file of the user's, converted at the first call, and again where it was damaged
+    since.
 
     The cache is keyed by the sha256 of the file's bytes, so that a changed file is converted anew.
     """

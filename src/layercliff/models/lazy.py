@@ -18,7 +18,8 @@ class LazyModel:
         self._refused: LayercliffError | None = None
 
     def given(self, finished: bool) -> str | Model | PreTrainedModel:
-        """What to give a verb: the name alone where its results are there already, so that nothing is loaded to read them."""
+        """What to give a verb: the name alone where its results are there already, so that nothing is loaded to read
+        them."""
         if finished or not isinstance(self._model, str):
             return self._model
         if self._refused is not None:

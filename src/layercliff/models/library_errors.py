@@ -22,8 +22,8 @@ VAGUE = re.compile(r"[^.:]*(see|look at)[^.]*the above report!?", re.IGNORECASE)
 class LibraryErrors:
     """While a library reads `part` of the model `name`, whatever it raises becomes a `ModelError` that ends in `cure`.
 
-    Without a `part`, `name` is a file's. Refusals of layercliff's own pass, and so does a GPU that is full. After a failure `first` is called:
-    it raises where another part is to blame.
+    Without a `part`, `name` is a file's. Refusals of layercliff's own pass, and so does a GPU that is full. After a
+    failure `first` is called: it raises where another part is to blame.
     """
 
     def __init__(self, part: str, name: str, cure: str, first: Callable[[], object] = lambda: None) -> None:
@@ -51,7 +51,8 @@ def _from_library(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """A library's own words on one line, without what points elsewhere; a single word gets the error's kind beside it."""
+    """A library's own words on one line, without what points elsewhere; a single word gets the error's kind beside
+    it."""
     if isinstance(error, KeyError) and error.args:
         return _short(str(error.args[0]), f"nothing is known by the name {error.args[0]!r}")
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]

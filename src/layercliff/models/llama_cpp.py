@@ -1,13 +1,16 @@
 """A pruning as a llama.cpp command, or why its files cannot hold it.
 
-Read in llama.cpp's source (ggml-org/llama.cpp, 2026): ``llama-quantize --prune-layers L0,L1,... IN OUT TYPE`` (pull request 13037) takes the
-indices of blocks from 0 on, drops their tensors, numbers the other blocks anew and sets ``block_count`` (``tools/quantize/quantize.cpp``,
-``src/llama-quant.cpp``); the type COPY quantises nothing. No other field changes, so that:
+Read in llama.cpp's source (ggml-org/llama.cpp, 2026): ``llama-quantize --prune-layers L0,L1,... IN OUT TYPE`` (pull
+request 13037) takes the indices of blocks from 0 on, drops their tensors, numbers the other blocks anew and sets
+``block_count`` (``tools/quantize/quantize.cpp``, ``src/llama-quant.cpp``); the type COPY quantises nothing. No other
+field changes, so that:
 
-* what a program constant derives from a block's position comes out by the new position (``src/models/*.cpp``, ``set_swa_pattern(n)``: every n-th
-  block, the last of n, attends to everything, the others through a window; ``n_no_rope_layer_step``: every n-th has no position embedding);
+* what a program constant derives from a block's position comes out by the new position (``src/models/*.cpp``,
+  ``set_swa_pattern(n)``: every n-th block, the last of n, attends to everything, the others through a window;
+  ``n_no_rope_layer_step``: every n-th has no position embedding);
 * a list with an entry per block keeps its old length and the file does not load (issue 27976);
-* what is recognised by the number of blocks is not recognised any more (Command R+, DeepSeek-V2-Lite, the largest Gemma 2 and 3).
+* what is recognised by the number of blocks is not recognised any more (Command R+, DeepSeek-V2-Lite, the largest Gemma
+2 and 3).
 """
 
 import math
@@ -33,7 +36,8 @@ PLUS = 64  # so many blocks make a Command R a Command R+
 MERGED = Recipe(
     "llama.cpp",
     None,
-    "llama-quantize takes blocks out and merges none: write the checkpoint with `layercliff export --to` and convert that.",
+    "llama-quantize takes blocks out and merges none: write the checkpoint with `layercliff export --to` and convert "
+    "that.",
 )
 
 
@@ -66,14 +70,23 @@ def _wrong(config: PretrainedConfig, kept: tuple[int, ...]) -> str | None:
         return str(error)
     kind, said = inner.model_type, per_block(config)
     if kind == "apertus" or (kind in LISTED and any(mixed(values) for values in said.values())):
-        return f"a file of {kind} holds a list with an entry per block, which --prune-layers does not shorten (llama.cpp issue 27976): it would not load."
+        return (
+            f"a file of {kind} holds a list with an entry per block, which --prune-layers does not shorten "
+            "(llama.cpp issue 27976): it would not load."
+        )
     for name, values in said.items():
         derived = _by_position(inner, name, len(kept))
         if derived is None and mixed(values):
-            return f"the blocks of this model differ in {name}, and how llama.cpp lays that out for {kind} is not known here."
+            return (
+                f"the blocks of this model differ in {name}, and how llama.cpp lays that out for {kind} is not known "
+                "here."
+            )
         for place, index in enumerate(kept):
             if derived is not None and derived[place] != values[index]:
-                return f"llama.cpp goes by a block's place: the dense block {index}, with {name} = {values[index]!r}, would come to place {place}, where it takes {derived[place]!r}."
+                return (
+                    f"llama.cpp goes by a block's place: the dense block {index}, with {name} = {values[index]!r}, "
+                    f"would come to place {place}, where it takes {derived[place]!r}."
+                )
     return _by_count(inner, len(kept))
 
 
@@ -105,5 +118,8 @@ def _by_count(config: PretrainedConfig, count: int) -> str | None:
         largest = count == LARGEST[kind]
         taken = config.hidden_size // config.num_attention_heads if largest else config.head_dim
         if not math.isclose(taken, config.query_pre_attn_scalar):
-            return f"{told}how attention is scaled: with {count} it would divide by the root of {taken} instead of {config.query_pre_attn_scalar:g}."
+            return (
+                f"{told}how attention is scaled: with {count} it would divide by the root of {taken} instead of "
+                f"{config.query_pre_attn_scalar:g}."
+            )
     return None

@@ -41,8 +41,9 @@ def load(
 ) -> Model:
     """Bring a model onto this machine, load it and dissect it.
 
-    `dtype` is what the blocks compute in, `weights_dtype` what the weights are stored in (default: the same),
-    `device` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Code that comes with a model runs only with `trust_remote_code`.
+    `dtype` is what the blocks compute in, `weights_dtype` what the weights are stored in (default: the same), `device`
+    is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Code that comes with a model runs only with
+    `trust_remote_code`.
 
     Raises `ModelError`.
     """
@@ -67,7 +68,8 @@ def load_located(
         network = network.to(place)  # type: ignore[arg-type]
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"The weights of {located.name} do not fit on {place}: store them with --weights-dtype bfloat16 or use --device cpu."
+            f"The weights of {located.name} do not fit on {place}: store them with --weights-dtype bfloat16 or use "
+            "--device cpu."
         ) from error
     own = located.adapter is not None and (located.adapter / "tokenizer_config.json").exists()
     words = tokenizer(located.name, str(located.adapter) if own else located.location, trust_remote_code)
@@ -77,7 +79,8 @@ def load_located(
 
 
 def configuration(name: str, location: str, trust_remote_code: bool, **more: str) -> PretrainedConfig:
-    """The configuration of a model at `location`, a directory or, with ``gguf_file``, a file in it. Raises `ModelError`."""
+    """The configuration of a model at `location`, a directory or, with ``gguf_file``, a file in it. Raises
+    `ModelError`."""
     if not more:
         checkpoint_files.read_json(Path(location) / "config.json")
     with LibraryErrors("configuration", name, CONFIGURATION):
@@ -117,12 +120,14 @@ def auto_class(name: str, config: PretrainedConfig) -> Any:
     if own:
         return AutoModelForCausalLM  # its own code is refused, or says itself what it lacks
     raise ModelError(
-        f"{name} is a model of the type {config.model_type}, which does not continue text: give a causal language model."
+        f"{name} is a model of the type {config.model_type}, which does not continue text: give a causal language "
+        "model."
     )
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device meant by `device`; ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine lacks."""
+    """The torch device meant by `device`; ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine
+    lacks."""
     if device == "auto":
         return torch.device(
             "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

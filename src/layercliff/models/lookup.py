@@ -40,9 +40,9 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a path has the `base` it is
-    made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in `blends` merged. `adapter` is the directory of an
-    adapter that is merged into the weights at `location`."""
+    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a
+    path has the `base` it is made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in
+    `blends` merged. `adapter` is the directory of an adapter that is merged into the weights at `location`."""
 
     name: str
     location: str
@@ -53,7 +53,8 @@ class LocatedModel:
     adapter: Path | None = None
 
     def dense(self, blocks: Iterable[int]) -> tuple[int, ...]:
-        """Which blocks of the dense model the blocks of this one are; of a merged one, the block whose place it takes."""
+        """Which blocks of the dense model the blocks of this one are; of a merged one, the block whose place it
+        takes."""
         return tuple(blocks) if self.kept is None else tuple(self.kept[index] for index in blocks)
 
 
@@ -83,7 +84,8 @@ def resolve(name: str) -> ModelSource:
         raise ModelError(f"There is no run at {step['run']}: {name} would be a step of its path.")
     shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
     raise ModelError(
-        f"There is no model named {shown!r}: {nearest(name, list(packaged.models()))} A local model is given by its path, one of the hub as owner/name."
+        f"There is no model named {shown!r}: {nearest(name, list(packaged.models()))} A local model is given by its "
+        "path, one of the hub as owner/name."
     )
 
 
@@ -120,7 +122,8 @@ def locate(name: str, report: Report = silent) -> LocatedModel:
             return _adapted(name, directory, report)
         if not checkpoint_files.weights(directory):
             raise ModelError(
-                f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the model with save_pretrained(safe_serialization=True)."
+                f"The directory {name} holds no .safetensors file: layercliff loads no pickled weights; save the "
+                "model with save_pretrained(safe_serialization=True)."
             )
         with LibraryErrors("files", name, checkpoint_files.AGAIN):
             revision = digest(directory)
@@ -129,7 +132,8 @@ def locate(name: str, report: Report = silent) -> LocatedModel:
 
 
 def _adapted(name: str, directory: Path, report: Report) -> LocatedModel:
-    """A directory that holds only an adapter: its base model, with the adapter merged into it. Raises `LayercliffError`."""
+    """A directory that holds only an adapter: its base model, with the adapter merged into it. Raises
+    `LayercliffError`."""
     base = adapters.base_of(directory)
     beside = directory / base  # a path that was written beside it
     try:
@@ -142,7 +146,8 @@ def _adapted(name: str, directory: Path, report: Report) -> LocatedModel:
 
 
 def _with_adapter(located: LocatedModel, report: Report, directory: Path | None = None) -> LocatedModel:
-    """The model with the adapter in `directory` (default: its own), if there is one; said, and named in the revision."""
+    """The model with the adapter in `directory` (default: its own), if there is one; said, and named in the
+    revision."""
     directory = directory or Path(located.location)
     if not (directory / adapters.ADAPTER).exists():
         return located
@@ -177,7 +182,8 @@ def _step(name: str, report: Report) -> LocatedModel:
         paths = paths if len(paths) == 1 else by_margin
     if not paths:
         raise ModelError(
-            f"{run} holds no finished path that {name} could mean: run `layercliff prune` there, or name the criterion as {run}/prune/CRITERION@{step}."
+            f"{run} holds no finished path that {name} could mean: run `layercliff prune` there, or name the "
+            f"criterion as {run}/prune/CRITERION@{step}."
         )
     folder = StoredFolder(paths[0].parent, paths[0].name, "layercliff prune")
     path = folder.content(PathFacts)
@@ -195,13 +201,15 @@ def _step(name: str, report: Report) -> LocatedModel:
         revision += f" merged {key(merged_blocks.ordered(blends))[:16]}"
     if base.kept is not None and (blends or base.blends):
         raise ModelError(
-            f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, and begin from the checkpoint."
+            f"{name} would merge blocks of a model that is a step of a path itself ({base.name}): export that step, "
+            "and begin from the checkpoint."
         )
     return LocatedModel(name, base.location, revision, base.dense(kept), blends, base.base or base, base.adapter)
 
 
 def digest(directory: Path) -> str:
-    """A fingerprint of a local checkpoint: its configuration, and of each weight file the size, the head and samples of the body.
+    """A fingerprint of a local checkpoint: its configuration, and of each weight file the size, the head and samples of
+    the body.
 
     LibraryErrors 256 pages of 4 KiB per file tells checkpoints apart in milliseconds; it is no proof against tampering.
     """
@@ -227,7 +235,8 @@ def _hub(name: str, report: Report) -> LocatedModel:
 
 
 def from_hub(name: str, *, weights: bool) -> Path:
-    """A model of the hub in the local hub cache, with or without its weights. Raises `ModelError` where the hub cannot be reached or refuses."""
+    """A model of the hub in the local hub cache, with or without its weights. Raises `ModelError` where the hub cannot
+    be reached or refuses."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -236,7 +245,8 @@ def from_hub(name: str, *, weights: bool) -> Path:
         return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=not hub_answers()))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
         raise ModelError(
-            f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it elsewhere and give its directory, or use one of {', '.join(packaged.models())}."
+            f"The hub model {name} is not in the local hub cache and the hub cannot be reached: download it "
+            f"elsewhere and give its directory, or use one of {', '.join(packaged.models())}."
         ) from error
     except (HfHubHTTPError, ValueError, OSError) as error:
         raise ModelError(

@@ -1,6 +1,7 @@
 """What a merged block is made of: dense blocks, mixed weight by weight, or each giving some of its heads and channels.
 
-Merging merged blocks gives such a mixture again, so that every model on a path of merges is said in terms of the dense one.
+Merging merged blocks gives such a mixture again, so that every model on a path of merges is said in terms of the dense
+one.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -37,8 +38,8 @@ class Linear:
 class Channelwise:
     """Every group of heads that shares keys and values, and every channel of the MLP, is one of a dense block's.
 
-    What belongs to no head or channel is mixed: `inside` for what attention and MLP have beside (biases of their outputs, norms of queries
-    and keys), `outside` for what the block has beside these two (its norms).
+    What belongs to no head or channel is mixed: `inside` for what attention and MLP have beside (biases of their
+    outputs, norms of queries and keys), `outside` for what the block has beside these two (its norms).
     """
 
     heads: tuple[SlotOrigin, ...]
@@ -63,7 +64,8 @@ NOTHING: Blends = MappingProxyType({})
 
 
 def shared_blocks(first: Sequence[int], second: Sequence[int], merged: Container[int] = ()) -> int:
-    """How many blocks two models of the dense indices `first` and `second` have in common at their beginning, none of them `merged`."""
+    """How many blocks two models of the dense indices `first` and `second` have in common at their beginning, none of
+    them `merged`."""
     pairs = zip(first, second, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0] not in merged, pairs))
 
@@ -94,8 +96,8 @@ def ordered(blends: Blends) -> tuple[tuple[int, Blend], ...]:
 
 
 def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """As JSON for ``path.json``, and the heads and channels as arrays ``[slot, (block, index)]`` for `ARRAYS` beside it, named
-    ``<step>.<block>.heads`` and ``<step>.<block>.channels``."""
+    """As JSON for ``path.json``, and the heads and channels as arrays ``[slot, (block, index)]`` for `ARRAYS` beside
+    it, named ``<step>.<block>.heads`` and ``<step>.<block>.channels``."""
     said: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for block, blend in blends.items():
@@ -109,7 +111,8 @@ def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.nda
 
 
 def read(folder: StoredFolder, step: StoredStep, n_layers: int) -> Blends:
-    """The merged blocks of a step of a path in `folder`, of a model of so many blocks. Raises `RunError` for damaged arrays."""
+    """The merged blocks of a step of a path in `folder`, of a model of so many blocks. Raises `RunError` for damaged
+    arrays."""
     found: dict[int, Blend] = {}
     for block, content in step.blends.items():
         if content.weights is not None:
@@ -156,16 +159,19 @@ def renamed(blends: Blends, names: Sequence[int]) -> Blends:
 
 
 def summary(blends: Blends) -> dict[str, Any]:
-    """What each merged block is made of, in short: coefficients, or how many heads and channels come from which dense block."""
+    """What each merged block is made of, in short: coefficients, or how many heads and channels come from which dense
+    block."""
     return {
         str(block): {"weights": _said(blend.weights)}
         if isinstance(blend, Linear)
         else {
-            "heads": _counts(blend.heads), "channels": _counts(blend.channels),
-            "inside": _said(blend.inside), "outside": _said(blend.outside),
+            "heads": _counts(blend.heads),
+            "channels": _counts(blend.channels),
+            "inside": _said(blend.inside),
+            "outside": _said(blend.outside),
         }
         for block, blend in blends.items()
-    }  # fmt: skip
+    }
 
 
 def _counts(origins: Sequence[SlotOrigin]) -> dict[str, int]:

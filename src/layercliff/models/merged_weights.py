@@ -1,4 +1,5 @@
-"""Merged blocks as weights: for a while, or for good. The modules stay the dense ones; what their parameters hold is exchanged."""
+"""Merged blocks as weights: for a while, or for good. The modules stay the dense ones; what their parameters hold is
+exchanged."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ NewWeights = Mapping[nn.Parameter, Tensor]
 
 
 def make(network: PreTrainedModel, blends: Blends) -> NewWeights:
-    """The weights of merged blocks, from those of `network`, which must be the dense ones: mixed in float32, stored as the dense block's are.
+    """The weights of merged blocks, from those of `network`, which must be the dense ones: mixed in float32, stored as
+    the dense block's are.
 
     Raises `ModelError` where blocks differ in structure.
     """
@@ -57,7 +59,8 @@ def weights_replaced(made: NewWeights) -> Iterator[None]:
 
 @contextmanager
 def blended(network: PreTrainedModel, blends: Blends) -> Iterator[None]:
-    """While this lasts, the kept blocks of `network`, which must be the dense one, are the merged ones. Raises `ModelError` as `make` does."""
+    """While this lasts, the kept blocks of `network`, which must be the dense one, are the merged ones. Raises
+    `ModelError` as `make` does."""
     with weights_replaced(make(network, blends)):
         yield
 
@@ -71,7 +74,8 @@ def check_alike(blocks: nn.ModuleList, indices: Sequence[int]) -> None:
         if other != own:
             name = min(name for name in own.keys() | other.keys() if own.get(name) != other.get(name))
             raise ModelError(
-                f"The blocks {first} and {index} differ in structure ({name} is {_shape(own.get(name))} and {_shape(other.get(name))}), so that they cannot be merged: use a criterion that removes blocks."
+                f"The blocks {first} and {index} differ in structure ({name} is {_shape(own.get(name))} and "
+                f"{_shape(other.get(name))}), so that they cannot be merged: use a criterion that removes blocks."
             )
 
 
@@ -106,7 +110,8 @@ def _mix(same: Mapping[int, Tensor], weights: BlockCoefficients) -> Tensor:
 
 @torch.inference_mode()
 def prove(model: Model) -> None:
-    """Prove how heads and channels lie in the blocks' weights: with their order reversed, a block must compute what it did before.
+    """Prove how heads and channels lie in the blocks' weights: with their order reversed, a block must compute what it
+    did before.
 
     Raises `ModelError` naming the kind of block whose layout was not understood.
     """
@@ -128,7 +133,8 @@ def prove(model: Model) -> None:
                 written = (own - begin.levels[-1]).abs().max().clamp_min(1e-6)
                 if not float((other - own).abs().max() / written) < TOLERANCE[anatomy.dtype]:
                     raise ModelError(
-                        f"How {kind} lie in the weights of a {type(block).__name__} is not understood (in another order they compute something else): use another criterion than come."
+                        f"How {kind} lie in the weights of a {type(block).__name__} is not understood (in another "
+                        "order they compute something else): use another criterion than come."
                     )
 
 

@@ -1,10 +1,11 @@
 """A pruning as a mergekit configuration, or why mergekit would make another model of it.
 
-Read in mergekit's source (arcee-ai/mergekit, commit a6e4028 of June 2026): ``slices`` of ``sources`` with a half-open ``layer_range`` and
-``merge_method: passthrough`` copy tensors and number the blocks anew (``plan.py``). ``merge.py`` copies the base model's configuration and sets
-the number of blocks, under the key that the architecture's definition in ``_data/architectures`` names, and nothing else; it ends in
-``save_pretrained`` of that configuration. Architectures without a definition are inferred from the tensors, without such a key
-(``architecture/auto.py``). What a slice mixes is kept by the model it is from (``io/tasks.py``, ``GatherTensors``).
+Read in mergekit's source (arcee-ai/mergekit, commit a6e4028 of June 2026): ``slices`` of ``sources`` with a half-open
+``layer_range`` and ``merge_method: passthrough`` copy tensors and number the blocks anew (``plan.py``). ``merge.py``
+copies the base model's configuration and sets the number of blocks, under the key that the architecture's definition in
+``_data/architectures`` names, and nothing else; it ends in ``save_pretrained`` of that configuration. Architectures
+without a definition are inferred from the tensors, without such a key (``architecture/auto.py``). What a slice mixes is
+kept by the model it is from (``io/tasks.py``, ``GatherTensors``).
 """
 
 import copy
@@ -41,12 +42,14 @@ DEFINED = frozenset(
 MERGED = Recipe(
     "mergekit",
     None,
-    "mergekit mixes blocks of different models, and takes no two blocks of the same one for a slice: write the checkpoint with `layercliff export --to`.",
+    "mergekit mixes blocks of different models, and takes no two blocks of the same one for a slice: write the "
+    "checkpoint with `layercliff export --to`.",
 )
 
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype: str) -> Recipe:
-    """The YAML for ``mergekit-yaml FILE DIRECTORY --copy-tokenizer``. `base_model` is a directory, or ``owner/name``, perhaps with ``@revision``."""
+    """The YAML for ``mergekit-yaml FILE DIRECTORY --copy-tokenizer``. `base_model` is a directory, or ``owner/name``,
+    perhaps with ``@revision``."""
     name, count = "mergekit", quirks.block_count(text_config(config))
     if base_model.endswith(".gguf"):
         return Recipe(name, None, "mergekit reads no GGUF files: write the checkpoint with `layercliff export --to`.")
@@ -79,7 +82,10 @@ def runs(kept: Sequence[int]) -> list[tuple[int, int]]:
 def _wrong(config: PretrainedConfig, kept: Sequence[int]) -> str | None:
     """Why the merged model would not be the pruned one, in a sentence."""
     if text_config(config) is not config:
-        return f"{config.model_type} wraps its language model, whose blocks a mergekit configuration of one model cannot choose alone: write the checkpoint with `layercliff export --to`."
+        return (
+            f"{config.model_type} wraps its language model, whose blocks a mergekit configuration of one model "
+            "cannot choose alone: write the checkpoint with `layercliff export --to`."
+        )
     try:
         sliced(config, kept)
     except ModelError as error:
@@ -88,8 +94,10 @@ def _wrong(config: PretrainedConfig, kept: Sequence[int]) -> str | None:
         for place, index in enumerate(kept):
             if values[place] != values[index]:
                 return (
-                    f"mergekit would leave {name} as the dense model has it, so that block {place} of the merged model, the dense block {index}, would be "
-                    f"{values[place]!r} instead of {values[index]!r}: write the checkpoint with `layercliff export --to`."
+                    f"mergekit would leave {name} as the dense model has it, so that block {place} of the merged "
+                    f"model, the dense block {index}, would be "
+                    f"{values[place]!r} instead of {values[index]!r}: write the checkpoint with `layercliff export "
+                    "--to`."
                 )
     return None
 
@@ -100,13 +108,20 @@ def _note(config: PretrainedConfig, count: int) -> str | None:
     named = " and ".join(lists(config))
     if architecture not in DEFINED:
         also = f" and the first {count} entries of {named}" if named else ""
-        return f"mergekit has no definition of {architecture} and infers one without the number of blocks: give the config.json it writes num_hidden_layers = {count}{also}."
+        return (
+            f"mergekit has no definition of {architecture} and infers one without the number of blocks: give the "
+            f"config.json it writes num_hidden_layers = {count}{also}."
+        )
     tried = copy.deepcopy(config)
     tried.num_hidden_layers = count
     try:
         getattr(tried, "validate", lambda: None)()  # a check that not every transformers has
     except (StrictDataclassError, ValueError):
-        return f"mergekit leaves {named} with the dense model's entries, more than blocks, and transformers {transformers.__version__} refuses to write that: where it does, write the checkpoint with `layercliff export --to`."
+        return (
+            f"mergekit leaves {named} with the dense model's entries, more than blocks, and transformers "
+            f"{transformers.__version__} refuses to write that: where it does, write the checkpoint with `layercliff "
+            "export --to`."
+        )
     return None
 
 

@@ -35,7 +35,8 @@ class Model:
     ) -> "Model":
         """Dissect an already loaded network.
 
-        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), and where not all of its weights are in the memory of one device.
+        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), and where not all of its weights are in the
+        memory of one device.
         """
         inner = unwrapped(network)
         _check_placement(inner)
@@ -75,7 +76,8 @@ class Model:
 
 
 def unwrapped(network: Any) -> PreTrainedModel:
-    """The network inside what spreads or compiles it. Raises `ModelError` for what is not a language model of transformers."""
+    """The network inside what spreads or compiles it. Raises `ModelError` for what is not a language model of
+    transformers."""
     while isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(network, "_orig_mod"):
         network = getattr(network, "_orig_mod", None) or network.module
     if not isinstance(network, PreTrainedModel):
@@ -89,7 +91,8 @@ def _check_placement(network: PreTrainedModel) -> None:
     absent = [name for name, device in places.items() if device.type == "meta"]
     if absent:
         raise ModelError(
-            f"{len(absent)} of {len(places)} tensors of {type(network).__name__} are not in memory ({absent[0]} for one): "
+            f"{len(absent)} of {len(places)} tensors of {type(network).__name__} are not in memory ({absent[0]} for "
+            "one): "
             "load it without a device_map that offloads, with dtype=torch.bfloat16 if it does not fit."
         )
     if len(devices := dict.fromkeys(map(str, places.values()))) > 1:

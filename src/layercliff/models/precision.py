@@ -1,4 +1,5 @@
-"""Weights stored in one dtype, blocks computed in another: an 8B model in bfloat16 computes in float32 on a 24 GB card."""
+"""Weights stored in one dtype, blocks computed in another: an 8B model in bfloat16 computes in float32 on a 24 GB
+card."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,16 +9,18 @@ import torch
 from torch import Tensor, nn
 
 ROUNDING = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
-"""What share of the largest of them logits of the same model may differ by, per dtype, when its sums are taken in another order (other batches, a cache, another
-device): four units in the last place of narrow dtypes; in float32, 4e-5 is seen."""
+"""What share of the largest of them logits of the same model may differ by, per dtype, when its sums are taken in
+another order (other batches, a cache, another device): four units in the last place of narrow dtypes; in float32, 4e-5
+is seen."""
 
 
 @contextmanager
 def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
-    """While this lasts, each of `modules` computes in `dtype`: its floating parameters are cast when it is called and put back when it returns.
+    """While this lasts, each of `modules` computes in `dtype`: its floating parameters are cast when it is called and
+    put back when it returns.
 
-    Nothing happens for modules already in `dtype`. Only one module's cast matrices exist at a time; a module of vectors alone is cast for as
-    long as this lasts, since some networks ask a norm for its dtype before they call it.
+    Nothing happens for modules already in `dtype`. Only one module's cast matrices exist at a time; a module of vectors
+    alone is cast for as long as this lasts, since some networks ask a norm for its dtype before they call it.
     """
     with ExitStack() as hooks:
         for module in modules:
@@ -61,7 +64,8 @@ def cast_to(dtype: torch.dtype, module: nn.Module) -> Iterator[None]:
 
 
 def stored_in(dtype: torch.dtype, network: nn.Module) -> None:
-    """Store the weights of `network` in `dtype`. Buffers stay as wide as they are: positions, which no checkpoint holds, are made anew wide."""
+    """Store the weights of `network` in `dtype`. Buffers stay as wide as they are: positions, which no checkpoint
+    holds, are made anew wide."""
     for parameter in network.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)

@@ -1,4 +1,5 @@
-"""What is special about a family of models, in one table: a refusal of an architecture names this file as the place to mend it."""
+"""What is special about a family of models, in one table: a refusal of an architecture names this file as the place to
+mend it."""
 
 from transformers import PretrainedConfig
 
@@ -25,7 +26,8 @@ PROJECTOR = "multi_modal_projector"
 """The name of the part that brings a tower's output to the language model."""
 
 COUNTS = {"longcat_flash": "num_layers"}
-"""By model type, the field that counts the blocks where it is not ``num_hidden_layers``: LongCat has two attentions a block and counts those there."""
+"""By model type, the field that counts the blocks where it is not ``num_hidden_layers``: LongCat has two attentions a
+block and counts those there."""
 
 
 def block_count(config: PretrainedConfig) -> int:
@@ -37,7 +39,8 @@ def block_count(config: PretrainedConfig) -> int:
     count = getattr(config, field, None)
     if not isinstance(count, int):
         raise ModelError(
-            f"The configuration {type(config).__name__} does not say how many blocks there are ({field} is {count!r}): {PLACE}."
+            f"The configuration {type(config).__name__} does not say how many blocks there are ({field} is "
+            f"{count!r}): {PLACE}."
         )
     return count
 

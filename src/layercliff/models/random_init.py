@@ -9,8 +9,8 @@ from layercliff.models.model import Model
 
 
 def random_init(model: Model, seed: int) -> Model:
-    """A model of `model`'s configuration with the weights that its family begins training with, drawn by `seed`, in the same dtypes and on the same
-    device, with the same tokenizer. It takes as much memory again."""
+    """A model of `model`'s configuration with the weights that its family begins training with, drawn by `seed`, in the
+    same dtypes and on the same device, with the same tokenizer. It takes as much memory again."""
     kind: Any = type(model.network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to give to `tool`: a file's content or a command in `text`, with what else to know in `note`; or no text and the `reason`."""
+    """What to give to `tool`: a file's content or a command in `text`, with what else to know in `note`; or no text and
+    the `reason`."""
 
     tool: str
     text: str | None

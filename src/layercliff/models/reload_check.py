@@ -1,7 +1,8 @@
-"""What a checkpoint does, found out in a process of its own: `main` with a checkpoint, a probe, and where to write what is found.
+"""What a checkpoint does, found out in a process of its own: `main` with a checkpoint, a probe, and where to write what
+is found.
 
-The probe is a safetensors file of sequences and queries. What is found are logits, answers and continuations, and in the metadata a digest of
-every tensor and what loading said of missing and unexpected ones.
+The probe is a safetensors file of sequences and queries. What is found are logits, answers and continuations, and in
+the metadata a digest of every tensor and what loading said of missing and unexpected ones.
 """
 
 import hashlib
@@ -30,7 +31,8 @@ COPIES = (0, 0, 1, 2)
 
 @dataclass(frozen=True)
 class LogitQuery:
-    """A sequence, and tokens whose logits are wanted: of ``targets[j]`` at ``positions[j]``, which may count from the end."""
+    """A sequence, and tokens whose logits are wanted: of ``targets[j]`` at ``positions[j]``, which may count from the
+    end."""
 
     tokens: Sequence[int]
     positions: Sequence[int]
@@ -48,8 +50,9 @@ def probe(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> 
 
 @torch.inference_mode()
 def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `cache_divergence`). Of each query ``answer.N``: the logits
-    wanted, computed in `dtype`, and below each the log of the sum of exponentials of all logits there."""
+    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `cache_divergence`). Of each
+    query ``answer.N``: the logits wanted, computed in `dtype`, and below each the log of the sum of exponentials of all
+    logits there."""
     found = {}
     for name, value in given.items():
         kind, _, number = name.partition(".")
@@ -77,9 +80,11 @@ def _parts(network: PreTrainedModel) -> Iterator[nn.Module]:
 
 @torch.inference_mode()
 def copies(network: PreTrainedModel, tokens: Int[Tensor, " position"]) -> tuple[Float[Tensor, "_ vocabulary"], float]:
-    """The logits of an aligned copy of the weights, and the largest difference to them of the weights where they lie and of other copies.
+    """The logits of an aligned copy of the weights, and the largest difference to them of the weights where they lie
+    and of other copies.
 
-    Products of equal numbers may differ in the last bits with the address that the numbers begin at, or from run to run.
+    Products of equal numbers may differ in the last bits with the address that the numbers begin at, or from run to
+    run.
     """
     first, *others = [_of_copy(network, tokens, offset) for offset in COPIES]
     others.append(logits(network, tokens))
@@ -93,8 +98,8 @@ def _of_copy(network: PreTrainedModel, tokens: Tensor, offset: int) -> Tensor:
 
 @contextmanager
 def copied(network: nn.Module, offset: int) -> Iterator[None]:
-    """While this lasts, every module runs with a copy of its own weights that begins `offset` elements after an aligned address. Only one
-    module's copy exists at a time."""
+    """While this lasts, every module runs with a copy of its own weights that begins `offset` elements after an aligned
+    address. Only one module's copy exists at a time."""
     with ExitStack() as hooks:
         for module in network.modules():
             if not module._parameters:
@@ -146,8 +151,8 @@ def logits(
 
 
 def cache_divergence(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
-    """How clearly greedy continuations with and without a cache part: 0 where they are the same, else how far apart the first two tokens that
-    differ are in the scores without the cache, as a share of the largest of these."""
+    """How clearly greedy continuations with and without a cache part: 0 where they are the same, else how far apart the
+    first two tokens that differ are in the scores without the cache, as a share of the largest of these."""
     plain, cached = (_continued(network, tokens, use_cache, new) for use_cache in (False, True))
     for (token, scores), (other, _) in zip(plain, cached, strict=False):
         if token != other:
@@ -167,8 +172,8 @@ def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: i
 
 
 def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype: str) -> None:
-    """Load `checkpoint` and write what it does with `probe` to `out`. Answers are computed in `dtype`; code that comes with the checkpoint
-    is run where `trust` is 1. As many threads as the asking process give the same bits."""
+    """Load `checkpoint` and write what it does with `probe` to `out`. Answers are computed in `dtype`; code that comes
+    with the checkpoint is run where `trust` is 1. As many threads as the asking process give the same bits."""
     torch.set_num_threads(int(threads))
     trusted = trust == "1"
     kind = loading.auto_class(checkpoint, AutoConfig.from_pretrained(checkpoint, trust_remote_code=trusted))

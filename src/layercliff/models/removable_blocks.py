@@ -1,7 +1,9 @@
-"""Which blocks can be taken out so that what is left can be written: tried by building it anew from its own configuration.
+"""Which blocks can be taken out so that what is left can be written: tried by building it anew from its own
+configuration.
 
-What a model does with a block may depend on the block's place or on the number of blocks, in ways that no list of fields holds. So the model
-without a block is built as a reload would build it, with the weights that are in memory, and compared with the blocks one by one.
+What a model does with a block may depend on the block's place or on the number of blocks, in ways that no list of
+fields holds. So the model without a block is built as a reload would build it, with the weights that are in memory, and
+compared with the blocks one by one.
 """
 
 import json
@@ -31,8 +33,17 @@ from layercliff.models.reload_check import cache_divergence
 from layercliff.models.surgery import pruned, sliced
 
 FAILURES = (
-    AssertionError, AttributeError, ImportError, IndexError, KeyError, NotImplementedError, RuntimeError, StrictDataclassError, TypeError, ValueError
-)  # fmt: skip
+    AssertionError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 """What building or running a model that cannot be expressed ends in."""
 SAME = {torch.float32: 2e-5, torch.float64: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 """What share of the largest logit may differ between the same blocks run in the same order."""
@@ -61,7 +72,8 @@ class RemovableBlocks:
         first = next(iter(self.stay))
         several = len(self.stay) > 1
         return (
-            f"Block{'s' * several} {blocks} stay{'' if several else 's'}, since a checkpoint without {'them' if several else 'it'} would be "
+            f"Block{'s' * several} {blocks} stay{'' if several else 's'}, since a checkpoint without "
+            f"{'them' if several else 'it'} would be "
             f"another model: {self.stay[first]}. {told}"
         ).rstrip()
 
@@ -108,7 +120,8 @@ def _other_class(kind: Any, network: PreTrainedModel) -> str | None:
 
 
 def _staying(trials: "_Trials", count: int) -> dict[int, str]:
-    """The blocks to keep so that any others can go together: those that cannot go alone, then as few more as random sets ask for."""
+    """The blocks to keep so that any others can go together: those that cannot go alone, then as few more as random
+    sets ask for."""
     every = range(count)
     stay: dict[int, str] = {}
     for block in every:
@@ -141,7 +154,8 @@ def _without_kinds(kinds: Sequence[BlockSignature]) -> list[tuple[int, ...]]:
 
 
 def unwritable(kind: Any, config: PretrainedConfig, kept: Sequence[int], trust_remote_code: bool = False) -> str | None:
-    """Why a model of the blocks `kept` cannot be written, as far as its configuration alone tells, in a clause; or None.
+    """Why a model of the blocks `kept` cannot be written, as far as its configuration alone tells, in a clause; or
+    None.
 
     `kind` is the automatic class of transformers that loads it. No weight is read.
     """
@@ -295,7 +309,8 @@ def _built(like: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
 def _renamed(
     dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]
 ) -> tuple[dict[str, Tensor], str | None]:
-    """The dense state under the names that the blocks `kept` have in `small`, and what of it does not fit there, in a clause."""
+    """The dense state under the names that the blocks `kept` have in `small`, and what of it does not fit there, in a
+    clause."""
     path = f"{find_blocks(dense)[0]}."
     place = {index: position for position, index in enumerate(kept)}
     state = {}

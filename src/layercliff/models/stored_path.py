@@ -22,7 +22,8 @@ Coefficients = dict[StepName, float]
 
 
 class StoredBlend(Stored):
-    """A merged block: `weights` of a linear one, `inside` and `outside` of one whose heads and channels lie beside the path."""
+    """A merged block: `weights` of a linear one, `inside` and `outside` of one whose heads and channels lie beside the
+    path."""
 
     weights: Coefficients | None = None
     inside: Coefficients | None = None

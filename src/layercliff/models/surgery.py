@@ -1,4 +1,5 @@
-"""A model with other blocks: the list, the configuration's per-layer fields and every block's own index follow together."""
+"""A model with other blocks: the list, the configuration's per-layer fields and every block's own index follow
+together."""
 
 import copy
 import functools
@@ -19,9 +20,15 @@ from layercliff.models.anatomy import find_blocks, text_config
 from layercliff.models.merged_blocks import NOTHING, Blends
 
 INDEX_LISTS = (
-    "mlp_only_layers", "moe_layers", "full_attn_idxs", "cross_attention_layers", "attn_layer_indices", "local_layer_ids", "rope_scaling_layers",
+    "mlp_only_layers",
+    "moe_layers",
+    "full_attn_idxs",
+    "cross_attention_layers",
+    "attn_layer_indices",
+    "local_layer_ids",
+    "rope_scaling_layers",
     "hybrid_layer_ids",
-)  # hold dense indices  # fmt: skip
+)  # hold dense indices
 COUNTS = (
     "first_k_dense_replace",
     "num_dense_layers",
@@ -42,7 +49,8 @@ INDEX = re.compile(r"(idx|index|id|number)$")
 
 @dataclass(frozen=True)
 class IndexRule:
-    """How a number in a block follows from the block's place: a sub-block that is the second of two has ``2 * place + 1``."""
+    """How a number in a block follows from the block's place: a sub-block that is the second of two has ``2 * place +
+    1``."""
 
     times: int
     plus: int
@@ -76,9 +84,9 @@ def _index(name: str, at: Mapping[int, int]) -> IndexRule | None:
 def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> None:
     """Leave `network` with the blocks of the dense indices `kept`, those in `blends` with merged weights, for good.
 
-    Its configuration becomes a copy with every per-layer field sliced, and every submodule that knows its block's index is renumbered, so
-    that cached generation and ``save_pretrained`` work. Raises `ModelError` where the configuration cannot express the pruning or blocks
-    cannot be merged, and changes nothing then.
+    Its configuration becomes a copy with every per-layer field sliced, and every submodule that knows its block's index
+    is renumbered, so that cached generation and ``save_pretrained`` work. Raises `ModelError` where the configuration
+    cannot express the pruning or blocks cannot be merged, and changes nothing then.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
@@ -101,10 +109,11 @@ def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING)
 
 @contextmanager
 def pruned(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> Iterator[None]:
-    """While this lasts, `network` is what `cut` makes of it; afterwards it is the dense network again, whatever happened.
+    """While this lasts, `network` is what `cut` makes of it; afterwards it is the dense network again, whatever
+    happened.
 
-    The list of blocks, every module's configuration object, every block's own index and every weight come back as the very same objects.
-    No weight is copied. Raises `ModelError` as `cut` does.
+    The list of blocks, every module's configuration object, every block's own index and every weight come back as the
+    very same objects. No weight is copied. Raises `ModelError` as `cut` does.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
@@ -162,8 +171,9 @@ def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:
 def has_entry_per_block(config: PretrainedConfig, name: str) -> bool:
     """Whether the list `name` of a language model's configuration holds an entry for each of its blocks.
 
-    Its length alone does not tell: a list may have as many entries as there are blocks by chance. So it is asked how long the list is in
-    configurations of the same class with other numbers of blocks. Where they have no such list, the length decides.
+    Its length alone does not tell: a list may have as many entries as there are blocks by chance. So it is asked how
+    long the list is in configurations of the same class with other numbers of blocks. Where they have no such list, the
+    length decides.
     """
     value, count = vars(config)[name], quirks.block_count(config)
     if name in NOT_OF_BLOCKS or name in INDEX_LISTS or len(value) != count:

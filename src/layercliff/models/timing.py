@@ -20,7 +20,8 @@ TURN = 4  # tokens that one network generates before it is the other's turn
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds for `tokens` tokens, measured `len(dense)` times with each network; measurements at the same place are neighbours in time."""
+    """Seconds for `tokens` tokens, measured `len(dense)` times with each network; measurements at the same place are
+    neighbours in time."""
 
     tokens: int
     dense: tuple[float, ...]
@@ -30,7 +31,8 @@ class Timings:
 def prompt(
     model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int, blends: Blends = NOTHING
 ) -> Timings:
-    """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after one that does not count."""
+    """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after
+    one that does not count."""
     row = ids[None].to(model.device)
     options = {"use_cache": False} | last_logits_only(model.network)
 
@@ -45,8 +47,8 @@ def prompt(
 def generation(
     model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int, blends: Blends = NOTHING
 ) -> tuple[Timings, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
-    """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the prompt and does not
-    count, and `turns` more, timed.
+    """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the
+    prompt and does not count, and `turns` more, timed.
 
     **Returns** the pace and, per prompt, the new tokens of the dense and of the pruned network.
     """

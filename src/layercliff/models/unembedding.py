@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-VOCABULARY_CHUNK = 2048  # rows of the head multiplied at once: [positions, vocabulary] is never held whole, a chunk of it stays in cache
+# rows of the head multiplied at once: [positions, vocabulary] is never held whole, a chunk of it stays in cache
+VOCABULARY_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Unembedding:
     """``z(t) = logit_scale * softcap(W_U[t] . final_norm(h) + bias[t])``.
 
     `final_norm` holds whatever the model applies between its last block and its head (a norm; OPT-350m: a projection),
-    copied in float32, with statistics computed from the `h` it is given. `softcap` is ``cap * tanh(z / cap)`` or nothing.
+    copied in float32, with statistics computed from the `h` it is given. `softcap` is ``cap * tanh(z / cap)`` or
+    nothing.
     """
 
     final_norm: nn.Module
@@ -41,7 +43,8 @@ class Unembedding:
 
     @property
     def _weight(self) -> Tensor | None:
-        """The head's plain weight ``[vocabulary, features]``; None when it is packed (quantised) and only the module can multiply it."""
+        """The head's plain weight ``[vocabulary, features]``; None when it is packed (quantised) and only the module
+        can multiply it."""
         weight = getattr(self.head, "weight", None)
         return weight if isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point() else None
 
@@ -86,8 +89,8 @@ class Unembedding:
     def divergences(
         self, own: Float[Tensor, "n e"], others: Float[Tensor, "several n e"]
     ) -> Float[Tensor, "several n"]:
-        """KL divergence (nats) over the whole vocabulary of the distributions of `others` from those of `own`, state by state, a chunk of the
-        vocabulary at a time."""
+        """KL divergence (nats) over the whole vocabulary of the distributions of `others` from those of `own`, state by
+        state, a chunk of the vocabulary at a time."""
         normaliser = self.log_normaliser(own)[:, None]
         total = torch.full(others.shape[:2], -torch.inf, device=own.device)
         apart = torch.zeros(others.shape[:2], device=own.device)
@@ -101,8 +104,8 @@ class Unembedding:
     def predictions(
         self, normed: Float[Tensor, "n e"], targets: Int[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k"], Bool[Tensor, "n k"]]:
-        """Log-probabilities of a few target tokens per state under the whole vocabulary, and whether no other token is likelier: one pass over
-        the vocabulary, a chunk at a time."""
+        """Log-probabilities of a few target tokens per state under the whole vocabulary, and whether no other token is
+        likelier: one pass over the vocabulary, a chunk at a time."""
         n = normed.shape[0]
         best, total = normed.new_full((n, 1), -torch.inf), normed.new_zeros((n, 1))
         own = normed.new_empty(targets.shape)
@@ -116,7 +119,8 @@ class Unembedding:
         return own - best - total.log(), own >= best
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
-        """The vocabulary in parts that are multiplied at once: first token, and the one after the last. A packed head is multiplied whole."""
+        """The vocabulary in parts that are multiplied at once: first token, and the one after the last. A packed head
+        is multiplied whole."""
         chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
         for start in range(0, self.vocabulary, chunk):
             yield start, min(start + chunk, self.vocabulary)

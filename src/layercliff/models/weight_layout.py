@@ -1,7 +1,8 @@
 """Where the heads and channels of a block lie in its weights.
 
-A *slot* is a group of heads that shares its keys and values, or a channel of the MLP. What a block computes does not depend on the order of its
-slots: that is how a layout is proven before it is used (`layercliff.models.merged_weights.prove`).
+A *slot* is a group of heads that shares its keys and values, or a channel of the MLP. What a block computes does not
+depend on the order of its slots: that is how a layout is proven before it is used
+(`layercliff.models.merged_weights.prove`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ READ: Mapping[SlotKind, Mapping[str, int]] = {
     "heads": {"q_proj": 1, "k_proj": 1, "v_proj": 1, "query_key_value": 1, "c_attn": 3, "qkv_proj": 0},
     "channels": {"gate_proj": 1, "up_proj": 1, "fc1": 1, "c_fc": 1, "dense_h_to_4h": 1, "gate_up_proj": 2},
 }
-"""What computes slots from the stream, with the number of equal parts that lie one after another (0: queries, keys and values of unlike widths)."""
+"""What computes slots from the stream, with the number of equal parts that lie one after another (0: queries, keys and
+values of unlike widths)."""
 WRITE: Mapping[SlotKind, tuple[str, ...]] = {
     "heads": ("o_proj", "out_proj", "dense", "c_proj"),
     "channels": ("down_proj", "fc2", "c_proj", "dense_4h_to_h"),
@@ -35,7 +37,8 @@ WRITE: Mapping[SlotKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class SlotLayout:
-    """`axis` of a parameter holds, one after another, parts of the widths `parts`, each cut into `count` pieces of equal width, one per slot."""
+    """`axis` of a parameter holds, one after another, parts of the widths `parts`, each cut into `count` pieces of
+    equal width, one per slot."""
 
     kind: SlotKind
     axis: int
@@ -54,7 +57,8 @@ class SlotLayout:
 
 
 def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, SlotLayout | None]:
-    """The parameters of a block's attention and MLP: the slots they hold, or None for what belongs to no slot. The block's own norms are not in it.
+    """The parameters of a block's attention and MLP: the slots they hold, or None for what belongs to no slot. The
+    block's own norms are not in it.
 
     Raises `ModelError` saying what was not understood.
     """
@@ -115,7 +119,8 @@ def sensitivity(module: nn.Module) -> Tensor:
 
 def _not_understood(block: nn.Module, why: str) -> ModelError:
     return ModelError(
-        f"How heads and channels lie in the weights of a {type(block).__name__} is not understood ({why}): use another criterion than come."
+        f"How heads and channels lie in the weights of a {type(block).__name__} is not understood ({why}): use "
+        "another criterion than come."
     )
 
 

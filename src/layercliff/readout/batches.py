@@ -1,4 +1,5 @@
-"""Rows in batches: similar lengths together, longest first, never more tokens than the budget; what rows have in common is run once."""
+"""Rows in batches: similar lengths together, longest first, never more tokens than the budget; what rows have in common
+is run once."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Sequence
@@ -23,8 +24,8 @@ SEEN = 8  # times the budget: so many tokens at most are seen through keys and v
 class Batch:
     """Rows that pass through the model together; all are read for one task.
 
-    The first `lead` tokens are the same in all rows and are run once. With `branching`, the rows of a question are run as one sequence that
-    branches where they part; otherwise only those with the same tokens are.
+    The first `lead` tokens are the same in all rows and are run once. With `branching`, the rows of a question are run
+    as one sequence that branches where they part; otherwise only those with the same tokens are.
     """
 
     rows: tuple[TokenRow, ...]
@@ -68,8 +69,8 @@ class Batch:
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
     def levels(self, device: torch.device) -> tuple[Segment, ...]:
-        """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is needed where nothing
-        branches, and positions count from the first token in every family."""
+        """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is
+        needed where nothing branches, and positions count from the first token in every family."""
         longest = max(len(sequence) for sequence in self.sequences)
         ids = torch.tensor([s.tokens + (0,) * (longest - len(s)) for s in self.sequences], device=device)
         tree = None
@@ -84,10 +85,11 @@ class Batch:
 def plan(
     rows: Sequence[TokenRow], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
 ) -> tuple[Batch, ...]:
-    """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same batches.
+    """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same
+    batches.
 
-    `share` says which rows are run together, and what they have in common is run once (see `layercliff.choices.Sharing`). What is
-    kept `apart` shares nothing.
+    `share` says which rows are run together, and what they have in common is run once (see
+    `layercliff.choices.Sharing`). What is kept `apart` shares nothing.
     """
     lead = common(rows) if share in ("lead", "branches") and apart == "nothing" and len(rows) > 1 else 0
     branching = share == "branches" and apart != "rows"
@@ -101,7 +103,8 @@ def plan(
 
 
 def _cuts(lengths: list[int], lead: int, budget: int, share: Sharing) -> list[int]:
-    """Where batches of sequences that grow shorter end; rows that differ in length may have to be told apart, or all rows."""
+    """Where batches of sequences that grow shorter end; rows that differ in length may have to be told apart, or all
+    rows."""
     if share == "alone":
         return list(range(1, len(lengths) + 1))
     if share != "alike":
@@ -114,8 +117,8 @@ def _cuts(lengths: list[int], lead: int, budget: int, share: Sharing) -> list[in
 
 
 def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
-    """Where batches of sequences that grow shorter end, so that the tokens run and the batches begun cost least: a shortest path from the first
-    sequence to the last, by cuts where the length changes or no more sequences fit."""
+    """Where batches of sequences that grow shorter end, so that the tokens run and the batches begun cost least: a
+    shortest path from the first sequence to the last, by cuts where the length changes or no more sequences fit."""
     changes = [n for n in range(1, len(lengths)) if lengths[n] != lengths[n - 1]] + [len(lengths)]
     cheapest: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # up to a cut: the cost, and the cut before
     for begin in range(len(lengths)):

@@ -23,8 +23,9 @@ MERGED = 8  # tokens at the end of a context that may become others when text fo
 class TokenRow:
     """One sequence to run.
 
-    *letter*, *first_token*: the last position is read for each of `targets`, one token per option. *cloze*: `option` says
-    whose continuation this is, and the last ``len(targets)`` positions are read, each for its own target, the token that follows it.
+    *letter*, *first_token*: the last position is read for each of `targets`, one token per option. *cloze*: `option`
+    says whose continuation this is, and the last ``len(targets)`` positions are read, each for its own target, the
+    token that follows it.
     """
 
     question: int
@@ -54,9 +55,9 @@ def encode(
 ) -> EncodedPrompts:
     """Tokenise prompt + continuation and look at what follows the prompt's tokens.
 
-    *first_token* leaves out questions whose options share their first token, *cloze* those with an option that has no token of its own. Raises
-    `TaskError` for letters that share a token or need several (naming the tokenizer), for a tokenizer that gives the prompt other tokens once
-    an option follows, and for sequences longer than `max_positions`.
+    *first_token* leaves out questions whose options share their first token, *cloze* those with an option that has no
+    token of its own. Raises `TaskError` for letters that share a token or need several (naming the tokenizer), for a
+    tokenizer that gives the prompt other tokens once an option follows, and for sequences longer than `max_positions`.
     """
     special = not any(p.templated for p in prompts)
     ids_of = partial(tokenise, tokenizer, special=special, vocabulary=vocabulary)
@@ -101,7 +102,8 @@ def _without_end(context: str, form: Format) -> str:
 
 
 def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]], wholes: list[list[int]]) -> str | None:
-    """Why options cannot be scored after their contexts. A context may lose a few tokens at its end to what follows, as for lm-evaluation-harness.
+    """Why options cannot be scored after their contexts. A context may lose a few tokens at its end to what follows, as
+    for lm-evaluation-harness.
 
     Raises `TaskError` for a tokenizer that changes more.
     """
@@ -118,8 +120,9 @@ def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]],
 
 
 def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> TokenRow:
-    """The continuation's tokens are those of the whole text after as many as the context has, as for lm-evaluation-harness. Where the
-    context's tokens are no prefix of the whole text's, they follow the whole text's own tokens here; the harness runs them after the context's."""
+    """The continuation's tokens are those of the whole text after as many as the context has, as for
+    lm-evaluation-harness. Where the context's tokens are no prefix of the whole text's, they follow the whole text's
+    own tokens here; the harness runs them after the context's."""
     begin = min(len(context), len(whole) - 1)
     return TokenRow(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
 
@@ -157,8 +160,8 @@ def _check_length(rows: Sequence[TokenRow], max_positions: int | None) -> None:
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
     """Render messages with the tokenizer's chat template.
 
-    Raises `TaskError` when it has none, and for one that fails, does not end, leaves the question out, or ends the text instead of opening
-    the answer; tried on a message here.
+    Raises `TaskError` when it has none, and for one that fails, does not end, leaves the question out, or ends the text
+    instead of opening the answer; tried on a message here.
     """
     if not tokenizer.chat_template:
         raise TaskError("This model's tokenizer has no chat template: leave out --chat.")

@@ -1,4 +1,5 @@
-"""A task as it is put to a model: the questions that can be asked, as rows, and their rows' readings put back together."""
+"""A task as it is put to a model: the questions that can be asked, as rows, and their rows' readings put back
+together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,8 @@ PASSAGE_TOKENS = 512  # a longer passage is cut
 
 @dataclass(frozen=True)
 class EncodedTask:
-    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with reasons).
+    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with
+    reasons).
 
     `agreement` says how the rows may be run, as was found on rows of the whole task.
     """
@@ -89,7 +91,8 @@ class EncodedTask:
     def scores(
         self, readings: Iterable[tuple[Batch, Reading]]
     ) -> tuple[Float[np.ndarray, "depth question option"], Float[np.ndarray, "depth question"]]:
-        """Scores and option mass in the order of `questions`; *cloze* sums are normalised here. Absent options are nan."""
+        """Scores and option mass in the order of `questions`; *cloze* sums are normalised here. Absent options are
+        nan."""
         scores = mass = np.empty(0, np.float32)
         for batch, reading in readings:
             if not scores.size:
@@ -128,7 +131,8 @@ class EncodedTask:
 
 
 def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
-    """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token are left out."""
+    """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token
+    are left out."""
     longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
     encoded = [ids[: longest + 1] for ids in tokens.of_model(model, texts)]
     return tuple(
@@ -173,10 +177,12 @@ def ask(
     whole: bool = False,
     note: Note = mute,
 ) -> EncodedTask:
-    """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every format are scored as
-    continuations. How rows may be run is found out here, and told to `note` where it is not as usual.
+    """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every
+    format are scored as continuations. How rows may be run is found out here, and told to `note` where it is not as
+    usual.
 
-    Raises `LayercliffError` when none can be asked, where no way of running rows gives the network's own logits, or see `encode`."""
+    Raises `LayercliffError` when none can be asked, where no way of running rows gives the network's own logits, or see
+    `encode`."""
     template = encode.chat_template(model.tokenizer) if chat else None
     questions = prompts.shown(task, questions, form)
     asked = [

@@ -22,8 +22,8 @@ from layercliff.run.directory import key
 
 @dataclass
 class StateGatherer:
-    """Notes the states of the model that keeps the blocks `kept` at ``places[question]``; of *cloze* rows, those of the first option, whose
-    prompt is every option's (in most tasks). Batches must share nothing."""
+    """Notes the states of the model that keeps the blocks `kept` at ``places[question]``; of *cloze* rows, those of the
+    first option, whose prompt is every option's (in most tasks). Batches must share nothing."""
 
     kept: Sequence[int]
     places: Mapping[int, Sequence[int]]
@@ -70,8 +70,8 @@ def gather_states(
 
 
 def places(part: EncodedTask, tokens: int, seed: int) -> dict[int, list[int]]:
-    """Of each question the last position of its prompt, which decides, and after it up to `tokens` others, drawn for the question by itself among those of
-    its own: what all prompts begin with is the same in every question."""
+    """Of each question the last position of its prompt, which decides, and after it up to `tokens` others, drawn for
+    the question by itself among those of its own: what all prompts begin with is the same in every question."""
     ends = min(row.tokens for row in part.rows), max(row.tokens for row in part.rows)  # the two that differ soonest
     lead = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))))
     found = {}

@@ -19,8 +19,8 @@ class Lens(Protocol):
 
 
 class LogitLens:
-    """The logit lens (nostalgebraist 2020): every depth is read as if it were the last, through the model's own final norm,
-    whose statistics are those of the state itself."""
+    """The logit lens (nostalgebraist 2020): every depth is read as if it were the last, through the model's own final
+    norm, whose statistics are those of the state itself."""
 
     name = "logit"
 
@@ -33,8 +33,9 @@ class LogitLens:
 
 
 class TunedLens:
-    """The tuned lens (Belrose et al. 2023): the state of depth l < L is brought by an affine map of its own, ``h + A_l h + b_l``, to what the last
-    depth would hold, and then read as the last is. The last depth has no map: it is the model itself, to the bit."""
+    """The tuned lens (Belrose et al. 2023): the state of depth l < L is brought by an affine map of its own, ``h + A_l
+    h + b_l``, to what the last depth would hold, and then read as the last is. The last depth has no map: it is the
+    model itself, to the bit."""
 
     name = "tuned"
 

@@ -30,8 +30,8 @@ def rows(
     max_positions: int | None = None,
     vocabulary: int | None = None,
 ) -> tuple[TokenRow, ...]:
-    """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all but the first, are
-    targets. Paragraphs of a single token have none and are left out; the others are numbered.
+    """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all
+    but the first, are targets. Paragraphs of a single token have none and are left out; the others are numbered.
 
     Raises `TaskError` when none is left.
     """
@@ -48,11 +48,11 @@ def rows(
 def log_likelihoods(
     model: Model, kept: Sequence[int], rows: Sequence[TokenRow], blends: Blends = NOTHING, report: Report = silent
 ) -> Float[np.ndarray, "2 row"]:
-    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the blocks `kept`,
-    those in `blends` merged.
+    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the
+    blocks `kept`, those in `blends` merged.
 
-    Blocks before the first removed or merged one are passed once for both. Only positions that predict a target reach the head, a chunk of the
-    vocabulary at a time. Raises `ModelError` for states that are not finite.
+    Blocks before the first removed or merged one are passed once for both. Only positions that predict a target reach
+    the head, a chunk of the vocabulary at a time. Raises `ModelError` for states that are not finite.
     """
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
     found = np.zeros((2, len(rows)))

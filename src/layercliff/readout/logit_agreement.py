@@ -34,10 +34,11 @@ Logits = Float[Tensor, "place vocabulary"]
 
 @dataclass(frozen=True)
 class TrialRows:
-    """What is run to find out: `rows` are compared, the longest first, and the `others` of their questions run with them.
+    """What is run to find out: `rows` are compared, the longest first, and the `others` of their questions run with
+    them.
 
-    The rows are the longest, the shortest, and of the longest's question and that with most rows the last. `pair` are two rows as
-    long as one another, if there are such. `lead` is how many tokens all rows of the task begin with.
+    The rows are the longest, the shortest, and of the longest's question and that with most rows the last. `pair` are
+    two rows as long as one another, if there are such. `lead` is how many tokens all rows of the task begin with.
     """
 
     rows: tuple[TokenRow, ...]
@@ -59,7 +60,8 @@ class TrialRows:
         return TrialRows(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
 
     def batches(self, sharing: Sharing) -> Iterator[Batch]:
-        """The rows as they would be run: with as much padding as there can be, after the shortest lead and the longest."""
+        """The rows as they would be run: with as much padding as there can be, after the shortest lead and the
+        longest."""
         if sharing == "alone":
             yield from (Batch((row,)) for row in self.rows)
         elif sharing == "alike":
@@ -83,10 +85,11 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, TrialRows], LogitAgreem
 
 
 def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute) -> LogitAgreement:
-    """Find the way of running `rows` of a task or text (`what`) that shares most and gives the network's own logits, on a few of them.
+    """Find the way of running `rows` of a task or text (`what`) that shares most and gives the network's own logits, on
+    a few of them.
 
-    The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming the class, for a
-    network that is not causal, or whose logits cannot be had block by block at all.
+    The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming
+    the class, for a network that is not causal, or whose logits cannot be had block by block at all.
     """
     trial = TrialRows.of(rows)
     could = _possible(model, trial)
@@ -100,7 +103,8 @@ def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute
 
 
 def _possible(model: Model, trial: TrialRows) -> Sharing:
-    """What may be tried: what the network shares, unless its attention is causal up to a length alone, which nothing may exceed.
+    """What may be tried: what the network shares, unless its attention is causal up to a length alone, which nothing
+    may exceed.
 
     Raises `ModelError` where a row does.
     """
@@ -151,7 +155,8 @@ def _least(model: Model, difference: float, most: float) -> float:
     if difference <= most:
         return difference
     raise ModelError(
-        f"{type(model.network).__name__} cannot be read block by block: the logits of a row by itself differ from the network's own "
+        f"{type(model.network).__name__} cannot be read block by block: the logits of a row by itself differ from "
+        "the network's own "
         f"by {difference:.1e} of their size, and rounding explains {most:.0e}."
     )
 
@@ -170,8 +175,8 @@ def _causal(model: Model, row: TokenRow, allowed: float) -> Logits:
 
 
 def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
-    """Sequences that begin with so many of `tokens`: without the last one, and without the last quarter. Where positions depend on
-    the length of a sequence, one as long as it with other tokens at its end."""
+    """Sequences that begin with so many of `tokens`: without the last one, and without the last quarter. Where
+    positions depend on the length of a sequence, one as long as it with other tokens at its end."""
     kept = len(tokens) - max(1, len(tokens) // 4)
     if not kept:
         return {}
@@ -183,7 +188,8 @@ def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]
 
 @torch.inference_mode()
 def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Logits:
-    """The logits of the network's own forward pass of one sequence at some positions, in any order; no other reaches the head.
+    """The logits of the network's own forward pass of one sequence at some positions, in any order; no other reaches
+    the head.
 
     Raises `ModelError` where the sequence does not fit in memory, or for logits that are not finite.
     """

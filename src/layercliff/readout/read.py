@@ -29,10 +29,10 @@ MakeStates = Callable[[BlockwisePass, Batch], Iterable[tuple[int, Float[Tensor, 
 class Reading:
     """What a batch gave, depth by row.
 
-    `scores`: *letter*, *first_token*: the options' logits, ``[depth, row, option]``, padded with nan; *cloze*: the summed
-    log-probability of the row's continuation, ``[depth, row, 1]``. `mass`: probability the whole vocabulary's softmax gives
-    to the options together, ``[depth, row]``, nan where it was not asked for. `greedy`: *cloze*: whether no token is likelier
-    than the continuation's, at any of its positions; otherwise False.
+    `scores`: *letter*, *first_token*: the options' logits, ``[depth, row, option]``, padded with nan; *cloze*: the
+    summed log-probability of the row's continuation, ``[depth, row, 1]``. `mass`: probability the whole vocabulary's
+    softmax gives to the options together, ``[depth, row]``, nan where it was not asked for. `greedy`: *cloze*: whether
+    no token is likelier than the continuation's, at any of its positions; otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
@@ -54,8 +54,8 @@ class Reading:
 
 
 class Reader:
-    """Reads batches of one format through a lens, at every depth or only at some (`depths`, of the blocks that are run). Out of memory, it halves
-    the batch and goes on, telling `note` once."""
+    """Reads batches of one format through a lens, at every depth or only at some (`depths`, of the blocks that are
+    run). Out of memory, it halves the batch and goes on, telling `note` once."""
 
     def __init__(
         self,
@@ -73,8 +73,9 @@ class Reader:
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | MakeStates | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept` makes of it. What the batches
-        begin with is then run with each of them: streams that were changed cannot be told apart by the blocks they passed.
+        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept`
+        makes of it. What the batches begin with is then run with each of them: streams that were changed cannot be told
+        apart by the blocks they passed.
 
         Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
         """
@@ -89,7 +90,8 @@ class Reader:
             raise too_large(self.model, batch.padded_tokens)
         if self.budget is None:
             self.note(
-                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set --batch-tokens {batch.padded_tokens // 2} next time."
+                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set "
+                f"--batch-tokens {batch.padded_tokens // 2} next time."
             )
         self.budget = batch.padded_tokens // 2
         if self.model.device.type == "cuda":
@@ -104,7 +106,8 @@ class Reader:
             return self.read_states(batch, (s for s in found if self.depths is None or s[0] in self.depths))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
-        """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for states that are not finite."""
+        """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for
+        states that are not finite."""
         visit = _ContinuationReader(self, batch) if self.form == "cloze" else _ChoiceReader(self, batch)
         for depth, hidden in states:
             visit(depth, hidden)
@@ -155,7 +158,8 @@ class _ChoiceReader:
 
 
 class _ContinuationReader:
-    """Reads the positions that predict a continuation, each for the token that follows (*cloze*); no other position reaches the head."""
+    """Reads the positions that predict a continuation, each for the token that follows (*cloze*); no other position
+    reaches the head."""
 
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader, self.n_rows = reader, len(batch.rows)

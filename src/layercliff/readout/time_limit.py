@@ -11,7 +11,8 @@ from layercliff.errors import TaskError
 
 @contextmanager
 def within(seconds: float, sentence: str) -> Iterator[None]:
-    """Raise `TaskError` with `sentence` when what follows takes longer. Only the main thread of a Unix process can be stopped so."""
+    """Raise `TaskError` with `sentence` when what follows takes longer. Only the main thread of a Unix process can be
+    stopped so."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return

@@ -1,4 +1,5 @@
-"""Sequences with a common beginning as one sequence that branches where they part: every token once, seen by what follows it alone."""
+"""Sequences with a common beginning as one sequence that branches where they part: every token once, seen by what
+follows it alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from layercliff.models.blockwise_pass import TreeMask
 
 @dataclass(frozen=True)
 class TokenTree:
-    """`tokens`: the first `stem` of them are common to all sequences and follow one another; each later one follows the token at the place in
-    `parents`, which comes before it. `parts` says whether any two sequences part."""
+    """`tokens`: the first `stem` of them are common to all sequences and follow one another; each later one follows the
+    token at the place in `parents`, which comes before it. `parts` says whether any two sequences part."""
 
     tokens: tuple[int, ...]
     stem: int
@@ -61,7 +62,8 @@ class TokenTree:
 
     @staticmethod
     def tree(several: Sequence["TokenTree"], before: int, device: torch.device) -> TreeMask:
-        """How a batch of them, padded on the right, is to be run, `before` tokens after the beginning. Padding sees itself alone."""
+        """How a batch of them, padded on the right, is to be run, `before` tokens after the beginning. Padding sees
+        itself alone."""
         longest = max(map(len, several))
         positions = np.zeros((len(several), longest), np.int64)
         sees = np.zeros((len(several), longest, longest), bool)

@@ -1,4 +1,5 @@
-"""Texts as token ids: what a tokenizer puts after every text is left off, and ids that the model has no row for are refused."""
+"""Texts as token ids: what a tokenizer puts after every text is left off, and ids that the model has no row for are
+refused."""
 
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
@@ -17,10 +18,12 @@ _known: WeakKeyDictionary[PreTrainedTokenizerBase, dict[bool, Ids]] = WeakKeyDic
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, special: bool = True, vocabulary: int | None = None
 ) -> list[Ids]:
-    """Each text as ids, with the tokens that belong before it (unless not `special`) and without any that the tokenizer adds after it.
+    """Each text as ids, with the tokens that belong before it (unless not `special`) and without any that the tokenizer
+    adds after it.
 
-    An end token would be scored in the place of what follows the text. Raises `TaskError` for a tokenizer that adds tokens inside a text,
-    `ModelError` for an id of which the model, with `vocabulary` rows in its embedding, knows nothing.
+    An end token would be scored in the place of what follows the text. Raises `TaskError` for a tokenizer that adds
+    tokens inside a text, `ModelError` for an id of which the model, with `vocabulary` rows in its embedding, knows
+    nothing.
     """
     if not texts:
         return []
@@ -61,7 +64,8 @@ def named(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _after(tokenizer: PreTrainedTokenizerBase, special: bool) -> Ids:
-    """The tokens that a tokenizer adds after every text, found on two. Raises `TaskError` where they cannot be told from the text's own."""
+    """The tokens that a tokenizer adds after every text, found on two. Raises `TaskError` where they cannot be told
+    from the text's own."""
     plain = _ids(tokenizer, PROBES, special=False)
     ends = [id for id in (tokenizer.eos_token_id, tokenizer.sep_token_id) if isinstance(id, int)]
     always = plain[0][-1:] if all(len(ids) > 1 and ids[-1] in ends for ids in plain) else []

@@ -26,8 +26,9 @@ HOW: Mapping[Sharing, str] = {
 class LogitAgreement:
     """How rows are run (`sharing`), and how far that is from the network's own forward pass of each row by itself.
 
-    `rows` were compared, of `tokens` at most; the largest `difference` of their logits is a share of the largest logit. `lost` are the
-    ways of running rows that were tried before and differed by more than rounding, with their differences.
+    `rows` were compared, of `tokens` at most; the largest `difference` of their logits is a share of the largest logit.
+    `lost` are the ways of running rows that were tried before and differed by more than rounding, with their
+    differences.
     """
 
     sharing: Sharing
@@ -54,7 +55,8 @@ class LogitAgreement:
 
 @dataclass(frozen=True)
 class TracedTask:
-    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with reasons).
+    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with
+    reasons).
 
     `agreement` says how its rows were run; results of before this was looked at have none.
     """
@@ -84,11 +86,11 @@ class TracedTask:
 
 @dataclass(frozen=True)
 class Trace:
-    """Scores before softmax, float32, ``[depth 0..L, question, option]``: logits of the options' tokens (*letter*, *first_token*) or
-    normalised log-likelihoods (*cloze*). Absent options are False in `mask` and nan in `scores`.
+    """Scores before softmax, float32, ``[depth 0..L, question, option]``: logits of the options' tokens (*letter*,
+    *first_token*) or normalised log-likelihoods (*cloze*). Absent options are False in `mask` and nan in `scores`.
 
-    `option_mass` is the probability that the whole vocabulary's softmax gives to the options together, nan where it was not
-    computed. `task_of` names each question's task.
+    `option_mass` is the probability that the whole vocabulary's softmax gives to the options together, nan where it was
+    not computed. `task_of` names each question's task.
     """
 
     scores: Float[np.ndarray, "depth question option"]

@@ -19,9 +19,10 @@ METADATA = "layercliff"
 
 @dataclass(frozen=True)
 class LensProvenance:
-    """Where a tuned lens comes from. `positions` of the text (fingerprint `digest`) were gathered, `steps` of descent followed the least squares.
-    By depth 0..L-1: the `ridge` that was chosen, and the mean KL divergence (nats, whole vocabulary) of the `logit` lens and of this one from the model's own
-    distribution, at `held_out` positions of passages that took no part."""
+    """Where a tuned lens comes from. `positions` of the text (fingerprint `digest`) were gathered, `steps` of descent
+    followed the least squares. By depth 0..L-1: the `ridge` that was chosen, and the mean KL divergence (nats, whole
+    vocabulary) of the `logit` lens and of this one from the model's own distribution, at `held_out` positions of
+    passages that took no part."""
 
     model: str
     revision: str
@@ -51,7 +52,8 @@ class TrainedLens:
         mine, theirs = self.provenance, (model.revision, model.dtype)
         if (mine.revision, mine.dtype) != theirs or len(self.weights) != model.n_layers:
             raise ModelError(
-                f"This tuned lens was trained on {mine.model} ({mine.revision}, {mine.dtype}), not on {model.name} ({model.revision}, {model.dtype}): train one of its own."
+                f"This tuned lens was trained on {mine.model} ({mine.revision}, {mine.dtype}), not on {model.name} "
+                f"({model.revision}, {model.dtype}): train one of its own."
             )
         weights, biases = (from_numpy(array).to(model.device) for array in (self.weights, self.biases))
         return TunedLens(model.anatomy.unembedding, weights, biases)

@@ -1,5 +1,6 @@
-"""Training of a tuned lens on running text (after Belrose et al. 2023), a depth at a time: least squares from its states to those of the last depth, then
-descent on the divergence of what the lens reads from the model's own distribution."""
+"""Training of a tuned lens on running text (after Belrose et al. 2023), a depth at a time: least squares from its
+states to those of the last depth, then descent on the divergence of what the lens reads from the model's own
+distribution."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,8 @@ HELD_OUT = 128  # positions at which the loss of the finished lens is measured
 
 @dataclass(frozen=True)
 class TrainingStates:
-    """States of a depth: those that are fitted, those that choose, and those that a finished lens is measured on, of different passages."""
+    """States of a depth: those that are fitted, those that choose, and those that a finished lens is measured on, of
+    different passages."""
 
     fitted: Float[Tensor, "n d"]
     choosing: Float[Tensor, "m d"]
@@ -58,9 +60,10 @@ def train(
     journal: Journal | None = None,
     report: Report = silent,
 ) -> TrainedLens:
-    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`. First tokens are left out: many models keep an attention
-    sink there. Of ten passages one chooses the penalty and when to stop, and one measures what came out. States of all positions and depths are held
-    in memory; finished depths are kept in `journal`. Raises `TaskError` for too little text."""
+    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`. First
+    tokens are left out: many models keep an attention sink there. Of ten passages one chooses the penalty and when to
+    stop, and one measures what came out. States of all positions and depths are held in memory; finished depths are
+    kept in `journal`. Raises `TaskError` for too little text."""
     rows = _rows(model, text, positions, seed)
     about = ("tuned lens", model.revision, model.dtype, texts.digest(text), positions, steps, seed)
     states = gather_states(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
@@ -112,7 +115,8 @@ def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[
                 return found
     if len(found) < 3:
         raise TaskError(
-            f"The text has {len(found)} passages of three tokens or more: a tuned lens needs one to fit, one to choose and one to measure, and far more to be good."
+            f"The text has {len(found)} passages of three tokens or more: a tuned lens needs one to fit, one to "
+            "choose and one to measure, and far more to be good."
         )
     return found
 
@@ -129,7 +133,8 @@ def _likely(unembedding: Unembedding, last: Float[Tensor, "n d"]) -> Int[Tensor,
 def _losses(
     model: Model, trained: TrainedLens, states: Sequence[Float[Tensor, "n d"]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean KL divergence from the model's own distribution of what the logit lens, and the trained one, read at each depth before the last."""
+    """Mean KL divergence from the model's own distribution of what the logit lens, and the trained one, read at each
+    depth before the last."""
     unembedding = model.anatomy.unembedding
     lenses = (LogitLens(unembedding), trained.lens(model))
     read = [lens.readable(depth, state) for lens in lenses for depth, state in enumerate(states[:-1])]
@@ -147,9 +152,10 @@ def translator(
 ) -> tuple[Float[Tensor, "d d"], Float[Tensor, " d"], float]:
     """The map ``h + A h + b`` of one depth: A, b, and the penalty that was chosen.
 
-    Least squares weigh a position by one over the squared norm of its last state, so that each counts by its relative error, and shrink A towards 0, which is
-    the logit lens. `steps` of Adam then lower the KL divergence from the model's own distribution, over the `LIKELY` first tokens and a fresh draw of the
-    others, weighted by how many each stands for (sampled softmax, Jean et al. 2015); the best look at the choosing states is kept.
+    Least squares weigh a position by one over the squared norm of its last state, so that each counts by its relative
+    error, and shrink A towards 0, which is the logit lens. `steps` of Adam then lower the KL divergence from the
+    model's own distribution, over the `LIKELY` first tokens and a fresh draw of the others, weighted by how many each
+    stands for (sampled softmax, Jean et al. 2015); the best look at the choosing states is kept.
     """
     mean, spread, matrix, shift, ridge = least_squares(states, last)
     mean, spread, matrix, shift = (t.float() for t in (mean, spread, matrix, shift))
@@ -190,8 +196,8 @@ def translator(
 def least_squares(
     states: TrainingStates, last: TrainingStates
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
-    """Mean and spread of the features, the matrix (feature by output) and shift that make ``last - state`` of standardised features, and the penalty
-    that does best on the choosing states. In float64."""
+    """Mean and spread of the features, the matrix (feature by output) and shift that make ``last - state`` of
+    standardised features, and the penalty that does best on the choosing states. In float64."""
     before, after, aside, aside_after = (
         t.double() if t.device.type != "mps" else t
         for t in (states.fitted, last.fitted, states.choosing, last.choosing)

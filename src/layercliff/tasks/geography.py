@@ -17,7 +17,8 @@ CITIES_PER_COUNTRY = 10
 
 
 def capitals(seed: int) -> Task:
-    """ "The capital of X is": countries of over a million people, among four capitals of one continent, drawn by `seed`."""
+    """ "The capital of X is": countries of over a million people, among four capitals of one continent, drawn by
+    `seed`."""
     countries = [c for c in _countries() if c["population"] > CAPITAL_COUNTRY_POPULATION and c["capital"]]
     draw = generator(RandomStream.CAPITALS, seed)
     questions = []
@@ -35,10 +36,12 @@ def capitals(seed: int) -> Task:
 
 
 def cities(seed: int) -> Task:
-    """ "The city of X is in": large cities that are no capitals, at most ten per country, among four countries of one continent.
+    """ "The city of X is in": large cities that are no capitals, at most ten per country, among four countries of one
+    continent.
 
     Wrong options are the countries of cities drawn from the same continent, so that a country is offered as often as it
-    is right: drawn from countries instead, a model that knows only how common a country is would score far above chance.
+    is right: drawn from countries instead, a model that knows only how common a country is would score far above
+    chance.
     """
     countries = {c["iso"]: c for c in _countries()}
     capital_names = {(c["iso"], c["capital"]) for c in countries.values()}
@@ -76,7 +79,8 @@ def cities(seed: int) -> Task:
 
 
 def _distinct(pool: Sequence[str], gold: str, draw: np.random.Generator) -> list[str]:
-    """Draw from `pool`, repeats and all, until `N_OPTIONS - 1` different names other than `gold` are there (or the pool is spent)."""
+    """Draw from `pool`, repeats and all, until `N_OPTIONS - 1` different names other than `gold` are there (or the pool
+    is spent)."""
     found: list[str] = []
     for index in draw.permutation(len(pool)):
         if pool[index] != gold and pool[index] not in found:

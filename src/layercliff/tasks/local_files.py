@@ -75,7 +75,8 @@ def text(path: Path, what: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise TaskError(
-            f"The {what} {path} cannot be read as UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x}): "
+            f"The {what} {path} cannot be read as UTF-8 text (byte {error.start} is "
+            f"0x{error.object[error.start]:02x}): "
             "save it as UTF-8."
         ) from error
     except OSError as error:

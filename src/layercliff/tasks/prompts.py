@@ -15,8 +15,8 @@ Chat = Callable[[list[dict[str, str]]], str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The continuations that a question is compared on, one per option, and the context of each: the same one, unless options fill a blank.
-    `templated` contexts carry their own special tokens."""
+    """The continuations that a question is compared on, one per option, and the context of each: the same one, unless
+    options fill a blank. `templated` contexts carry their own special tokens."""
 
     contexts: tuple[str, ...]
     continuations: tuple[str, ...]
@@ -28,12 +28,13 @@ def ask(
 ) -> Prompt:
     """Put `question` in the format `form`, after worked examples, through a chat template if one is given.
 
-    *letter* lists the options with letters and compares the letters; *cloze* and *first_token* do not show the options and
-    compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in *first_token*.
+    *letter* lists the options with letters and compares the letters; *cloze* and *first_token* do not show the options
+    and compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in *first_token*.
     """
     if task.blank and form == "first_token":
         raise TaskError(
-            f"Task {task.name} cannot be asked as first_token, since its options stand before the text that is scored: use --format cloze or letter."
+            f"Task {task.name} cannot be asked as first_token, since its options stand before the text that is "
+            "scored: use --format cloze or letter."
         )
     bodies, answers = _bodies(task, question, form), scored(task, question, form)
     description = task.letter.description if form == "letter" else task.description

@@ -27,7 +27,8 @@ class Question:
     """A question with K = 2..26 options.
 
     `gold` is the 0-based position of the right option; questions that share a `group` are not independent: they are
-    resampled and split together. Questions of a `subject` share their worked examples. Raises `TaskError` naming the field that is wrong.
+    resampled and split together. Questions of a `subject` share their worked examples. Raises `TaskError` naming the
+    field that is wrong.
     """
 
     id: str
@@ -68,9 +69,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """How a question is put in *letter*: `prompt` has ``{question}`` and ``{options}`` in it, `option` is the line of one option.
+    """How a question is put in *letter*: `prompt` has ``{question}`` and ``{options}`` in it, `option` is the line of
+    one option.
 
-    `shuffled`: the data have the right option always at one place, so that options are lettered in an order drawn by the question's id.
+    `shuffled`: the data have the right option always at one place, so that options are lettered in an order drawn by
+    the question's id.
     """
 
     prompt: str = "Question: {question}\n{options}\nAnswer:"
@@ -88,14 +91,15 @@ class Lettering:
 class Task:
     """Questions of one kind.
 
-    `prompt` is the text asked in *cloze* and *first_token*, with ``{question}`` in it, and `letter` the same for *letter*. A
-    `description` stands before everything, with ``{subject}`` in it where questions have subjects. Where questions have a
-    `blank`, their options fill it: *cloze* compares how likely each makes the text after it (Trinh & Le 2018).
+    `prompt` is the text asked in *cloze* and *first_token*, with ``{question}`` in it, and `letter` the same for
+    *letter*. A `description` stands before everything, with ``{subject}`` in it where questions have subjects. Where
+    questions have a `blank`, their options fill it: *cloze* compares how likely each makes the text after it (Trinh &
+    Le 2018).
 
-    `shots` is a pool of worked examples disjoint from `questions` (a training split, say); where it is empty, examples are
-    taken from the questions. `spare_shot`: lm-evaluation-harness draws one example more than wanted, since the task has no
-    test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons. `asked_for` is what
-    names the task on the command line, if it was named there.
+    `shots` is a pool of worked examples disjoint from `questions` (a training split, say); where it is empty, examples
+    are taken from the questions. `spare_shot`: lm-evaluation-harness draws one example more than wanted, since the task
+    has no test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons.
+    `asked_for` is what names the task on the command line, if it was named there.
     """
 
     name: str
@@ -118,13 +122,15 @@ class Task:
             raise TaskError("No task can be called joint, which stands for all tasks together: give it another NAME.")
         if "{question}" not in self.prompt:
             raise TaskError(
-                f"The prompt {self.prompt!r} of task {self.name} lacks {{question}}: say where the question's text goes."
+                f"The prompt {self.prompt!r} of task {self.name} lacks {{question}}: say where the question's text "
+                "goes."
             )
         ids = Counter(question.id for question in self.questions)
         twice = [name for name, count in ids.items() if count > 1]
         if twice:
             raise TaskError(
-                f"Task {self.name} has {len(twice)} ids that stand there more than once ({twice[0]!r} for one): make them unique."
+                f"Task {self.name} has {len(twice)} ids that stand there more than once ({twice[0]!r} for one): make "
+                "them unique."
             )
 
     @property

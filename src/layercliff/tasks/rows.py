@@ -2,8 +2,8 @@
 
 Layouts understood, told apart by their fields:
 
-* layercliff: ``question``, ``options`` (a list; in CSV a JSON list, or columns ``option_a``, ``option_b``, ...), ``answer``
-  (0-based position, letter, or the option's text), optional ``id`` and ``group``;
+* layercliff: ``question``, ``options`` (a list; in CSV a JSON list, or columns ``option_a``, ``option_b``, ...),
+  ``answer`` (0-based position, letter, or the option's text), optional ``id`` and ``group``;
 * the same with ``prompt`` for the question, or with ``choices`` or columns ``A``, ``B``, ... for the options;
 * AI2: ``question: {stem, choices: [{text, label}]}``, ``answerKey``;
 * Hugging Face: ``question``, ``choices: {text: [...], label: [...]}``, ``answerKey``.
@@ -20,7 +20,8 @@ from layercliff.tasks.question import LETTERS, Question
 
 FileRow = dict[str, Any]
 MakeQuestion = Callable[[FileRow, str], Question]
-"""Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError` with the reason."""
+"""Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError`
+with the reason."""
 
 TEXT, LISTS = ("question", "prompt"), ("options", "choices")
 """What the question's text, and the list of its options, may be called; the first that is there is taken."""
@@ -57,7 +58,8 @@ def repeated(values: Sequence[str]) -> str | None:
 
 
 def name_of(row: FileRow, field: str, default: str) -> str:
-    """A field that names something, by a text or a number, 0 among them; the default where it is missing, null or empty.
+    """A field that names something, by a text or a number, 0 among them; the default where it is missing, null or
+    empty.
 
     Raises `TaskError` where it is something else.
     """

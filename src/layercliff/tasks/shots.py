@@ -1,11 +1,12 @@
 """Worked examples: which ones stand before which question.
 
-*fixed* draws one set by our seed and shows it to every question. *first_n* and *per_item* are the samplers of lm-evaluation-harness 0.4.13
-(`lm_eval.api.samplers`): the first n of the pool, and n drawn anew for each document in the documents' order, by ``random.Random(1234)``.
+*fixed* draws one set by our seed and shows it to every question. *first_n* and *per_item* are the samplers of
+lm-evaluation-harness 0.4.13 (`lm_eval.api.samplers`): the first n of the pool, and n drawn anew for each document in
+the documents' order, by ``random.Random(1234)``.
 
-Where the harness knows no test split of a task, it takes the pool for the split that it asks: it draws one example more than wanted
-(`Task.spare_shot`), and leaves the asked document out. We do that as well wherever the pool is the questions themselves.
-Questions of a subject take examples of their subject, as if each were a task.
+Where the harness knows no test split of a task, it takes the pool for the split that it asks: it draws one example more
+than wanted (`Task.spare_shot`), and leaves the asked document out. We do that as well wherever the pool is the
+questions themselves. Questions of a subject take examples of their subject, as if each were a task.
 """
 
 import random
@@ -21,7 +22,8 @@ HARNESS_SEED = 1234
 
 
 def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> dict[str, tuple[Question, ...]]:
-    """The examples of each subject: drawn from the task's pool, or the first of the shuffled `questions` where there is none.
+    """The examples of each subject: drawn from the task's pool, or the first of the shuffled `questions` where there is
+    none.
 
     Raises `TaskError` for fewer examples than wanted.
     """
@@ -31,7 +33,8 @@ def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> d
 
 
 def of_harness(task: Task, sampler: Sampler, shots: int) -> dict[str, tuple[Question, ...]]:
-    """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for fewer examples than wanted."""
+    """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for fewer examples
+    than wanted."""
     pools = _by_subject(task.shots or task.questions)
     spare = task.spare_shot or not task.shots
     found = {}

@@ -1,4 +1,5 @@
-"""Which questions of a task are asked, in which order, and which half they belong to. Everything follows from the seed."""
+"""Which questions of a task are asked, in which order, and which half they belong to. Everything follows from the
+seed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +16,8 @@ def draw(
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
     """Shuffle, choose worked examples, then cut to `limit`.
 
-    **Returns** the questions to ask and the `n_shots` worked examples of each (see `layercliff.tasks.shots`). *fixed* examples out of the
-    questions themselves are set aside: no question of their groups is asked.
+    **Returns** the questions to ask and the `n_shots` worked examples of each (see `layercliff.tasks.shots`). *fixed*
+    examples out of the questions themselves are set aside: no question of their groups is asked.
 
     Raises `TaskError` when nothing is left, or for fewer examples than wanted.
     """
@@ -24,7 +25,8 @@ def draw(
     questions = questions if limit is None else questions[:limit]
     if not questions:
         raise TaskError(
-            f"Task {task.name} has no question left, since its {len(task.questions)} are worked examples or of their groups: "
+            f"Task {task.name} has no question left, since its {len(task.questions)} are worked examples or of their "
+            "groups: "
             f"use fewer than {n_shots} --shots."
             if n_shots
             else f"Task {task.name} has no question: give it some."
@@ -35,11 +37,13 @@ def draw(
 def unasked(
     task: Task, seed: int, limit: int | None = None, n_shots: int = 0, sampler: Sampler = "fixed"
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
-    """What `draw` leaves, for training: the questions beyond `limit`, then the task's pool, with the worked examples of each.
+    """What `draw` leaves, for training: the questions beyond `limit`, then the task's pool, with the worked examples of
+    each.
 
-    None of them is of a group that is asked, says what an asked question says, or is a worked example itself. A pool numbers its questions by itself, so that a
-    group named after a question of the pool is no group of the asked ones; the samplers of lm-evaluation-harness know no examples for a pool, which is left
-    out then. May be empty. Raises `TaskError` as `draw` does.
+    None of them is of a group that is asked, says what an asked question says, or is a worked example itself. A pool
+    numbers its questions by itself, so that a group named after a question of the pool is no group of the asked ones;
+    the samplers of lm-evaluation-harness know no examples for a pool, which is left out then. May be empty. Raises
+    `TaskError` as `draw` does.
     """
     asked, shown = draw(task, seed, limit, n_shots, sampler)
     taken = {shot.id for examples in shown for shot in examples}
@@ -71,8 +75,8 @@ def _shuffled(
 
 
 def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str, Half]:
-    """Assign each question, by id, to ``select`` or ``report``: disjoint, whole groups, as even as whole groups allow. Each number of `split`
-    is another draw."""
+    """Assign each question, by id, to ``select`` or ``report``: disjoint, whole groups, as even as whole groups allow.
+    Each number of `split` is another draw."""
     groups: dict[str, list[str]] = {}
     for question in questions:
         groups.setdefault(question.group, []).append(question.id)

@@ -1,4 +1,5 @@
-"""Running text, for the criteria that read it and for training lenses: what comes with layercliff, a file's passages, or a dataset's on the hub."""
+"""Running text, for the criteria that read it and for training lenses: what comes with layercliff, a file's passages,
+or a dataset's on the hub."""
 
 import hashlib
 import re
@@ -19,8 +20,9 @@ WHAT = "text file"
 
 def load(source: str) -> tuple[str, ...]:
     """Passages of ``FILE.txt`` (separated by blank lines), ``FILE.jsonl`` or ``FILE.parquet`` (the field ``text``), or
-    ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub; or a text by its name: ``prose``, a dozen paragraphs, or
-    ``boolq``, the passages from Wikipedia that the benchmark of this name asks about. Raises `TaskError`."""
+    ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub; or a text by its name: ``prose``, a
+    dozen paragraphs, or ``boolq``, the passages from Wikipedia that the benchmark of this name asks about. Raises
+    `TaskError`."""
     if source == PROSE:
         return prose.PARAGRAPHS
     if source == BOOLQ:
@@ -83,5 +85,6 @@ def _from_hub(name: str) -> Path:
         return Path(hf_hub_download(f"{owner}/{dataset}", file, repo_type="dataset"))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
         raise TaskError(
-            f"The text hub:{name} cannot be had from the hub ({type(error).__name__}): give a file of your own with --text FILE."
+            f"The text hub:{name} cannot be had from the hub ({type(error).__name__}): give a file of your own with "
+            "--text FILE."
         ) from error
