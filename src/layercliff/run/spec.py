@@ -4,13 +4,15 @@ The command line, the Python keywords, study files and the reference are made fr
 the single verbs, which inherit from them (``spec.py`` beside each verb's ``run.py``).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from layercliff import limits
 from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.errors import RunError, nearest, quoted
 from layercliff.progress import Note, Report, mute, silent
 
 if TYPE_CHECKING:
@@ -67,8 +69,14 @@ class Spec:
     """Options, each checked against its limits as the spec is made. Raises `RunError`."""
 
     def __post_init__(self) -> None:
+        words = _words(type(self))
         for one in fields(self):
             how, value = about(one), getattr(self, one.name)
+            known = words.get(one.name, ())
+            for word in () if value is None or not known else (value,) if isinstance(value, str) else value:
+                if word not in known:
+                    said = f"The option --{_said(one)} is {quoted(word)}"
+                    raise RunError(f"{said}: {nearest(str(word), list(known))}")
             name = how.limit or one.name
             if name not in limits.LIMITS or value is None or isinstance(value, str):
                 continue
@@ -86,6 +94,19 @@ class Spec:
     def given(self: Same, **changes: Any) -> Same:
         """The same with `changes`."""
         return self.into(type(self), **changes)
+
+
+@functools.cache
+def _words(spec: type[Spec]) -> dict[str, tuple[str, ...]]:
+    """The words that an option, or each of its values, is one of."""
+    return {name: words for name, hint in get_type_hints(spec).items() if (words := tuple(_literals(hint)))}
+
+
+def _literals(hint: Any) -> Iterator[str]:
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+    for inner in () if get_origin(hint) in (Literal, Callable) else get_args(hint):
+        yield from _literals(inner)
 
 
 def _said(one: "Field[Any]") -> str:
