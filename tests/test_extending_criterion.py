@@ -106,7 +106,7 @@ def test_a_new_criterion_prunes(tiny: Model, colours: Task, tmp_path: Path, here
 @pytest.mark.usefixtures("added")
 def test_a_new_iterative_criterion_is_raced_and_planned(tiny: Model, tmp_path: Path) -> None:
     task = word_tasks.task(80, "first_token")
-    raced = layercliff.prune(tiny, task, score="gold_probability", race=0.05, remove=2, assess=False)
+    raced = layercliff.prune(tiny, task, criterion="gold_probability", race=0.05, remove=2, assess=False)
     assert raced.steps[1].seen
     grid = {
         "models": [families.saved(tmp_path / "model")], "tasks": [word_tasks.written(tmp_path)],
@@ -127,7 +127,7 @@ def test_a_path_outlives_its_criterion(
         about = "the last block first, once more"
         tail = criterion.named("tail").make
         criterion.criterion("gone", kind="fixed order", about=about, citation="ours", cost="nothing")(tail)
-        layercliff.prune(tiny, colours, score="gone", remove=2, assess=False, out=tmp_path / "run")
+        layercliff.prune(tiny, colours, criterion="gone", remove=2, assess=False, out=tmp_path / "run")
     assert "gone" not in criterion.registered()
     kept = results.read(RunDirectory(tmp_path / "run"), "gone")
     assert kept is not None
@@ -158,7 +158,7 @@ def test_a_benchmark_from_a_file(tiny: Model, tmp_path: Path, here: Here, monkey
     """An entry without a wheel, digests, numbers or a dataset on the hub."""
     monkeypatch.setitem(BENCHMARKS, "riddles", RIDDLES)
     file = riddles(tmp_path)
-    pruned = layercliff.prune(tiny, f"riddles={file}", format="letter", score="head", remove=1, assess=False)
+    pruned = layercliff.prune(tiny, f"riddles={file}", format="letter", criterion="head", remove=1, assess=False)
     assert pruned.steps[1].removed == (0,)
     (task,) = registry.load(f"riddles={file}")
     assert task.questions[1] == Question("2", "what is 1?", ("red", "green", "yellow"), 1, "2")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -13,9 +14,10 @@ from typer.models import ArgumentInfo
 import layercliff
 from layercliff import limits
 from layercliff.cli import app as cli_app
-from layercliff.cli import options
 from layercliff.errors import LayercliffError, RunError
 from layercliff.models.model import Model
+from layercliff.run import parsing
+from layercliff.run.spec import Spec, about
 from layercliff.studies.grid import Grid
 from layercliff.tasks.question import Task
 
@@ -57,8 +59,15 @@ def flags(verb: str) -> dict[str, tuple[str, Any, bool]]:
     return found
 
 
+def limit_of(verb: str, name: str) -> str:
+    """What the limits of an option are called."""
+    known = {one.name: about(one).limit or one.name for one in fields(getattr(COMMANDS[verb], "spec", Spec))}
+    other = {"memory_bytes": "memory_gb"}.get(name, name)
+    return known.get(other, other)
+
+
 CASES = [
-    (verb, flag, options.OTHER_NAMES.get(name, name))
+    (verb, flag, limit_of(verb, name))
     for verb in sorted(COMMANDS)
     for name, (flag, kind, _) in flags(verb).items()
     if {int, float} & {kind, *get_args(kind)} or list[int] in get_args(kind)
@@ -143,11 +152,11 @@ def test_python(tiny: Model, colours: Task, tmp_path: Path, verb: str) -> None:
     if verb == "lens":
         more["text"] = "prose"
     for name in VERBS[verb]:
-        values = SEQUENCES.get(name) or WRONG[options.OTHER_NAMES.get(name, name)]
+        values = SEQUENCES.get(name) or WRONG["descent" if name == "steps" else name]
         for value in values:
             given = {name: [value] if name in SEQUENCES else value}
             if name == "within" and verb == "prune":
-                given["score"] = "random"
+                given["criterion"] = "random"
             with pytest.raises(LayercliffError, match=r"^The option \S+ (is|holds) .* must be .*\.$"):
                 run(model, task, **more, **given)
     assert not (tmp_path / "run" / "trace").exists()
@@ -155,9 +164,9 @@ def test_python(tiny: Model, colours: Task, tmp_path: Path, verb: str) -> None:
 
 def test_blocks_that_the_model_does_not_have(tiny: Model, colours: Task) -> None:
     with pytest.raises(RunError, match=r"Block 99 cannot go first .--within.: the model has blocks 0-4"):
-        layercliff.prune(tiny, colours, score="random", within=[0, 99])
+        layercliff.prune(tiny, colours, criterion="random", within=[0, 99])
     with pytest.raises(RunError, match="All blocks of --within have to stay"):
-        layercliff.prune(tiny, colours, score="random", within=[0], protect=[0, 1])
+        layercliff.prune(tiny, colours, criterion="random", within=[0], protect=[0, 1])
     with pytest.raises(RunError, match="Block 99 cannot be protected"):
         layercliff.prune(tiny, colours, protect=[99])
 
@@ -176,11 +185,11 @@ def test_what_is_within_the_limits() -> None:
     limits.check(shots=0, limit=1, seed=2**62, race=0.05, to_ratio=0.5, distill=0, memory_gb=1e-9, rate=1)
     assert limits.memory_bytes(4.0) == 2**32
     assert limits.memory_bytes(1e-12) == 1
-    assert options.numbers("0, 3,5-7", "protect", "block") == (0, 3, 5, 6, 7)
-    assert options.numbers("", "protect", "block") == options.numbers(None, "depths", "depth") == ()
+    assert parsing.numbers("0, 3,5-7", "protect", "block") == (0, 3, 5, 6, 7)
+    assert parsing.numbers("", "protect", "block") == parsing.numbers(None, "depths", "depth") == ()
     with pytest.raises(RunError, match=r"The option --limit is 1\.5, and must be a whole number"):
         limits.check(limit=1.5)
     with pytest.raises(RunError, match="The option --limit is True"):
         limits.check(limit=True)
     with pytest.raises(LayercliffError, match="--protect holds 4-0, which runs backwards: write 0-4"):
-        options.numbers("1,4-0", "protect", "block")
+        parsing.numbers("1,4-0", "protect", "block")

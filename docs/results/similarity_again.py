@@ -37,13 +37,13 @@ def main() -> None:
             parser.error(f"{out} exists: name a new directory, so that nothing is resumed")
         options = {"format": given.format, "limit": given.limit, "dtype": given.dtype, "out": out}
         traced = layercliff.trace(model, given.task, **options)
-        path = layercliff.prune(model, given.task, score="margin", race=RACE, assess=False, **options)
+        path = layercliff.prune(model, given.task, criterion="margin", race=RACE, assess=False, **options)
         found = Evidence(traced, path)
         if found.standing is not None:
             print(found.standing)
             return
         step = found.collapse.step
-        similar = layercliff.similarity(model, given.task, score="margin", steps=[step - 1, step], **options)
+        similar = layercliff.similarity(model, given.task, criterion="margin", steps=[step - 1, step], **options)
         verdict = evidence.judge(Evidence(traced, path, similar=similar)).verdicts[4]
     (about,) = traced.trace.tasks.values()
     cell = (pl.col("model") == given.model) & (pl.col("task") == given.task) & (pl.col("format") == about.form)

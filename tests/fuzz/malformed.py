@@ -217,7 +217,7 @@ def text(rng: random.Random) -> Case:
             "",
         ]
     )
-    verb = rng.choice([("prune", "--score", "loss"), ("lens",), ("controls",)])
+    verb = rng.choice([("prune", "--criterion", "loss"), ("lens",), ("controls",)])
     rows = "\n".join(_lines(rng, 4)).encode()
     return Case(
         "text", {f"x{suffix}": content, "t.jsonl": rows}, (verb[0], "-m", "MODEL", "-t", "t.jsonl", "-o", "run", "--text", named, *verb[1:]), None

@@ -148,7 +148,9 @@ def check_trace(model: Model) -> None:
 def check_candidates(model: Model) -> tuple[int, ...]:
     """What is measured without a block, on either half, is what such a network gives; the blocks an export may lack."""
     told: list[str] = []
-    pruned = layercliff.prune(model, TASK, format="cloze", score="option_nll", remove=1, assess=False, note=told.append)
+    pruned = layercliff.prune(
+        model, TASK, format="cloze", criterion="option_nll", remove=1, assess=False, note=told.append
+    )
     step, report = pruned.steps[1], pruned.traces[1]
     rows = put(model, "cloze")
     reported = {question.id for question in report.questions}

@@ -46,7 +46,7 @@ def test_names_that_are_none() -> None:
 
 def test_wrong_names(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> None:
     with pytest.raises(RunError, match=WRONG):
-        layercliff.prune(tiny, colours, score="magin")
+        layercliff.prune(tiny, colours, criterion="magin")
     with pytest.raises(RunError, match=WRONG):
         layercliff.compare(tiny, colours, ["tail", "magin"], out=tmp_path / "run")
     study = {"models": ["m"], "tasks": ["t"], "schedules": ["tail", "magin"]}
@@ -57,7 +57,7 @@ def test_wrong_names(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> 
     (tmp_path / "study.yaml").write_text("models: [m]\ntasks: [t]\nschedules: [magin]\n")
     common = ("-m", families.saved(tmp_path / "model"), "-t", word_tasks.written(tmp_path), "-o", tmp_path / "run")
     for arguments in (
-        ("prune", *common, "--score", "magin"),
+        ("prune", *common, "--criterion", "magin"),
         ("compare", *common, "--criteria", "tail,magin"),
         ("study", tmp_path / "study.yaml"),
     ):
@@ -69,6 +69,6 @@ def test_wrong_names(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> 
 
 
 def test_a_criterion_without_a_path(tiny: Model, colours: Task, tmp_path: Path) -> None:
-    layercliff.prune(tiny, colours, score="tail", remove=1, assess=False, out=tmp_path / "run")
+    layercliff.prune(tiny, colours, criterion="tail", remove=1, assess=False, out=tmp_path / "run")
     with pytest.raises(RunError, match="holds no path by magin: it has tail"):
-        layercliff.export(tmp_path / "run", tmp_path / "to", step=1, score="magin")
+        layercliff.export(tmp_path / "run", tmp_path / "to", step=1, criterion="magin")

@@ -268,14 +268,14 @@ def test_every_verb_runs_rows_as_was_found(
         lambda: layercliff.trace(tiny, task, **about),
         lambda: layercliff.evaluate(tiny, task, out=tmp_path / "evaluated"),
         *(
-            lambda score=score: layercliff.prune(tiny, task, score=score, remove=1, assess=False, **about)
+            lambda score=score: layercliff.prune(tiny, task, criterion=score, remove=1, assess=False, **about)
             for score in ("margin", "loss", "block_influence", "laco")
         ),
         lambda: layercliff.noise(tiny, task, eps=(0.1,), draws=1, **about),
         lambda: layercliff.ablate(tiny, task, **about),
-        lambda: layercliff.patch(tiny, task, steps=(1,), score="margin", **about),
-        lambda: layercliff.similarity(tiny, task, steps=(1,), score="margin", **about),
-        lambda: layercliff.controls(tiny, task, score="margin", **about),
+        lambda: layercliff.patch(tiny, task, steps=(1,), criterion="margin", **about),
+        lambda: layercliff.similarity(tiny, task, steps=(1,), criterion="margin", **about),
+        lambda: layercliff.controls(tiny, task, criterion="margin", **about),
         lambda: layercliff.lens(tiny, task, lenses=("tuned", "probe"), text="prose", tokens=99, steps=0, **about),
         lambda: layercliff.foretell(tiny, task, **about),
         lambda: layercliff.assess(tiny, (0, 1, 2)),

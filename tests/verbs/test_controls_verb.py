@@ -185,4 +185,4 @@ def test_refusals(tiny: Model, task: Task, run: Path) -> None:
     with pytest.raises(RunError, match="three options or more"):
         layercliff.controls(tiny, two, which=("wrong-gold",))
     with pytest.raises(RunError, match="no path by tail"):
-        layercliff.controls(tiny, task, which=("plain-text",), score="tail", out=run)
+        layercliff.controls(tiny, task, which=("plain-text",), criterion="tail", out=run)

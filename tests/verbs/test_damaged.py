@@ -50,7 +50,7 @@ def whole(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = out / "run"
         layercliff.trace(tiny, task, out=run)
         layercliff.prune(tiny, task, remove=2, splits=2, watch=(), assess=False, out=run)
-        layercliff.prune(tiny, task, remove=2, score="come", assess=False, out=run)
+        layercliff.prune(tiny, task, remove=2, criterion="come", assess=False, out=run)
         layercliff.noise(tiny, task, draws=1, eps=(0.1,), out=run)
         layercliff.ablate(tiny, task, out=run)
         layercliff.similarity(tiny, task, steps=(1, 2), out=run)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import layercliff
-from layercliff.cli import paths as cli_paths
+from layercliff.cli.app import app
 from layercliff.errors import ModelError, RunError
 from layercliff.exporting import answers
 from layercliff.exporting.command import command
@@ -145,7 +145,7 @@ def test_answers_are_those_of_the_reloaded_checkpoint(
 def test_a_step_that_began_at_a_step_is_told_in_dense_blocks(both: Path, tmp_path: Path) -> None:
     common = {"format": "letter", "device": "cpu", "assess": False, "remove": 1}
     asked_for = str(tmp_path / "words.jsonl")
-    layercliff.prune(f"{both}@1", asked_for, score="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
+    layercliff.prune(f"{both}@1", asked_for, criterion="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
     exported = layercliff.export(tmp_path / "second", tmp_path / "small", step=1, device="cpu")
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
     first, second = choose(both, 1, None), choose(tmp_path / "second", 1, None)
@@ -247,7 +247,7 @@ def test_the_text_that_was_read_is_called_by_its_name(tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     text = tmp_path / "our own.txt"
     text.write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
-    common: dict[str, Any] = {"remove": 1, "score": "loss", "format": "letter", "device": "cpu", "assess": False}
+    common: dict[str, Any] = {"remove": 1, "criterion": "loss", "format": "letter", "device": "cpu", "assess": False}
     for name, source in (("'our own.txt'", str(text)), ("prose", "prose")):
         layercliff.prune(model, words, text=source, out=tmp_path / name, **common)
         layercliff.export(tmp_path / name, tmp_path / f"{name}-small", step=1, device="cpu")
@@ -271,8 +271,8 @@ def chatty(directory: Path) -> str:
     [
         {},
         {"remove": 2, "protect": (0, 1), "limit": 20, "seed": 3, "race": 0.05, "assess": False, "shots": 1, "chat": True},
-        {"to_ratio": 0.4, "score": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
-        {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "score": "accuracy", "assess": False},
+        {"to_ratio": 0.4, "criterion": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
+        {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "criterion": "accuracy", "assess": False},
     ],
 )  # fmt: skip
 def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -282,7 +282,7 @@ def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str
     watched.write_text(Path(one).read_text().replace("which of", "what of"))
     watch = str(watched) if options else ""
     layercliff.prune(chatty(tmp_path / "my model"), one, watch=watch, device="cpu", out=tmp_path / "run", **options)
-    kept = [results.read(RunDirectory(tmp_path / "run"), options.get("score", "margin"))]
+    kept = [results.read(RunDirectory(tmp_path / "run"), options.get("criterion", "margin"))]
     assert kept[0] is not None
     line = command(kept[0], str(tmp_path / "again"))
     assert "--device" not in line
@@ -299,9 +299,9 @@ def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str
             "--out",
             str(tmp_path / "again"),
         ]
-    done = CliRunner().invoke(cli_paths.app, [*words[1:], "--device", "cpu"])
+    done = CliRunner().invoke(app, [*words[1:], "--device", "cpu"])
     assert done.exit_code == 0, done.output
-    kept.append(results.read(RunDirectory(tmp_path / "again"), options.get("score", "margin")))
+    kept.append(results.read(RunDirectory(tmp_path / "again"), options.get("criterion", "margin")))
     assert kept[1] is not None
     assert kept[1].subject == kept[0].subject
     assert kept[1].cost["wanted"] == kept[0].cost["wanted"]

@@ -17,7 +17,7 @@ from layercliff.run.directory import Journal
 
 VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,
-    "prune": lambda *a, **o: layercliff.prune(*a, score="accuracy", remove=2, splits=2, assess=False, **o),
+    "prune": lambda *a, **o: layercliff.prune(*a, criterion="accuracy", remove=2, splits=2, assess=False, **o),
     "evaluate": layercliff.evaluate,
     "controls": layercliff.controls,
     "lens": lambda *a, **o: layercliff.lens(*a, lenses=("probe",), **o),

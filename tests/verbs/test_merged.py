@@ -57,7 +57,7 @@ def by_hand(network: PreTrainedModel, step: Step) -> PreTrainedModel:
 def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: Score) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     before = {name: (p.data_ptr(), p.detach().clone()) for name, p in model.network.named_parameters()}
-    found = layercliff.prune(model, task, remove=3, score=score, assess=False)
+    found = layercliff.prune(model, task, remove=3, criterion=score, assess=False)
     assert len(found.steps) == 4
     for step, trace in zip(found.steps, found.traces, strict=True):
         network = by_hand(families.network("llama"), step)
@@ -79,7 +79,9 @@ def test_export_is_an_ordinary_checkpoint(
         request.getfixturevalue("reloads_here")
     model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     run = tmp_path / "run"
-    found = layercliff.prune(model, words, remove=2, score=score, format="letter", device="cpu", assess=False, out=run)
+    found = layercliff.prune(
+        model, words, remove=2, criterion=score, format="letter", device="cpu", assess=False, out=run
+    )
     exported = layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)
     assert exported.proof.largest_logit_difference == 0
     assert exported.proof.generations_tied == 0
@@ -109,10 +111,10 @@ def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
     tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: Score
 ) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
-    found = layercliff.prune(model, task, remove=3, score=score, assess=False, out=tmp_path / "whole")
-    again = layercliff.prune(model, task, remove=3, score=score, assess=False, out=tmp_path / "whole")
+    found = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
+    again = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
     assert again.steps == found.steps
-    short = layercliff.prune(model, task, remove=2, score=score, assess=False, out=tmp_path / "short")
+    short = layercliff.prune(model, task, remove=2, criterion=score, assess=False, out=tmp_path / "short")
     assert short.steps == found.steps[:3]
     kind = Channelwise if score == "come" else Linear
     assert all(isinstance(blend, kind) for step in again.steps for blend in step.blends.values())
@@ -129,7 +131,7 @@ def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
         return read(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reader, "read", interrupted)
-    options = {"remove": 3, "score": score, "assess": False, "out": tmp_path / "run"}
+    options = {"remove": 3, "criterion": score, "assess": False, "out": tmp_path / "run"}
     with pytest.raises(KeyboardInterrupt):
         layercliff.prune(model, task, batch_tokens=300, **options)  # type: ignore[arg-type]
     assert not (tmp_path / "run" / "prune" / score / "path.json").exists()
@@ -143,7 +145,7 @@ def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
 @pytest.mark.parametrize("score", ["laco", "come"])
 def test_an_assessment_is_of_the_merged_model(task: Task, score: Score) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
-    step = layercliff.prune(model, task, remove=2, score=score, assess=False).steps[2]
+    step = layercliff.prune(model, task, remove=2, criterion=score, assess=False).steps[2]
     text = ("one two three blue red", "which of these is a metal? iron, paper or wood in France")
     found = layercliff.assess(model, step.kept, text, blends=step.blends)
     rows = likelihood.rows(text, model.tokenizer, 40, 20)
@@ -162,7 +164,7 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 
     def prune(model: str, score: str, out: str) -> layercliff.Pruned:
-        return layercliff.prune(model, words, score=cast(Score, score), out=tmp_path / out, **common)  # type: ignore[arg-type]
+        return layercliff.prune(model, words, criterion=cast(Score, score), out=tmp_path / out, **common)  # type: ignore[arg-type]
 
     first = prune(model, "head", "first")
     second = prune(f"{tmp_path / 'first'}@1", "tail", "second")
@@ -189,7 +191,7 @@ def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     for score in ("tail", "laco", "mka"):
         layercliff.prune(
-            model, words, remove=1, score=score, format="letter", device="cpu", assess=False, out=tmp_path / score
+            model, words, remove=1, criterion=score, format="letter", device="cpu", assess=False, out=tmp_path / score
         )  # type: ignore[arg-type]
     found = {score: lookup.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
     assert len(set(found.values())) == 3

@@ -23,7 +23,7 @@ from layercliff.run.directory import Journal
 
 VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,
-    "prune": lambda *a, **o: layercliff.prune(*a, score="accuracy", remove=2, splits=2, assess=False, **o),
+    "prune": lambda *a, **o: layercliff.prune(*a, criterion="accuracy", remove=2, splits=2, assess=False, **o),
     "noise": lambda *a, **o: layercliff.noise(*a, eps=(0.1,), draws=1, **o),
 }
 

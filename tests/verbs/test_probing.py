@@ -41,7 +41,7 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
         for score in ("tail", "laco"):
-            layercliff.prune(tiny, task, shots=1, score=score, remove=2, assess=False, out=directory / score)
+            layercliff.prune(tiny, task, shots=1, criterion=score, remove=2, assess=False, out=directory / score)
     return directory
 
 
@@ -51,8 +51,8 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
         ("noise", {"draws": 1}),
         ("noise", {"draws": 1, "positions": "decision"}),
         ("ablate", {}),
-        ("patch", {"steps": (1, 2), "score": "tail"}),
-        ("patch", {"steps": (2,), "score": "tail", "positions": "decision"}),
+        ("patch", {"steps": (1, 2), "criterion": "tail"}),
+        ("patch", {"steps": (2,), "criterion": "tail", "positions": "decision"}),
     ],
 )
 def test_what_rows_share_changes_nothing(
@@ -73,7 +73,7 @@ def test_what_rows_share_changes_nothing(
     ("verb", "settings", "others"),
     [
         ("noise", {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 1}),
-        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (1, 2), "score": "tail"}),
+        ("similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1, 2), "criterion": "tail"}),
     ],
 )
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
@@ -94,8 +94,8 @@ def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
     [
         ("noise", {"eps": (0.1,), "draws": 2}, {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 3}),
         ("noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None),
-        ("patch", {"steps": (1,), "score": "tail"}, {"steps": (2,), "score": "tail"}, {"steps": (1, 2), "score": "tail"}),
-        ("similarity", {"steps": (1,), "score": "tail"}, {"steps": (1,), "score": "tail", "tokens": 2}, None),
+        ("patch", {"steps": (1,), "criterion": "tail"}, {"steps": (2,), "criterion": "tail"}, {"steps": (1, 2), "criterion": "tail"}),
+        ("similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1,), "criterion": "tail", "tokens": 2}, None),
         ("lens", {"lenses": ("probe",)}, {"lenses": ("tuned",), "text": "prose", "tokens": 99, "steps": 0}, None),
     ],
 )  # fmt: skip
@@ -132,7 +132,7 @@ def test_claims_replace_nothing_of_another_path(tiny: Model, task: Task, run: Pa
     shutil.copytree(
         run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
     )
-    layercliff.patch(tiny, task, shots=1, steps=(1,), score="tail", out=out)
+    layercliff.patch(tiny, task, shots=1, steps=(1,), criterion="tail", out=out)
     with pytest.raises(RunError, match=r"patch holds what patch found on the path by tail.*: remove it"):
         layercliff.claims(tiny, task, shots=1, out=out)
 
@@ -141,15 +141,15 @@ def test_what_is_of_a_path_that_is_gone_is_replaced(tiny: Model, task: Task, run
     shutil.copytree(
         run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
     )
-    layercliff.patch(tiny, task, shots=1, steps=(1,), score="tail", out=out)
-    layercliff.prune(tiny, task, shots=1, score="tail", protect=(4,), remove=2, assess=False, out=out, resume=False)
-    found = layercliff.patch(tiny, task, shots=1, steps=(2,), score="tail", out=out)
+    layercliff.patch(tiny, task, shots=1, steps=(1,), criterion="tail", out=out)
+    layercliff.prune(tiny, task, shots=1, criterion="tail", protect=(4,), remove=2, assess=False, out=out, resume=False)
+    found = layercliff.patch(tiny, task, shots=1, steps=(2,), criterion="tail", out=out)
     assert list(found.about["steps"]) == ["2"]
 
 
 def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
-    layercliff.similarity(tiny, task, shots=1, steps=(2,), score="laco", out=run / "laco")
-    step = layercliff.prune(tiny, task, shots=1, score="laco", remove=2, assess=False, out=run / "laco").steps[2]
+    layercliff.similarity(tiny, task, shots=1, steps=(2,), criterion="laco", out=run / "laco")
+    step = layercliff.prune(tiny, task, shots=1, criterion="laco", remove=2, assess=False, out=run / "laco").steps[2]
     assert step.blends
     (part,) = Setting.of(tiny, task, report=silent, **(ABOUT | {"shots": 1})).ask(tiny)
     rows = [row for row in part.rows if row.option == 0]
@@ -178,4 +178,4 @@ def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> No
 
 def test_patching_refuses_merged_blocks(tiny: Model, task: Task, run: Path) -> None:
     with pytest.raises(RunError, match="merged blocks"):
-        layercliff.patch(tiny, task, shots=1, steps=(2,), score="laco", out=run / "laco")
+        layercliff.patch(tiny, task, shots=1, steps=(2,), criterion="laco", out=run / "laco")

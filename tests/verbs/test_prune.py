@@ -142,10 +142,13 @@ def test_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentenc
     [
         ({"race": 1.5}, "--race is 1.5, and must be a number between 0 and 1"),
         ({"splits": 0}, "--splits is 0, and must be a whole number from 1"),
-        ({"race": 0.05, "score": "tail"}, "tail does not score them anew"),
-        ({"splits": 3, "score": "random"}, "repeated over --draws"),
-        ({"protect": (0, 1, 2, 3), "remove": 1, "score": "magnitude+"}, "leaves the first 4 and last 2 blocks alone"),
-        ({"text": "nowhere.txt", "score": "loss"}, "There is no text file nowhere.txt"),
+        ({"race": 0.05, "criterion": "tail"}, "tail does not score them anew"),
+        ({"splits": 3, "criterion": "random"}, "repeated over --draws"),
+        (
+            {"protect": (0, 1, 2, 3), "remove": 1, "criterion": "magnitude+"},
+            "leaves the first 4 and last 2 blocks alone",
+        ),
+        ({"text": "nowhere.txt", "criterion": "loss"}, "There is no text file nowhere.txt"),
     ],
 )
 def test_more_refusals(tiny: Model, task: Task, arguments: dict[str, object], sentence: str) -> None:
@@ -189,7 +192,7 @@ def test_splits_repeat_the_path_on_other_halves(tiny: Model, task: Task, tmp_pat
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
 def test_repetitions_are_what_their_models_do_at_all_depths(tiny: Model, task: Task, form: Format) -> None:
     """Only their last depth is read."""
-    for again in layercliff.prune(tiny, task, remove=3, score="random", draws=4, format=form).others:
+    for again in layercliff.prune(tiny, task, remove=3, criterion="random", draws=4, format=form).others:
         for kept, accuracy, decided in zip(again.kept, again.accuracy, again.decided, strict=True):
             network = families.network("llama")
             cut(network, kept)
@@ -203,7 +206,7 @@ def test_repetitions_are_what_their_models_do_at_all_depths(tiny: Model, task: T
 
 
 def test_random_is_a_band_of_draws_within_a_range(tiny: Model, task: Task) -> None:
-    found = layercliff.prune(tiny, task, remove=2, score="random", draws=6, within=(3, 4))
+    found = layercliff.prune(tiny, task, remove=2, criterion="random", draws=6, within=(3, 4))
     assert found.stability is not None
     assert found.stability.loss.shape == (6, 3)
     np.testing.assert_array_equal(found.stability.gone[2], [0, 0, 0, 1, 1])
@@ -212,7 +215,7 @@ def test_random_is_a_band_of_draws_within_a_range(tiny: Model, task: Task) -> No
 @pytest.mark.parametrize("score", ["accuracy", "option_nll"])
 def test_the_papers_other_scores(tiny: Model, task: Task, score: str) -> None:
     """The first step against cutting each block out."""
-    found = layercliff.prune(tiny, task, remove=1, score=score)  # type: ignore[arg-type]
+    found = layercliff.prune(tiny, task, remove=1, criterion=score)  # type: ignore[arg-type]
     select = [h == "select" for h in layercliff.trace(tiny, task).trace.half_of]
     for block, value in found.steps[1].scores.items():
         network = families.network("llama")
@@ -245,7 +248,7 @@ def test_a_longer_path_is_kept_where_a_shorter_one_is_wanted(tiny: Model, task: 
 
 
 def test_figures_of_steps_speak_of_dense_blocks(tiny: Model, task: Task, tmp_path: Path) -> None:
-    found = layercliff.prune(tiny, task, remove=2, score="head", out=tmp_path / "run")
+    found = layercliff.prune(tiny, task, remove=2, criterion="head", out=tmp_path / "run")
     path = json.loads((tmp_path / "run" / "prune" / "head" / "path.json").read_text())
     report = path["steps"][2]["report"]["words"]
     assert found.steps[2].kept == (2, 3, 4)
@@ -256,23 +259,23 @@ def test_figures_of_steps_speak_of_dense_blocks(tiny: Model, task: Task, tmp_pat
 
 def test_a_path_that_ends_early_says_so(tiny: Model, task: Task) -> None:
     said: list[str] = []
-    found = layercliff.prune(tiny, task, remove=3, score="angular", protect=(2,), note=said.append)
+    found = layercliff.prune(tiny, task, remove=3, criterion="angular", protect=(2,), note=said.append)
     assert len(found.steps) == 3
     assert any("ends after 2 of 3 blocks" in sentence for sentence in said)
 
 
 @pytest.mark.parametrize("score", ["loss", "angular", "block_influence", "taylor", "perplexity"])
 def test_baselines_are_read_back_as_they_were(tiny: Model, task: Task, tmp_path: Path, score: str) -> None:
-    found = layercliff.prune(tiny, task, remove=2, score=score, out=tmp_path / "run")  # type: ignore[arg-type]
-    again = layercliff.prune(tiny, task, remove=2, score=score, out=tmp_path / "run")  # type: ignore[arg-type]
+    found = layercliff.prune(tiny, task, remove=2, criterion=score, out=tmp_path / "run")  # type: ignore[arg-type]
+    again = layercliff.prune(tiny, task, remove=2, criterion=score, out=tmp_path / "run")  # type: ignore[arg-type]
     assert again.steps == found.steps
     assert (tmp_path / "run" / "prune" / score / "path.json").exists()
 
 
 def test_text_of_the_users_own(tiny: Model, task: Task, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
-    own = layercliff.prune(tiny, task, remove=1, score="loss", text=str(tmp_path / "own.txt"))
-    tasks = layercliff.prune(tiny, task, remove=1, score="loss")
+    own = layercliff.prune(tiny, task, remove=1, criterion="loss", text=str(tmp_path / "own.txt"))
+    tasks = layercliff.prune(tiny, task, remove=1, criterion="loss")
     assert own.steps[1].scores != tasks.steps[1].scores
 
 

@@ -21,9 +21,9 @@ def test_every_step_reads_as_its_model_read_from_the_start(
     task: Task, form: Format, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other numbers of depths at once)."""
-    found = layercliff.prune(model(), task, score=score, remove=4, format=form)
+    found = layercliff.prune(model(), task, criterion=score, remove=4, format=form)
     monkeypatch.setattr("layercliff.pruning.path.depths_shared", lambda *_: 0)
-    fresh = layercliff.prune(model(), task, score=score, remove=4, format=form)
+    fresh = layercliff.prune(model(), task, criterion=score, remove=4, format=form)
     assert [step.kept for step in found.steps] == [step.kept for step in fresh.steps]
     for ours, theirs in zip(found.traces, fresh.traces, strict=True):
         assert ours.scores.shape == theirs.scores.shape
@@ -45,7 +45,7 @@ def test_a_depth_that_the_step_before_shares_is_not_read_again(
         return reading
 
     monkeypatch.setattr(Reader, "read", counted)
-    found = layercliff.prune(model(), task, score=score, draws=1, remove=3, format="cloze", batch_tokens=10_000)
+    found = layercliff.prune(model(), task, criterion=score, draws=1, remove=3, format="cloze", batch_tokens=10_000)
     expected = [(6, 7)]
     for before, step in zip(found.steps, found.steps[1:], strict=False):
         place = before.kept.index(step.removed[0])

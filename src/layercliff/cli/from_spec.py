@@ -37,6 +37,7 @@ def command(
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     called.__doc__ = help
+    called.spec = spec  # type: ignore[attr-defined]
     return called
 
 

@@ -18,7 +18,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     said: dict[str, Any] = {
         "model": subject.model,
         "task": ",".join(task.asked_for or task.name for task in subject.tasks),
-        "score": pruned.score,
+        "criterion": pruned.score,
         **wanted,
         "watch": ",".join(_watched(pruned, name.rpartition(" ")[0]) for name in wanted.get("watch", ())),
         "text": text(pruned),

@@ -205,12 +205,12 @@ def _paths(
     if within is not None and not criterion.drawn:
         raise RunError(
             f"--within {', '.join(map(str, within))}: only the criterion random begins with given blocks; leave it out, "
-            "or use --score random."
+            "or use --criterion random."
         )
     if race is not None and not criterion.raced:
         why = "scores them on everything" if criterion.iterative else "does not score them anew"
         raise RunError(
-            f"--race drops candidates at every step, and {criterion.name} {why}: leave it out, or use --score {DEFAULT}."
+            f"--race drops candidates at every step, and {criterion.name} {why}: leave it out, or use --criterion {DEFAULT}."
         )
     if splits > 1 and criterion.drawn:
         raise RunError(

@@ -86,7 +86,7 @@ def _path(directory: RunDirectory, score: Score | None) -> Pruned:
     if score is None and "margin" in known:
         score = "margin"
     if score is None and len(known) > 1:
-        raise RunError(f"{directory.path} holds paths by {' and '.join(known)}: choose one with --score.")
+        raise RunError(f"{directory.path} holds paths by {' and '.join(known)}: choose one with --criterion.")
     found = results.read(directory, score or known[0])
     if found is None:
         raise RunError(f"{directory.path} holds no path by {score}: it has {', '.join(known)}.")

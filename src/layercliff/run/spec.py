@@ -69,7 +69,8 @@ class Spec:
     """Options, each checked against its limits as the spec is made. Raises `RunError`."""
 
     def __post_init__(self) -> None:
-        words = _words(type(self))
+        own: Any = type(self)
+        words = _words(own)
         for one in fields(self):
             how, value = about(one), getattr(self, one.name)
             known = words.get(one.name, ())
@@ -97,7 +98,7 @@ class Spec:
 
 
 @functools.cache
-def _words(spec: type[Spec]) -> dict[str, tuple[str, ...]]:
+def _words(spec: Any) -> dict[str, tuple[str, ...]]:
     """The words that an option, or each of its values, is one of."""
     return {name: words for name, hint in get_type_hints(spec).items() if (words := tuple(_literals(hint)))}
 
