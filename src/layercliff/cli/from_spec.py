@@ -61,7 +61,7 @@ def spec_of(spec: type[Spec], given: dict[str, Any]) -> Spec:
             if (former := given.get(old)) is not None:
                 say_sentence(f"The option --{old} is called {_names(one)[0]} now.")
                 value = former
-        if one.name in values or (value is None and one.default is MISSING):
+        if value is None and one.default is not MISSING:
             continue
         values[one.name] = value if how.read is None else how.read(value)
     return spec(**values)
@@ -80,7 +80,7 @@ def _parameters(spec: type[Spec]) -> Iterator[inspect.Parameter]:
     for one in offered(spec):
         for old in about(one).old:
             kind = (about(one).kind or hints[one.name]) | None
-            yield extra(old, Annotated[kind, typer.Option(f"--{old}", hidden=True)], None)
+            yield extra(old, Annotated[kind, typer.Option(..., f"--{old}", hidden=True)], None)
 
 
 def _parameter(one: "Field[Any]", hint: Any) -> inspect.Parameter:
@@ -89,7 +89,7 @@ def _parameter(one: "Field[Any]", hint: Any) -> inspect.Parameter:
     shown = one.default if how.shown is ... else how.shown
     if shown == () and kind == list[int]:
         shown, kind = None, list[int] | None
-    option = typer.Option(*_names(one), help=how.help, metavar=how.metavar, envvar=how.environment)
+    option = typer.Option(..., *_names(one), help=how.help, metavar=how.metavar, envvar=how.environment)
     required = shown is MISSING or one.name in REQUIRED
     return extra(one.name, Annotated[kind, option], *(() if required else (shown,)))
 

@@ -59,6 +59,8 @@ def export(spec: ExportSpec) -> Exported:
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
+    if spec.to is None:
+        raise RunError("A checkpoint is written to a new directory: name one with to.")
     run, to, trained, recipes = spec.run, spec.to, spec.trained, spec.recipes
     report, trust_remote_code, device = spec.report, spec.trust_remote_code, spec.device
     checkpoint.vacant(Path(to))

@@ -12,7 +12,7 @@ class ExportSpec(Loading):
     """A step of a path, and where its checkpoint goes."""
 
     run: str | Path = option(positional=True, kind=Path, help="A run directory that holds a path.")
-    to: str | Path = option(
+    to: str | Path | None = option(
         positional=True, kind=Path | None, shown=None, help="The checkpoint to write: a new directory."
     )
     step: int | At | None = option(None, kind=int | None, help="A step of the path; 0 is the dense model.")

@@ -68,4 +68,6 @@ def sizes(text: str) -> tuple[float, ...]:
         raise LayercliffError(
             f"The option --eps is {quoted(text)}, and must be numbers joined by commas, such as 0.02,0.5."
         ) from error
+    if not found:
+        raise LayercliffError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
     return found

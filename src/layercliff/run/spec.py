@@ -75,7 +75,7 @@ class Spec:
             how, value = about(one), getattr(self, one.name)
             known = words.get(one.name, ())
             for word in () if value is None or not known else (value,) if isinstance(value, str) else value:
-                if word not in known:
+                if isinstance(word, str) and word not in known:
                     said = f"The option --{_said(one)} is {quoted(word)}"
                     raise RunError(f"{said}: {nearest(str(word), list(known))}")
             name = how.limit or one.name
