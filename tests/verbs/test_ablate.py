@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 import layercliff
+from layercliff.analyses.ablate import figures as ablate_figures
 from layercliff.analyses.ablate.result import manners
 from layercliff.analyses.ablate.run import skip_blocks
+from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.errors import TaskError
 from layercliff.interventions.ablated_blocks import ablated_blocks
 from layercliff.metrics import decision
@@ -56,11 +58,12 @@ def test_table_and_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
 
 def test_blocks_only_skipped(tiny: Model, colours: Task, tmp_path: Path) -> None:
     """As `claims` needs them; the verb itself then replaces them as well."""
-    skipped = skip_blocks(tiny, colours, {"out": tmp_path / "run"})
-    assert skip_blocks(tiny, colours, {"out": tmp_path / "run"}).scores.shape == skipped.scores.shape
-    text = (tmp_path / "run" / "report.html").read_text()
-    assert "The block that costs most is" in text
-    assert "replaced by what it adds" not in text
+    skipped = skip_blocks(AblateSpec(tiny, colours, out=tmp_path / "run"))
+    assert skip_blocks(AblateSpec(tiny, colours, out=tmp_path / "run")).scores.shape == skipped.scores.shape
+    (figure, *_), said = ablate_figures.figures(skipped), ablate_figures.sentence(skipped)
+    assert said.startswith("The block that costs most is")
+    assert "mean" not in said
+    assert "replaced by" not in figure.caption
     both = layercliff.ablate(tiny, colours, out=tmp_path / "run")
     assert len(both.scores) == 2 * len(skipped.scores)
     np.testing.assert_array_equal(both.scores[: len(skipped.scores)], skipped.scores)
@@ -78,8 +81,8 @@ def test_goes_on_as_it_was_begun(begun: str, tiny: Model, colours: Task, tmp_pat
         if begun == "ablate":
             layercliff.ablate(tiny, colours, out=out, report=stop)
         else:
-            skip_blocks(tiny, colours, {"out": out, "report": stop})
-    found = skip_blocks(tiny, colours, {"out": out})
+            skip_blocks(AblateSpec(tiny, colours, out=out, report=stop))
+    found = skip_blocks(AblateSpec(tiny, colours, out=out))
     assert manners(found) == (("skip", "mean") if begun == "ablate" else ("skip",))
 
 
