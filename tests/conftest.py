@@ -18,6 +18,7 @@ import torch
 import word_tasks
 from chromium import Browser, Opener
 from commands import Here
+from hypothesis import HealthCheck, settings
 
 from layercliff import cache
 from layercliff.cli import entry as cli
@@ -31,6 +32,8 @@ from layercliff.tasks.question import Question, Task
 gc.freeze()  # torch and transformers have made millions of objects that stay: collections need not look through them
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: several at once would wait for one another
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 REMOVALS: dict[tuple[object, ...], RemovableBlocks] = {}
 
 

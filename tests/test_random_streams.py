@@ -8,7 +8,7 @@ import numpy as np
 import layercliff
 from layercliff.random_streams import RandomStream, generator
 
-FIXED = "models/rebuilding.py"  # tries the same sets of blocks for every seed
+FIXED = "models/removable_blocks.py"  # tries the same sets of blocks for every seed
 SOURCE = Path(layercliff.__file__).parent
 
 

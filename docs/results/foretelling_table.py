@@ -3,14 +3,13 @@
     layercliff study docs/studies/packaged.yaml --out runs/packaged
     python docs/results/foretelling_table.py runs/packaged
 
-Cells with a collapse on their path by margin, and the features of their dense models, become ``src/layercliff/results/foretelling.csv``; `layercliff foretell` fits its
+Cells with a collapse on their path by margin, and the features of their dense models, become ``src/layercliff/forecasting/foretelling.csv``; `layercliff foretell` fits its
 rule to that file. What the rule is worth on models and tasks left out is printed.
 """
 
 import argparse
 from pathlib import Path
 
-import layercliff
 from layercliff.forecasting import result as foretold
 from layercliff.studies import result as studied
 from layercliff.studies import words as study_words
@@ -22,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--to",
         type=Path,
-        default=Path(layercliff.__file__).parent / "results" / foretold.SHIPPED,
+        default=Path(foretold.__file__).with_name(foretold.SHIPPED),
         help="Where it goes.",
     )
     given = parser.parse_args()

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 import layercliff
-from layercliff.paper_claims import evidence
+from layercliff.paper_claims import verdicts
 from layercliff.paper_claims.evidence import Evidence
-from layercliff.paper_claims.measurements import RACE
+from layercliff.paper_claims.subsets.run import RACE
 
 TABLE = Path(__file__).with_name("verdicts.csv")
 
@@ -44,7 +44,7 @@ def main() -> None:
             return
         step = found.collapse.step
         similar = layercliff.similarity(model, given.task, criterion="margin", steps=[step - 1, step], **options)
-        verdict = evidence.judge(Evidence(traced, path, similar=similar)).verdicts[4]
+        verdict = verdicts.judge(Evidence(traced, path, similar=similar)).verdicts[4]
     (about,) = traced.trace.tasks.values()
     cell = (pl.col("model") == given.model) & (pl.col("task") == given.task) & (pl.col("format") == about.form)
     print(f"{given.model} {given.task} {about.form}: collapse at step {step}; C5 {verdict.verdict}; {verdict.reason}")

@@ -46,8 +46,6 @@ Score = str
 At = Literal["recommended", "before-cliff"]
 """Steps of a path that have a name: the recommended one, and the last before the collapse."""
 
-Scale = Literal["spread", "norm"]
-"""What noise is sized by: the standard deviation of a token's state over its features, or its norm (per feature)."""
 
 Positions = Literal["all", "decision"]
 """Where a probe changes the stream: at every position of a prompt, or only at those that are read."""

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from layercliff.interventions import ablation, forks
+from layercliff.interventions.ablated_blocks import ablated_blocks
 from layercliff.interventions.forks import unchanged
-from layercliff.interventions.removals import removals
 from layercliff.models.anatomy import dissect
 from layercliff.models.blockwise_pass import ResidualStream, Segment
 from layercliff.models.model import Model
@@ -24,7 +24,7 @@ OPTIONS = tuple(TokenRow(0, o, (5, 77, 7, *end), (1,) * 3) for o, end in enumera
 
 
 def test_every_block_and_every_adjacent_pair_in_both_manners() -> None:
-    found = removals(4)
+    found = ablated_blocks(4)
     assert [r.blocks for r in found] == [(0,), (1,), (2,), (3,), (0, 1), (1, 2), (2, 3)] * 2
     assert [r.how for r in found] == ["skip"] * 7 + ["mean"] * 7
 
@@ -33,11 +33,11 @@ def test_every_block_and_every_adjacent_pair_in_both_manners() -> None:
 @torch.inference_mode()
 def test_skipping_gives_the_sweeps_bits(batch: Batch) -> None:
     passage = dissect(families.network("gemma3")).enter(batch.levels(torch.device("cpu")))
-    some = ablation.forks(L, torch.zeros(L, 2, 32))
+    some = ablation.forks(L, ablated_blocks(L), torch.zeros(L, 2, 32))
     states = [state for _, state in forks.states(passage, batch, L, some)]
     _, places = forks.order(L, some)
     expected = Sweep(passage, range(L)).candidates()
-    for removal, place in zip(removals(L), places, strict=True):
+    for removal, place in zip(ablated_blocks(L), places, strict=True):
         *_, (_, whole) = passage.depths([b for b in range(L) if b not in removal.blocks])
         assert torch.equal(states[place], whole)  # a mean of zero skips as well
         if removal.size == 1:
@@ -48,7 +48,7 @@ def test_the_first_token_of_each_row_gets_the_first_mean() -> None:
     """Shared or not; also where options part at the first token."""
     three = tuple(TokenRow(0, o, tokens, (1,)) for o, tokens in enumerate(((5, 77, 9), (6, 77), (5, 8))))
     rows = (*three, TokenRow(1, 0, (5, 3), (1,)))
-    some = ablation.forks(1, torch.tensor([[[10.0], [1.0]]]))
+    some = ablation.forks(1, ablated_blocks(1), torch.tensor([[[10.0], [1.0]]]))
     change = next(fork.change for fork in some if fork.change is not unchanged)
     for batch in (Batch(rows), Batch(rows, branching=True)):
         (level,) = batch.levels(torch.device("cpu"))
@@ -83,10 +83,10 @@ def test_a_mean_stands_in_for_the_block() -> None:
     passage = dissect(families.network("llama")).enter((Segment(torch.tensor([[5, 77], [5, 77]])),))
     depths = [state for _, state in passage.depths()]
     means = torch.stack([(after - before)[0] for before, after in pairwise(depths)])
-    some = ablation.forks(L, means)
+    some = ablation.forks(L, ablated_blocks(L), means)
     states = [state for _, state in forks.states(passage, Batch(ROWS), L, some)]
     _, places = forks.order(L, some)
-    for removal, place in zip(removals(L), places, strict=True):
+    for removal, place in zip(ablated_blocks(L), places, strict=True):
         if removal.how == "mean":
             torch.testing.assert_close(states[place], depths[-1], rtol=1e-3, atol=1e-4)
         else:

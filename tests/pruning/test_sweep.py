@@ -75,7 +75,7 @@ PASSAGE = dissect(families.network("gemma3")).enter(IDS)
 STATE = PASSAGE.embedded.size
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(L)), st.integers(0, 20))
 @torch.inference_mode()
 def test_reuse_changes_no_bit_and_stays_within_its_budget(order: list[int], states: int) -> None:
@@ -111,7 +111,7 @@ def test_only_wanted_blocks_are_candidates() -> None:
     assert sweep.passes == 4 + (L - 2) + (L - 3)  # whole up to block 4, and each stream past what follows its block
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(L)), st.lists(st.sets(st.integers(0, L - 1), min_size=1), min_size=L), st.integers(0, 20))
 @torch.inference_mode()
 def test_some_wanted_now_and_others_later(order: list[int], wanted: list[set[int]], states: int) -> None:
@@ -131,7 +131,6 @@ def test_unknown_block_cannot_be_removed() -> None:
         Sweep(PASSAGE, range(3)).remove(4)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 12), st.lists(st.sampled_from(range(L)), max_size=3, unique=True))
 def test_counting_counts_what_is_run(states: int, gone: list[int]) -> None:
     run, counted = Sweep(PASSAGE, range(L), budget=PASSAGE.size + states * STATE), Sweep.counting(range(L), states)

@@ -3,7 +3,7 @@
 from itertools import pairwise, product
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
@@ -69,7 +69,6 @@ def _seen(batch: Batch) -> list[list[list[int]]]:
     return found
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.lists(st.integers(1, 6), min_size=1, max_size=5)), min_size=1, max_size=40

@@ -8,17 +8,21 @@ import pytest
 from layercliff.paper_claims import table as claims_table
 from layercliff.paper_claims.intervals import Interval
 from layercliff.paper_claims.result import Claimed, Verdict
-from layercliff.paper_claims.rule import judge, part, undecided
+from layercliff.paper_claims.rule import Claim, judge, part, undecided
 
 
 def test_rows_and_summary() -> None:
     held = judge(
-        ("C1", "It is so.", "The rule."), [part("a share", Interval(0.7, 0.6, 0.8), (0.5, np.inf), 1200)], "the control"
+        Claim("C1", "It is so.", "The rule."),
+        [part("a share", Interval(0.7, 0.6, 0.8), (0.5, np.inf), 1200)],
+        "the control",
     )
     open_one = judge(
-        ("C4", "Steps.", "The rule."), [part("steps", Interval(np.nan, -np.inf, np.inf, False), (-1.5, 1.5), 90)], ""
+        Claim("C4", "Steps.", "The rule."),
+        [part("steps", Interval(np.nan, -np.inf, np.inf, False), (-1.5, 1.5), 90)],
+        "",
     )
-    found = Claimed("a model", "5 %", (held, open_one, undecided(("C8", "Many.", "Rule."), "It needs a study.")))
+    found = Claimed("a model", "5 %", (held, open_one, undecided(Claim("C8", "Many.", "Rule."), "It needs a study.")))
     rows = claims_table.rows(found)
     assert [(row.id, row.verdict) for row in rows] == [("C1", "supported"), ("C4", "undecided"), ("C8", "undecided")]
     assert rows[0].measured == (("a share", "+0.700 [+0.600, +0.800], claimed > 0.5, n = 1,200"),)

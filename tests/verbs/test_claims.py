@@ -24,11 +24,11 @@ from layercliff.errors import LayercliffError, RunError, TaskError
 from layercliff.finetuning import training
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.paper_claims import evidence, requirements, stored
-from layercliff.paper_claims import subsets_result as of_subsets
+from layercliff.paper_claims import c05_similarity, requirements, verdicts
 from layercliff.paper_claims import training as claim_training
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.stages import ALL, Stages
+from layercliff.paper_claims.subsets import result as of_subsets
 from layercliff.pruning import result as pruned
 from layercliff.readout.read import Reader
 from layercliff.recovery import result as recovered
@@ -159,6 +159,8 @@ def test_what_was_run_is_what_the_rules_ask_for(decided: Model, task: Task, run:
     places = {question.id: index for index, question in enumerate(whole.questions)}
     order = [places[question.id] for question in sets.trace.questions]
     np.testing.assert_allclose(sets.scores[number], whole.scores[-1][order], rtol=1e-3, atol=1e-3)
+    assert json.loads((run / "ablate" / "summary.json").read_text())["about"]["how"] == ["skip"]
+    assert {path.name for path in (run / "claims").iterdir()} == {"subsets"}
     steps = pl.read_parquet(run / "similarity" / "summary.parquet")["step"].unique().to_list()
     collapse = json.loads((run / "prune" / "margin" / "path.json").read_text())["collapse"]["step"]
     assert {collapse - 1, collapse} <= set(steps)
@@ -233,7 +235,7 @@ def test_steps_around_the_collapse_are_trained_when_asked_for(
     after = json.loads((copied / "claims.json").read_text())["claims"]
     assert before[:6] + before[7:] == after[:6] + after[7:]
     monkeypatch.setitem(sys.modules, "trl", None)  # what is there needs no library, nor to be asked for
-    claim_training.ready(RunDirectory(copied))
+    claim_training.require(RunDirectory(copied))
     assert layercliff.claims(decided, task, out=copied)["C7"] == found
     assert len(trainings) == 5
 
@@ -258,7 +260,7 @@ def test_a_path_that_ends_at_its_collapse_has_nothing_to_train(run: Path) -> Non
     end = collapse_of(run) + 1
     short = replace(path, steps=path.steps[:end], traces=path.traces[:end])
     assert not claim_training.lacks(None, short)
-    assert "ends at the collapse" in evidence.judge(Evidence(dense, short))["C7"].reason
+    assert "ends at the collapse" in verdicts.judge(Evidence(dense, short))["C7"].reason
 
 
 def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
@@ -268,10 +270,10 @@ def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
     assert dense is not None
     assert path is not None
     assert alike is not None
-    assert evidence.judge(Evidence(dense, path, similar=alike))["C5"].parts
+    assert verdicts.judge(Evidence(dense, path, similar=alike))["C5"].parts
     steps = list(path.steps)
     steps[step] = replace(steps[step], kept=tuple(range(len(steps[step].kept))))
-    found = evidence.judge(Evidence(dense, replace(path, steps=tuple(steps)), similar=alike))["C5"]
+    found = verdicts.judge(Evidence(dense, replace(path, steps=tuple(steps)), similar=alike))["C5"]
     assert found.verdict == "undecided"
     assert "the dense model's own" in found.reason
 
@@ -281,14 +283,14 @@ def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path)
     path, alike, exchanged = pruned.read(directory, "margin"), similar.read(directory), patched.read(directory)
     assert path is not None
     assert exchanged is not None
-    assert stored.has_steps(alike, path, step)
+    assert c05_similarity.has_steps(alike, path, step)
     assert path.holds(exchanged.about)
     steps = list(path.steps)
     kept = steps[step].kept
     gone = next(block for block in range(L) if block not in kept)
     steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
     for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
-        assert not stored.has_steps(alike, other, step)
+        assert not c05_similarity.has_steps(alike, other, step)
         assert not other.holds(exchanged.about)
 
 

@@ -192,7 +192,9 @@ def test_splits_repeat_the_path_on_other_halves(tiny: Model, task: Task, tmp_pat
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
 def test_repetitions_are_what_their_models_do_at_all_depths(tiny: Model, task: Task, form: Format) -> None:
     """Only their last depth is read."""
-    for again in layercliff.prune(tiny, task, remove=3, criterion="random", draws=4, format=form).others:
+    others = layercliff.prune(tiny, task, remove=3, criterion="random", draws=4, format=form).others
+    assert [len(again.decided) for again in others] == [4] * 3
+    for again in others:
         for kept, accuracy, decided in zip(again.kept, again.accuracy, again.decided, strict=True):
             network = families.network("llama")
             cut(network, kept)
@@ -273,10 +275,18 @@ def test_baselines_are_read_back_as_they_were(tiny: Model, task: Task, tmp_path:
 
 
 def test_text_of_the_users_own(tiny: Model, task: Task, tmp_path: Path) -> None:
-    (tmp_path / "own.txt").write_text("The capital of France is Paris.\n\nblue red green yellow one two three")
-    own = layercliff.prune(tiny, task, remove=1, criterion="loss", text=str(tmp_path / "own.txt"))
-    tasks = layercliff.prune(tiny, task, remove=1, criterion="loss")
-    assert own.steps[1].scores != tasks.steps[1].scores
+    passages = ("The capital of France is Paris.", "blue red green yellow one two three")
+    (tmp_path / "own.txt").write_text("\n\n".join(passages))
+    (_, step) = layercliff.prune(tiny, task, remove=1, criterion="loss", text=str(tmp_path / "own.txt")).steps
+    assert set(step.scores) == set(range(families.N_LAYERS))
+    for block, score in step.scores.items():
+        less, losses = families.network("llama"), []
+        cut(less, [b for b in range(families.N_LAYERS) if b != block])
+        for passage in passages:
+            ids = torch.tensor([tiny.tokenizer(passage).input_ids])
+            with torch.inference_mode():
+                losses.append(float(less(input_ids=ids, labels=ids).loss))
+        assert score == pytest.approx(-np.mean(losses), rel=1e-4)
 
 
 def test_one_question_has_no_other_half(tiny: Model, task: Task) -> None:

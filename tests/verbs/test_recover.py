@@ -14,12 +14,14 @@ import pytest
 import torch
 import word_tasks
 from commands import Here
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 import layercliff
 from layercliff.errors import LayercliffError, RunError
 from layercliff.finetuning import training, weights
 from layercliff.metrics import decision
+from layercliff.models.model import Model
 from layercliff.models.surgery import cut
 from layercliff.recovery import result as recovered
 from layercliff.recovery.result import Recovered
@@ -237,12 +239,22 @@ def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_
     assert f"--trained {seed}" in card
 
 
-def test_full_training_with_distillation(about: tuple[str, str], pruned: Callable[[], Path]) -> None:
-    out = pruned()
+def test_full_training_with_distillation(
+    about: tuple[str, str], pruned: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every update asks the dense model for half of its loss."""
+    out, teachers, plain = pruned(), [], training.loss
+
+    def watched(model: Model, ids: Tensor, labels: Tensor, teacher: Model, distill: float) -> Tensor:
+        teachers.append((teacher.n_layers, distill))
+        return plain(model, ids, labels, teacher, distill)
+
+    monkeypatch.setattr(training, "loss", watched)
     found = recover(about, out, steps=(2,), method="full", distill=0.5, updates=3)
     for step in (0, 2):
         assert not np.array_equal(found.trained[step][0].scores, found.untrained[step].scores)
         assert (out / "recover" / "models" / f"step-{step}-seed-0" / "model.safetensors").exists()
+    assert teachers == [(families.N_LAYERS, 0.5)] * 6
 
 
 def test_refusals(

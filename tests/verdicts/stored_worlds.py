@@ -10,7 +10,7 @@ from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.trace.result import Traced
-from layercliff.interventions.removals import removals
+from layercliff.interventions.ablated_blocks import ablated_blocks
 from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.metrics import controls
 from layercliff.metrics.analysis import analyse
@@ -97,7 +97,7 @@ def noise(flaw: str, dense: list[Reading]) -> Probed:
 def ablated(flaw: str, dense: list[Reading]) -> Probed:
     """The two blocks before T cannot go, or with the flaw the two after it."""
     dear = {T, T + 1} if flaw == "blocks" else {T - 2, T - 1}
-    found: list[Reading] = [SILENT if dear & set(run.blocks) else DECIDED for run in removals(L)]
+    found: list[Reading] = [SILENT if dear & set(run.blocks) else DECIDED for run in ablated_blocks(L)]
     return probed(found, dense, True, n_select=N // 2)
 
 
@@ -155,7 +155,7 @@ def evidence(flaw: str = "") -> Evidence:
     dense = depths(flaw)
     whole = trace(scores(*dense))
     return Evidence(
-        Traced(SUBJECT, whole, analyse(whole, 2000), {}), path(flaw), (), noise(flaw, dense), None, ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
+        Traced(SUBJECT, whole, analyse(whole, 2000), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
         None, beside(flaw, dense), trained(flaw),
     )  # fmt: skip
 

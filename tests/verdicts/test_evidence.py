@@ -4,14 +4,14 @@ import pytest
 import stored_worlds
 from stored_worlds import FLAWS
 
-from layercliff.paper_claims import evidence
+from layercliff.paper_claims import verdicts
 from layercliff.paper_claims.result import Claimed
 
 JUDGED = {f"C{number}" for number in range(1, 11)} - {"C8"}  # which needs a study
 
 
 def judged(flaw: str = "") -> Claimed:
-    return evidence.judge(stored_worlds.evidence(flaw))
+    return verdicts.judge(stored_worlds.evidence(flaw))
 
 
 def test_every_claim_is_supported_where_it_holds() -> None:

@@ -19,7 +19,7 @@ from layercliff.paper_claims import requirements
 from layercliff.paper_claims.c04_collapse import PathMargins
 from layercliff.paper_claims.intervals import TAIL, Interval, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, more, part
+from layercliff.paper_claims.rule import Claim, judge, more, part, undecided
 
 N = 300
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)
@@ -93,7 +93,7 @@ def test_the_part_that_needs_most_beyond_its_own_questions_says_how_many() -> No
     assert half.questions_needed < whole.questions_needed
     for parts in ([half, whole], [whole, half]):
         times = f"{half.questions_needed / 50:,.1f} times as many questions ({half.questions_needed:,} in place of 50)"
-        assert times in judge(("C0", "", ""), parts, "").reason
+        assert times in judge(Claim("C0", "", ""), parts, "").reason
     assert more(51, 50) == "about 1.1 times as many questions (51 in place of 50)"
     assert more(119, 50) == "about 2.4 times as many questions (119 in place of 50)"
 
@@ -128,7 +128,7 @@ def test_all_parts_must_hold_and_one_is_enough_to_fail() -> None:
     good, bad, open_one = (
         part(n, Interval(p, p - 1, p + 1), (0.0, np.inf), 9) for n, p in (("a", 2.0), ("b", -2.0), ("c", 0.5))
     )
-    claim = ("C0", "statement", "rule")
+    claim = Claim("C0", "statement", "rule")
     assert judge(claim, [good, good], "").verdict == "supported"
     assert judge(claim, [good, open_one], "").verdict == "undecided"
     failed = judge(claim, [open_one, good, bad], "")
@@ -332,7 +332,7 @@ def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
     found = recovery.judged({5: broken[0]}, {}, broken[1], "lora", SAMPLED)
     assert (found.verdict, "dense model" in found.reason) == ("undecided", True)
     nothing = recovery.judged({}, {}, broken[1], "lora", SAMPLED)
-    assert nothing == recovery.not_run()
+    assert nothing == undecided(recovery.CLAIM, recovery.NOT_RUN)
     assert "--recover" in nothing.reason
 
 

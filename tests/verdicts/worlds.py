@@ -104,7 +104,7 @@ def c6(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
     common = rng.normal(0, 0.2, sampled.groups)[sampled.resamples.index]
     loss = 0.1 + rng.normal(0, 0.2, (9, sampled.n))
     loss[:4] += excess + common
-    return fragile.judged({0.1: loss}, 4, sampled, {0.1: loss})
+    return fragile.judged({0.1: loss}, 4, sampled)
 
 
 def c7(rng: Rng, sampled: Sampled, margin: float) -> Verdict:

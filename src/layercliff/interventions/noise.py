@@ -1,4 +1,4 @@
-"""Noise on the residual stream at one depth: where is the decision fragile?"""
+"""Noise on the residual stream at one depth."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from layercliff.choices import Positions, Scale
+from layercliff.choices import Positions
 from layercliff.interventions.forks import Fork
 from layercliff.models.blockwise_pass import ResidualStream
 from layercliff.random_streams import RandomStream, generator
@@ -19,14 +19,17 @@ from layercliff.readout.batches import Batch, read_from
 
 @dataclass(frozen=True)
 class Noise:
-    """``h'_l = h_l + eps * sigma(h_l) * N(0, I)`` at a depth l, sigma the standard deviation over the features of a token (after Shi et
-    al. 2026; that sigma is of each token by itself is our choice).
+    """``h'_l = h_l + eps * sigma(h_l) * N(0, I)`` at a depth l.
 
-    Sized by the ``norm``, sigma is the root mean square over the features instead, so that `eps` is the ratio of the norms of noise and state.
+    sigma is the standard deviation over the features of a token (after Shi et al. 2026; that it is of each token by
+    itself is our choice).
 
-    `ids[q]` names question q: noise is drawn for each question, depth and draw by themselves, the same for every `eps`, so that it is the same
-    however rows are batched; tokens at the same position of a question's rows get the same numbers. Padding gets none. Batches must keep questions apart (what all
-    begin with would have one noise for all of them), and rows too where only the positions that are read get noise (a token may be read for one option alone).
+    `ids[q]` names question q. Noise is drawn for each question, depth and draw by themselves, the same for every
+    `eps`, so that it does not depend on how rows are batched. Tokens at the same position of a question's rows get the
+    same numbers. Padding gets none.
+
+    Batches must keep questions apart: what all begin with would have one noise for all of them. Where only positions
+    that are read get noise, they must keep rows apart as well: a token may be read for one option alone.
     """
 
     ids: tuple[str, ...]
@@ -34,7 +37,6 @@ class Noise:
     draws: int
     positions: Positions
     seed: int
-    scale: Scale = "spread"
 
     def forks(self, n_layers: int) -> list[Fork]:
         """A run per size, draw and depth 0..L, in this order."""
@@ -51,12 +53,10 @@ class Noise:
         wide = state.float()
         noise = self.normal(batch, depth, draw, state.shape[1:]).to(state.device)
         sigma = wide.std(-1, correction=0, keepdim=True)
-        if self.scale == "norm":
-            sigma = wide.square().mean(-1, keepdim=True).sqrt()
         return replace(stream, levels=((wide + eps * sigma * noise).to(state.dtype),))
 
     def normal(self, batch: Batch, depth: int, draw: int, shape: Sequence[int]) -> Float[Tensor, "row position d"]:
-        """Standard normal numbers for the positions that get noise, 0 elsewhere. They are drawn position by position from where noise begins."""
+        """Standard normal numbers for the positions that get noise, drawn in their order; 0 elsewhere."""
         noisy = [
             list(path if self.positions == "all" else path[read_from(row) :])
             for row, (_, path) in zip(batch.rows, batch.places, strict=True)

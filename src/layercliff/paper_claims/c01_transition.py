@@ -3,60 +3,86 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float
 from scipy.stats import binomtest
 
+from layercliff.analyses.controls.result import Controlled
+from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import Interval, PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, more, part
+from layercliff.paper_claims.rule import Claim, judge, more, not_measured, part
 
 SHARE = 0.5
-CLAIM = (
+CLAIM = Claim(
     "C1",
     "A sharp decision transition exists.",
-    f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, and a model of random weights and shuffled answers have no transition.",
+    f"The two blocks around the jump make more than {SHARE:.0%} of all rises of the decision margin, "
+    "and a model of random weights and shuffled answers have no transition.",
 )
 Margins = Float[np.ndarray, "depth _"]
-OFTEN = 0.05  # of the shuffles with a transition: that many have one by chance
+BY_CHANCE = 0.05  # of the shuffles with a transition
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs a transition and the controls `random-weights` and `shuffled-gold`."""
+    if evidence.undecided or evidence.controls is None:
+        return not_measured(CLAIM, evidence.undecided)
+    margins, half_of = evidence.decisions[0], evidence.traced.trace.half_of
+    chosen, measured = (margins[:, [half == own for half in half_of]] for own in ("select", "report"))
+    random = evidence.controls.transition("random-weights", evidence.controls.name)
+    return judged(chosen, measured, evidence.report, shuffles(evidence.controls), random)
+
+
+def shuffles(found: Controlled) -> tuple[int, float]:
+    """How often answers were shuffled, and the share of shuffles with a transition shown as a model's must be."""
+    row = found.table.row(
+        by_predicate=(pl.col("control") == "shuffled-gold") & (pl.col("task") == found.name), named=True
+    )
+    return row["draws"], row["decided_draws"]
+
+
+def judged(
+    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: tuple[int, float], random: int | None
+) -> Verdict:
+    """Judge decision margins ``[depth, question]`` of the two halves; `sampled` is the second one.
+
+    `shuffles` says how often answers were shuffled, and the share of shuffles with a transition. More of them than
+    chance gives speak against the measurement. `random` is the transition depth of the random-init control, or None.
+    A control has a transition only where a model would be said to: in all but 2.5 % of resamples.
+    """
+    found = share(chosen, measured, sampled)
+    draws, often = shuffles
+    control = f"Shuffled answers: a transition in {often:.0%} of {draws} shuffles. Random weights: "
+    control += "no transition." if random is None else f"a transition at depth {random}."
+    fault = ""
+    if (
+        random is not None
+        or binomtest(round(often * draws), draws, BY_CHANCE, alternative="greater").pvalue < BY_CHANCE
+    ):
+        fault = "The control has a transition too, so that the one measured says nothing about decisions."
+    what = "share of all rises of the margin in the two blocks around the jump (report half)"
+    found_verdict = judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)
+    if np.isfinite(found.low):
+        return found_verdict
+    return replace(found_verdict, reason=_no_share(chosen, measured, sampled))
 
 
 def share(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
-    """The share of the summed rises that falls in the block of the largest rise and the greater of its neighbours. Which blocks these are, and which rise at all, is
-    read off the `chosen` margins and measured on those of other questions, so that the largest of many noisy rises is not taken for large. Small rises that `chosen`
-    shows as falls are missing from the sum, so that the share is too large if anything. Its lower end is therefore that of the share of all that rises on the
-    `measured` questions, noise around 0 included, which is too small if anything: each end errs to its own side."""
+    """The share of all rises that falls in the block of the largest rise and the greater of its neighbours.
+
+    The `chosen` margins say which blocks these are, and which blocks rise at all. Rises are measured on other
+    questions, so that the largest of many noisy rises is not taken for large.
+
+    Each end errs to its own side. Small rises that `chosen` shows as falls are missing from the sum, so that the share
+    is too large if anything. The lower end is that of the share of all that rises on `measured`: noise around 0
+    counts there too, so that it is too small if anything.
+    """
     jump, all_rises = _rises(chosen, measured)
     if sampled.mean(all_rises).low <= 0:  # a share of nothing: no ratio has an end then
         return Interval(float(jump.mean() / all_rises.mean()) if all_rises.mean() > 0 else np.nan, -np.inf, np.inf)
     found = sampled.ratio(jump, all_rises)
-    return replace(found, low=min(found.low, _of_all_that_rises(chosen, measured, sampled).low))
-
-
-def _of_all_that_rises(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
-    """The share of the rise around the jump in all rises of the `measured` margins, whichever blocks rose before. Noise makes rises, the more so in resamples: that is not
-    corrected."""
-    steps = np.diff(measured, axis=0)
-    jump = around(np.diff(chosen, axis=0).mean(1))
-
-    def of(rises: Float[np.ndarray, "*rest block"]) -> Float[np.ndarray, "*rest"]:
-        return np.asarray(rises[..., jump].sum(-1) / rises.clip(0).sum(-1))
-
-    return sampled.interval(float(of(steps.mean(1))), of(sampled.resamples.means(steps)), corrected=False)
-
-
-def _rises(chosen: Margins, measured: Margins) -> tuple[PerQuestion, PerQuestion]:
-    """The rise around the jump, and all rises, question by question."""
-    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
-    return steps[around(rises)].sum(0), steps[rises > 0].sum(0)
-
-
-def _not_shown(chosen: Margins, measured: Margins, sampled: Sampled) -> str:
-    """Why there is no share where the rises are not shown to be any, and how many questions would show them."""
-    total = part("", sampled.mean(_rises(chosen, measured)[1]), (0.0, np.inf), sampled.n)
-    enough = "no number of questions can be told that would show it"
-    if total.questions_needed is not None:
-        enough = f"{more(total.questions_needed, sampled.n)} would show it"
-    return f"The margin is not shown to rise on the questions reported on, and there is no share of nothing; {enough}."
+    return replace(found, low=min(found.low, _share_of_measured(chosen, measured, sampled).low))
 
 
 def around(rises: Float[np.ndarray, " block"]) -> list[int]:
@@ -66,19 +92,31 @@ def around(rises: Float[np.ndarray, " block"]) -> list[int]:
     return [block, max(beside, key=lambda b: float(rises[b]))] if beside else [block]
 
 
-def judged(
-    chosen: Margins, measured: Margins, sampled: Sampled, shuffles: tuple[int, float], random: int | None
-) -> Verdict:
-    """Decision margins ``[depth, question]`` of the two halves, with the sample of the second. `shuffles`: how often answers were shuffled, and the share with a
-    transition (more than chance gives at 5 % speak against the measurement). `random`: the transition depth of a model of the same shape with random weights, None without one.
-    A control has one where the model would be said to: in all but 2.5 % of resamples."""
-    found = share(chosen, measured, sampled)
-    draws, often = shuffles
-    control = f"Shuffled answers: a transition in {often:.0%} of {draws} shuffles. Random weights: "
-    control += "no transition." if random is None else f"a transition at depth {random}."
-    fault = ""
-    if random is not None or binomtest(round(often * draws), draws, OFTEN, alternative="greater").pvalue < OFTEN:
-        fault = "The control has a transition too, so that the one measured says nothing about decisions."
-    what = "share of all rises of the margin in the two blocks around the jump (report half)"
-    verdict = judge(CLAIM, [part(what, found, (SHARE, np.inf), sampled.n)], control, fault)
-    return verdict if np.isfinite(found.low) else replace(verdict, reason=_not_shown(chosen, measured, sampled))
+def _rises(chosen: Margins, measured: Margins) -> tuple[PerQuestion, PerQuestion]:
+    """The rise around the jump, and all rises, question by question."""
+    rises, steps = np.diff(chosen, axis=0).mean(1), np.diff(measured, axis=0)
+    return steps[around(rises)].sum(0), steps[rises > 0].sum(0)
+
+
+def _share_of_measured(chosen: Margins, measured: Margins, sampled: Sampled) -> Interval:
+    """The share of the rise around the jump in all rises of `measured`, whichever blocks rose in `chosen`.
+
+    Noise makes rises, the more so in resamples. That is not corrected.
+    """
+    steps = np.diff(measured, axis=0)
+    jump = around(np.diff(chosen, axis=0).mean(1))
+    point = float(_in_jump(steps.mean(1), jump))
+    return sampled.interval(point, _in_jump(sampled.resamples.means(steps), jump), corrected=False)
+
+
+def _in_jump(rises: Float[np.ndarray, "*rest block"], jump: list[int]) -> Float[np.ndarray, "*rest"]:
+    return np.asarray(rises[..., jump].sum(-1) / rises.clip(0).sum(-1))
+
+
+def _no_share(chosen: Margins, measured: Margins, sampled: Sampled) -> str:
+    """Why there is no share where rises are not shown, and how many questions would show them."""
+    total = part("", sampled.mean(_rises(chosen, measured)[1]), (0.0, np.inf), sampled.n)
+    enough = "no number of questions can be told that would show it"
+    if total.questions_needed is not None:
+        enough = f"{more(total.questions_needed, sampled.n)} would show it"
+    return f"The margin is not shown to rise on the questions reported on, and there is no share of nothing; {enough}."

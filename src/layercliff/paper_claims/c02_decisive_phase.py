@@ -3,37 +3,57 @@
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.paper_claims.intervals import Sampled
+from layercliff.interventions.subsets import size
+from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
 
 POINTS = 0.05
-CLAIM = (
+CLAIM = Claim(
     "C2",
     "Pruning the Decisive Phase costs little.",
-    f"Without m blocks of the Decisive Phase (half of the shorter phase, rounded up), the ones chosen by margin and the last ones, less than {100 * POINTS:.0f} points of accuracy are lost.",
+    "Without m blocks of the Decisive Phase (half of the shorter phase, rounded up), the ones chosen by margin and "
+    f"the last ones, less than {100 * POINTS:.0f} points of accuracy are lost.",
 )
 
-Reported = Float[np.ndarray, " reported"]
-Asked = Float[np.ndarray, " question"]
+PerReported = Float[np.ndarray, " reported"]
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs two phases, and sets of blocks removed.
+
+    The model without its last m blocks is what the trace reads at depth L - m.
+    """
+    if evidence.short or evidence.subsets is None:
+        return not_measured(CLAIM, evidence.short)
+    m, correct = size(evidence.n_layers, evidence.depth), evidence.decisions[1]
+    best = evidence.subsets.undisturbed[1], evidence.right_without("best")[0]
+    tail = correct[-1], correct[evidence.n_layers - m]
+    return judged(best, tail, evidence.right_without("anywhere"), m, (evidence.report, evidence.everything))
 
 
 def judged(
-    best: tuple[Reported, Reported],
-    tail: tuple[Asked, Asked],
+    best: tuple[PerReported, PerReported],
+    tail: tuple[PerQuestion, PerQuestion],
     anywhere: Float[np.ndarray, "draw reported"],
     m: int,
     sampled: tuple[Sampled, Sampled],
 ) -> Verdict:
-    """Right answers of the dense model and without `m` blocks: the `best` ones, on questions that took no part in the choice, and the `tail`, each with its own
-    sample. `anywhere`: without `m` random blocks, on the questions of `best`."""
+    """Judge right answers of the dense model and without `m` blocks: the `best` ones, and the `tail`.
+
+    Those of `best` and of `anywhere` (`m` random blocks) are on questions that took no part in the choice, those of
+    `tail` on all. `sampled` are the samples of `best` and of `tail`.
+    """
     parts = []
     for what, (dense, without), own in zip(
         (f"{m} decisive blocks by margin (report half)", f"the last {m} blocks"), (best, tail), sampled, strict=True
     ):
-        parts.append(
-            part(f"accuracy lost without {what}", own.shared(2).loss(dense, without), (-np.inf, POINTS), own.n)
-        )
-    losses = best[0].mean() - anywhere.mean(1)
-    control = f"{m} blocks from anywhere, {len(losses)} random draws: {100 * losses.mean():+.1f} points lost in the mean ({100 * losses.min():+.1f} to {100 * losses.max():+.1f})."
+        loss = own.shared(2).loss(dense, without)
+        parts.append(part(f"accuracy lost without {what}", loss, (-np.inf, POINTS), own.n))
+    losses = 100 * (best[0].mean() - anywhere.mean(1))
+    control = (
+        f"{m} blocks from anywhere, {len(losses)} random draws: {losses.mean():+.1f} points lost in the mean "
+        f"({losses.min():+.1f} to {losses.max():+.1f})."
+    )
     return judge(CLAIM, parts, control)

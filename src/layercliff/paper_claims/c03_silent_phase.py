@@ -6,26 +6,66 @@ from math import comb
 import numpy as np
 from jaxtyping import Float
 
+from layercliff.interventions.subsets import is_whole, size
+from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import Interval, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
 from layercliff.random_streams import RandomStream, generator
 
 POINTS = 0.10
-CLAIM = (
+CLAIM = Claim(
     "C3",
     "Pruning the Silent Phase collapses the model at once.",
-    f"m blocks of the Silent Phase cost more than {100 * POINTS:.0f} points of accuracy more than m of the Decisive Phase (half of the shorter phase, rounded up; random subsets of each).",
+    f"m blocks of the Silent Phase cost more than {100 * POINTS:.0f} points of accuracy more than m of the Decisive "
+    "Phase (half of the shorter phase, rounded up; random subsets of each).",
 )
 PERMUTATIONS = 2000
 
 Right = Float[np.ndarray, "_ question"]
-"""A row per subset."""
+"""Right answers, a row per subset of blocks removed."""
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs two phases, and sets of blocks removed."""
+    if evidence.short or evidence.subsets is None:
+        return not_measured(CLAIM, evidence.short)
+    n_layers, depth = evidence.n_layers, evidence.depth
+    m, removed = size(n_layers, depth), evidence.removed
+    whole = is_whole(removed, "decisive", n_layers - depth, m), is_whole(removed, "silent", depth, m)
+    silent, decisive = (evidence.right_without(kind) for kind in ("silent", "decisive"))
+    return judged(silent, decisive, whole, m, evidence.report, evidence.traced.subject.seed)
+
+
+def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sampled: Sampled, seed: int) -> Verdict:
+    """Judge right answers without `m` random blocks of each phase.
+
+    `whole` says whether the decisive and the silent subsets are all that there are.
+    """
+    found = difference(silent, decisive, whole, sampled, seed)
+    p = permuted(silent, decisive, seed)
+    what = (
+        f"accuracy lost without {m} silent blocks minus without {m} decisive ones "
+        f"({len(silent)} and {len(decisive)} subsets, report half)"
+    )
+    control = (
+        f"Phase labels exchanged over the subsets: one-sided p = {p:.2g}. Accuracy without silent blocks "
+        f"{_mean_and_range(silent)}, without decisive ones {_mean_and_range(decisive)}."
+    )
+    fault, least = "", 1 / _ways(decisive, silent)
+    if least > sampled.tail:
+        control += f" So few subsets cannot show less than p = {least:.2g}, and this control says nothing."
+    elif p > sampled.tail:
+        fault = f"Phase labels exchanged give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)."
+    return judge(CLAIM, [part(what, found, (POINTS, np.inf), sampled.n)], control, fault)
 
 
 def difference(silent: Right, decisive: Right, whole: tuple[bool, bool], sampled: Sampled, seed: int) -> Interval:
-    """Accuracy without decisive minus without silent blocks, so what silent ones cost more. Questions and draws of blocks are resampled, each by themselves (the pigeonhole
-    bootstrap, Owen 2007, which errs on the wide side); draws only where they are not `whole`, all subsets there are."""
+    """Accuracy without decisive blocks minus without silent ones: what silent ones cost more.
+
+    Questions and subsets are resampled, each by themselves (the pigeonhole bootstrap, Owen 2007, which errs on the
+    wide side). Subsets are resampled only where they are not the `whole` of what there is.
+    """
     rng = generator(RandomStream.SUBSETS_RESAMPLED, seed)
     resamples = sampled.resamples
     sizes = resamples.counts @ np.bincount(resamples.index, minlength=sampled.groups)
@@ -41,8 +81,11 @@ def difference(silent: Right, decisive: Right, whole: tuple[bool, bool], sampled
 
 
 def permuted(silent: Right, decisive: Right, seed: int) -> float:
-    """The one-sided p-value of that difference when the phases of the subsets are exchanged: in all ways where there are no more than `PERMUTATIONS`, at random otherwise;
-    the observed order counts as one of them."""
+    """The one-sided p-value of that difference when the subsets' phases are exchanged.
+
+    They are exchanged in all ways where there are at most `PERMUTATIONS`, otherwise at random. The observed order
+    counts as one of them.
+    """
     means = np.concatenate([decisive.mean(1), silent.mean(1)])
     n, both = len(decisive), len(means)
     every = _ways(decisive, silent) <= PERMUTATIONS
@@ -61,16 +104,5 @@ def _ways(decisive: Right, silent: Right) -> int:
     return comb(len(decisive) + len(silent), len(decisive))
 
 
-def judged(silent: Right, decisive: Right, whole: tuple[bool, bool], m: int, sampled: Sampled, seed: int) -> Verdict:
-    """Right answers without `m` random blocks of each phase; `whole`: whether the decisive and the silent draws are all subsets that there are."""
-    found = difference(silent, decisive, whole, sampled, seed)
-    p = permuted(silent, decisive, seed)
-    what = f"accuracy lost without {m} silent blocks minus without {m} decisive ones ({len(silent)} and {len(decisive)} subsets, report half)"
-    control = f"Phase labels exchanged over the subsets: one-sided p = {p:.2g}. "
-    control += f"Accuracy without silent blocks {silent.mean():.2f} ({silent.mean(1).min():.2f} to {silent.mean(1).max():.2f}), without decisive ones {decisive.mean():.2f} ({decisive.mean(1).min():.2f} to {decisive.mean(1).max():.2f})."
-    fault, least = "", 1 / _ways(decisive, silent)
-    if least > sampled.tail:
-        control += f" So few subsets cannot show less than p = {least:.2g}, and this control says nothing."
-    elif p > sampled.tail:
-        fault = f"Phase labels exchanged give as large a difference too often (p = {p:.2g}, {sampled.tail:g} allowed)."
-    return judge(CLAIM, [part(what, found, (POINTS, np.inf), sampled.n)], control, fault)
+def _mean_and_range(right: Right) -> str:
+    return f"{right.mean():.2f} ({right.mean(1).min():.2f} to {right.mean(1).max():.2f})"

@@ -1,38 +1,73 @@
 """C4: is the collapse the step at which the transition no longer happens?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 from jaxtyping import Bool, Float
 
+from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.patch import result as patched
 from layercliff.metrics.collapse import collapse_steps
 from layercliff.metrics.decision import stays_from
 from layercliff.metrics.phases import transition_depths
+from layercliff.paper_claims.evidence import Evidence, decisions
 from layercliff.paper_claims.intervals import Interval, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.pruning.result import Pruned
 
-CLAIM = (
+CLAIM = Claim(
     "C4",
     "The collapse is where the decision transition no longer happens.",
-    "Along the path by margin, the first step from which no step has a transition depth lies within one step of the collapse point k*.",
+    "Along the path by margin, the first step from which no step has a transition depth lies within one step of the "
+    "collapse point k*.",
 )
 WITHIN = (-1.5, 1.5)  # steps are whole numbers
-ENDS = "The path ends at its collapse, where the transition still happens: whether that is lost a step later only a longer path says (prune with a larger --remove), if any block is left."
+ENDS = (
+    "The path ends at its collapse, where the transition still happens: whether that is lost a step later only a "
+    "longer path says (prune with a larger --remove), if any block is left."
+)
 
 
 @dataclass(frozen=True)
 class PathMargins:
-    """Decision Margin and right answers ``[depth, question]`` of every step's model at all its depths, from the dense one on."""
+    """Decision Margin and right answers ``[depth, question]`` of every step's model, the dense one first."""
 
     margins: Sequence[Float[np.ndarray, "_ question"]]
     correct: Sequence[Float[np.ndarray, "_ question"]]
 
+    @staticmethod
+    def of(path: Pruned) -> "PathMargins":
+        """Those of a stored path."""
+        margins, correct = zip(*map(decisions, path.traces), strict=True)
+        return PathMargins(margins, correct)
 
-def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*rest"]:
-    """The first step from which to the end none is decided; infinite where the last one is."""
-    return np.where(decided[-1], np.inf, stays_from(~decided))
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs a transition and a collapse."""
+    if evidence.undecided or evidence.no_collapse:
+        return not_measured(CLAIM, evidence.undecided or evidence.no_collapse)
+    chance, step = evidence.path.main(0).chance, evidence.collapse.step
+    others = {name: value for path in evidence.others for name, value in distances(path)}
+    returned = ""
+    if evidence.patched is not None and step is not None:
+        returned = returns(evidence.patched, step, evidence.depth, chance)
+    return judged(PathMargins.of(evidence.path), chance, evidence.report, others, returned)
+
+
+def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[str, float], patched: str) -> Verdict:
+    """Judge a path. `others` are the same distance on other paths (`estimate`).
+
+    `patched` says in a sentence from where the decision returns in the collapsed model.
+    """
+    found = distance(path, chance, sampled)
+    other = [f"{name} {_steps(value)}" for name, value in others.items()]
+    control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
+    measured = part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)
+    found_verdict = judge(CLAIM, [measured], control)
+    return replace(found_verdict, reason=ENDS) if np.isnan(found.point) else found_verdict
 
 
 def distance(path: PathMargins, chance: float, sampled: Sampled) -> Interval:
@@ -44,8 +79,41 @@ def distance(path: PathMargins, chance: float, sampled: Sampled) -> Interval:
 
 def estimate(path: PathMargins, chance: float) -> float:
     """`distance` without its interval."""
-    return float(
-        _distances([m.mean(1)[None] for m in path.margins], [c.mean(1)[None] for c in path.correct], chance)[0]
+    margins, correct = ([values.mean(1)[None] for values in of] for of in (path.margins, path.correct))
+    return float(_distances(margins, correct, chance)[0])
+
+
+def distances(path: Pruned) -> Iterator[tuple[str, float]]:
+    """The `estimate` of a stored path and of its repetitions, by name."""
+    yield path.score, estimate(PathMargins.of(path), path.main(0).chance)
+    for number, other in enumerate(path.others, 2):
+        if other.decided:
+            lost = lost_from(np.array(other.decided))
+            fallen = collapse_steps(np.array(other.accuracy), other.chance)
+            with np.errstate(invalid="ignore"):
+                yield f"{path.score} {number}", float(lost - fallen)
+
+
+def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*rest"]:
+    """The first step from which to the end none is decided; infinite where the last one is."""
+    return np.where(decided[-1], np.inf, stays_from(~decided))
+
+
+def returns(found: Probed, step: int, transition: int, chance: float) -> str:
+    """From which dense state on the collapsed model of a step decides again, in a sentence."""
+    table = patched.table(found).filter((pl.col("step") == step) & (pl.col("into") == "pruned")).sort("dense")
+    margin, accuracy = table["margin"].to_numpy(), table["accuracy"].to_numpy()
+    first = float(transition_depths(margin, accuracy, chance))
+    if np.isinf(first):
+        return f"Given the dense model's state at any depth, the model of step {step} does not decide again."
+    depth = int(table["dense"][int(first)])
+    if depth < transition:
+        where = f"{transition - depth} blocks before"
+    else:
+        where = "not before" if depth == transition else "only beyond"
+    return (
+        f"Given the dense model's state, the model of step {step} decides again from depth {depth} on, "
+        f"{where} the transition at depth {transition}."
     )
 
 
@@ -62,29 +130,18 @@ def _distances(
 def _apart(
     lost: Float[np.ndarray, " resample"], fallen: Float[np.ndarray, " resample"], steps: int
 ) -> Float[np.ndarray, " resample"]:
-    """`lost` minus `fallen`. What does not happen on a path of so many steps happens beyond it, if at all: infinite where that is too far from the other in any case,
-    otherwise not a number, which counts as beyond either end."""
+    """`lost` minus `fallen`.
+
+    What does not happen on a path of so many steps happens beyond it, if at all. The distance is infinite where that
+    is too far from the other in any case. Otherwise it is not a number, which counts as beyond either end.
+    """
     nearest = np.minimum(lost, steps) - np.minimum(fallen, steps)
     never, within = np.isinf(lost) | np.isinf(fallen), (WITHIN[0] < nearest) & (nearest < WITHIN[1])
     with np.errstate(invalid="ignore"):
         return np.where(never & within, np.nan, lost - fallen)
 
 
-def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[str, float], patched: str) -> Verdict:
-    """`others`: the same distance, by the estimate, on other paths; `patched`: from where the decision returns in the collapsed model, in a sentence."""
-    found = distance(path, chance, sampled)
-    other = [f"{name} {_steps(value)}" for name, value in others.items()]
-    control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
-    measured = part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)
-    verdict = judge(CLAIM, [measured], control)
-    return replace(verdict, reason=ENDS) if np.isnan(found.point) else verdict
-
-
 def _steps(value: float) -> str:
-    return (
-        "not known from its path"
-        if np.isnan(value)
-        else f"{value:+.0f}"
-        if np.isfinite(value)
-        else "one of them beyond the path"
-    )
+    if np.isnan(value):
+        return "not known from its path"
+    return f"{value:+.0f}" if np.isfinite(value) else "one of them beyond the path"

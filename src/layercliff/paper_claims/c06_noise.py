@@ -3,42 +3,55 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
 
+from layercliff.analyses.intervention_result import Probed
 from layercliff.choices import Positions
+from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
 
-CLAIM = (
+CLAIM = Claim(
     "C6",
     "The Silent Phase is fragile under noise, the Decisive Phase robust.",
-    "For every size of noise, the decision margin lost in the mean over the depths before the transition is larger than over those from it on.",
+    "For every size of noise, the decision margin lost in the mean over the depths before the transition is larger "
+    "than over those from it on.",
 )
 
-Losses = Float[np.ndarray, "depth question"]
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs two phases, and noise at every depth."""
+    if evidence.short or evidence.noise is None:
+        return not_measured(CLAIM, evidence.short)
+    positions = evidence.noise.about["positions"]
+    return judged(by_size(evidence.noise), evidence.depth, evidence.everything, positions)
 
 
-def excess(loss: Losses, transition: int) -> PerQuestion:
-    """What noise before depth T costs more than from it on, question by question."""
-    out: PerQuestion = loss[:transition].mean(0) - loss[transition:].mean(0)
-    return out
+def by_size(found: Probed) -> dict[float, Losses]:
+    """Margin lost by noise at each depth, by its size, in the mean over draws."""
+    sizes, draws = found.about["eps"], found.about["draws"]
+    losses = margin_lost(found).reshape(len(sizes), draws, len(found.trace.scores), -1).mean(1)
+    return dict(zip(map(float, sizes), losses, strict=True))
 
 
-def judged(
-    losses: Mapping[float, Losses],
-    transition: int,
-    sampled: Sampled,
-    by_norm: Mapping[float, Losses],
-    positions: Positions = "all",
-) -> Verdict:
-    """Margin lost at the last depth by noise at each depth 0..L, by its size in standard deviations over features; `by_norm` by its size in norms of the state. Both at
-    all `positions`, or at those that are read."""
+def judged(losses: Mapping[float, Losses], transition: int, sampled: Sampled, positions: Positions = "all") -> Verdict:
+    """Judge the margin lost at the last depth by noise at each depth 0..L, by its size.
+
+    Sizes are in standard deviations over features, at all `positions` or at those that are read.
+    """
     own = sampled.shared(len(losses))
     parts = []
     for size, loss in losses.items():
         where = "" if positions == "all" else " on the positions that are read"
         what = f"margin lost by noise of size {size:g}{where} before depth {transition} minus from it on"
         parts.append(part(what, own.mean(excess(loss, transition)), (0.0, np.inf), sampled.n))
-    found = [f"{size:g} {own.mean(excess(loss, transition)).point:+.3f}" for size, loss in by_norm.items()]
-    return judge(CLAIM, parts, f"Noise sized by the norm of the state: {', '.join(found)}." if found else "")
+    by_phase = [
+        f"{size:g} {loss[:transition].mean():+.3f} and {loss[transition:].mean():+.3f}" for size, loss in losses.items()
+    ]
+    return judge(CLAIM, parts, f"Margin lost before depth {transition} and from it on: {', '.join(by_phase)}.")
+
+
+def excess(loss: Losses, transition: int) -> PerQuestion:
+    """What noise before depth T costs more than from it on, question by question."""
+    out: PerQuestion = loss[:transition].mean(0) - loss[transition:].mean(0)
+    return out

@@ -4,41 +4,84 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from layercliff.paper_claims.evidence import Evidence, decisions
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part, undecided
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part, undecided
+from layercliff.pruning.result import Pruned
+from layercliff.recovery.result import Recovered
 
-CLAIM = (
+CLAIM = Claim(
     "C7",
     "Fine-tuning cannot restore a collapsed model.",
-    "After the same fine-tuning as the dense model gets, the decision margin at the last depth stays below 0 at every trained step beyond the collapse.",
+    "After the same fine-tuning as the dense model gets, the decision margin at the last depth stays below 0 at every "
+    "trained step beyond the collapse.",
 )
+NO_STEP = "The path ends at the collapse: no step lies beyond it, to be trained."
+NOT_RUN = "Not run, since it trains the model: ask for it with --recover (in Python, recover=True)."
 
 
-def no_step() -> Verdict:
-    """What is said where there is nothing to train."""
-    return undecided(CLAIM, "The path ends at the collapse: no step lies beyond it, to be trained.")
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs a collapse, and trained steps beyond it."""
+    if evidence.no_collapse:
+        return not_measured(CLAIM, evidence.no_collapse)
+    if evidence.collapse.step == len(evidence.path.steps) - 1:
+        return undecided(CLAIM, NO_STEP)
+    if (found := evidence.trained) is None:
+        return undecided(CLAIM, NOT_RUN)
+    after = margins(found)
+    beyond = {step: margin for step, margin in after.items() if found.place(step) == "beyond"}
+    others = {
+        f"step {step} ({found.place(step)} the collapse)": margin
+        for step, margin in after.items()
+        if step and step not in beyond
+    }
+    return judged(beyond, others, after[0], training(found), evidence.report)
 
 
-def not_run() -> Verdict:
-    """What is said where no step beyond the collapse was trained."""
-    return undecided(CLAIM, "Not run, since it trains the model: ask for it with --recover (in Python, recover=True).")
+def margins(found: Recovered) -> dict[int, PerQuestion]:
+    """The decision margin of each step at the last depth after training, the mean over seeds."""
+    last = np.array([-1])
+    return {
+        step: np.mean([decisions(trace.at(last))[0][0] for trace in traces], 0)
+        for step, traces in found.trained.items()
+    }
+
+
+def training(found: Recovered) -> str:
+    """How was trained, in words."""
+    about, seeds = found.about, found.about["seeds"]
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    return f"{about['method']}, {about['updates']} updates of {about['batch']} questions{mean}"
+
+
+def is_of(found: Recovered | None, path: Pruned) -> bool:
+    """Whether trained steps are those of a path as it is, and training changed them."""
+    if found is None or not path.holds(found.about):
+        return False
+    return bool(found.about["cliff"] == path.collapse.step and found.about["updates"] > 0)
 
 
 def judged(
     beyond: Mapping[int, PerQuestion], others: Mapping[str, PerQuestion], dense: PerQuestion, how: str, sampled: Sampled
 ) -> Verdict:
-    """Decision margins at the last depth after training, the mean over seeds: of steps `beyond` the collapse, of `others` by what they are, and of
-    the `dense` model, which the same training must not have broken. `how` says in words how was trained."""
+    """Judge decision margins at the last depth after training, the mean over seeds.
+
+    They are those of steps `beyond` the collapse, of `others` by what they are, and of the `dense` model, which the
+    same training must not have broken. `how` says in words how was trained.
+    """
     if not beyond:
-        return not_run()
+        return undecided(CLAIM, NOT_RUN)
     own = sampled.shared(len(beyond))
     parts = [
         part(f"decision margin of step {step} after training", own.mean(margin), (-np.inf, 0.0), sampled.n)
         for step, margin in beyond.items()
     ]
     after = sampled.mean(dense)
-    control = f"Trained alike: {how}. The dense model after the same training: {after.point:+.3f} [{after.low:+.3f}, {after.high:+.3f}]"
+    control = (
+        f"Trained alike: {how}. The dense model after the same training: "
+        f"{after.point:+.3f} [{after.low:+.3f}, {after.high:+.3f}]"
+    )
     control += "".join(f"; {name}: {margin.mean():+.3f}" for name, margin in others.items()) + "."
     fault = "" if after.low > 0 else "The same training leaves the dense model without a decision too."
     return judge(CLAIM, parts, control, fault)

@@ -1,35 +1,47 @@
 """C9: are the blocks at the transition the ones that cannot go?"""
 
 import numpy as np
-from jaxtyping import Float
 
+from layercliff.interventions.ablated_blocks import ablated_blocks
+from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
 from layercliff.paper_claims.intervals import Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
 
-CLAIM = (
+CLAIM = Claim(
     "C9",
     "The blocks at the transition are the ones that cannot go.",
-    "The mean loss of margin without block T-2 or T-1 is larger than without block T or T+1; whether other blocks cost more still is said beside it.",
+    "The mean loss of margin without block T-2 or T-1 is larger than without block T or T+1; whether other blocks "
+    "cost more still is said beside it.",
 )
 
-Losses = Float[np.ndarray, "_ question"]
+
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs two phases, and single blocks and pairs skipped."""
+    if evidence.short or evidence.ablated is None:
+        return not_measured(CLAIM, evidence.short)
+    n_layers = evidence.n_layers
+    skipped = len(ablated_blocks(n_layers, ("skip",)))  # single blocks, then pairs; other ablations come after them
+    losses = margin_lost(evidence.ablated)[:skipped]
+    return judged(losses[:n_layers], losses[n_layers:], evidence.depth, evidence.report)
+
+
+def judged(single: Losses, pairs: Losses, transition: int, sampled: Sampled) -> Verdict:
+    """Judge the margin lost without each block, and without each block and the next."""
+    t = transition
+    excess = single[t - 2 : t].mean(0) - single[t : t + 2].mean(0)
+    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1} (report half)"
+    worst, other = int(single.mean(1).argmax()), int(pairs.mean(1).argmax())
+    control = (
+        f"Among all {len(single)} single blocks, {t - 2} and {t - 1} rank {rank(single, t - 2)} and "
+        f"{rank(single, t - 1)} by what they cost ({single[t - 2].mean():+.2f}, {single[t - 1].mean():+.2f}); "
+        f"block {worst} costs most ({single[worst].mean():+.2f}). Of {len(pairs)} pairs, {t - 2}-{t - 1} ranks "
+        f"{rank(pairs, t - 2)}; {other}-{other + 1} costs most ({pairs[other].mean():+.2f})."
+    )
+    return judge(CLAIM, [part(what, sampled.mean(excess), (0.0, np.inf), sampled.n)], control)
 
 
 def rank(losses: Losses, index: int) -> int:
     """1 for the row with the largest mean loss."""
     means = losses.mean(1)
     return int((means > means[index]).sum()) + 1
-
-
-def judged(single: Losses, pairs: Losses, transition: int, sampled: Sampled) -> Verdict:
-    """Margin lost without each block, and without each block and the next."""
-    t = transition
-    excess = single[t - 2 : t].mean(0) - single[t : t + 2].mean(0)
-    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1} (report half)"
-    worst, other = int(single.mean(1).argmax()), int(pairs.mean(1).argmax())
-    control = (
-        f"Among all {len(single)} single blocks, {t - 2} and {t - 1} rank {rank(single, t - 2)} and {rank(single, t - 1)} by what they cost ({single[t - 2].mean():+.2f}, {single[t - 1].mean():+.2f}); "
-        f"block {worst} costs most ({single[worst].mean():+.2f}). Of {len(pairs)} pairs, {t - 2}-{t - 1} ranks {rank(pairs, t - 2)}; {other}-{other + 1} costs most ({pairs[other].mean():+.2f})."
-    )
-    return judge(CLAIM, [part(what, sampled.mean(excess), (0.0, np.inf), sampled.n)], control)

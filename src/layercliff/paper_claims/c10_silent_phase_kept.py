@@ -2,19 +2,36 @@
 
 import numpy as np
 
+from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import judge, part
+from layercliff.paper_claims.rule import Claim, judge, not_measured, part
 
 POINTS = 0.05
-CLAIM = (
+CLAIM = Claim(
     "C10",
     "With the Silent Phase kept, accuracy survives pruning.",
-    f"Without the whole Decisive Phase, less than {100 * POINTS:.0f} points of accuracy are lost. (That the metrics foretell the collapse of other models is judged over a study.)",
+    f"Without the whole Decisive Phase, less than {100 * POINTS:.0f} points of accuracy are lost. (That the metrics "
+    "foretell the collapse of other models is judged over a study.)",
 )
 
 
+def verdict(evidence: Evidence) -> Verdict:
+    """It needs two phases. The model without its Decisive Phase is what the trace reads at depth T."""
+    if evidence.short:
+        return not_measured(CLAIM, evidence.short)
+    correct, depth, control = evidence.decisions[1], evidence.depth, ""
+    if evidence.subsets is not None:
+        (removed,) = (subset.removed for subset in evidence.removed if subset.kind == "silent by margin")
+        loss = evidence.subsets.undisturbed[1].mean() - evidence.right_without("silent by margin")[0].mean()
+        control = f"{len(removed)} silent blocks, chosen by margin one after another: {100 * loss:+.1f} points lost."
+    return judged(correct[-1], correct[depth], evidence.n_layers - depth, evidence.everything, control)
+
+
 def judged(dense: PerQuestion, exhausted: PerQuestion, blocks: int, sampled: Sampled, control: str) -> Verdict:
-    """Right answers of the dense model, and of the model without all `blocks` of the Decisive Phase, which ends at depth T. `control`: the same of as many silent blocks, in a sentence."""
+    """Judge right answers of the dense model, and of the model without all `blocks` of the Decisive Phase.
+
+    `control` says what as many silent blocks cost, in a sentence.
+    """
     what = f"accuracy lost without all {blocks} decisive blocks"
     return judge(CLAIM, [part(what, sampled.loss(dense, exhausted), (-np.inf, POINTS), sampled.n)], control)

@@ -10,8 +10,11 @@ from layercliff.paper_claims.rule import part
 
 
 def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sampled) -> str:
-    """What the last depth says, and how many questions would show that a transition depth can be (margin above 0 and accuracy above chance there), or cannot; with
-    the 95 % intervals by which a model is said to decide."""
+    """What the last depth says, and how many questions would settle whether there can be a transition depth.
+
+    There can be one where the margin lies above 0 and accuracy above chance, by the 95 % intervals by which a model
+    is said to decide. `margin` and `correct` are those of the last depth.
+    """
     usual, n = replace(sampled, tail=(1 - LEVEL) / 2), sampled.n
     parts = (
         part("margin", usual.mean(margin), (0.0, np.inf), n),
@@ -22,10 +25,14 @@ def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sa
     if any(one.answer == "contradicted" for one in parts):
         return f"{said}. That it does not decide is shown; more questions would not change it."
     if all(one.answer == "supported" for one in parts):
-        return f"{said}. Each of the two is shown by itself, both together are not quite: a few more questions would settle whether it decides."
+        return (
+            f"{said}. Each of the two is shown by itself, both together are not quite: a few more questions would "
+            "settle whether it decides."
+        )
     falls = [one for one in parts if one.measured is not None and one.measured < 0]  # either one below settles it
     needed = [one.questions_needed for one in falls or parts if one.answer == "undecided"]
     known = [number for number in needed if number is not None]
     if not known or (not falls and len(known) < len(needed)):
         return f"{said}. No number of questions can be told that would settle whether it decides."
-    return f"{said}; about {min(known) if falls else max(known):,} questions would settle whether it decides, {n:,} were asked."
+    enough = min(known) if falls else max(known)
+    return f"{said}; about {enough:,} questions would settle whether it decides, {n:,} were asked."

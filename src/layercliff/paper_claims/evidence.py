@@ -1,37 +1,28 @@
-"""Everything that a run holds about the claims, and the verdicts that follow from it."""
+"""Everything that a run directory holds about the paper's claims."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float
 
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.trace.result import Traced
-from layercliff.interventions.removals import removals
-from layercliff.interventions.subsets import is_whole, size
+from layercliff.interventions.subsets import Subset
+from layercliff.metrics import decision
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
-from layercliff.metrics.similarity import usual
-from layercliff.paper_claims import c01_transition as transition
-from layercliff.paper_claims import c02_decisive_phase as decisive
-from layercliff.paper_claims import c03_silent_phase as silent
-from layercliff.paper_claims import c04_collapse as cliff
-from layercliff.paper_claims import c05_similarity as alike
-from layercliff.paper_claims import c06_noise as fragile
-from layercliff.paper_claims import c07_finetuning as recovery
-from layercliff.paper_claims import c08_critical_ratio as study
-from layercliff.paper_claims import c09_blocks_that_stay as blocks
-from layercliff.paper_claims import c10_silent_phase_kept as remedy
-from layercliff.paper_claims import deciding, requirements, stored
-from layercliff.paper_claims import subsets_result as subsets
+from layercliff.paper_claims import deciding, requirements
 from layercliff.paper_claims.intervals import Sampled
-from layercliff.paper_claims.result import Claimed, Verdict
-from layercliff.paper_claims.rule import FAMILY_SENTENCE, Claim, undecided
+from layercliff.paper_claims.subsets.result import subsets
 from layercliff.pruning.result import Pruned
+from layercliff.readout.trace import Trace
 from layercliff.recovery.result import Recovered
+
+Losses = Float[np.ndarray, "_ question"]
+"""Decision margin that interventions lose, a row for each."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,6 @@ class Evidence:
     path: Pruned
     others: tuple[Pruned, ...] = ()
     noise: Probed | None = None
-    noise_by_norm: Probed | None = None
     ablated: Probed | None = None
     subsets: Probed | None = None
     similar: Similar | None = None
@@ -91,7 +81,7 @@ class Evidence:
         return self.undecided or requirements.short_phase(self.depth, self.n_layers)
 
     @cached_property
-    def standing(self) -> str | None:
+    def no_collapse(self) -> str | None:
         """Why there is no collapse to speak of."""
         gone = self.path.gone(len(self.path.steps) - 1)
         return self.few or requirements.no_collapse(self.collapse, gone, self.n_layers, self.path.limited)
@@ -108,136 +98,28 @@ class Evidence:
 
     @cached_property
     def decisions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Margin and right answers of the dense model ``[depth, question]``."""
-        return stored.decisions(self.traced.trace)
+        """Decision margin and right answers of the dense model ``[depth, question]``."""
+        return decisions(self.traced.trace)
+
+    @cached_property
+    def removed(self) -> list[Subset]:
+        """The sets of blocks that were removed; none where that was not run."""
+        return [] if self.subsets is None else subsets(self.subsets)
+
+    def right_without(self, kind: str) -> Float[np.ndarray, "subset question"]:
+        """Right answers without each set of blocks of a kind."""
+        assert self.subsets is not None
+        right: np.ndarray = self.subsets.decisions[1][[subset.kind == kind for subset in self.removed]]
+        return right
 
 
-def judge(evidence: Evidence) -> Claimed:
-    """The verdict on every claim."""
-    about = f"{evidence.traced.caption(evidence.traced.main.name)} ({len(evidence.path.traces[0].questions)} of them reported on where a path or blocks were chosen)"
-    if kept := evidence.path.protected:
-        about += f"; the path protects {'block' if len(kept) == 1 else 'blocks'} {', '.join(map(str, kept))}"
-    return Claimed(about, FAMILY_SENTENCE, tuple(_verdicts(evidence)))
+def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
+    """Decision margin and right answers ``[depth, question]``."""
+    margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold)
+    return margin, decision.correctness(trace.scores, trace.mask, trace.gold)
 
 
-def _verdicts(e: Evidence) -> Iterator[Verdict]:
-    yield _c1(e)
-    yield _c2(e)
-    yield _c3(e)
-    yield _c4(e)
-    yield _c5(e)
-    yield _c6(e)
-    yield _c7(e)
-    yield study.not_run()
-    yield _c9(e)
-    yield _c10(e)
-
-
-def _missing(claim: Claim, why: str | None) -> Verdict:
-    return undecided(claim, why or "What it is judged by was not run.")
-
-
-def _c1(e: Evidence) -> Verdict:
-    if e.undecided or e.controls is None:
-        return _missing(transition.CLAIM, e.undecided)
-    trace, margins = e.traced.trace, e.decisions[0]
-    chosen, measured = (margins[:, [half == own for half in trace.half_of]] for own in ("select", "report"))
-    random = e.controls.transition("random-weights", e.controls.name)
-    return transition.judged(chosen, measured, e.report, stored.shuffles(e.controls), random)
-
-
-def _right(found: Probed, kind: str) -> np.ndarray:
-    """Right answers without each set of a kind."""
-    return found.decisions[1][[run.kind == kind for run in subsets.subsets(found)]]
-
-
-def _c2(e: Evidence) -> Verdict:
-    if e.short or e.subsets is None:
-        return _missing(decisive.CLAIM, e.short)
-    m, correct = size(e.n_layers, e.depth), e.decisions[1]
-    best = e.subsets.undisturbed[1], _right(e.subsets, "best")[0]
-    tail = correct[-1], correct[e.n_layers - m]  # the model without its last m blocks is what is read at that depth
-    return decisive.judged(best, tail, _right(e.subsets, "anywhere"), m, (e.report, e.everything))
-
-
-def _c3(e: Evidence) -> Verdict:
-    if e.short or e.subsets is None:
-        return _missing(silent.CLAIM, e.short)
-    m, runs = size(e.n_layers, e.depth), subsets.subsets(e.subsets)
-    phases = {"decisive": e.n_layers - e.depth, "silent": e.depth}
-    decisive_whole, silent_whole = (is_whole(runs, kind, blocks, m) for kind, blocks in phases.items())
-    without_silent, without_decisive = (_right(e.subsets, kind) for kind in ("silent", "decisive"))
-    whole = decisive_whole, silent_whole
-    return silent.judged(without_silent, without_decisive, whole, m, e.report, e.traced.subject.seed)
-
-
-def _c4(e: Evidence) -> Verdict:
-    if e.undecided or e.standing:
-        return _missing(cliff.CLAIM, e.undecided or e.standing)
-    chance, step = e.path.main(0).chance, e.collapse.step
-    others = {name: value for path in e.others for name, value in stored.distances(path)}
-    patched = ""
-    if e.patched is not None and step is not None:
-        patched = stored.returns(e.patched, step, e.depth, chance)
-    return cliff.judged(stored.along(e.path), chance, e.report, others, patched)
-
-
-def _c5(e: Evidence) -> Verdict:
-    step = e.collapse.step
-    if e.standing or e.similar is None or step is None:
-        return _missing(alike.CLAIM, e.standing)
-    if alike.untouched(e.path.steps[step].kept):
-        return undecided(
-            alike.CLAIM,
-            "At the collapse the last third of depths begins before the first block that is gone, with states that are the dense model's own.",
-        )
-    groups = np.array(e.traced.trace.groups)
-    compared = groups[usual(e.traced.trace.mask)]
-    if why := requirements.few(len(set(compared)), len(compared)):
-        return undecided(alike.CLAIM, f"Decisions are compared over questions of as many options as most have: {why}")
-    sizes, apart = (len(groups), len(compared)), (len(set(groups)), len(set(compared)))
-    return alike.judged(stored.thirds(e.similar, step), sizes, apart)
-
-
-def _c6(e: Evidence) -> Verdict:
-    if e.short or e.noise is None:
-        return _missing(fragile.CLAIM, e.short)
-    by_norm = stored.by_size(e.noise_by_norm) if e.noise_by_norm else {}
-    return fragile.judged(stored.by_size(e.noise), e.depth, e.everything, by_norm, e.noise.about["positions"])
-
-
-def _c7(e: Evidence) -> Verdict:
-    if e.standing:
-        return _missing(recovery.CLAIM, e.standing)
-    if e.collapse.step == len(e.path.steps) - 1:
-        return recovery.no_step()
-    if e.trained is None:
-        return recovery.not_run()
-    after = stored.trained(e.trained)
-    beyond = {step: margin for step, margin in after.items() if e.trained.place(step) == "beyond"}
-    others = {
-        f"step {step} ({e.trained.place(step)} the collapse)": margin
-        for step, margin in after.items()
-        if step and step not in beyond
-    }
-    return recovery.judged(beyond, others, after[0], stored.training(e.trained), e.report)
-
-
-def _c9(e: Evidence) -> Verdict:
-    if e.short or e.ablated is None:
-        return _missing(blocks.CLAIM, e.short)
-    skipped = [run for run in removals(e.n_layers) if run.how == "skip"]  # singles, then pairs
-    losses = stored.lost(e.ablated, slice(len(skipped)))
-    return blocks.judged(losses[: e.n_layers], losses[e.n_layers :], e.depth, e.report)
-
-
-def _c10(e: Evidence) -> Verdict:
-    if e.short:
-        return _missing(remedy.CLAIM, e.short)
-    correct, gone = e.decisions[1], e.n_layers - e.depth
-    control = ""
-    if e.subsets is not None:
-        (removed,) = (run.removed for run in subsets.subsets(e.subsets) if run.kind == "silent by margin")
-        loss = e.subsets.undisturbed[1].mean() - _right(e.subsets, "silent by margin")[0].mean()
-        control = f"{len(removed)} silent blocks, chosen by margin one after another: {100 * loss:+.1f} points lost."
-    return remedy.judged(correct[-1], correct[e.depth], gone, e.everything, control)
+def margin_lost(found: Probed) -> Losses:
+    """Decision margin at the last depth that each intervention loses against the undisturbed model."""
+    lost: np.ndarray = found.undisturbed[0] - found.decisions[0]
+    return lost

@@ -1,4 +1,4 @@
-"""Intervals that verdicts rest on: wider than a page's, so that all verdicts together keep to one error rate."""
+"""Intervals of verdicts: wider than those of figures, so that all verdicts together keep to one error rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,20 +13,22 @@ from layercliff.metrics.statistics import Resamples
 
 FAMILY = 0.05  # the probability of any wrong verdict
 CLAIMS = 10
-TAIL = (
-    FAMILY / CLAIMS
-)  # of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true
+TAIL = FAMILY / CLAIMS
+"""The error of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true."""
 RESAMPLES = 10_000
 FEWEST = 50  # groups of questions: of fewer, the one in ten that changes most may be missing altogether
-ROUNDING = 1e-9  # of the samples' range: so near to the estimate they are the same; of their size: so near to one another they are
-MOST_ACCELERATION = 0.9  # of a bound: beyond, it is no bound any more
+ROUNDING = 1e-9  # samples this near to the estimate (of their range) or to one another (of their size) are the same
+MOST_ACCELERATION = 0.9  # beyond, a corrected bound is no bound any more
 
 PerQuestion = Float[np.ndarray, " question"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate between two bounds, each of which fails with the probability of a tail. `scales`: its width shrinks with the root of the questions."""
+    """An estimate between two bounds, each of which fails with the probability of a tail.
+
+    Where it `scales`, its width shrinks with the root of the number of questions.
+    """
 
     point: float
     low: float
@@ -63,9 +65,13 @@ class Sampled:
     def interval(
         self, point: float, samples: Float[np.ndarray, " resample"], *, scales: bool = True, corrected: bool = True
     ) -> Interval:
-        """The percentile interval, expanded by what a t interval of so many groups is wider than a normal one (Hesterberg 2015, section 5.3). Where the statistic
-        `scales`, bias and skewness of the samples are `corrected` (BCa, Efron 1987; the acceleration is a sixth of the samples' skewness, as it is for a mean).
-        A sample that is not a number counts as beyond either end."""
+        """The percentile interval around `point`.
+
+        It is expanded by what a t interval of so many groups is wider than a normal one (Hesterberg 2015, section
+        5.3). Where the statistic `scales`, bias and skewness of the samples are `corrected` (BCa, Efron 1987). The
+        acceleration is a sixth of the samples' skewness, as it is for a mean. A sample that is not a number counts as
+        beyond either end.
+        """
         groups = self.groups
         if groups < 2:
             return Interval(point, -np.inf, np.inf, scales)
@@ -85,8 +91,10 @@ class Sampled:
         return self.interval(float(above.mean() / below.mean()), samples[:, 0] / samples[:, 1])
 
     def loss(self, before: PerQuestion, after: PerQuestion) -> Interval:
-        """The paired loss of accuracy, in the score interval of paired proportions (`score_upper`). Where questions come in
-        groups, the wider of this and the bootstrap's on either side."""
+        """The paired loss of accuracy, in the score interval of paired proportions (`score_upper`).
+
+        Where questions come in groups, each end is the wider of this one and the bootstrap's.
+        """
         difference, level = before - after, 1 - self.tail
         low, high = -score_upper(-difference, self.resamples, level), score_upper(difference, self.resamples, level)
         point = float(difference.mean())
@@ -97,7 +105,7 @@ class Sampled:
 
 
 def _corrected(point: float, samples: Float[np.ndarray, " resample"], z: float) -> tuple[float, float]:
-    """The normal quantiles at which the ends of a BCa interval lie that is symmetric at `z` without bias and skewness."""
+    """The normal quantiles of the ends of a BCa interval, which without bias and skewness are `z` and ``-z``."""
     if np.ptp(samples) <= ROUNDING * np.abs(samples).max():
         return z, -z
     rounding = ROUNDING * np.ptp(samples)

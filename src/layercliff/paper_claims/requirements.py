@@ -1,4 +1,4 @@
-"""What must be there before a claim can be judged, and the reason in words where it is not."""
+"""What a claim needs before it can be judged; each function gives the reason in words where it is missing."""
 
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
@@ -11,7 +11,10 @@ def few(groups: int, n: int) -> str | None:
     """Too few questions."""
     if groups >= FEWEST:
         return None
-    return f"{n} questions in {groups} independent groups are not enough data: at least {FEWEST} groups are needed before an interval means anything."
+    return (
+        f"{n} questions in {groups} independent groups are not enough data: at least {FEWEST} groups are needed before "
+        "an interval means anything."
+    )
 
 
 def no_transition(found: Transition) -> str | None:
@@ -27,14 +30,21 @@ def short_phase(depth: int, n_layers: int) -> str | None:
     """A phase of too few blocks before or after the transition depth."""
     for name, blocks in (("Silent", depth), ("Decisive", n_layers - depth)):
         if blocks < SHORTEST:
-            return f"The {name} Phase has {blocks} {'block' if blocks == 1 else 'blocks'} of {n_layers}, and the claim needs {SHORTEST}."
+            phase = f"The {name} Phase has {blocks} {'block' if blocks == 1 else 'blocks'} of {n_layers}"
+            return f"{phase}, and the claim needs {SHORTEST}."
     return None
 
 
 def no_collapse(found: Collapse, gone: int, n_layers: int, limited: bool) -> str | None:
-    """No collapse on the path of `gone` removed blocks, which is `limited` if it ends where it was told to, not where no other block can go."""
+    """No collapse on a path of `gone` removed blocks.
+
+    The path is `limited` if it ends where it was told to, not where no other block can go.
+    """
     if not found.defined:
-        return "The dense model is not shown to be above chance on the questions reported on, so that no collapse is defined."
+        return (
+            "The dense model is not shown to be above chance on the questions reported on, so that no collapse is "
+            "defined."
+        )
     if found.step is None:
         further = "walk it further with `layercliff prune`" if limited else "no other block can go"
         return f"The path does not collapse within {gone} removed blocks of {n_layers} (censored): {further}."

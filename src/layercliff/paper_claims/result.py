@@ -15,9 +15,12 @@ ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One number that a claim speaks of, with its interval, on `n` questions. The claim says that it lies between the ends of `claimed`, either of which may be
-    infinite; None is a number that is not finite; an end that is None is none on its side. `questions_needed`: about how many would bring the interval to one side."""
+class ClaimedNumber:
+    """One number that a claim speaks of, with its interval, on `n` questions.
+
+    The claim says that the number lies between the ends of `claimed`; an end that is None sets no limit. None stands
+    for a number or end that is not finite. About `questions_needed` questions would bring the interval to one side.
+    """
 
     what: str
     measured: float | None
@@ -33,21 +36,21 @@ class Part:
 class Verdict:
     """A claim of the paper, judged on one model and task.
 
-    `parts` are what was measured, all of which must hold; `control` what the same measurement gives where the claim should not show. `reason` says in words
-    why nothing is decided, or what decided it.
+    `parts` are what was measured; all must hold. `control` is what the same measurement gives where the claim should
+    not show. `reason` says in words why nothing is decided, or what decided it.
     """
 
     id: str
     statement: str
     rule: str
     verdict: Answer
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ClaimedNumber, ...] = ()
     control: str = ""
     reason: str = ""
 
     @property
-    def deciding(self) -> Part | None:
-        """The part that the verdict rests on: the first contradicted one, or the first that is not shown, or the first."""
+    def deciding(self) -> ClaimedNumber | None:
+        """The part that the verdict rests on: the first contradicted one, else the first not shown, else the first."""
         order = {"contradicted": 0, "undecided": 1, "supported": 2}
         return min(self.parts, key=lambda part: order[part.answer], default=None)
 
@@ -59,18 +62,25 @@ class Verdict:
         }
         found: dict[str, Any] = plain(
             {
-                "id": self.id, "statement": self.statement, "what": part.what if part else None, **shown, "control": self.control,
-                "rule": self.rule, "verdict": self.verdict, "reason": self.reason, "parts": [asdict(p) for p in self.parts],
+                "id": self.id,
+                "statement": self.statement,
+                "what": part.what if part else None,
+                **shown,
+                "control": self.control,
+                "rule": self.rule,
+                "verdict": self.verdict,
+                "reason": self.reason,
+                "parts": [asdict(p) for p in self.parts],
             }
-        )  # fmt: skip
+        )
         return found
 
     @staticmethod
     def from_dict(found: Mapping[str, Any]) -> "Verdict":
         """Back from a file."""
-        known = {one.name for one in fields(Part)}
+        known = {one.name for one in fields(ClaimedNumber)}
         parts = tuple(
-            Part(**{k: v for k, v in p.items() if k in known} | {"claimed": tuple(p["claimed"])})
+            ClaimedNumber(**{k: v for k, v in p.items() if k in known} | {"claimed": tuple(p["claimed"])})
             for p in found["parts"]
         )
         names = ("id", "statement", "rule", "verdict", "control", "reason")

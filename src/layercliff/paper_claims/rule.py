@@ -1,31 +1,40 @@
 """From intervals to verdicts: one rule for all claims."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from layercliff.metrics.collapse import questions_needed, scaled_bound
 from layercliff.paper_claims.intervals import CLAIMS, FAMILY, Interval
-from layercliff.paper_claims.result import Answer, Part, Verdict
+from layercliff.paper_claims.result import Answer, ClaimedNumber, Verdict
 
 FAMILY_SENTENCE = (
-    f"A claim is supported only where the whole interval lies where the claim says, contradicted only where none of it does, otherwise undecided. Each bound is one-sided at "
-    f"{FAMILY / CLAIMS:.1%} ({FAMILY:.0%} over {CLAIMS} claims, Bonferroni; divided again among the parts of a claim), so that all verdicts of a page are right together with "
-    f"{1 - FAMILY:.0%}. Groups of questions are resampled whole, draws of blocks with them; but for T and the collapse point, which are taken as measured, depths and blocks chosen by the data are measured on other questions."
+    "A claim is supported only where the whole interval lies where the claim says, contradicted only where none of it "
+    f"does, otherwise undecided. Each bound is one-sided at {FAMILY / CLAIMS:.1%} ({FAMILY:.0%} over {CLAIMS} claims, "
+    "Bonferroni; divided again among the parts of a claim), so that all verdicts of a page are right together with "
+    f"{1 - FAMILY:.0%}. Groups of questions are resampled whole, draws of blocks with them; but for T and the collapse "
+    "point, which are taken as measured, depths and blocks chosen by the data are measured on other questions."
 )
 
-Claim = tuple[str, str, str]
-"""Id, statement, rule."""
+
+class Claim(NamedTuple):
+    """A claim of the paper, and what has to hold for it to be supported."""
+
+    id: str
+    statement: str
+    rule: str
 
 
-def part(what: str, found: Interval, claimed: tuple[float, float], n: int) -> Part:
+def part(what: str, found: Interval, claimed: tuple[float, float], n: int) -> ClaimedNumber:
     """Compare an interval with the range that a claim speaks of."""
     answer = _answer(found, claimed)
     needed = _needed(found, claimed, n) if answer == "undecided" else None
     numbers = (found.point, found.low, found.high, *claimed)
     point, low, high, least, most = (float(v) if np.isfinite(v) else None for v in numbers)
-    return Part(what, point, low, high, (least, most), n, answer, needed)
+    return ClaimedNumber(what, point, low, high, (least, most), n, answer, needed)
 
 
 def _answer(found: Interval, claimed: tuple[float, float]) -> Answer:
@@ -53,22 +62,29 @@ def _needed(found: Interval, claimed: tuple[float, float], n: int) -> int | None
     return None if None in needed else max(number for number in needed if number is not None)
 
 
-def judge(claim: Claim, parts: Sequence[Part], control: str, fault: str = "") -> Verdict:
-    """All parts must hold; one that fails is enough to contradict. `fault` says why the control speaks against the measurement, if it does: nothing is then supported."""
-    name, statement, rule = claim
+def judge(claim: Claim, parts: Sequence[ClaimedNumber], control: str, fault: str = "") -> Verdict:
+    """All parts must hold; one that fails is enough to contradict.
+
+    `fault` says why the control speaks against the measurement, if it does. Nothing is then supported.
+    """
     answers = [one.answer for one in parts]
     answer: Answer = "undecided"
     if "contradicted" in answers:
         answer = "contradicted"
     elif all(one == "supported" for one in answers) and not fault:
         answer = "supported"
-    found = Verdict(name, statement, rule, answer, tuple(parts), control)
-    return Verdict(name, statement, rule, answer, tuple(parts), control, _reason(found, fault))
+    found = Verdict(*claim, answer, tuple(parts), control)
+    return replace(found, reason=_reason(found, fault))
 
 
 def undecided(claim: Claim, reason: str) -> Verdict:
     """A claim that was not measured, with the reason."""
     return Verdict(*claim, "undecided", reason=reason)
+
+
+def not_measured(claim: Claim, lacking: str | None) -> Verdict:
+    """A claim that was not measured: because of what is `lacking`, or because its measurement was not run."""
+    return undecided(claim, lacking or "What it is judged by was not run.")
 
 
 def _reason(found: Verdict, fault: str) -> str:
@@ -88,5 +104,5 @@ def _reason(found: Verdict, fault: str) -> str:
 
 
 def more(needed: int, n: int) -> str:
-    """So many questions in the place of `n`, which may be a half of those asked: it grows with the whole."""
+    """So many questions in the place of `n`, which may be a half of those asked and grows with the whole."""
     return f"about {max(needed / n, 1.1):,.1f} times as many questions ({needed:,} in place of {n:,})"

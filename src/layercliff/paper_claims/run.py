@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from layercliff.analyses.ablate import result as ablated
-from layercliff.analyses.ablate.run import ablate
+from layercliff.analyses.ablate.run import skip_blocks
 from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
@@ -30,15 +30,14 @@ from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.choices import Control
 from layercliff.errors import RunError, TaskError
 from layercliff.models.model import Model
-from layercliff.paper_claims import evidence, stored
-from layercliff.paper_claims import measurements as claim_runs
+from layercliff.paper_claims import c05_similarity, c07_finetuning, training, verdicts
 from layercliff.paper_claims import result as claimed
-from layercliff.paper_claims import subsets_result as subsets
-from layercliff.paper_claims import training as claim_training
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.result import Claimed
 from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.paper_claims.stages import OF_COLLAPSE, OF_PHASES, OF_TRANSITION_AND_COLLAPSE, Stages, costs
+from layercliff.paper_claims.subsets import result as subsets
+from layercliff.paper_claims.subsets import run as subsets_run
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
@@ -52,18 +51,23 @@ from layercliff.run.verb import verb
 
 RANDOM_PATHS = 4
 
-Found = TypeVar("Found")
+Stage = TypeVar("Stage")
 
 
 @verb(ClaimsSpec)
 def claims(spec: ClaimsSpec) -> Claimed:
-    """Judge every claim of the paper on a model and a task: its measurement with an interval, its control, its rule, its verdict.
+    """Judge every claim of the paper on a model and a task: measurement with interval, control, rule and verdict.
 
-    What the run directory `out` holds already (trace, controls, paths, noise, ablation, similarity, patching, training) is used as it is; what is missing is run with settings that
-    suffice: a raced path by margin up to the collapse, the tail and a few random paths, one draw of noise, the steps around the collapse. Only with `recover` are models trained
-    that the directory does not hold trained yet (C7; as `layercliff.recover` does it, which needs the extra ``recover``). Where a claim lacks what it
-    is about (a transition, phases of three blocks, a collapse), its runs are left out and it is undecided, with the reason. An interrupted run goes on where
-    it stopped; without `resume`, verdicts and what was run for them alone are removed first. The arguments are those of `layercliff.trace`; verdicts lie in
+    What the run directory `out` holds already is used as it is: trace, controls, paths, noise, ablation, similarity,
+    patching, training. What is missing is run with settings that suffice: a raced path by margin up to the collapse,
+    the tail and a few random paths, one draw of noise, blocks skipped, the steps around the collapse.
+
+    Models are trained only with `recover`, and only those that the directory does not hold trained yet (C7; as
+    `layercliff.recover` does it, which needs the extra ``recover``).
+
+    Where a claim lacks what it is about (a transition, phases of three blocks, a collapse), its runs are left out. It
+    is then undecided, with the reason. An interrupted run goes on where it stopped. Without `resume`, verdicts and
+    what was run for them alone are removed first. The arguments are those of `layercliff.trace`. Verdicts lie in
     ``DIR/claims.json`` and first on the page.
 
     **Returns** a `Claimed`. Raises `LayercliffError`, in one sentence.
@@ -78,7 +82,7 @@ def claims(spec: ClaimsSpec) -> Claimed:
         run.claim(setting.subject)
         for name in () if spec.resume else ("claims", claimed.FILE):
             run.forget(name)
-    found = evidence.judge(_Gathering(setting, run, spec).evidence())
+    found = verdicts.judge(_Gathering(setting, run, spec).evidence())
     with run.lock():
         claimed.write(run, found)
     return found
@@ -93,10 +97,11 @@ class _Gathering:
         for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
             if kept is not None and kept.about["score"] != "margin" and pruned.current(run, kept.about):
                 raise RunError(
-                    f"{run.path / name} holds what {name} found on the path by {kept.about['score']}, which the same on the path by margin would replace: remove it, or choose another --out."
+                    f"{run.path / name} holds what {name} found on the path by {kept.about['score']}, which the same "
+                    "on the path by margin would replace: remove it, or choose another --out."
                 )
         if spec.recover:
-            claim_training.ready(run)
+            training.require(run)
 
     @cached_property
     def model(self) -> Model:
@@ -107,23 +112,23 @@ class _Gathering:
         """All that the claims are judged by."""
         dense = traced.read(self.run)
         n_layers = dense.trace.n_layers if dense else self.model.n_layers
-        trained = claim_training.share(recovered.read(self.run), len(self.setting.drawn[0][0]))
+        trained = training.share(recovered.read(self.run), len(self.setting.drawn[0][0]))
         self.stages = Stages(self.spec.report, costs(n_layers, RANDOM_PATHS, trained))
         dense = self._stage("reading the model at every depth", dense, lambda s: trace(s.into(TraceSpec)))
         if not self.trains:
             self.stages.skip(TRAINING)
-        found = Evidence(dense, self._path("margin", race=claim_runs.RACE))
+        found = Evidence(dense, self._path("margin", race=subsets_run.RACE))
         if found.undecided is not None:
             self.stages.skip("random weights", *OF_TRANSITION_AND_COLLAPSE)
         if found.short is not None:
             self.stages.skip(*OF_PHASES)
-        if found.standing is not None:
+        if found.no_collapse is not None:
             self.stages.skip(*OF_COLLAPSE)
         found = found if found.undecided else replace(found, controls=self._controls())
         found = found if found.short else self._of_phases(found)
-        return found if found.standing else self._of_collapse(found)
+        return found if found.no_collapse else self._of_collapse(found)
 
-    def _stage(self, name: str, kept: Found | None, work: Callable[[ClaimsSpec], Found]) -> Found:
+    def _stage(self, name: str, kept: Stage | None, work: Callable[[ClaimsSpec], Stage]) -> Stage:
         """What is `kept`, or what `work` makes of a spec of the loaded model."""
         if kept is not None:
             self.stages.skip(name)
@@ -147,19 +152,15 @@ class _Gathering:
     def _of_phases(self, found: Evidence) -> Evidence:
         """What compares the phases."""
         shaken = self._stage("noise at every depth", noised.read(self.run), lambda s: noise(s.into(NoiseSpec, draws=1)))
-        middle, positions = sorted(shaken.about["eps"])[len(shaken.about["eps"]) // 2], shaken.about["positions"]
-        by_norm = self._stage(
-            "noise by norm",
-            _made_with(noised.read(self.run, claim_runs.NOISE_FOLDER), eps=[middle], positions=positions),
-            lambda s: claim_runs.noise_by_norm(s, middle, positions),
+        gone = self._stage(
+            "blocks and pairs taken out", ablated.read(self.run), lambda s: skip_blocks(s.into(AblateSpec))
         )
-        gone = self._stage("blocks and pairs taken out", ablated.read(self.run), lambda s: ablate(s.into(AblateSpec)))
         sets = self._stage(
             "blocks of either phase taken out",
-            _made_with(subsets.read(self.run), **claim_runs.subset_settings(found.depth)),
-            lambda s: claim_runs.subsets(s, found.depth),
+            _made_with(subsets.read(self.run), **subsets_run.settings(found.depth)),
+            lambda s: subsets_run.subsets(s, found.depth),
         )
-        return replace(found, noise=shaken, noise_by_norm=by_norm, ablated=gone, subsets=sets)
+        return replace(found, noise=shaken, ablated=gone, subsets=sets)
 
     def _of_collapse(self, found: Evidence) -> Evidence:
         """What looks at the collapse; beside the transition only where there is one."""
@@ -178,7 +179,7 @@ class _Gathering:
             own |= {"steps": sorted({step - 1, step, *map(int, kept.about["steps"])}), "tokens": kept.about["tokens"]}
         return self._stage(
             "states of",
-            kept if stored.has_steps(kept, path, step) else None,
+            kept if c05_similarity.has_steps(kept, path, step) else None,
             lambda s: similarity(s.into(SimilaritySpec, **own)),
         )
 
@@ -197,10 +198,10 @@ class _Gathering:
     def _trained(self, path: Pruned) -> Recovered | None:
         """Steps around the collapse after training, if the directory holds them or they are to be trained."""
         kept = recovered.read(self.run)
-        if not self.trains or not claim_training.lacks(kept, path):
+        if not self.trains or not training.lacks(kept, path):
             self.stages.skip(TRAINING)
-            return kept if stored.is_of(kept, path) else None
-        return self._stage(TRAINING, None, lambda s: claim_training.train(s, kept, path))
+            return kept if c07_finetuning.is_of(kept, path) else None
+        return self._stage(TRAINING, None, lambda s: training.train(s, kept, path))
 
 
 def _made_with(kept: Probed | None, **wanted: Any) -> Probed | None:

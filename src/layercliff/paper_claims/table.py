@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from layercliff.paper_claims.result import ANSWERS, Claimed, Part, Verdict
+from layercliff.paper_claims.result import ANSWERS, Claimed, ClaimedNumber, Verdict
 
 
 @dataclass(frozen=True)
-class Row:
-    """A claim as it is shown: `measured` has, per part, what and its numbers."""
+class VerdictRow:
+    """A verdict as it is shown. `measured` has, per part, what was measured and its numbers."""
 
     id: str
     statement: str
@@ -18,7 +18,7 @@ class Row:
     reason: str
 
 
-def rows(found: Claimed) -> list[Row]:
+def rows(found: Claimed) -> list[VerdictRow]:
     """A row per claim."""
     return [_row(verdict) for verdict in found.verdicts]
 
@@ -29,12 +29,12 @@ def summary(found: Claimed) -> str:
     return " ".join(f"{answer.capitalize()}: {', '.join(ids) or 'none'}." for answer, ids in named.items())
 
 
-def _row(found: Verdict) -> Row:
+def _row(found: Verdict) -> VerdictRow:
     parts = tuple((part.what, f"{numbers(part)}, n = {part.n:,}") for part in found.parts)
-    return Row(found.id, found.statement, found.verdict, parts, found.rule, found.control, found.reason)
+    return VerdictRow(found.id, found.statement, found.verdict, parts, found.rule, found.control, found.reason)
 
 
-def numbers(part: Part) -> str:
+def numbers(part: ClaimedNumber) -> str:
     """``+0.12 [+0.05, +0.18], claimed > 0.1``; ``[-∞, ∞]`` where the interval has no ends."""
     point = _signed(part.measured, "beyond the path" if part.what.startswith("steps") else "no number")
     low, high = _signed(part.low, "∞" if _all_beyond(part) else "-∞"), _signed(part.high, "∞")
@@ -47,6 +47,6 @@ def _signed(value: float | None, otherwise: str) -> str:
     return otherwise if value is None else f"{value:+.3f}"
 
 
-def _all_beyond(part: Part) -> bool:
-    """Whether nothing of an interval is finite: without ends, it would hold what is claimed, and contradict nothing."""
+def _all_beyond(part: ClaimedNumber) -> bool:
+    """Whether nothing of an interval is finite. Without ends it would hold what is claimed, and contradict nothing."""
     return part.answer == "contradicted" and part.low is None and part.high is None

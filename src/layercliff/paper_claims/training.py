@@ -1,10 +1,10 @@
-"""What the claim on fine-tuning needs: steps around the collapse and the dense model, trained in the same way."""
+"""Train what the claim on fine-tuning needs: steps around the collapse, and the dense model in the same way."""
 
 from typing import Any
 
 from layercliff.errors import RunError
 from layercliff.models import adapters
-from layercliff.paper_claims import stored
+from layercliff.paper_claims import c07_finetuning
 from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
@@ -18,37 +18,41 @@ RENAMED = {"method": "how"}  # as it is stored, and as the option is called
 MODELS = 4  # the dense one, and steps below, at and beyond the collapse
 
 
-def ready(run: RunDirectory) -> None:
+def require(run: RunDirectory) -> None:
     """Raise `LayercliffError` where something will have to be trained and cannot be, before anything else is run."""
     path, kept = pruned.read(run, "margin"), recovered.read(run)
     if path is not None and not lacks(kept, path):
         return
     if kept is not None and kept.about["score"] != "margin":
         raise RunError(
-            f"{run.path} holds trained steps of the path by {kept.about['score']}, which those by margin would replace: choose another --out, or leave out --recover."
+            f"{run.path} holds trained steps of the path by {kept.about['score']}, which those by margin would "
+            "replace: choose another --out, or leave out --recover."
         )
     for name in LIBRARIES:
         adapters.library(name)
 
 
 def lacks(kept: Recovered | None, path: Pruned) -> bool:
-    """Whether steps around the collapse of `path` are still to be trained: not where it has none beyond the collapse."""
+    """Whether steps around the collapse of `path` are still to be trained; not where none lies beyond the collapse."""
     step = path.collapse.step
     if step is None or step == len(path.steps) - 1:
         return False
-    return kept is None or not stored.is_of(kept, path) or not set(around(path)) <= set(kept.steps)
+    return kept is None or not c07_finetuning.is_of(kept, path) or not set(around(path)) <= set(kept.steps)
 
 
 def share(kept: Recovered | None, n: int) -> float:
-    """How often `n` questions pass through a training, over all models, about."""
+    """About how often `n` questions pass through a training, over all models."""
     about = {"seeds": 1, "updates": UPDATES, "batch": BATCH} if kept is None else kept.about
     return MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / n
 
 
 def train(spec: ClaimsSpec, kept: Recovered | None, path: Pruned) -> Recovered:
-    """Train the dense model and the steps around the collapse of `path`, in the way of those that are `kept` of it, and these with them."""
+    """Train the dense model and the steps around the collapse of `path`.
+
+    They are trained as those that are `kept` of this path were, and together with them.
+    """
     steps, how = set(around(path)), dict[str, Any](updates=UPDATES, batch=BATCH)
-    if kept is not None and stored.is_of(kept, path):
+    if kept is not None and c07_finetuning.is_of(kept, path):
         steps |= set(kept.steps)
         how = {RENAMED.get(name, name): kept.about[name] for name in (*HOW, "seeds", "material")}
     return recover(spec.into(RecoverSpec, steps=sorted(steps), criterion="margin", **how))

@@ -74,7 +74,7 @@ class Spec:
         for one in fields(self):
             how, value = about(one), getattr(self, one.name)
             known = words.get(one.name, ())
-            for word in () if value is None or not known else (value,) if isinstance(value, str) else value:
+            for word in _each(value) if known else ():
                 if isinstance(word, str) and word not in known:
                     said = f"The option --{_said(one)} is {quoted(word)}"
                     raise RunError(f"{said}: {nearest(str(word), list(known))}")
@@ -101,6 +101,10 @@ class Spec:
 def _words(spec: Any) -> dict[str, tuple[str, ...]]:
     """The words that an option, or each of its values, is one of."""
     return {name: words for name, hint in get_type_hints(spec).items() if (words := tuple(_literals(hint)))}
+
+
+def _each(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
 def _literals(hint: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from layercliff.report.chart import BLUE, HEAVY, Chart, Figure, level
 from layercliff.report.depth_chart import block_axis, counted, legend, numbers, reading, transition_mark
 
 NAMES = {"skip": "skipped", "mean": "replaced by its mean"}
+COLOURS = {"skip": HEAVY, "mean": BLUE}
 ASIDE = 0.13  # of a block, so that the two manners stand beside each other
 
 
@@ -26,7 +27,8 @@ def figures(found: Probed) -> Iterator[Figure]:
     ):
         what, heading = ("block", "A block taken out") if size == 1 else ("adjacent pair", "A pair of blocks taken out")
         name = f"ablate-{value}" if size == 1 else f"ablate-pairs-{value}"
-        text = f"Change of the {title} at the last depth when one {what} is skipped, or replaced by what it adds on average (the mean over tokens of {found.about['n_select']} other questions, the first position by itself), with {words.PERCENT} intervals. {caption(found)}."
+        text = f"Change of the {title} at the last depth when one {what} is skipped{_means(found)}, "
+        text += f"with {words.PERCENT} intervals. {caption(found)}."
         yield Figure(
             name, f"{heading}: {title}", text, _change(found, table.filter(pl.col("size") == size), value, title)
         )
@@ -37,21 +39,28 @@ def caption(found: Probed) -> str:
     return found.caption(f"n = {len(found.trace.questions)} (report half)")
 
 
+def _means(found: Probed) -> str:
+    if "mean" not in ablated.manners(found):
+        return ""
+    others = f"the mean over tokens of {found.about['n_select']} other questions, the first position by itself"
+    return f", or replaced by what it adds on average ({others})"
+
+
 def sentence(found: Probed) -> str:
-    """Which block is dearest, where the transition block stands, and what means restore."""
+    """Which block costs most, where the transition block stands, and what means restore."""
     table = ablated.table(found).filter((pl.col("task") == found.name) & (pl.col("size") == 1))
     skipped = table.filter(pl.col("how") == "skip").sort("margin_change").to_dicts()
     by_mean = {row["first"]: row for row in table.filter(pl.col("how") == "mean").to_dicts()}
     dearest = skipped[0]
-    parts = [
-        f"The block that costs most is {dearest['first']}: margin {_change_words(dearest)} without it, {_change_words(by_mean[dearest['first']])} with its mean in its place."
-    ]
+    said = f"The block that costs most is {dearest['first']}: margin {_change_words(dearest)} without it"
+    if by_mean:
+        said += f", {_change_words(by_mean[dearest['first']])} with its mean in its place"
     if found.transition:
-        rank = [row["first"] for row in skipped].index(found.transition - 1)
-        parts.append(
-            f"The transition block, {found.transition - 1}, comes {rank + 1}. of {len(skipped)}: {_change_words(skipped[rank])}, {_change_words(by_mean[found.transition - 1])} with its mean."
-        )
-    return " ".join(parts)
+        block = found.transition - 1
+        rank = [row["first"] for row in skipped].index(block)
+        said += f". The transition block, {block}, comes {rank + 1}. of {len(skipped)}: {_change_words(skipped[rank])}"
+        said += f", {_change_words(by_mean[block])} with its mean" if by_mean else ""
+    return f"{said}."
 
 
 def _change_words(row: dict[str, Any]) -> str:
@@ -63,9 +72,8 @@ def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart
     middle = pl.col("first") + (pl.col("size") - 1) / 2
     aside = pl.when(pl.col("how") == "skip").then(-ASIDE).otherwise(ASIDE)
     shown = table.with_columns(place=middle + aside, manner=pl.col("how").replace_strict(NAMES))
-    colour = alt.Color(
-        "manner:N", title=None, scale=alt.Scale(domain=list(NAMES.values()), range=[HEAVY, BLUE]), legend=legend()
-    )  # fmt: skip
+    domain, colours = zip(*((NAMES[how], COLOURS[how]) for how in ablated.manners(found)), strict=True)
+    colour = alt.Color("manner:N", title=None, scale=alt.Scale(domain=domain, range=colours), legend=legend())
     y = alt.Y(f"{change}:Q", title=f"change of {title}")
     base = alt.Chart(shown).encode(
         x=block_axis(n_layers, "block taken out" if shown["size"][0] == 1 else "pair taken out, by its middle"),

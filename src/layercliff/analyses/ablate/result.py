@@ -1,14 +1,22 @@
-"""Blocks and pairs taken out, in a run directory: ``ablate/``, with a row per removal."""
+"""Blocks and pairs taken out, in a run directory: ``ablate/``, with a row per ablation."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
-from layercliff.interventions.removals import removals
+from layercliff.interventions.ablated_blocks import HOW, How, ablated_blocks
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import Stored
 
 FOLDER = "ablate"
+
+
+class AblateAbout(Stored):
+    how: list[How] = Field(default=[*HOW], min_length=1)
 
 
 def write(run: RunDirectory, found: Probed) -> None:
@@ -18,12 +26,30 @@ def write(run: RunDirectory, found: Probed) -> None:
 
 def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, Stored, lambda _, n_layers: len(removals(n_layers)))
+    return probed.read(run, FOLDER, AblateAbout, lambda about, n_layers: len(ablated_blocks(n_layers, about.how)))
+
+
+def settings(manners: Sequence[How]) -> dict[str, Any]:
+    """What decides the runs; nothing is said where blocks are skipped and replaced by their mean."""
+    return {} if tuple(manners) == HOW else {"how": list(manners)}
+
+
+def settings_of(found: Probed) -> dict[str, Any]:
+    """The `settings` of an analysis."""
+    return settings(manners(found))
+
+
+def manners(found: Probed) -> tuple[How, ...]:
+    """How blocks were taken out."""
+    return tuple(found.about.get("how", HOW))
 
 
 def table(found: Probed) -> pl.DataFrame:
-    """One row per task and removal: how, the first block and how many, margin and accuracy at the last depth and their change, with intervals."""
-    runs = removals(found.trace.n_layers)
+    """One row per task and ablation: how, the first block and how many, margin and accuracy with their change.
+
+    They are those of the last depth, with intervals.
+    """
+    runs = ablated_blocks(found.trace.n_layers, manners(found))
     about = {name: [getattr(run, name) for run in runs] for name in ("how", "first", "size")}
     about |= {"blocks": ["-".join(map(str, run.blocks)) for run in runs]}
     margin, correct = found.decisions

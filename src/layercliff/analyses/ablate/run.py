@@ -1,56 +1,92 @@
 """Ablate: what each block, and each adjacent pair, is worth."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from layercliff.analyses.ablate import result as results
 from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.analyses.intervention_result import Probed
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
+from layercliff.interventions.ablated_blocks import HOW, How, ablated_blocks
+from layercliff.interventions.forks import Fork
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import MakeStates
-from layercliff.run.session import session
+from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
+from layercliff.run.session import Session, session
 from layercliff.run.verb import verb
+
+SKIPPING = key("blocks are only skipped")
+"""A journal entry of an ablation without means."""
 
 
 @verb(AblateSpec)
 def ablate(spec: AblateSpec) -> Probed:
     """Take out every block and every adjacent pair, and see what is left of the decision at the last depth.
 
-    Each is skipped, and each is replaced by what it adds to the stream on average: if the mean does as well as the block, it is its
-    offset that matters, not its content. The mean is over the tokens of the ``select`` half of the questions, the first position by itself; what is
-    left is measured on the ``report`` half. The arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/ablate/``.
+    Each is skipped, and each is replaced by what it adds to the residual stream on average. If the mean does as well
+    as the block, it is its offset that matters, not its content. The mean is over the tokens of the ``select`` half of
+    the questions, the first position by itself; what is left is measured on the ``report`` half. The arguments are
+    those of `layercliff.trace`; with `out`, results lie in ``DIR/ablate/``.
 
-    **Returns** a `Probed`, whose runs are ordered as `layercliff.interventions.removals.removals`. Raises `LayercliffError`, in one sentence.
+    **Returns** a `Probed`, whose runs are ordered as `layercliff.interventions.ablated_blocks.ablated_blocks`. Raises
+    `LayercliffError`, in one sentence.
     """
-    wanted: dict[str, Any] = {}
-    with session(spec, results.FOLDER, wanted, results.read, lambda _: wanted) as this:
+    return _ablate(spec, HOW)
+
+
+def skip_blocks(spec: AblateSpec) -> Probed:
+    """As `ablate`, but blocks are only skipped, where the run directory `out` has not begun to replace them as well."""
+    assert spec.out is not None
+    return _ablate(spec, HOW if _begun_with_means(RunDirectory(Path(spec.out))) else ("skip",))
+
+
+def _begun_with_means(run: RunDirectory) -> bool:
+    file = run.path / results.FOLDER / JOURNAL
+    if not file.exists():
+        return False
+    with Journal(file) as journal:
+        return journal.get(SKIPPING) is None
+
+
+def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed:
+    wanted = results.settings(manners)
+    with session(spec, results.FOLDER, wanted, results.read, results.settings_of) as this:
         if this.kept is not None:
             return this.kept
+        if this.journal is not None and "mean" not in manners:
+            this.journal.put(SKIPPING, {})
         n_layers = this.model.n_layers
         select, report = ([part.of(half) for part in this.asked] for half in ("select", "report"))
         few = [part.task.name for part in (*select, *report) if not part.questions]
         if few:
             raise TaskError(
-                f"Task {few[0]} has too few questions for means of one half and measurements on the other: ask at least 2 groups."
+                f"Task {few[0]} has too few questions for means of one half and measurements on the other: ask at "
+                "least 2 groups."
             )
-        spec.report("means of blocks", 0, 1)
-        means = ablation.mean_updates(this.model, select, this.model.batch_tokens(spec.batch_tokens))
-        spec.report("means of blocks", 1, 1)
-        runs = ablation.forks(n_layers, means)
-
-        def states(_: EncodedTask) -> MakeStates:
-            return partial(forks.states, n_layers=n_layers, forks=runs)
-
+        means = _means(this, select) if "mean" in manners else None
+        runs = ablation.forks(n_layers, ablated_blocks(n_layers, manners), means)
         dense, places = forks.order(n_layers, runs)
+        states = partial(_states, n_layers=n_layers, runs=runs)
         trace = this.traces(this.batched(report), states, len(dense) + len(places), "blocks and pairs taken out")
         undisturbed = trace.at(dense)
-        n_select = sum(len(part.questions) for part in select)
+        about = wanted | {"n_select": sum(len(part.questions) for part in select)}
         found = Probed(
-            this.setting.subject, undisturbed, trace.scores[places], {"n_select": n_select}, this.transition(undisturbed),
+            this.setting.subject, undisturbed, trace.scores[places], about, this.transition(undisturbed),
             this.cost(forks.passes(n_layers, runs)),
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)
     return found
+
+
+def _means(this: Session[Probed], select: Sequence[EncodedTask]) -> ablation.Updates:
+    this.options.report("means of blocks", 0, 1)
+    means = ablation.mean_updates(this.model, select, this.model.batch_tokens(this.options.batch_tokens))
+    this.options.report("means of blocks", 1, 1)
+    return means
+
+
+def _states(_: EncodedTask, n_layers: int, runs: Sequence[Fork]) -> MakeStates:
+    return partial(forks.states, n_layers=n_layers, forks=runs)

@@ -11,14 +11,14 @@ from layercliff.run.stored_shapes import NoiseAbout
 FOLDER = "noise"
 
 
-def write(run: RunDirectory, found: Probed, folder: str = FOLDER) -> None:
+def write(run: RunDirectory, found: Probed) -> None:
     """Write runs, questions, table and summary."""
-    probed.write(run, folder, found, table(found))
+    probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory, folder: str = FOLDER) -> Probed | None:
+def read(run: RunDirectory) -> Probed | None:
     """A finished analysis, or None."""
-    return probed.read(run, folder, NoiseAbout, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1))
+    return probed.read(run, FOLDER, NoiseAbout, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1))
 
 
 def table(found: Probed) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Sets of blocks taken out, in a run directory: ``claims/subsets/``, with a row per set."""
+"""Sets of blocks removed, in a run directory: ``claims/subsets/``, with a row per set."""
 
 import polars as pl
 
@@ -22,7 +22,7 @@ def read(run: RunDirectory) -> Probed | None:
 
 
 def subsets(found: Probed) -> list[Subset]:
-    """What was taken out, run by run."""
+    """The blocks that were removed, run by run."""
     return [Subset(kind, tuple(removed)) for kind, removed in found.about["subsets"]]
 
 
