@@ -44,8 +44,8 @@ def prune(spec: PruneSpec) -> Pruned:
     probability at most, over the whole path. What is kept within `memory_bytes` changes no choice.
 
     With `out`, results lie in ``DIR/prune/<criterion>/``. An interrupted path goes on where it stopped, and a finished
-    one is read. A longer one begins with the steps of a shorter one, and serves where a shorter one is wanted. One whose
-    blocks were chosen otherwise is not replaced, but refused. Without `resume`, it is removed first.
+    one is read. A longer one begins with the steps of a shorter one, and serves where a shorter one is wanted. One
+    whose blocks were chosen otherwise is not replaced, but refused. Without `resume`, it is removed first.
 
     **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
     """
