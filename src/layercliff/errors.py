@@ -46,7 +46,7 @@ def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 
     >>> nearest("citis", ["capitals", "cities"])
-    'did you mean cities?'
+    'did you mean cities or capitals?'
     """
     import difflib
 

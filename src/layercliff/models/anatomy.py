@@ -1,29 +1,26 @@
 """The parts of a causal language model: found by structure, then checked against its own logits."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import signature
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
-from layercliff.models import block_interface, blockwise_pass, quirks
+from layercliff.models import block_interface, blockwise_pass, prefix_sharing, quirks
 from layercliff.models.block_interface import BlockCall, BlockInterface, ObservedRun
-from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache, Segment, TreeMask
-from layercliff.models.precision import ROUNDING, cast_to, computing_in
+from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache, Segment
+from layercliff.models.precision import ROUNDING, TOLERANCE, cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 
-PROBE_LEAD = 3  # tokens
-PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
-PROBE_BRANCHES = [[0, 1, 2, 3], [0, 1, 4, 5, 6]]
 RAISED = (
     ArithmeticError,
     AssertionError,
@@ -35,8 +32,6 @@ RAISED = (
     ValueError,
 )
 """What a network's code may raise when it is run in an unforeseen way."""
-
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 @dataclass(frozen=True)
@@ -89,21 +84,18 @@ class Anatomy:
 
     def _run_aside(self, **inputs: Any) -> list[BlockCall]:
         calls: list[BlockCall] = []
-
-        def standing_aside(index: int) -> Callable[..., Any]:
-            def forward(*args: Any, **kwargs: Any) -> Any:
-                calls.append(block_interface.as_call(args, kwargs))
-                return self.wiring.aside(index, calls[-1])
-
-            return forward
-
         with ExitStack() as aside:
             aside.enter_context(computing_in(self.dtype, self.around_blocks))
             for index, block in enumerate(self.blocks):
                 aside.callback(_restore_forward, block, block.__dict__.get("forward"))
-                block.forward = standing_aside(index)
+                block.forward = partial(self._aside, calls, index)
             self.backbone(**inputs)
         return calls
+
+    def _aside(self, calls: list[BlockCall], index: int, /, *args: Any, **kwargs: Any) -> Any:
+        """Stand in for the forward pass of block `index`: record the call and return the input."""
+        calls.append(block_interface.as_call(args, kwargs))
+        return self.wiring.aside(index, calls[-1])
 
     @cached_property
     def shares(self) -> Sharing:
@@ -116,49 +108,7 @@ class Anatomy:
         takes = signature(self.backbone.forward).parameters
         if self.wiring.beside or getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
             return "nothing"
-        if not self._holds(None):
-            return "nothing"
-        return "branches" if self._holds(_probe_tree(next(self.backbone.parameters()).device)) else "lead"
-
-    @torch.inference_mode()
-    def _holds(self, tree: TreeMask | None) -> bool:
-        """Whether a sequence run in parts ends in the states of the sequence run whole."""
-        device = next(self.backbone.parameters()).device
-        ids = torch.arange(3, 13, device=device)[None] % self.unembedding.vocabulary
-        branches = [PROBE_STEM] if tree is None else PROBE_BRANCHES
-        places = sorted({place for branch in branches for place in branch})
-        try:
-            with self.computing():
-                lead, rest = Segment(ids[:, :PROBE_LEAD]), ids[:, PROBE_LEAD:][:, places]
-                levels = self.enter((lead, Segment(rest, torch.zeros(1, dtype=torch.long, device=device), tree)))
-                if any(not _takes_cache(call) for calls in levels.calls for call in calls):
-                    return False
-                *_, (_, found) = levels.depths()
-                for branch in branches:
-                    sequence = torch.cat([ids[:, :PROBE_LEAD], ids[:, PROBE_LEAD:][:, branch]], 1)
-                    *_, (_, whole) = self.enter(sequence).depths()
-                    difference = (found[:, branch] - whole[:, PROBE_LEAD:]).abs().max()
-                    if not float(difference / whole.abs().max().clamp_min(1e-6)) < TOLERANCE[self.dtype]:
-                        return False
-        except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):  # its own code knows no such cache
-            return False
-        return True
-
-
-def _probe_tree(device: torch.device) -> TreeMask:
-    """The tokens of both `PROBE_BRANCHES` as one row."""
-    sees = torch.eye(7, dtype=torch.bool)
-    positions = torch.zeros(1, 7, dtype=torch.long)
-    for branch in PROBE_BRANCHES:
-        for number, place in enumerate(branch):
-            positions[0, place] = PROBE_LEAD + number
-            sees[place, branch[: number + 1]] = True
-    return TreeMask(positions.to(device), sees[None].to(device))
-
-
-def _takes_cache(call: BlockCall) -> bool:
-    _, args, kwargs = call
-    return any(isinstance(value, DynamicCache) for value in (*args, *kwargs.values()))
+        return prefix_sharing.tried(self)
 
 
 def _restore_forward(block: nn.Module, own: Any) -> None:

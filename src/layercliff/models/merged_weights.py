@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from layercliff.errors import ModelError
-from layercliff.models.anatomy import TOLERANCE, find_blocks
+from layercliff.models.anatomy import find_blocks
 from layercliff.models.merged_blocks import Blend, Blends, BlockCoefficients, Channelwise, Linear
 from layercliff.models.model import Model
 from layercliff.models.weight_layout import KINDS, layout

@@ -17,6 +17,9 @@ Sums are taken in another order with other batches, a cache or another device. N
 last place; in float32, 4e-5 is seen.
 """
 
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""How far a pass that is built up anew may differ from the network's own, as a share of the largest, per dtype."""
+
 
 @contextmanager
 def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
