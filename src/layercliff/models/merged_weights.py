@@ -15,6 +15,7 @@ from layercliff.errors import ModelError
 from layercliff.models.anatomy import find_blocks
 from layercliff.models.merged_blocks import Blend, Blends, BlockCoefficients, Channelwise, Linear
 from layercliff.models.model import Model
+from layercliff.models.precision import TOLERANCE
 from layercliff.models.weight_layout import KINDS, layout
 
 NewWeights = Mapping[nn.Parameter, Tensor]
