@@ -1,4 +1,4 @@
-"""Where downloads and converted models are kept, and how files come to be there whole or not at all."""
+"""The cache directory, and files that are written whole or not at all."""
 
 import errno
 import os
@@ -32,8 +32,10 @@ def directory() -> Path:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk, or a place where nothing can be, into one sentence, whichever library meets it:
-    safetensors and torch have errors of their own for it."""
+    """Turn a full, read-only or missing disk into one sentence.
+
+    safetensors and torch have errors of their own for it, which are recognised.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -51,7 +53,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _unwritten(path: Path, number: int) -> LayercliffError:
-    """What is said of a file that cannot be written, by the number of the error."""
+    """The error for a file that cannot be written."""
     if number in FULL:
         return LayercliffError(
             f"The disk holding {path} is full: free some space and run the same command again; what was finished is "
@@ -61,8 +63,10 @@ def _unwritten(path: Path, number: int) -> LayercliffError:
 
 
 def _number(message: str) -> int | None:
-    """The number of a disk's error in the message of a library: Rust's end with it, torch's are of a file that could
-    not be written to its end."""
+    """The error number in a library's message.
+
+    Rust's messages end with it; torch's speak of a file that could not be finished.
+    """
     if "inline_container" in message or "PytorchStreamWriter" in message:
         return errno.ENOSPC
     found = re.search(r"\(os error (\d+)\)", message)
@@ -71,7 +75,7 @@ def _number(message: str) -> int | None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it replaces `path` on success and disappears on failure."""
+    """Yield a temporary path beside `path`. It replaces `path` on success and is removed on failure."""
     partial = path.parent / f".{path.name}.{os.getpid()}.partial"
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +93,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone(lock: Path, busy: str) -> Iterator[None]:
-    """Hold the file `lock`, made if it is not there, as one process at a time can; a killed one lets go of it. Raises
-    `RunError` with the sentence `busy` when another process holds it."""
+    """Hold the lock file `lock`, one process at a time. A killed process releases it.
+
+    Raises `RunError` with the sentence `busy` where another process holds it.
+    """
     held = FileLock(lock, timeout=0)
     try:
         with disk_errors(lock.parent):
@@ -106,8 +112,10 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; it becomes `path` on success and disappears on failure. Whoever calls
-    this holds a lock: remains of a killed process are swept away first."""
+    """Yield an empty directory beside `path`. It becomes `path` on success and is removed on failure.
+
+    The caller holds a lock: remains of a killed process are removed first.
+    """
     partial = path.parent / f".{path.name}.partial"
     with disk_errors(path):
         shutil.rmtree(partial, ignore_errors=True)
@@ -121,7 +129,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
 
 
 def _readable(directory: Path) -> None:
-    """Give files the mode that the user's umask gives; some libraries write files for the owner alone."""
+    """Give files the mode of the user's umask. Some libraries write for the owner alone."""
     probe = directory / ".mode"
     probe.touch()
     mode = probe.stat().st_mode
@@ -132,11 +140,9 @@ def _readable(directory: Path) -> None:
 
 
 def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[Path], bool] = Path.exists) -> None:
-    """Have `build` fill a temporary directory that becomes `path` when it is complete; nothing happens if `path` is
-    there.
+    """Let `build` fill a temporary directory that becomes `path`, unless `path` is there and `whole`.
 
-    A directory that was damaged since, of which `whole` says so, is built again. One process at a time builds; another
-    one waits and then finds the result.
+    One process at a time builds; another waits and finds the result.
     """
     if path.exists() and whole(path):
         return
@@ -151,7 +157,7 @@ def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[P
 
 
 def require_space(path: Path, needed: int, what: str, option: str = "--cache-dir") -> None:
-    """Refuse early, in one sentence, what would not fit on the disk; `option` is the one that names another place."""
+    """Refuse early what would not fit on the disk. `option` names another place."""
     existing = next(p for p in (path, *path.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:

@@ -1,8 +1,8 @@
-"""What layercliff refuses, as sentences: what is wrong, the value, the cure."""
+"""Errors of layercliff: each is one sentence with what is wrong, the value and the cure."""
 
 
 class LayercliffError(Exception):
-    """Base of every refusal. Its text is one sentence for the user; the command line prints it and exits with 2."""
+    """Base of all refusals. The command line prints the sentence and exits with 2."""
 
 
 class ModelError(LayercliffError):
@@ -18,11 +18,11 @@ class RunError(LayercliffError):
 
 
 class Fault(LayercliffError):
-    """Something that nobody foresaw; its text says where the traceback is. The command line exits with 70."""
+    """An unforeseen error. Its text says where the traceback is. The command line exits with 70."""
 
 
 def quoted(value: object, most: int = 80) -> str:
-    """A value as Python writes it, cut in the middle where it is long.
+    """A value as Python writes it, shortened in the middle.
 
     >>> quoted("ab" * 50, 20)
     "'abababa...bababab'"
@@ -34,7 +34,7 @@ def quoted(value: object, most: int = 80) -> str:
 
 
 def numbered(what: str, n: int) -> str:
-    """The numbers from 0 that `n` things have.
+    """The numbers of `n` things, from 0.
 
     >>> numbered("step", 3), numbered("step", 1), numbered("step", 0)
     ('steps 0-2', 'step 0 alone', 'no steps')
@@ -46,7 +46,7 @@ def nearest(name: str, known: list[str], listed: list[str] | None = None) -> str
     """A phrase that offers the names closest to a mistyped one, or lists all of them, or only those `listed`.
 
     >>> nearest("citis", ["capitals", "cities"])
-    'did you mean cities?'
+    'did you mean cities or capitals?'
     """
     import difflib
 

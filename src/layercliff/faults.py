@@ -1,4 +1,4 @@
-"""The net below every command: what nobody foresaw becomes one sentence, and its traceback a file."""
+"""Unforeseen errors: one sentence for the user, and a traceback in a file."""
 
 import sys
 import tempfile
@@ -18,7 +18,7 @@ met: list[Exception] = []  # all that the net has caught; tests count them
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Turn whatever escapes from a part of a run into a refusal, so that the other parts can go on."""
+    """Turn any exception of one part of a run into a refusal, so that other parts go on."""
     try:
         yield
     except Exception as error:
@@ -28,8 +28,7 @@ def contained() -> Iterator[None]:
 
 
 def refusal(error: Exception) -> LayercliffError:
-    """What to tell of an exception: a refusal itself, the want of memory, or a `Fault` whose traceback is written to a
-    file."""
+    """What to tell of an exception: a refusal itself, lack of memory, or a `Fault` with its traceback in a file."""
     if isinstance(error, LayercliffError):
         return error
     if machine.out_of_memory(error):
@@ -45,8 +44,7 @@ def refusal(error: Exception) -> LayercliffError:
 
 
 def written(error: BaseException) -> str:
-    """Write the traceback of an exception to a file. **Returns** where it is, or why it could not be written, as part
-    of a sentence."""
+    """Write a traceback to a file. **Returns** where it is, or why it is nowhere, as part of a sentence."""
     if isinstance(error, Exception):
         met.append(error)
     text = f"{' '.join(sys.argv)}\nPython {sys.version}\n\n{''.join(traceback.format_exception(error))}"
@@ -76,6 +74,6 @@ def _passing() -> Path:
 
 
 def _said(error: Exception) -> str:
-    """An exception in a line: its kind and the first line of what it says."""
+    """An exception in one line: its type and the first line of its message."""
     lines = traceback.format_exception_only(error)[-1].strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."

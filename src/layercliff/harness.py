@@ -1,7 +1,7 @@
-"""A model for lm-evaluation-harness itself: anything layercliff can name, step K of a path as ``DIR@K`` included.
+"""A model for lm-evaluation-harness: any model that layercliff can name, also step K of a path as ``DIR@K``.
 
 ``python -m layercliff.harness --model layercliff --model_args pretrained=runs/demo@5 --tasks arc_easy`` runs the
-harness's own command line with this model known to it. lm_eval is needed for this module alone.
+harness's own command line with this model. Only this module needs lm_eval.
 """
 
 import logging
@@ -26,8 +26,7 @@ from layercliff.readout.read import Reader
 from layercliff.readout.tokens import tokenise
 
 UNSAID = (None, "cuda:0")
-"""The device that a model is given where nobody named one: by the harness's functions, and by its command line, on any
-machine."""
+"""The device where the user named none: the harness's functions and its command line differ."""
 
 Request = tuple[tuple[str, str] | None, list[int], list[int]]
 """The strings, the context's token ids, the continuation's."""
@@ -35,11 +34,10 @@ Request = tuple[tuple[str, str] | None, list[int], list[int]]
 
 @register_model("layercliff")
 class LayercliffLM(TemplateLM):  # type: ignore[misc]
-    """Log-likelihoods by layercliff's readout: requests with the same context share its pass. It does not generate
-    text.
+    """Log-likelihoods by layercliff's readout. Requests with the same context share its pass. It generates no text.
 
-    The harness tokenises: where a context's tokens are no prefix of the whole text's, the continuation follows the
-    context's own tokens, as for every model of the harness, and not the whole text's as in ``layercliff eval``.
+    The harness tokenises. Where a context's tokens are no prefix of the whole text's, the continuation follows the
+    context's own tokens, as for every model of the harness. ``layercliff eval`` follows the whole text's.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands for an empty context: the begin token, else the end token."""
+        """The token for an empty context: the begin token, else the end token."""
         begin = self.tokenizer.bos_token_id
         return self.eot_token_id if begin is None else int(begin)
 
@@ -101,8 +99,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         )
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Tokens with those that the tokenizer itself puts before a text, unless the text begins with the begin token
-        already."""
+        """Tokens with the tokenizer's own special tokens, unless the text begins with the begin token."""
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(str(self.tokenizer.decode(self.prefix_token_id)))
         return tokenise(self.tokenizer, [string], special=add_special_tokens)[0]
@@ -110,8 +107,10 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
     def _loglikelihood_tokens(
         self, requests: Sequence[Request], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
-        """The summed log-likelihood of each continuation and whether it is the greedy one; contexts too long lose their
-        beginning."""
+        """The summed log-likelihood of each continuation, and whether it is the greedy one.
+
+        Contexts that are too long lose their beginning.
+        """
         contexts: dict[tuple[int, ...], int] = {}
         rows = []
         for number, (_strings, context, continuation) in enumerate(requests):
@@ -143,7 +142,7 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         return found
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """The log-likelihood of whole texts, in disjoint windows as long as the model reads."""
+        """The log-likelihood of whole texts, in disjoint windows of the model's length."""
         windows: list[tuple[int, Request]] = [
             (number, (None, *utils.make_disjoint_window(window)))
             for number, request in enumerate(requests)

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that ask a process to end: each becomes one exception, so that all is put away in order."""
+"""Ctrl-C and the signals that end a process, as one exception."""
 
 import atexit
 import os
@@ -18,9 +18,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Listening:
-    """Listens to signals while it is entered; those that the parent process had switched off stay off.
+    """Listens to signals while it is entered. Signals that the parent switched off stay off.
 
-    Until `begun` is set nothing is held that must be put away, and a signal ends the process where it stands.
+    Until `begun` is set, nothing needs cleaning up, and a signal ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Listening:
             self._end()
 
     def _lost(self, what: "sys.UnraisableHookArgs", /) -> None:
-        """Raise an interruption again that came where Python can raise nothing, such as in a destructor."""
+        """Raise an interruption again that came where Python cannot raise, such as in a destructor."""
         if isinstance(what.exc_value, Interrupted):
             signal.signal(signal.SIGALRM, _again)
             signal.setitimer(signal.ITIMER_REAL, SOON)
@@ -72,7 +72,7 @@ class Listening:
             self._hook(what)
 
     def _end(self) -> None:
-        """End the process at once, with the sentence; what is on disk is whole at any time."""
+        """End the process at once, with the sentence. Files on disk are whole at any time."""
         shown = "\x1b[?25h\n" if os.isatty(2) else ""  # a progress bar hides the cursor
         try:
             os.write(2, f"{shown}layercliff: {SENTENCE}\n".encode())
@@ -84,7 +84,7 @@ _now: Listening | None = None
 
 
 def asked() -> int | None:
-    """The signal that asked this command to end, if one did: whatever is raised then comes of it."""
+    """The signal that asked this command to end, if any. Whatever is raised then comes of it."""
     return _now.asked if _now else None
 
 
@@ -93,7 +93,7 @@ def _again(_number: int, _frame: FrameType | None) -> None:
 
 
 def _default() -> None:
-    """Let a signal that comes while Python ends do what it does to any process."""
+    """Restore the default handling of signals while Python ends."""
     for number in WANTED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

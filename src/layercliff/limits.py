@@ -1,5 +1,4 @@
-"""Numbers that users give: each within its limits, or refused in a sentence. The command line, Python and study files
-ask here."""
+"""Limits of the numbers that users give, for the command line, Python and study files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,15 +8,15 @@ from layercliff.errors import RunError, quoted
 BLOCKS = 10_000
 """No model has so many blocks."""
 OFTEN = 10_000
-"""Nothing is drawn, trained or repeated more often."""
+"""The most draws, trainings or repeats."""
 MANY = 2**31
-"""More tokens or questions than are read at once."""
+"""The most tokens or questions at once."""
 LARGEST_GB = 2**20
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What a number has to be, in a phrase, and its least and greatest value; `open_ends` are not among them."""
+    """The range of a number, with a phrase for it. `open_ends` excludes the ends."""
 
     phrase: str
     least: int | float
@@ -26,7 +25,7 @@ class Limit:
     open_ends: bool = False
 
     def allows(self, value: object) -> bool:
-        """Whether a value is a number within the limits. What is not a number, true and false are none."""
+        """Whether a value is a number within the limits. Booleans are not numbers."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
         if self.open_ends:
@@ -66,20 +65,20 @@ LIMITS: Mapping[str, Limit] = {
     "block": _whole(0, BLOCKS - 1),
     "depth": _whole(0, BLOCKS),
 }
-"""By the name of the option in Python; on the command line it has hyphens."""
+"""Limits by the option's name in Python. On the command line it has hyphens."""
 SAID = {"memory_bytes": "memory_bytes", "descent": "--steps"}
-"""What options are called in a refusal, where it is not their name with hyphens."""
+"""Names of options in refusals, where they are not the Python name with hyphens."""
 
 
 def check(**given: object) -> None:
-    """Raise `RunError` for the first number beyond its limits; None stands for an option that was not given."""
+    """Raise `RunError` for the first number out of its limits. None means not given."""
     for name, value in given.items():
         if value is not None and (wrong := fault(name, value)):
             raise RunError(f"The option {SAID.get(name) or '--' + name.replace('_', '-')} {wrong}.")
 
 
 def check_each(option: str, name: str, values: Iterable[object]) -> None:
-    """Raise `RunError` for the first of an option's values that is beyond the limits of `name`."""
+    """Raise `RunError` for the first of an option's values that is out of the limits of `name`."""
     for value in values:
         if not LIMITS[name].allows(value):
             raise RunError(
@@ -94,6 +93,6 @@ def fault(name: str, value: object) -> str | None:
 
 
 def memory_bytes(gigabytes: float) -> int:
-    """Gigabytes as bytes. Raises `RunError` for what is no memory."""
+    """Gigabytes as bytes. Raises `RunError` for a number out of its limits."""
     check(memory_gb=gigabytes)
     return max(1, int(gigabytes * 2**30))

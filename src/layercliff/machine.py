@@ -1,4 +1,4 @@
-"""What a run cost, what it ran on, and whether that was enough."""
+"""Memory, versions, and errors of memory."""
 
 import platform
 import resource
@@ -12,7 +12,7 @@ STATED = ("layercliff", "torch", "transformers", "tokenizers", "numpy")
 
 
 def peak_memory_bytes() -> int:
-    """The most memory this process has held: of the CUDA device where it was used, else of the process itself."""
+    """The most memory held so far: of the CUDA device where it was used, else of the process."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return int(torch.cuda.max_memory_allocated())
@@ -26,9 +26,9 @@ def peak_memory_bytes() -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, of this process or of a device.
+    """Whether `error` says that memory ran out, of the process or of a device.
 
-    CUDA raises a class of its own; on the CPU and on MPS torch raises a `RuntimeError` with a text of its own.
+    CUDA raises a class of its own. On the CPU and on MPS, torch raises a `RuntimeError` with a known text.
     """
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
@@ -39,5 +39,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the libraries that decide numbers."""
+    """The versions of Python and of the libraries that decide numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in STATED}}

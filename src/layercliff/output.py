@@ -1,4 +1,4 @@
-"""What the command line prints: text made safe to show, and streams that cannot show or take it."""
+"""What the command line prints: text made safe, and streams that may fail."""
 
 import codecs
 import io
@@ -14,21 +14,20 @@ from layercliff.errors import LayercliffError
 
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 ESCAPED = re.compile(r"\\u00[0189]|\\u007f|\\u202[a-e]|\\u206[6-9]|\\ud[89a-f]|\\ufff[ef]|\\[bfr]")
-"""What such characters are in JSON of ASCII alone."""
+"""Harmful characters, as ASCII JSON writes them."""
 PLAINER = {"█": "#", "│": "|", "◄": "<", "±": "+-", "·": "-", "─": "-", "━": "-", "…": "...", "≥": ">=", "×": "x"}
 PLAINER |= dict.fromkeys("╭╮╰╯", "+")
 REPLACING = "layercliff"  # the name of the codec error handler below
 
 
 class BrokenPipe(LayercliffError):
-    """Whoever read what is printed has gone: there is nothing to say, and nobody to say it to."""
+    """The reader of standard output has gone."""
 
     code = 128 + 13  # as of a process that SIGPIPE ends
 
 
 def printable(text: str) -> str:
-    r"""Text with every control character written out, so that nothing in it can steer a terminal or break a page or a
-    figure.
+    r"""Text with every control character escaped, so that it cannot steer a terminal or break a page.
 
     >>> print(printable("a\x1b[31m\x0cb"))
     a\x1b[31m\x0cb
@@ -37,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def printable_within(value: Any) -> Any:
-    """`printable` of every text in dicts and lists."""
+    """`printable` for every text in dicts and lists."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
@@ -46,8 +45,7 @@ def printable_within(value: Any) -> Any:
 
 
 def json_of(value: Any, **options: Any) -> str:
-    """JSON in ASCII with every text `printable`. Only what holds a harmful character is looked through, part by
-    part."""
+    """ASCII JSON with every text `printable`."""
     text = json.dumps(value, **options)
     return json.dumps(printable_within(value), **options) if ESCAPED.search(text) else text
 
@@ -58,18 +56,17 @@ def say(text: str, err: bool = False) -> None:
 
 
 def say_sentence(sentence: str) -> None:
-    """Print what the command line ends with on standard error: one line."""
+    """Print the last line of a command on standard error."""
     say("layercliff: " + re.sub(r"\s*\n\s*", " ", sentence.strip()), err=True)
 
 
 class Channel(io.FileIO):
-    """A standard stream that goes on when nobody takes what is written: a run does not end for that, and says so at its
-    end."""
+    """A standard stream that goes on where writing fails. The run continues and reports it at its end."""
 
     failed: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write, or drop what cannot be written."""
+        """Write, or drop the data where writing fails."""
         if self.failed is None:
             try:
                 return super().write(data)
@@ -80,7 +77,7 @@ class Channel(io.FileIO):
 
 @contextmanager
 def channels() -> Iterator[None]:
-    """Let the standard streams replace what their encoding lacks, and be `Channel`s, for as long as this is entered."""
+    """Make the standard streams `Channel`s that replace characters their encoding lacks."""
     codecs.register_error(REPLACING, _plainer)
     for number in (0, 1, 2):
         try:
@@ -106,13 +103,13 @@ def _lasting(stream: Any) -> Any:
 
 
 def _raw(stream: Any) -> object:
-    """What writes the bytes of a stream; Python leaves out the buffer on request."""
+    """What writes the bytes of a stream. Python has no buffer there on request."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 
 
 def finish() -> None:
-    """Write out what standard output holds. Raises `LayercliffError` where it did not take all."""
+    """Flush standard output. Raises `LayercliffError` where it failed."""
     if sys.stdout is None:
         return
     sys.stdout.flush()
@@ -127,7 +124,7 @@ def finish() -> None:
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks."""
+    """Replacements for characters that an encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(PLAINER.get(character, "?") for character in error.object[error.start : error.end]), error.end

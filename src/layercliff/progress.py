@@ -1,18 +1,18 @@
-"""How long work tells of its progress: one callback, no terminal in sight."""
+"""Progress of long work, as a callback."""
 
 from collections.abc import Callable
 
 Report = Callable[[str, int, int], None]
-"""Called as ``report(what, done, total)``; `done` and `total` are in any one unit, `what` names the stage."""
+"""Called as ``report(what, done, total)``. `what` names the stage; `done` and `total` share any unit."""
 
 
 def silent(_what: str, _done: int, _total: int, /) -> None:
-    """The report that says nothing."""
+    """A report that does nothing."""
 
 
 Note = Callable[[str], None]
-"""Called with a sentence that the user should see."""
+"""Called with a sentence for the user."""
 
 
 def mute(_sentence: str, /) -> None:
-    """The note that says nothing."""
+    """A note that does nothing."""

@@ -1,5 +1,4 @@
-"""The consoles of rich that results and progress are printed on: text as it stands, and nothing in it that steers a
-terminal."""
+"""rich consoles for results and progress. Text is shown as it stands and cannot steer the terminal."""
 
 from typing import Any
 
@@ -10,7 +9,7 @@ from layercliff.output import printable
 
 
 class PlainConsole(Console):
-    """A console on which no text is markup, emoji or a control sequence, wherever it came from."""
+    """A console on which no text is markup, emoji or a control sequence."""
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)

@@ -141,11 +141,17 @@ def test_mergekits_note_is_true() -> None:
         (CohereConfig(num_hidden_layers=64, use_qk_norm=True), range(63), "queries and keys are normed"),
         (DeepseekV2Config(num_hidden_layers=27), range(20), "DeepSeek-V2 projects"),
         (DeepseekV2Config(num_hidden_layers=30, first_k_dense_replace=2), range(1, 29), "first_k_dense_replace"),
-        (Gemma2Config(num_hidden_layers=46, hidden_size=4608, num_attention_heads=32, head_dim=128, query_pre_attn_scalar=144), range(44), "root of 128 instead of 144"),
+        (
+            Gemma2Config(
+                num_hidden_layers=46, hidden_size=4608, num_attention_heads=32, head_dim=128, query_pre_attn_scalar=144
+            ),
+            range(44),
+            "root of 128 instead of 144",
+        ),
         (gemma3(layer_types=["sliding_attention", "full_attention"] * 6), range(4), "goes by a block's place"),
         (families.CONFIGS["llama"](), range(5), "no block is removed"),
     ],
-)  # fmt: skip
+)
 def test_what_llama_cpp_cannot_hold(config: PretrainedConfig, kept: range, sentence: str) -> None:
     found = recipes(config, "owner/name", kept, "float32").llama_cpp
     assert found.text is None

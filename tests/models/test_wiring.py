@@ -159,8 +159,13 @@ def test_streams_of_candidates_do_not_share_what_blocks_write_into() -> None:
 def test_blocks_that_others_lean_on_are_protected_and_told_before_anything_is_scored() -> None:
     notes: list[str] = []
     found = layercliff.prune(
-        families.built(shared_choice()), word_tasks.task(8, "letter"), tokenizer=families.tokenizer(), assess=False, remove=1, note=notes.append
-    )  # fmt: skip
+        families.built(shared_choice()),
+        word_tasks.task(8, "letter"),
+        tokenizer=families.tokenizer(),
+        assess=False,
+        remove=1,
+        note=notes.append,
+    )
     assert found.protected == (1, 3)
     assert notes[0].startswith(
         "Blocks 1, 3 stay, since a checkpoint without them would be another model: Block 1 cannot be taken out"
@@ -178,17 +183,32 @@ def test_a_path_that_would_take_them_out_is_refused_before_it_begins() -> None:
     ("config", "said"),
     [
         (lambda: RwkvConfig(**RWKV, rescale_every=2), "changes what block 1 returns before block 2 receives it"),
-        (lambda: CpmAntConfig(vocab_size=420, hidden_size=32, num_attention_heads=4, dim_head=8, dim_ff=48, num_hidden_layers=2), r"\(1, 40, 32\) for 8"),
+        (
+            lambda: CpmAntConfig(
+                vocab_size=420, hidden_size=32, num_attention_heads=4, dim_head=8, dim_ff=48, num_hidden_layers=2
+            ),
+            r"\(1, 40, 32\) for 8",
+        ),
         (
             lambda: DeepseekV4Config(
-                **{**SHAPE, "num_hidden_layers": 2}, moe_intermediate_size=24, head_dim=8, q_lora_rank=16, n_routed_experts=4, num_experts_per_tok=2,
-                sliding_window=6, o_groups=8, o_lora_rank=16, index_n_heads=4, index_head_dim=8, mlp_layer_types=["hash_moe", "moe"],
+                **{**SHAPE, "num_hidden_layers": 2},
+                moe_intermediate_size=24,
+                head_dim=8,
+                q_lora_rank=16,
+                n_routed_experts=4,
+                num_experts_per_tok=2,
+                sliding_window=6,
+                o_groups=8,
+                o_lora_rank=16,
+                index_n_heads=4,
+                index_head_dim=8,
+                mlp_layer_types=["hash_moe", "moe"],
                 layer_types=["heavily_compressed_attention", "compressed_sparse_attention"],
             ),
             r"\(1, 8, 4, 32\) for 8",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_block_by_block_is_named(config: Callable[[], PretrainedConfig], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         dissect(families.built(config()))

@@ -15,7 +15,7 @@ from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.forecast import FEATURES, Foretold
-from layercliff.pruning.repeats import Split
+from layercliff.pruning.repeats import PathRepeat
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
@@ -60,7 +60,7 @@ def pruned(score: str = "margin") -> Pruned:
         for before, kept in zip((KEPT[0], *KEPT), KEPT, strict=False)
     )
     traces = tuple(trace(len(kept) + 1, 3 if len(kept) > 2 else 99, k) for k, kept in enumerate(KEPT))
-    others = (Split(KEPT, (0.9, 0.9, 0.8, 0.3, 0.3), 0.25),)
+    others = (PathRepeat(KEPT, (0.9, 0.9, 0.8, 0.3, 0.3), 0.25),)
     return Pruned(SUBJECT, score, (), N, steps, traces, {}, traces, others)  # type: ignore[arg-type]
 
 

@@ -234,13 +234,16 @@ def test_any_json_is_a_question_or_a_reason(content: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("question;option_a;option_b;answer\nq;a;b;0\n", r"must name its columns.*it is 'question;option_a;option_b;answer'"),
+        (
+            "question;option_a;option_b;answer\nq;a;b;0\n",
+            r"must name its columns.*it is 'question;option_a;option_b;answer'",
+        ),
         ("Question,Option_A,Option_B,Answer\nq,a,b,0\n", "must name its columns"),
         ("question,question,option_a,option_b,answer\nq,q,a,b,0\n", "names the column 'question' twice"),
         ("question,option_a,option_b,answer\n", "holds no question"),
         ("", "holds no question"),
     ],
-)  # fmt: skip
+)
 def test_csv_that_cannot_be_read_is_told_by_its_first_line(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "t.csv"
     file.write_text(text)

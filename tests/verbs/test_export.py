@@ -25,7 +25,7 @@ from layercliff.models import checkpoint
 from layercliff.models.model import Model
 from layercliff.pruning import result as results
 from layercliff.pruning.result import Pruned
-from layercliff.pruning.selected_step import choose
+from layercliff.pruning.selected_step import select_step
 from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.trace import Trace
@@ -148,7 +148,7 @@ def test_a_step_that_began_at_a_step_is_told_in_dense_blocks(both: Path, tmp_pat
     layercliff.prune(f"{both}@1", asked_for, criterion="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
     exported = layercliff.export(tmp_path / "second", tmp_path / "small", step=1, device="cpu")
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
-    first, second = choose(both, 1, None), choose(tmp_path / "second", 1, None)
+    first, second = select_step(both, 1, None), select_step(tmp_path / "second", 1, None)
     assert record["source_layer"] == [first.kept[index] for index in second.kept] == list(exported.kept)
     assert record["removed"] == [[first.kept[index] for index in second.pruned.steps[1].removed]]
     assert record["removed_before"] == sorted(set(range(5)) - set(first.kept))

@@ -20,7 +20,10 @@ def figures(found: Sequence[Pruned]) -> Iterator[Figure]:
         if any(p.criterion.drawn for p in found)
         else ""
     )
-    text = f"Accuracy of every criterion's path on the same questions that took no part in any choice, with {bands}. {found[0].caption()}."
+    text = (
+        f"Accuracy of every criterion's path on the same questions that took no part in any choice, with {bands}. "
+        f"{found[0].caption()}."
+    )
     yield Figure("compare-accuracy", "Criteria side by side", text, _accuracy(found))
 
 

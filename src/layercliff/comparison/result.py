@@ -1,11 +1,12 @@
-"""The paths of a run side by side: what each criterion keeps for the same number of removed blocks, and what choosing cost."""
+"""The paths of a run side by side: what each criterion keeps at as many removed blocks, and what choosing cost."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from layercliff.errors import RunError
 from layercliff.metrics.statistics import percentile_interval
@@ -29,7 +30,10 @@ def readable(read: Callable[[RunDirectory], Found | None], run: RunDirectory, un
 
 
 def paths(run: RunDirectory, unread: list[str]) -> list[Pruned]:
-    """All finished paths in a run directory but damaged ones (`readable`): the default criterion's, then kind by kind."""
+    """All finished paths in a run directory but damaged ones (`readable`).
+
+    The default criterion's comes first, then kind by kind.
+    """
     found = [readable(partial(results.read, score=score), run, unread) for score in results.scores_of(run)]
     return sorted(
         (path for path in found if path is not None),
@@ -44,43 +48,77 @@ def write(run: RunDirectory, found: Sequence[Pruned]) -> None:
 
 
 def steps_table(found: Sequence[Pruned]) -> pl.DataFrame:
-    """One row per criterion and step: accuracy with its interval, what it loses against the dense model, and against the first criterion at
-    as many removed blocks (paired intervals). Of ``random`` the mean of all draws, with the range of their middle 90 %."""
-    rows = []
+    """One row per criterion and step: accuracy, what it loses against the dense model, and against the first criterion.
+
+    The latter is ``less``, at as many removed blocks. All have intervals, those of differences paired. Of random orders
+    the table has the mean of all draws, with the range of their middle 90 %.
+    """
     first = {found[0].gone(k): k for k in range(len(found[0].steps))}
+    rows = []
     for path in found:
         for k in range(len(path.steps)):
-            gone, main = path.gone(k), path.main(k)
-            low, high = path.loss_interval(k) if k else (0.0, 0.0)
-            row = {
-                "criterion": path.score, "removed": gone, "ratio": gone / path.n_layers,
-                "accuracy": float(main.accuracy.point[-1]), "accuracy_low": float(main.accuracy.low[-1]), "accuracy_high": float(main.accuracy.high[-1]),
-                "loss": float(path.correct[0].mean() - path.correct[k].mean()), "loss_low": low, "loss_high": high,
-                "less": None, "less_low": None, "less_high": None, "draws": None,
-            }  # fmt: skip
+            row = _step(path, k)
             if path.stability is not None and path.criterion.drawn and k < path.stability.loss.shape[1]:
-                losses = path.stability.loss[:, k]
-                ends = np.quantile(losses, [0.05, 0.95])
-                dense = float(path.correct[0].mean())
-                row |= {
-                    "accuracy": dense - float(losses.mean()), "accuracy_low": dense - ends[1], "accuracy_high": dense - ends[0],
-                    "loss": float(losses.mean()), "loss_low": float(ends[0]), "loss_high": float(ends[1]), "draws": len(losses),
-                }  # fmt: skip
-            elif path is not found[0] and gone in first:
-                pair = np.stack([found[0].correct[first[gone]], path.correct[k]])
-                samples = path.resamples.means(pair)
-                ends = percentile_interval(samples[:, 0] - samples[:, 1])
-                row |= {
-                    "less": float(pair[0].mean() - pair[1].mean()),
-                    "less_low": float(ends[0]),
-                    "less_high": float(ends[1]),
-                }
+                row |= _drawn(path, path.stability.loss[:, k])
+            elif path is not found[0] and path.gone(k) in first:
+                row |= _less(path, k, found[0].correct[first[path.gone(k)]])
             rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def _step(path: Pruned, k: int) -> dict[str, Any]:
+    """A step by itself, and against the dense model."""
+    accuracy = path.main(k).accuracy
+    low, high = path.loss_interval(k) if k else (0.0, 0.0)
+    return {
+        "criterion": path.score,
+        "removed": path.gone(k),
+        "ratio": path.gone(k) / path.n_layers,
+        "accuracy": float(accuracy.point[-1]),
+        "accuracy_low": float(accuracy.low[-1]),
+        "accuracy_high": float(accuracy.high[-1]),
+        "loss": float(path.correct[0].mean() - path.correct[k].mean()),
+        "loss_low": low,
+        "loss_high": high,
+        "less": None,
+        "less_low": None,
+        "less_high": None,
+        "draws": None,
+    }
+
+
+def _drawn(path: Pruned, losses: Float[np.ndarray, " draw"]) -> dict[str, Any]:
+    """A step over all draws, of which `losses` are lost."""
+    low, high = np.quantile(losses, [0.05, 0.95])
+    dense = float(path.correct[0].mean())
+    return {
+        "accuracy": dense - float(losses.mean()),
+        "accuracy_low": dense - high,
+        "accuracy_high": dense - low,
+        "loss": float(losses.mean()),
+        "loss_low": float(low),
+        "loss_high": float(high),
+        "draws": len(losses),
+    }
+
+
+def _less(path: Pruned, k: int, first: Float[np.ndarray, " question"]) -> dict[str, Any]:
+    """A step against the right answers of the `first` criterion at as many removed blocks."""
+    pair = np.stack([first, path.correct[k]])
+    samples = path.resamples.means(pair)
+    low, high = percentile_interval(samples[:, 0] - samples[:, 1])
+    return {
+        "less": float(pair[0].mean() - pair[1].mean()),
+        "less_low": float(low),
+        "less_high": float(high),
+    }
+
+
 def summary_table(found: Sequence[Pruned]) -> pl.DataFrame:
-    """One row per criterion: its source, the cliff, what is recommended, and what choosing cost (block passes of batches and seconds)."""
+    """One row per criterion: its source, the cliff, what is recommended, and what choosing cost.
+
+    The cost is in block passes of batches and in seconds.
+    """
     rows = []
     for path in found:
         step = path.recommended

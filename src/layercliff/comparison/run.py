@@ -16,11 +16,15 @@ from layercliff.run.verb import verb
 
 @verb(CompareSpec)
 def compare(spec: CompareSpec) -> list[Pruned]:
-    """Walk a path by each of `criteria` on the same halves of the same questions, and put them on one figure and in one table.
+    """Walk a path by each of `criteria` on the same halves of the same questions, and put them side by side.
 
-    Paths end after `remove` blocks or at the share `to_ratio` (default: half of the blocks); a longer path that is there already is taken as it is. `options` are the
-    other arguments of `layercliff.prune`; a race is for criteria that score candidates anew at every step. Results lie in ``DIR/prune/<criterion>/`` as that verb leaves them, and the tables in ``DIR/compare/``: accuracy per
-    criterion and step with intervals and the paired difference to the first criterion, and block passes and seconds of choosing.
+    Paths end after `remove` blocks or at the share `to_ratio` (default: half of the blocks). A longer path that is
+    there already is taken as it is. The other options are those of `layercliff.prune`. A race is for criteria that can
+    be raced.
+
+    Paths lie in ``DIR/prune/<criterion>/`` as `layercliff.prune` leaves them, and two tables in ``DIR/compare/``. One
+    has the accuracy per criterion and step, with intervals and the paired difference to the first criterion. The other
+    has block passes and seconds of choosing.
 
     **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
     """

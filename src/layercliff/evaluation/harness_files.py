@@ -1,4 +1,4 @@
-"""An evaluation in the files that lm-evaluation-harness writes with ``--log_samples``, for tools that read those."""
+"""An evaluation in the files that lm-evaluation-harness writes with ``--log_samples``."""
 
 import hashlib
 import json
@@ -18,11 +18,10 @@ NAME = "lm_eval"
 
 
 def write(run: RunDirectory, evaluated: Evaluated) -> None:
-    """Write ``evaluate/lm_eval/MODEL/results_DATE.json`` and a ``samples_TASK_DATE.jsonl`` per task, as version 0.4.13
-    lays them out.
+    """Write ``evaluate/lm_eval/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl`` per task.
 
-    Hashes of prompts and targets are the harness's own; those of documents are not, since a document here is what was
-    asked of it.
+    The layout is that of version 0.4.13. Hashes of prompts and targets are the harness's own. Those of documents are
+    not: a document here is what was asked of it.
     """
     model = re.sub(r"[\"<>:/|\\?*\[\]]+", "__", evaluated.subject.model)
     folder = run.path / FOLDER / NAME / model

@@ -14,13 +14,13 @@ from layercliff.models import lookup, merged_blocks
 from layercliff.models.lookup import LocatedModel
 from layercliff.models.merged_blocks import Blends
 from layercliff.models.recipe import Recipes
-from layercliff.pruning.selected_step import Chosen
+from layercliff.pruning.selected_step import SelectedStep
 from layercliff.recovery.load import Worn
 from layercliff.report import words
 
 
 def documents(
-    chosen: Chosen,
+    chosen: SelectedStep,
     located: LocatedModel,
     n_layers: int,
     recipes: Recipes | None,
@@ -37,7 +37,7 @@ def documents(
     }
 
 
-def _record(chosen: Chosen, located: LocatedModel, n_layers: int, worn: Worn | None) -> dict[str, Any]:
+def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, worn: Worn | None) -> dict[str, Any]:
     """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
     `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
     the dense model's after the same block."""
@@ -65,12 +65,12 @@ def _record(chosen: Chosen, located: LocatedModel, n_layers: int, worn: Worn | N
     }
 
 
-def _merged(chosen: Chosen, located: LocatedModel) -> Blends:
+def _merged(chosen: SelectedStep, located: LocatedModel) -> Blends:
     return merged_blocks.renamed(chosen.blends, located.dense(chosen.pruned.steps[0].kept))
 
 
 def _card(
-    chosen: Chosen, located: LocatedModel, n_layers: int, worn: Worn | None, trust_remote_code: bool, proven: str
+    chosen: SelectedStep, located: LocatedModel, n_layers: int, worn: Worn | None, trust_remote_code: bool, proven: str
 ) -> str:
     """What was taken out, what is known of the rest, and the commands that make it again."""
     pruned, step = chosen.pruned, chosen.step

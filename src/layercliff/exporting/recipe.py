@@ -9,7 +9,7 @@ from layercliff.models.lookup import LocatedModel
 from layercliff.models.recipe import Recipes
 from layercliff.models.recipes import recipes
 from layercliff.progress import Report, silent
-from layercliff.pruning.selected_step import Chosen, choose
+from layercliff.pruning.selected_step import SelectedStep, select_step
 
 
 def recipe(
@@ -26,10 +26,10 @@ def recipe(
 
     Raises `LayercliffError` saying what is missing.
     """
-    return of(choose(run, step, score), trust_remote_code, report)
+    return of(select_step(run, step, score), trust_remote_code, report)
 
 
-def of(chosen: Chosen, trust_remote_code: bool, report: Report) -> Recipes:
+def of(chosen: SelectedStep, trust_remote_code: bool, report: Report) -> Recipes:
     """`recipe` for a step that is chosen already."""
     subject, located = chosen.pruned.subject, chosen.located(report)
     if located.adapter is not None:

@@ -14,7 +14,7 @@ from layercliff.models.model import Model
 from layercliff.models.precision import ROUNDING
 from layercliff.models.surgery import cut
 from layercliff.pruning.result import Pruned
-from layercliff.pruning.selected_step import Chosen, choose
+from layercliff.pruning.selected_step import SelectedStep, select_step
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.recovery.load import wearing, worn_by
 from layercliff.report import words
@@ -64,7 +64,7 @@ def export(spec: ExportSpec) -> Exported:
     run, to, trained, recipes = spec.run, spec.to, spec.trained, spec.recipes
     report, trust_remote_code, device = spec.report, spec.trust_remote_code, spec.device
     checkpoint.vacant(Path(to))
-    found = choose(run, spec.step, spec.criterion)
+    found = select_step(run, spec.step, spec.criterion)
     if recipes and trained is not None:
         raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
     located = found.located(report)
@@ -94,7 +94,7 @@ def export(spec: ExportSpec) -> Exported:
     return exported
 
 
-def _cut(chosen: Chosen, located: LocatedModel, device: str, trust: bool) -> Model:
+def _cut(chosen: SelectedStep, located: LocatedModel, device: str, trust: bool) -> Model:
     """The model that the path began with, with only the blocks of a step."""
     subject = chosen.pruned.subject
     began = loading.load_located(located, subject.dtype, subject.weights_dtype, device, trust)

@@ -1,4 +1,4 @@
-"""Adapters (LoRA and the like) beside a model, or over one: merged into its weights, never worn in silence."""
+"""LoRA and similar adapters: found beside a checkpoint and merged into its weights."""
 
 import importlib
 import tempfile
@@ -20,7 +20,10 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def library(name: str) -> Any:
-    """A library of the extra ``recover``, imported. Raises `LayercliffError` with the cure where it is missing."""
+    """Import a library of the extra ``recover``.
+
+    Raises `LayercliffError` with the command that installs it.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -32,14 +35,17 @@ def library(name: str) -> Any:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """While this lasts, the libraries do not tell the user what they will have renamed in each other."""
+    """Silence the deprecation warnings that the libraries raise in each other."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
 def base_of(directory: Path) -> str:
-    """The model that the adapter in `directory` was trained on. Raises `ModelError` where it does not say."""
+    """The name of the model that the adapter in `directory` was trained on.
+
+    Raises `ModelError` where its configuration does not say.
+    """
     base = checkpoint_files.read_json(directory / ADAPTER).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise ModelError(
@@ -49,9 +55,9 @@ def base_of(directory: Path) -> str:
 
 
 def merge(network: PreTrainedModel, folder: Path, name: str) -> PreTrainedModel:
-    """Add the adapter in `folder` to the weights of `network`. **Returns** the plain network.
+    """Merge the adapter in `folder` into the weights of `network`. **Returns** the plain network.
 
-    Raises `ModelError` for an adapter of another model, which would be added in part, or not at all.
+    Raises `ModelError` for an adapter of another model. Part of it would be merged, or nothing.
     """
     peft = library("peft")
     if not (folder / WEIGHTS).is_file():
@@ -78,8 +84,10 @@ def merge(network: PreTrainedModel, folder: Path, name: str) -> PreTrainedModel:
 
 @contextmanager
 def left_out(location: str) -> Iterator[str]:
-    """A directory with the files of the checkpoint at `location`, but for an adapter, which transformers would put on
-    unasked."""
+    """Yield a directory with the checkpoint at `location`, without its adapter.
+
+    transformers would load the adapter unasked.
+    """
     directory = Path(location)
     if not (directory / ADAPTER).exists():
         yield location

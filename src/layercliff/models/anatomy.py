@@ -1,29 +1,26 @@
-"""What a causal language model is made of, found by structure and proven by its own logits."""
+"""The parts of a causal language model: found by structure, then checked against its own logits."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import signature
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from layercliff.choices import Sharing
 from layercliff.errors import ModelError
 from layercliff.machine import out_of_memory
-from layercliff.models import block_interface, blockwise_pass, quirks
+from layercliff.models import block_interface, blockwise_pass, prefix_sharing, quirks
 from layercliff.models.block_interface import BlockCall, BlockInterface, ObservedRun
-from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache, Segment, TreeMask
-from layercliff.models.precision import ROUNDING, cast_to, computing_in
+from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache, Segment
+from layercliff.models.precision import ROUNDING, TOLERANCE, cast_to, computing_in
 from layercliff.models.unembedding import Unembedding
 
-PROBE_LEAD = 3  # tokens
-PROBE_STEM = [0, 1, 2, 3, 4]  # places after them
-PROBE_BRANCHES = [[0, 1, 2, 3], [0, 1, 4, 5, 6]]
 RAISED = (
     ArithmeticError,
     AssertionError,
@@ -34,19 +31,20 @@ RAISED = (
     TypeError,
     ValueError,
 )
-"""What the code of a network may raise when it is run in a way that it was not made for."""
-
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""What a network's code may raise when it is run in an unforeseen way."""
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The parts of a causal language model that layercliff works with.
+    """The parts of a causal language model.
 
-    `blocks` is the list of the L transformer blocks, at `blocks_path` inside the network. `backbone` runs everything
-    but the head; `around_blocks` is whatever else holds weights. `unembedding` turns a residual stream into logits.
-    `dtype` is what the network computes in. `wiring` says what passes between blocks. `runs_alone` is whether the
-    network runs in the dtypes of its weights.
+    * `backbone`: everything but the head.
+    * `blocks`: the L transformer blocks, at `blocks_path` inside the network.
+    * `around_blocks`: the other modules that hold weights.
+    * `unembedding`: turns a residual stream into logits.
+    * `dtype`: what the network computes in.
+    * `wiring`: what passes between blocks.
+    * `runs_alone`: whether the network runs in the dtypes of its weights.
     """
 
     backbone: nn.Module
@@ -60,100 +58,57 @@ class Anatomy:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """While this lasts, the network computes in `dtype`, whatever its weights are stored in."""
+        """Compute in `dtype`, whatever dtype the weights are stored in."""
         with computing_in(self.dtype, (*self.around_blocks, *self.blocks)):
             yield
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """While this lasts, the network can be called as a whole: in the dtype of its weights, or in `dtype` where it
-        mixes several."""
+        """Let the network be called as a whole.
+
+        It runs in the dtype of its weights, or in `dtype` where it mixes several.
+        """
         with nullcontext() if self.runs_alone else self.computing():
             yield
 
     def enter(
         self, batch: Int[Tensor, "row position"] | Sequence[Segment], leads: PrefixCache | None = None
     ) -> BlockwisePass:
-        """Bring a batch (token ids, or levels of them) before the first block, and learn how each block is to be called
-        for it.
+        """Run the embeddings for `batch` (token ids, or segments of them) and record how each block is called.
 
-        The network's own forward is run with every block standing aside (it notes what it is called with and returns
-        its input), so that masks, position embeddings and the like are the network's own. The blocks are as before
-        afterwards, whatever happened.
+        Every block is bypassed: it records its arguments and returns its input. So masks, position embeddings and the
+        like are the network's own. Afterwards the blocks are as before.
         """
         levels = (Segment(batch),) if isinstance(batch, Tensor) else batch
         return blockwise_pass.enter(self.blocks, levels, self._run_aside, leads, self.wiring)
 
     def _run_aside(self, **inputs: Any) -> list[BlockCall]:
         calls: list[BlockCall] = []
-
-        def standing_aside(index: int) -> Callable[..., Any]:
-            def forward(*args: Any, **kwargs: Any) -> Any:
-                calls.append(block_interface.as_call(args, kwargs))
-                return self.wiring.aside(index, calls[-1])
-
-            return forward
-
         with ExitStack() as aside:
             aside.enter_context(computing_in(self.dtype, self.around_blocks))
             for index, block in enumerate(self.blocks):
                 aside.callback(_restore_forward, block, block.__dict__.get("forward"))
-                block.forward = standing_aside(index)
+                block.forward = partial(self._aside, calls, index)
             self.backbone(**inputs)
         return calls
 
+    def _aside(self, calls: list[BlockCall], index: int, /, *args: Any, **kwargs: Any) -> Any:
+        """Stand in for the forward pass of block `index`: record the call and return the input."""
+        calls.append(block_interface.as_call(args, kwargs))
+        return self.wiring.aside(index, calls[-1])
+
     @cached_property
     def shares(self) -> Sharing:
-        """What rows have in common and may pass the blocks once, tried on a probe: a beginning that the rest sees
-        through keys and values, and continuations as branches of one sequence. Models that keep another kind of state
-        (recurrent, convolutional) or place tokens by other means than position ids do without."""
+        """What rows may share, found by a trial run.
+
+        Rows can share a prefix through its keys and values. Their continuations can be branches of one sequence.
+        Models with another kind of state (recurrent, convolutional) share nothing. Nor do models that do not place
+        tokens by position ids.
+        """
         takes = signature(self.backbone.forward).parameters
         if self.wiring.beside or getattr(self.backbone, "_is_stateful", False) or "past_key_values" not in takes:
             return "nothing"
-        if not self._holds(None):
-            return "nothing"
-        return "branches" if self._holds(_probe_tree(next(self.backbone.parameters()).device)) else "lead"
-
-    @torch.inference_mode()
-    def _holds(self, tree: TreeMask | None) -> bool:
-        """Whether a probe run as a beginning and what follows, or its branches, ends in the states of the probe run
-        whole."""
-        device = next(self.backbone.parameters()).device
-        ids = torch.arange(3, 13, device=device)[None] % self.unembedding.vocabulary
-        branches = [PROBE_STEM] if tree is None else PROBE_BRANCHES
-        places = sorted({place for branch in branches for place in branch})
-        try:
-            with self.computing():
-                lead, rest = Segment(ids[:, :PROBE_LEAD]), ids[:, PROBE_LEAD:][:, places]
-                levels = self.enter((lead, Segment(rest, torch.zeros(1, dtype=torch.long, device=device), tree)))
-                if any(not _takes_cache(call) for calls in levels.calls for call in calls):
-                    return False
-                *_, (_, found) = levels.depths()
-                for branch in branches:
-                    sequence = torch.cat([ids[:, :PROBE_LEAD], ids[:, PROBE_LEAD:][:, branch]], 1)
-                    *_, (_, whole) = self.enter(sequence).depths()
-                    difference = (found[:, branch] - whole[:, PROBE_LEAD:]).abs().max()
-                    if not float(difference / whole.abs().max().clamp_min(1e-6)) < TOLERANCE[self.dtype]:
-                        return False
-        except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):  # its own code knows no such cache
-            return False
-        return True
-
-
-def _probe_tree(device: torch.device) -> TreeMask:
-    """The tokens of both of `PROBE_BRANCHES` as one row."""
-    sees = torch.eye(7, dtype=torch.bool)
-    positions = torch.zeros(1, 7, dtype=torch.long)
-    for branch in PROBE_BRANCHES:
-        for number, place in enumerate(branch):
-            positions[0, place] = PROBE_LEAD + number
-            sees[place, branch[: number + 1]] = True
-    return TreeMask(positions.to(device), sees[None].to(device))
-
-
-def _takes_cache(call: BlockCall) -> bool:
-    _, args, kwargs = call
-    return any(isinstance(value, DynamicCache) for value in (*args, *kwargs.values()))
+        return prefix_sharing.tried(self)
 
 
 def _restore_forward(block: nn.Module, own: Any) -> None:
@@ -164,7 +119,7 @@ def _restore_forward(block: nn.Module, own: Any) -> None:
 
 
 def text_config(config: PretrainedConfig) -> PretrainedConfig:
-    """The configuration of the language model, inside a multimodal wrapper's or itself.
+    """The configuration of the language model: `config` itself, or the one inside a multimodal wrapper.
 
     Raises `ModelError` where there are several.
     """
@@ -178,7 +133,7 @@ def text_config(config: PretrainedConfig) -> PretrainedConfig:
 
 @contextmanager
 def understanding(name: str, part: str) -> Iterator[None]:
-    """Turns what the code of a network raises while this lasts into a refusal that names `part`."""
+    """Turn errors of a network's code into a `ModelError` that names `part`."""
     try:
         yield
     except RAISED as error:
@@ -190,13 +145,12 @@ def understanding(name: str, part: str) -> Iterator[None]:
 
 @torch.inference_mode()
 def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anatomy:
-    """Find the parts of `network` and prove them: a probe must come out as the network's own, block by block and in its
-    logits.
+    """Find the parts of `network` and check them.
 
-    `dtype` is what the blocks shall compute in (default: the dtype of the weights).
+    A trial sequence must come out as the network's own, block by block and in its logits. `dtype` is what the blocks
+    compute in. By default it is the dtype of the weights.
 
-    Raises `ModelError` naming the part that was not found or not understood, weights that are not finite, or the
-    difference found.
+    Raises `ModelError` for a part that is not found or not understood, and for weights that are not finite.
     """
     name = type(network).__name__
     if getattr(network.config, "is_encoder_decoder", False):
@@ -234,7 +188,7 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
 
 
 def _around(network: nn.Module, path: str) -> Iterator[nn.Module]:
-    """The outermost modules beside the list of blocks at `path` that hold weights."""
+    """The outermost modules, beside the list of blocks at `path`, that hold weights."""
     owner = network
     for name in path.split("."):
         for child_name, child in owner.named_children():
@@ -244,7 +198,7 @@ def _around(network: nn.Module, path: str) -> Iterator[nn.Module]:
 
 
 def _dtype(name: str, blocks: nn.ModuleList) -> torch.dtype:
-    """What the blocks' weights are stored in, of the dtypes that can be computed in."""
+    """The dtype that the blocks' weights are stored in. It must be one that can be computed in."""
     stored = list(dict.fromkeys(parameter.dtype for parameter in blocks.parameters()))
     found = next((dtype for dtype in stored if dtype in TOLERANCE), None)
     if found is None:
@@ -260,10 +214,10 @@ def _probe_ids(network: PreTrainedModel) -> Int[Tensor, "1 position"]:
 
 
 def find_blocks(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
-    """The list of transformer blocks with its path: as long as the configuration says, inside no other list, the
-    heaviest of such.
+    """The path and the list of the transformer blocks.
 
-    A tower for images or sounds does not count. Raises `ModelError` naming the lists found.
+    The list is as long as the configuration says and lies inside no other list. Of several, it is the heaviest. A
+    tower for images or sounds does not count. Raises `ModelError` naming the lists found.
     """
     count = quirks.block_count(text_config(network.config))
     lists = {path: module for path, module in network.named_modules() if isinstance(module, nn.ModuleList)}
@@ -298,7 +252,7 @@ def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
 def _with_unembedding(
     anatomy: Anatomy, probe: ObservedRun, head: nn.Module, config: PretrainedConfig, name: str
 ) -> Anatomy:
-    """The anatomy with an unembedding that gives the probe's own logits from its last block's state."""
+    """Add an unembedding that gives the trial's own logits from its last block's state."""
     norm, softcap, hidden = nn.Sequential(*probe.tail), quirks.softcap(config), probe.states[-1][0]
     plain = replace(anatomy, unembedding=Unembedding.of(norm, head, softcap=softcap))
     scale = _logit_scale(plain, config, hidden, probe.logits)
@@ -308,8 +262,10 @@ def _with_unembedding(
 
 
 def tolerance(computed: torch.dtype, stored: torch.dtype) -> float:
-    """By what share of the largest the same logits may differ: some networks compute parts of a block in the dtype of
-    its weights."""
+    """The largest difference allowed between equal logits, as a share of the largest logit.
+
+    Some networks compute parts of a block in the dtype of its weights.
+    """
     return max(TOLERANCE[computed], ROUNDING.get(str(stored).removeprefix("torch."), 0.0))
 
 
@@ -319,7 +275,7 @@ def _check_causal(
     logits: Float[Tensor, "position vocabulary"],
     allowed: float,
 ) -> None:
-    """Change the second half of a probe: the logits of the first must stay."""
+    """Change the second half of the trial sequence: the logits of the first half must stay."""
     middle = ids.shape[1] // 2
     changed = network(input_ids=torch.cat([ids[:, :middle], ids[:, middle:].flip(1)], 1), use_cache=False).logits[0]
     own = logits[:middle].float()
@@ -329,7 +285,7 @@ def _check_causal(
 
 
 def positions_by_length(network: PreTrainedModel) -> bool:
-    """Whether the configuration says that rotary positions depend on how long a sequence is (LongRoPE, dynamic NTK)."""
+    """Whether rotary positions depend on the length of the sequence (LongRoPE, dynamic NTK)."""
     config = text_config(network.config)
     found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     kinds = [found, *(value for value in found.values() if isinstance(value, dict))]
@@ -338,7 +294,7 @@ def positions_by_length(network: PreTrainedModel) -> bool:
 
 
 def not_causal(network: PreTrainedModel, tokens: int, difference: float) -> ModelError:
-    """What is raised where the logits of the first of so many tokens change with those that follow."""
+    """The error for logits that change with the tokens that follow them."""
     return ModelError(
         f"{type(network).__name__} is not causal: of {tokens} tokens, the logits of the first change by "
         f"{difference:.1e} of their "
@@ -351,7 +307,7 @@ def _all_logits(anatomy: Anatomy, hidden: Tensor) -> Tensor:
 
 
 def _logit_scale(anatomy: Anatomy, config: PretrainedConfig, hidden: Tensor, logits: Tensor) -> float:
-    """The factor on the logits: fitted, then taken from the configuration where that agrees."""
+    """The factor on the logits: fitted, then taken from the configuration where the two agree."""
     raw = _all_logits(anatomy, hidden).double()
     size = float((raw * raw).sum())
     fitted = float((raw * logits.double()).sum()) / size if size else 1.0
@@ -372,8 +328,10 @@ def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
 
 
 def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> None:
-    """Raises `ModelError` naming the first block after which the probe, passed block by block, is not where the
-    network's own pass was."""
+    """Run the trial sequence block by block and compare it with the network's own pass.
+
+    Raises `ModelError` naming the first block after which they differ.
+    """
     with anatomy.computing():
         passed = (found for _, found in anatomy.enter(ids).depths())
         for index, (found, own) in enumerate(zip(passed, (probe.calls[0][0], *probe.states), strict=True)):
@@ -387,7 +345,7 @@ def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Ten
 
 
 def _runs_alone(network: PreTrainedModel, ids: Int[Tensor, "1 position"]) -> bool:
-    """Whether a network whose weights mix dtypes computes as it is."""
+    """Whether a network whose weights mix dtypes can run as it is."""
     if len({p.dtype for p in network.parameters() if p.is_floating_point()}) < 2:
         return True
     try:

@@ -1,5 +1,7 @@
-"""What blocks hold and are called with besides their weights: numbers, classes and masks that may depend on a block's
-place."""
+"""What a block holds and is called with besides its weights: numbers, classes, buffers and masks.
+
+These may depend on where the block stands.
+"""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -18,7 +20,7 @@ BlockSignature = tuple[Any, ...]
 
 
 def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
-    """What a block becomes by its new place or the new number of blocks, in a clause."""
+    """What changes in a block at its new place or in a smaller model, in a clause; None where nothing does."""
     blocks, others = find_blocks(dense)[1], find_blocks(small)[1]
     known = indices(blocks)
     for place, index in enumerate(kept):
@@ -36,8 +38,10 @@ def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequen
 def _constants(
     block: nn.Module, known: Mapping[tuple[str, str], IndexRule], config: PretrainedConfig
 ) -> dict[str, Any]:
-    """What a block holds besides its weights: classes, numbers, buffers, and what its weights are shaped like. Neither
-    its index nor a list of the configuration that says something of all blocks."""
+    """The classes, numbers, buffers and weight shapes of a block.
+
+    Its index is left out. So are lists of the configuration that describe all blocks.
+    """
     found: dict[str, Any] = {}
     lists = [value for value in vars(text_config(config)).values() if isinstance(value, list | tuple)]
     for path, module in block.named_modules():

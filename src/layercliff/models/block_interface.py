@@ -1,5 +1,4 @@
-"""How a network calls its blocks: what they take and return, and what passes from one to the next beside the state.
-Seen on a probe."""
+"""How a network calls its blocks: what they take, return and pass on. Seen in a trial run."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
@@ -16,18 +15,18 @@ from layercliff.errors import ModelError
 from layercliff.models import quirks
 
 ArgumentPlace = int | str
-"""Where an argument stands: its number, or its name where it is given by name."""
+"""Where an argument stands: its number, or its name."""
 
 BlockCall = tuple[Tensor, tuple[Any, ...], dict[str, Any]]
-"""What the network calls a block with: the state, the other arguments, those with names."""
+"""A call of a block: the state, the other positional arguments, the named ones."""
 
 
 @dataclass(frozen=True)
 class SideInput:
     """A value that passes from block to block beside the state.
 
-    A block takes it at `place`. It returns the next one as its part `part`; where `part` is None it writes into the
-    mapping it was given.
+    A block takes it at `place` and returns the next one as part `part`. Where `part` is None, it writes into the
+    mapping that it was given.
     """
 
     place: ArgumentPlace
@@ -49,10 +48,10 @@ class SideInput:
 
 @dataclass(frozen=True)
 class BlockInterface:
-    """What the blocks of a network return and hand on.
+    """What the blocks of a network return and pass on.
 
-    `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts of it, block
-    by block, with None for tensors. `leans` names, for a block that uses what an earlier one made, the earlier ones.
+    `kind` is what they return: a tuple, a list, or None for the bare state. `shapes` holds the other parts, block by
+    block, with None for tensors. `leans` names the earlier blocks whose output a block uses.
     """
 
     kind: type | None = None
@@ -61,7 +60,7 @@ class BlockInterface:
     leans: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     def aside(self, index: int, call: BlockCall) -> Any:
-        """What the block `index` would return if it gave back what it was given."""
+        """What block `index` would return if it returned its input."""
         if self.kind is None:
             return call[0]
         parts = [call[0], *self.shapes[index]]
@@ -71,16 +70,16 @@ class BlockInterface:
         return self.kind(parts)
 
     def handed_on(self, call: BlockCall, output: Any) -> tuple[Any, ...]:
-        """What passes to the next block beside the state, after a block returned `output`."""
+        """What passes to the next block beside the state, given what a block returned."""
         return tuple(one.given(call) if one.part is None else output[one.part] for one in self.beside)
 
     @property
     def must_stay(self) -> tuple[int, ...]:
-        """The blocks that others lean on."""
+        """The blocks that others depend on."""
         return tuple(sorted(frozenset[int]().union(*self.leans.values())))
 
     def check(self, index: int, passed: Sequence[int]) -> None:
-        """Raises `ModelError` where block `index` leans on one that is not among those passed."""
+        """Check that the blocks that `index` depends on are among those `passed`. Raises `ModelError`."""
         if missing := sorted(self.leans.get(index, frozenset()) - set(passed)):
             raise ModelError(
                 f"Block {missing[0]} cannot be taken out: what it hands on beside the residual stream (shared keys "
@@ -89,7 +88,9 @@ class BlockInterface:
             )
 
     def check_protected(self, protected: Collection[int]) -> None:
-        """Raises `ModelError`, before anything is taken out, where blocks that others lean on are not `protected`."""
+        """Check that the blocks that others depend on are `protected`. Raises `ModelError` before anything is
+        removed.
+        """
         if set(self.must_stay) - set(protected):
             blocks = ",".join(map(str, sorted({*self.must_stay, *protected})))
             raise ModelError(
@@ -101,8 +102,7 @@ class BlockInterface:
 
 @dataclass(frozen=True)
 class ObservedRun:
-    """What a probe run of a network showed: each block's call and output, the modules between the last block and the
-    head, and the logits."""
+    """What a trial run showed: each block's call and output, the modules before the head, the logits."""
 
     calls: tuple[BlockCall, ...]
     outputs: tuple[Any, ...]
@@ -120,8 +120,10 @@ class ObservedRun:
 def observe(
     network: PreTrainedModel, path: str, blocks: nn.ModuleList, head: nn.Module, ids: Int[Tensor, "1 position"]
 ) -> ObservedRun:
-    """Run `network` on a probe. Raises `ModelError` naming the block where its blocks are not called once, one after
-    another."""
+    """Run `network` on trial tokens and record its blocks.
+
+    Raises `ModelError` naming the block where blocks are not called once, one after another.
+    """
     watch = _Observer(blocks)
     with ExitStack() as stack:
         watch.follow(stack, [m for p, m in network.named_modules() if not f"{p}.".startswith(f"{path}.")], head)
@@ -138,7 +140,7 @@ def observe(
 
 
 class _Observer:
-    """Notes what happens while a network runs."""
+    """Records what happens while a network runs."""
 
     def __init__(self, blocks: nn.ModuleList) -> None:
         self.blocks = blocks
@@ -215,19 +217,18 @@ def _alike(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
 
 
 def as_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> BlockCall:
-    """A block's arguments as a call: its state comes first, or by the name ``hidden_states``."""
+    """A block's arguments as a call. The state comes first, or by the name ``hidden_states``."""
     return (args[0], args[1:], kwargs) if args else (kwargs.pop("hidden_states"), (), kwargs)
 
 
 def hidden_state(output: Any) -> Tensor:
-    """A block's output state: some families return it with other parts, most by itself."""
+    """A block's output state. Some families return a tuple, most the bare state."""
     state: Tensor = output[0] if isinstance(output, tuple | list) else output
     return state
 
 
 def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> BlockInterface:
-    """Learn from a probe how blocks are connected. Raises `ModelError` naming the block, and what of it was not
-    understood."""
+    """Learn from a trial run how blocks are connected. Raises `ModelError` naming the block that was not understood."""
     for index, output in enumerate(probe.outputs):
         state = hidden_state(output)
         if not isinstance(state, Tensor) or state.ndim != 3 or state.shape[:2] != ids.shape:
@@ -252,7 +253,7 @@ def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> Bl
 
 
 def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[BlockCall]) -> Iterator[SideInput]:
-    """The parts of what a block returns that every next block is given."""
+    """The returned parts that every next block is given."""
     places: list[ArgumentPlace] = [*range(1, len(calls[0][1]) + 1), *calls[0][2]]
     for part in range(1, min(map(len, parts))):
         for place in places:
@@ -271,8 +272,7 @@ def _written(probe: ObservedRun) -> Iterator[SideInput]:
 def _leans(
     parts: Sequence[tuple[Any, ...]], probe: ObservedRun, beside: Sequence[SideInput]
 ) -> dict[int, frozenset[int]]:
-    """Which blocks use what which earlier ones made: those that hand on what they were given, and all that come after a
-    writer."""
+    """Which earlier blocks each block depends on."""
     found: dict[int, set[int]] = {}
     for one in beside:
         makers: set[int] = set()

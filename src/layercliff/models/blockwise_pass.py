@@ -1,5 +1,7 @@
-"""A batch on its way through the blocks, in any order and any selection of them; what its rows have in common passes
-once."""
+"""The forward pass of a batch, block by block, through any selection of blocks.
+
+What rows have in common passes once.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +21,7 @@ KeysValues = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TreeMask:
-    """Tokens that follow one another along branches: how many come before each in its own sequence, and which tokens of
-    its row each one sees."""
+    """Tokens that branch: each one's position in its own sequence, and which tokens of its row it sees."""
 
     positions: Int[Tensor, "row position"]
     sees: Bool[Tensor, "row position position"]
@@ -28,8 +29,10 @@ class TreeMask:
 
 @dataclass(frozen=True)
 class Segment:
-    """Token ids that follow the rows `parent` of the level before (the first level follows nothing), one after another
-    or as a `tree`."""
+    """Token ids that continue the rows `parent` of the segment before; the first continues nothing.
+
+    They form one sequence per row, or a `tree`.
+    """
 
     ids: Int[Tensor, "row position"]
     parent: Int[Tensor, " row"] | None = None
@@ -38,10 +41,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class ResidualStream:
-    """The states of a batch, level by level, after the blocks of the dense indices `passed`. The last level is the one
-    that is read.
+    """The states of a batch after the blocks `passed` (dense indices), segment by segment.
 
-    `beside` holds, level by level, what passes to the next block beside the state.
+    The last segment is the one that is read. `beside` holds, per segment, what passes to the next block beside the
+    state.
     """
 
     passed: tuple[int, ...]
@@ -50,14 +53,16 @@ class ResidualStream:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return sum(tensor.nbytes for tensor in _tensors((self.levels, self.beside)))
 
 
 @dataclass
 class PrefixCache:
-    """What the one row at the front of batches came to, by the blocks it has passed, within `budget` bytes: the batches
-    of a step that are planned together share it. `clear` it when the step is over."""
+    """The states, keys and values of a prefix that several batches share, within `budget` bytes.
+
+    Entries are keyed by the blocks passed. Call `clear` when the weights change.
+    """
 
     budget: int = 0
     front: tuple[int, ...] = ()
@@ -65,29 +70,32 @@ class PrefixCache:
     held: int = 0
 
     def of(self, front: tuple[int, ...]) -> dict[tuple[int, ...], tuple[Tensor, KeysValues]]:
-        """What is known of a row of these tokens; what was known of another is forgotten."""
+        """The entries for the prefix `front`. Those of another prefix are dropped."""
         if front != self.front:
             self.clear()
             self.front = front
         return self.known
 
     def keep(self, passed: tuple[int, ...], state: Tensor, seen: KeysValues) -> None:
-        """Remember of the row that was asked for last, if it fits."""
+        """Store an entry for the current prefix, if it fits."""
         size = sum(t.nbytes for t in (state, *seen))
         if self.held + size <= self.budget:
             self.known[passed] = (state, seen)
             self.held += size
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all entries."""
         self.known.clear()
         self.held = 0
 
 
 @dataclass(frozen=True)
 class BlockwisePass:
-    """`calls[level][index]` is how the dense network calls the block of a dense index for a level. With several levels,
-    a block sees a level's ancestors through their keys and values."""
+    """A batch that passes through blocks one at a time.
+
+    ``calls[segment][index]`` is how the dense network calls a block for a segment. With several segments, a block
+    sees the earlier ones through their keys and values.
+    """
 
     blocks: nn.ModuleList
     levels: tuple[Segment, ...]
@@ -97,7 +105,7 @@ class BlockwisePass:
 
     @cached_property
     def front(self) -> tuple[int, ...] | None:
-        """The tokens of the one row that all others follow, if there is one."""
+        """The tokens of the prefix that all other rows follow, if there is one."""
         ids = self.levels[0].ids
         return tuple(ids[0].tolist()) if len(self.levels) > 1 and len(ids) == 1 else None
 
@@ -110,13 +118,15 @@ class BlockwisePass:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds: the first states, masks, positions."""
+        """Bytes held: first states, masks and positions."""
         held = {id(t): t for calls in self.calls for call in calls for t in _tensors(call)}
         return sum(tensor.nbytes for tensor in held.values())
 
     def block(self, index: int, stream: ResidualStream) -> ResidualStream:
-        """Pass a stream through the block of a dense index. Raises `ModelError` where it uses what a block made that
-        was not passed."""
+        """Pass a stream through one block, by its dense index.
+
+        Raises `ModelError` where the block needs the output of one that was not passed.
+        """
         passed = (*stream.passed, index)
         if len(self.levels) == 1:
             return self._alone(index, stream)
@@ -139,7 +149,7 @@ class BlockwisePass:
         return ResidualStream(passed, tuple(states))
 
     def _alone(self, index: int, stream: ResidualStream) -> ResidualStream:
-        """Pass a stream of one level, with what it carries beside its state."""
+        """Pass a stream of one segment, with what it carries beside its state."""
         self.wiring.check(index, stream.passed)
         call = self.calls[0][index]
         for carried in stream.beside:
@@ -151,11 +161,10 @@ class BlockwisePass:
         return ResidualStream((*stream.passed, index), (hidden_state(output),), beside)
 
     def depths(self, kept: Sequence[int] | None = None) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-        """The residual stream of the last level at every depth of the model that keeps the blocks `kept` (default:
-        all), from the embeddings on.
+        """Yield each depth and the residual stream of the last segment there, from the embeddings on.
 
-        The last one is the last block's output *before* the final norm (Hugging Face's ``hidden_states[-1]`` is already
-        normed).
+        `kept` are the dense indices of the blocks to run (default: all). The last stream is the last block's output
+        *before* the final norm. Hugging Face's ``hidden_states[-1]`` is already normed.
         """
         stream = self.embedded
         yield 0, stream.levels[-1]
@@ -164,14 +173,16 @@ class BlockwisePass:
             yield depth, stream.levels[-1]
 
     def past(self, kept: Sequence[int], stream: ResidualStream) -> ResidualStream:
-        """Pass a stream through the blocks of the dense indices `kept`."""
+        """Pass a stream through the blocks `kept`."""
         for run in self.through(kept):
             stream = run(stream)
         return stream
 
     def through(self, kept: Sequence[int]) -> Iterator[Callable[[ResidualStream], ResidualStream]]:
-        """The blocks of the dense indices `kept`, one after another, each to be used before the next is taken: the one
-        way by which blocks are run, so that weights may come from elsewhere."""
+        """The blocks `kept`, one after another, each to be run before the next is taken.
+
+        All blocks are run this way. A subclass may load weights here.
+        """
         for index in kept:
             yield partial(self.block, index)
 
@@ -183,11 +194,11 @@ def enter(
     leads: PrefixCache | None = None,
     wiring: BlockInterface | None = None,
 ) -> BlockwisePass:
-    """Bring a batch before the first block. ``run(input_ids=..., ...)`` runs the network with its blocks standing aside
-    and gives the calls they got.
+    """Record how each block is called for a batch. ``run(input_ids=..., ...)`` bypasses the blocks and returns their
+    calls.
 
-    Raises `ValueError` for a tree in a network whose blocks take no ``attention_mask``, and for several levels where
-    more than the state passes between blocks.
+    Raises `ValueError` for a tree where blocks take no ``attention_mask``. Raises it as well for several segments
+    where more than the state passes between blocks.
     """
     wiring = wiring or BlockInterface()
     if wiring.beside and len(levels) > 1:
@@ -205,8 +216,10 @@ def enter(
 def _along(
     tree: TreeMask, before: int, blocks: nn.ModuleList, calls: Sequence[BlockCall], run: Callable[..., list[BlockCall]]
 ) -> Iterator[BlockCall]:
-    """The calls with masks by which tokens see only what comes before them on their own branch, as far as the network
-    lets them see along a sequence that does not branch (windows, chunks, distances)."""
+    """Calls with tree masks: a token sees only its own branch.
+
+    Within a branch it sees what the network's own mask allows (windows, chunks, distances).
+    """
     length = int(tree.positions.max()) + 1
     plain = run(input_ids=zeros(1, length, dtype=tree.positions.dtype, device=tree.positions.device), use_cache=False)
     masks: dict[int, Tensor] = {}
@@ -224,8 +237,10 @@ def _along(
 def _mask(
     tree: TreeMask, before: int, straight: Float[Tensor, "_ _ long long"] | Bool[Tensor, "_ _ long long"] | None
 ) -> Float[Tensor, "row _ position key"] | Bool[Tensor, "row _ position key"]:
-    """A tree's mask of the kind of `straight`, the mask of one sequence as long as its longest branch (None: everything
-    before is seen)."""
+    """A tree's mask, of the kind of `straight`.
+
+    `straight` is the mask of one sequence as long as the longest branch. None means that everything before is seen.
+    """
     rows, width = tree.positions.shape
     sees = cat([tree.sees.new_ones(rows, width, before), tree.sees], -1)[:, None]
     if straight is None:
@@ -236,7 +251,7 @@ def _mask(
 
 
 def _bound(block: nn.Module, call: BlockCall) -> BoundArguments:
-    """A block's arguments by their names."""
+    """A block's arguments by name."""
     hidden, args, kwargs = call
     return signature(block.forward).bind(hidden, *args, **kwargs)
 

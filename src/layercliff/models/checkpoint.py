@@ -32,12 +32,12 @@ START = (
 
 @dataclass(frozen=True)
 class ReloadProof:
-    """What was found when a checkpoint was reloaded in a fresh process.
+    """What reloading a checkpoint in a fresh process showed.
 
-    All of `tensors` tensors are equal to the bit. Logits of `sequences` sequences differ by at most
-    `largest_logit_difference`, where two copies of the same model differ by up to `noise_floor`, as measured in both
-    processes. In `generations_tied` sequences, cached generation took another token than uncached at a tie within
-    rounding (`layercliff.models.precision.ROUNDING`).
+    All `tensors` are equal to the bit. The logits of `sequences` sequences differ by at most
+    `largest_logit_difference`. Two copies of one model differ by up to `noise_floor`, measured in both processes. In
+    `generations_tied` sequences, generation with and without a cache parted at a tie within rounding
+    (`layercliff.models.precision.ROUNDING`).
     """
 
     sequences: int
@@ -49,8 +49,11 @@ class ReloadProof:
 
 @dataclass(frozen=True)
 class ReloadedCheckpoint:
-    """A checkpoint after a fresh process reloaded it: where it lies until it is whole, the proof, and its answer to
-    each query (see `layercliff.models.reload_check.behaviour`)."""
+    """A checkpoint that a fresh process reloaded.
+
+    It lies in `directory` until it is whole. `answers` are what it gave to each query (see
+    `layercliff.models.reload_check.behaviour`).
+    """
 
     directory: Path
     proof: ReloadProof
@@ -64,7 +67,7 @@ def export(
     documents: dict[str, str],
     trust_remote_code: bool = False,
 ) -> ReloadProof:
-    """`exporting` with nothing more to be asked of the reloaded checkpoint, and `documents` beside it."""
+    """Write, reload and check a checkpoint, with `documents` beside it. See `exporting`."""
     with exporting(model, target, sequences, trust_remote_code=trust_remote_code) as found:
         write(found.directory, documents)
         return found.proof
@@ -78,12 +81,13 @@ def exporting(
     queries: Sequence[LogitQuery] = (),
     trust_remote_code: bool = False,
 ) -> Iterator[ReloadedCheckpoint]:
-    """Write `model` (cut already) with its tokenizer for the new directory `target`, reload it in a fresh process,
-    compare tensors, the logits of `sequences` of token ids and cached with uncached generation, and yield the rest of
-    what was found.
+    """Write `model` with its tokenizer to the new directory `target` and reload it in a fresh process.
 
-    `target` appears when all of it holds and the caller raises nothing. Raises `ModelError` saying what does not hold,
-    `RunError` when `target` exists or another process is writing it.
+    Tensors, the logits of `sequences` (token ids) and generation with and without a cache are compared. The answers
+    to `queries` are yielded. `model` is already pruned. `target` appears once all checks hold and the caller raises
+    nothing.
+
+    Raises `ModelError` for a check that fails. Raises `RunError` where `target` exists or another process writes it.
     """
     vacant(target)
     busy = f"Another layercliff process is exporting to {target}: wait for it, or choose another --to."
@@ -102,8 +106,7 @@ def exporting(
 
 
 def _unpacked(network: PreTrainedModel) -> bool:
-    """Whether weights were unpacked (FP8, MXFP4) as they were loaded. They cannot be packed again, so they are written
-    as they are."""
+    """Whether weights were unpacked (FP8, MXFP4) as they were loaded. They cannot be packed again."""
     steps = [
         step
         for conversion in getattr(network, "_weight_conversions", None) or ()
@@ -113,13 +116,13 @@ def _unpacked(network: PreTrainedModel) -> bool:
 
 
 def write(directory: Path, documents: dict[str, str]) -> None:
-    """Write texts by the names of their files."""
+    """Write texts to files, by file name."""
     for name, text in documents.items():
         (directory / name).write_text(text, encoding="utf-8")
 
 
 def vacant(target: Path) -> None:
-    """Raises `RunError` when `target` exists."""
+    """Check that `target` does not exist. Raises `RunError`."""
     if target.exists():
         raise RunError(f"{target} exists already: choose another --to.")
 
@@ -154,8 +157,7 @@ def _reload(
 
 
 def _tensors(here: dict[str, str], said: Mapping[str, Any]) -> int:
-    """How many tensors there are. Raises `ModelError` for one that is missing, is too many or is not equal to the
-    bit."""
+    """The number of tensors. Raises `ModelError` for one that is missing, extra or not equal to the bit."""
     there = said["tensors"]
     kinds = {name.replace("_", " "): keys for name, keys in said.items() if name != "tensors"}
     kinds["altered tensors"] = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
@@ -169,7 +171,7 @@ def _tensors(here: dict[str, str], said: Mapping[str, Any]) -> int:
 
 @contextmanager
 def _on_the_cpu(network: PreTrainedModel) -> Iterator[None]:
-    """While this lasts, the network is where the fresh process runs its own."""
+    """Move the network to the CPU for a while, where the fresh process runs its own."""
     place = network.device
     network.to("cpu")  # type: ignore[arg-type]
     try:
@@ -181,8 +183,10 @@ def _on_the_cpu(network: PreTrainedModel) -> Iterator[None]:
 def _ask(
     checkpoint: Path, probe: dict[str, Tensor], trust_remote_code: bool, dtype: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What a fresh process finds, and what loading said there as lists of keys, with the digest of each of the
-    ``tensors``."""
+    """What a fresh process found, and what loading reported there.
+
+    The report holds lists of keys, and the digest of each of the ``tensors``.
+    """
     given, answered = checkpoint / ".probe.safetensors", checkpoint / ".answers.safetensors"
     save_file(probe, given)
     command = [sys.executable, "-P", "-c", START, json.dumps(_search()), *map(str, (checkpoint, given, answered))]
@@ -200,8 +204,10 @@ def _ask(
 
 
 def _search() -> list[str]:
-    """Where this process looks for modules, but for the current directory; where layercliff itself lies comes last, if
-    by nothing else."""
+    """The module search path of this process, without the current directory.
+
+    The place of layercliff itself comes last where it is not yet listed.
+    """
     found = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
     own = str(Path(reload_check.__file__).resolve().parents[2])
     return found if own in found else [*found, own]

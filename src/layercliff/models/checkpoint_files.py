@@ -1,5 +1,4 @@
-"""A checkpoint's files, looked through before a library reads them: which one is not what it should be, and the
-cure."""
+"""A checkpoint's files, checked before a library reads them."""
 
 import json
 from dataclasses import dataclass
@@ -24,17 +23,16 @@ LARGE = ("tokenizer.json", "vocab.json", "tokenizer.model", "vocab.txt", "merges
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor as its file's header describes it: `dtype` in safetensors' words, such as ``F8_E4M3``."""
+    """A tensor as its file's header describes it. `dtype` is safetensors' name, such as ``F8_E4M3``."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 def check(directory: Path, name: str) -> dict[str, StoredTensor]:
-    """Look through the configuration, the weights and the tokenizer of the checkpoint of `name`.
+    """Check the configuration, the weights and the tokenizer of the checkpoint of `name`.
 
-    **Returns** the tensors that the weight files describe, by their names in the files. Raises `ModelError` naming a
-    file.
+    **Returns** the tensors that the weight files describe, by name. Raises `ModelError` naming the file at fault.
     """
     with LibraryErrors("files", name, AGAIN):
         for known in SMALL:
@@ -48,7 +46,7 @@ def check(directory: Path, name: str) -> dict[str, StoredTensor]:
 
 
 def whole(directory: Path) -> bool:
-    """Whether a checkpoint is all there: its files can be read, are as long as they say, and end as they should."""
+    """Whether a checkpoint is complete: its files can be read and have the length that they state."""
     try:
         tensors = check(directory, directory.name)
     except ModelError:
@@ -58,14 +56,14 @@ def whole(directory: Path) -> bool:
 
 
 def _last_byte(file: Path) -> bytes:
-    """The last byte that is no white space; one that no file ends in where there is none."""
+    """The last byte that is no white space; ``0`` where there is none."""
     with file.open("rb") as body:
         body.seek(max(0, file.stat().st_size - 64))
         return body.read().strip()[-1:] or b"0"
 
 
 def weights(directory: Path) -> list[Path]:
-    """The files that hold the model's tensors, as transformers takes them: one, or those an index names."""
+    """The weight files, as transformers takes them: a single one, or those that an index names."""
     whole, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
     if whole.exists():
         return [whole]
@@ -106,7 +104,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def header(file: Path) -> dict[str, Any]:
-    """What a safetensors file says of its tensors. Raises `ModelError` for a pointer, a cut-off or a damaged file."""
+    """The header of a safetensors file. Raises `ModelError` for a pointer, a cut-off or a damaged file."""
     size = file.stat().st_size
     with file.open("rb") as body:
         begin = body.read(8)
@@ -129,13 +127,13 @@ def header(file: Path) -> dict[str, Any]:
 
 
 def refuse_pointer(file: Path, begin: bytes) -> None:
-    """Raises `ModelError` for what git-lfs leaves in the place of a file that was not fetched."""
+    """Refuse the pointer that git-lfs leaves for a file that was not fetched. Raises `ModelError`."""
     if begin.startswith(LFS):
         raise ModelError(f"{file} is a git-lfs pointer, not the file itself: run `git lfs pull` there, or {AGAIN}")
 
 
 def _check_index(index: Path) -> list[str]:
-    """The weight files that an index names. Raises `ModelError` when one is not there."""
+    """The weight files that an index names. Raises `ModelError` where one is missing."""
     listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
         raise ModelError(f"{index} names no weight files: {AGAIN}")

@@ -1,4 +1,4 @@
-"""GGUF files: dequantised once into an ordinary float32 checkpoint, then loaded like any other."""
+"""GGUF files, dequantised once into an ordinary float32 checkpoint."""
 
 import json
 import re
@@ -24,10 +24,10 @@ SCALES_READ = ("gpt-oss",)  # architectures whose scaling of positions transform
 
 
 def convert(file: Path, target: Path) -> None:
-    """Write the model and tokenizer of the GGUF `file` into the directory `target` as float32 safetensors.
+    """Write the model and tokenizer of the GGUF `file` to the directory `target`, as float32 safetensors.
 
-    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF, that transformers
-    cannot read, or that lacks some of the model's tensors.
+    Every weight keeps its dequantised value exactly. Raises `ModelError` for a file that is no GGUF, that
+    transformers cannot read, or that lacks tensors.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -54,7 +54,7 @@ def convert(file: Path, target: Path) -> None:
 
 
 def check(file: Path) -> None:
-    """Raises `ModelError` for a file that is no GGUF, or one of several that a model was split into."""
+    """Check that `file` is a whole GGUF file. Raises `ModelError` otherwise, also for one part of several."""
     with LibraryErrors("", str(file), checkpoint_files.AGAIN), file.open("rb") as head:
         begin = head.read(64)
     checkpoint_files.refuse_pointer(file, begin)
@@ -65,10 +65,9 @@ def check(file: Path) -> None:
 
 
 def checkpoint(file: Path, report: Report) -> Path:
-    """The cached checkpoint of a GGUF file of the user's, converted at the first call, and again where it was damaged
-    since.
+    """The cached checkpoint of a user's GGUF file, converted at the first call.
 
-    The cache is keyed by the sha256 of the file's bytes, so that a changed file is converted anew.
+    The cache is keyed by the file's sha256. A damaged entry is made again.
     """
     check(file)
     digest = packages.sha256(file)
@@ -86,7 +85,7 @@ def checkpoint(file: Path, report: Report) -> Path:
 
 
 def _check_header(file: Path) -> None:
-    """Refuse, by the file's own header, what transformers would read in part. Raises `ModelError`."""
+    """Refuse, by the file's own header, what transformers would read only in part. Raises `ModelError`."""
     from gguf import GGUFReader
 
     with LibraryErrors("", str(file), f"it is cut off or damaged; {checkpoint_files.AGAIN}"):

@@ -1,4 +1,4 @@
-"""Greedy text that can be continued a few tokens at a time."""
+"""Greedy text that is continued a few tokens at a time."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -11,9 +11,9 @@ CACHES = ("past_key_values", "cache_params")  # what the models call what they r
 
 
 class GreedyDecoder:
-    """The most likely continuation of `prompt`, with the network's own cache. `tokens` are the new ones so far.
+    """The most likely continuation of `prompt`, with the network's own cache. `tokens` are the new ones.
 
-    It takes as given that the network is the same whenever it goes on; an end token does not end it.
+    The network must be the same at every call. An end token does not end the text.
     """
 
     def __init__(self, network: PreTrainedModel, prompt: Sequence[int]) -> None:
@@ -24,7 +24,7 @@ class GreedyDecoder:
 
     @torch.inference_mode()
     def advance(self, count: int) -> None:
-        """Write `count` tokens more."""
+        """Generate `count` more tokens."""
         options: dict[str, Any] = {"use_cache": self._cache is not None} | last_logits_only(self.network)
         device = next(self.network.get_input_embeddings().parameters()).device
         for _ in range(count):
@@ -39,5 +39,5 @@ class GreedyDecoder:
 
 
 def last_logits_only(network: PreTrainedModel) -> dict[str, Any]:
-    """How the network is asked for the logits of the last position alone: ``[positions, vocabulary]`` may be large."""
+    """The option that asks for the logits of the last position alone. All logits may be large."""
     return {"logits_to_keep": 1} if "logits_to_keep" in signature(network.forward).parameters else {}

@@ -1,4 +1,4 @@
-"""A model for several verbs in turn: loaded when one first needs it, and then by all of them."""
+"""A model that is loaded when it is first needed."""
 
 from transformers import PreTrainedModel
 
@@ -10,7 +10,7 @@ from layercliff.run.spec import AnalysisSpec
 
 
 class LazyModel:
-    """A model by name, or one that is loaded already. A model that could not be loaded is not tried again."""
+    """A model by name, loaded at first use and then shared. Failed loading is not tried again."""
 
     def __init__(self, model: str | Model | PreTrainedModel, how: AnalysisSpec) -> None:
         """`how` says in which dtypes and on which device."""
@@ -18,8 +18,7 @@ class LazyModel:
         self._refused: LayercliffError | None = None
 
     def given(self, finished: bool) -> str | Model | PreTrainedModel:
-        """What to give a verb: the name alone where its results are there already, so that nothing is loaded to read
-        them."""
+        """What to hand to a verb: the loaded model, or just its name where its results are `finished`."""
         if finished or not isinstance(self._model, str):
             return self._model
         if self._refused is not None:

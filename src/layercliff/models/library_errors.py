@@ -1,4 +1,4 @@
-"""What transformers, safetensors, gguf and tokenizers raise, said in one sentence: the part, the reason, the cure."""
+"""Errors of transformers, safetensors, gguf and tokenizers, turned into one sentence."""
 
 import re
 import struct
@@ -20,10 +20,10 @@ VAGUE = re.compile(r"[^.:]*(see|look at)[^.]*the above report!?", re.IGNORECASE)
 
 
 class LibraryErrors:
-    """While a library reads `part` of the model `name`, whatever it raises becomes a `ModelError` that ends in `cure`.
+    """Turn what a library raises while it reads into a `ModelError` that ends in `cure`.
 
-    Without a `part`, `name` is a file's. Refusals of layercliff's own pass, and so does a GPU that is full. After a
-    failure `first` is called: it raises where another part is to blame.
+    `part` of the model `name` is read; without a `part`, `name` is a file. layercliff's own errors pass, and so does
+    a GPU that is full. `first` is called after a failure and may raise where another part is to blame.
     """
 
     def __init__(self, part: str, name: str, cure: str, first: Callable[[], object] = lambda: None) -> None:
@@ -43,7 +43,7 @@ class LibraryErrors:
 
 
 def _from_library(error: BaseException) -> bool:
-    """Whether a library may raise `error` for what it reads; tokenizers raise a bare `Exception`."""
+    """Whether a library may raise `error` for what it reads. tokenizers raise a bare `Exception`."""
     if isinstance(error, LayercliffError) or out_of_memory(error):
         return False
     root = type(error).__module__.partition(".")[0]
@@ -51,8 +51,7 @@ def _from_library(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """A library's own words on one line, without what points elsewhere; a single word gets the error's kind beside
-    it."""
+    """A library's message on one line. A single word gets the error's type beside it."""
     if isinstance(error, KeyError) and error.args:
         return _short(str(error.args[0]), f"nothing is known by the name {error.args[0]!r}")
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
@@ -67,6 +66,6 @@ def reason(error: BaseException) -> str:
 
 
 def _short(text: str, otherwise: str) -> str:
-    """`text`, or `otherwise` where it is no sentence; not longer than a few lines."""
+    """`text`, cut to a few lines, or `otherwise` where it is no sentence."""
     text = text if text.count(" ") >= 2 else otherwise
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

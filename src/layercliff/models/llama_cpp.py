@@ -1,16 +1,17 @@
 """A pruning as a llama.cpp command, or why its files cannot hold it.
 
-Read in llama.cpp's source (ggml-org/llama.cpp, 2026): ``llama-quantize --prune-layers L0,L1,... IN OUT TYPE`` (pull
-request 13037) takes the indices of blocks from 0 on, drops their tensors, numbers the other blocks anew and sets
-``block_count`` (``tools/quantize/quantize.cpp``, ``src/llama-quant.cpp``); the type COPY quantises nothing. No other
-field changes, so that:
+Read in llama.cpp's source (ggml-org/llama.cpp, 2026; pull request 13037). The command is ``llama-quantize
+--prune-layers L0,L1,... IN OUT TYPE``, with block indices from 0. It drops tensors, renumbers the other blocks and
+sets ``block_count`` (``tools/quantize/quantize.cpp``, ``src/llama-quant.cpp``). The type COPY does not quantise. No
+other field changes, so that:
 
-* what a program constant derives from a block's position comes out by the new position (``src/models/*.cpp``,
-  ``set_swa_pattern(n)``: every n-th block, the last of n, attends to everything, the others through a window;
-  ``n_no_rope_layer_step``: every n-th has no position embedding);
-* a list with an entry per block keeps its old length and the file does not load (issue 27976);
-* what is recognised by the number of blocks is not recognised any more (Command R+, DeepSeek-V2-Lite, the largest Gemma
-2 and 3).
+* A constant that follows from a block's position takes its value at the new position (``src/models/*.cpp``). In
+``set_swa_pattern(n)``, the last of n blocks attends to everything. In ``n_no_rope_layer_step``, every n-th block has
+no position embedding.
+* A list with an entry per block keeps its length, and the file does not load (issue 27976).
+* A model recognised by its number of blocks is no longer recognised: Command R+, DeepSeek-V2-Lite, the largest Gemma
+  2
+and 3.
 """
 
 import math
@@ -42,7 +43,7 @@ MERGED = Recipe(
 
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int]) -> Recipe:
-    """The command that prunes a GGUF file of the dense model (`base_model`, where that is one)."""
+    """The command that prunes a GGUF file of the dense model, named by `base_model` where that is one."""
     removed = sorted(set(range(quirks.block_count(text_config(config)))) - set(kept))
     if not removed:
         return Recipe("llama.cpp", None, "no block is removed, so that the dense model's own file is it.")
@@ -62,7 +63,7 @@ def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int]) -> Re
 
 
 def _wrong(config: PretrainedConfig, kept: tuple[int, ...]) -> str | None:
-    """Why the file would not be the pruned model, in a sentence."""
+    """Why the file would not hold the pruned model, in a sentence."""
     inner = text_config(config)
     try:
         sliced(config, kept)
@@ -91,7 +92,7 @@ def _wrong(config: PretrainedConfig, kept: tuple[int, ...]) -> str | None:
 
 
 def _by_position(config: PretrainedConfig, name: str, count: int) -> tuple[object, ...] | None:
-    """What llama.cpp takes a field to be, block by block, in a model of `count` blocks; None where it has no rule."""
+    """The value of a field, block by block, as llama.cpp derives it for `count` blocks; None where it has no rule."""
     if config.model_type == "llama4_text" and not mixed(tuple(config.layer_types)) and name != "moe_layers":
         return None  # converted with windows switched off
     if name == "layer_types" and (period := WINDOWS.get(config.model_type)):

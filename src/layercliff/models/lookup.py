@@ -1,4 +1,4 @@
-"""Where a model comes from: a packaged short name, a local directory, a GGUF file or a hub id."""
+"""What a model name means: a packaged model, a directory, a GGUF file, a hub id or a step of a path."""
 
 import hashlib
 import json

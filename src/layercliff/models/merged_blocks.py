@@ -1,7 +1,7 @@
-"""What a merged block is made of: dense blocks, mixed weight by weight, or each giving some of its heads and channels.
+"""Merged blocks, described in terms of the dense model's blocks.
 
-Merging merged blocks gives such a mixture again, so that every model on a path of merges is said in terms of the dense
-one.
+A merged block mixes dense blocks weight by weight, or takes heads and channels from several. Merging merged blocks
+gives such a description again.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -19,27 +19,27 @@ BlockCoefficients = Mapping[int, float]
 """Coefficients by dense index."""
 
 SlotOrigin = tuple[int, int]
-"""A dense block, and which of its heads or channels."""
+"""A dense block, and the index of one of its heads or channels."""
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Every weight is the sum of the dense blocks' weights, each times its coefficient."""
+    """A weighted sum: every weight is the sum of the dense blocks' weights, each times its coefficient."""
 
     weights: BlockCoefficients
 
     @property
     def sources(self) -> frozenset[int]:
-        """The dense blocks that it is made of."""
+        """The dense blocks that it mixes."""
         return frozenset(self.weights)
 
 
 @dataclass(frozen=True)
 class Channelwise:
-    """Every group of heads that shares keys and values, and every channel of the MLP, is one of a dense block's.
+    """A block whose heads and channels come from several dense blocks.
 
-    What belongs to no head or channel is mixed: `inside` for what attention and MLP have beside (biases of their
-    outputs, norms of queries and keys), `outside` for what the block has beside these two (its norms).
+    Heads that share keys and values stay together. Weights of no head or channel are mixed: with `inside` in
+    attention and MLP (output biases, norms of queries and keys), with `outside` elsewhere (the block's norms).
     """
 
     heads: tuple[SlotOrigin, ...]
@@ -49,13 +49,13 @@ class Channelwise:
 
     @property
     def sources(self) -> frozenset[int]:
-        """The dense blocks that it is made of."""
+        """The dense blocks that it takes from."""
         return frozenset(block for block, _ in (*self.heads, *self.channels)) | set(self.inside) | set(self.outside)
 
 
 Blend = Linear | Channelwise
 Blends = Mapping[int, Blend]
-"""Merged blocks by the dense index of the block whose place they take. A block that is not in it is the dense one."""
+"""Merged blocks, by the dense index of the block that each replaces. Blocks not listed are the dense ones."""
 
 NAME = "blends"
 ARRAYS = f"{NAME}.safetensors"
@@ -64,21 +64,23 @@ NOTHING: Blends = MappingProxyType({})
 
 
 def shared_blocks(first: Sequence[int], second: Sequence[int], merged: Container[int] = ()) -> int:
-    """How many blocks two models of the dense indices `first` and `second` have in common at their beginning, none of
-    them `merged`."""
+    """How many leading blocks two models share, none of them `merged`.
+
+    `first` and `second` are the dense indices of their blocks.
+    """
     pairs = zip(first, second, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0] not in merged, pairs))
 
 
 def linear(blends: Blends, block: int) -> Linear:
-    """The mixture at the place of a kept block, of a path whose mixtures are linear."""
+    """The merged block at the index `block`, which must be linear. A dense block is itself, once."""
     found = blends.get(block, Linear({block: 1.0}))
     assert isinstance(found, Linear)
     return found
 
 
 def mixed(parts: Iterable[tuple[float, BlockCoefficients]]) -> BlockCoefficients:
-    """The sum of mixtures, each times its coefficient, in the order of the dense blocks; what cancels is left out.
+    """The weighted sum of mixtures, by dense index. Coefficients that cancel are left out.
 
     >>> mixed([(0.5, {3: 1.0}), (0.5, {3: 0.5, 4: 0.5})])
     {3: 0.75, 4: 0.25}
@@ -91,13 +93,15 @@ def mixed(parts: Iterable[tuple[float, BlockCoefficients]]) -> BlockCoefficients
 
 
 def ordered(blends: Blends) -> tuple[tuple[int, Blend], ...]:
-    """What tells mixtures apart, in the same order whenever they are the same; its text serves as a key."""
+    """The merged blocks in one order. Journal keys hash its text."""
     return tuple(sorted(blends.items()))
 
 
 def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """As JSON for ``path.json``, and the heads and channels as arrays ``[slot, (block, index)]`` for `ARRAYS` beside
-    it, named ``<step>.<block>.heads`` and ``<step>.<block>.channels``."""
+    """Merged blocks as JSON for ``path.json`` and as arrays for `ARRAYS`.
+
+    Arrays are ``[slot, (block, index)]``, named ``<step>.<block>.heads`` and ``<step>.<block>.channels``.
+    """
     said: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for block, blend in blends.items():
@@ -111,8 +115,10 @@ def to_file(blends: Blends, step: int) -> tuple[dict[str, Any], dict[str, np.nda
 
 
 def read(folder: StoredFolder, step: StoredStep, n_layers: int) -> Blends:
-    """The merged blocks of a step of a path in `folder`, of a model of so many blocks. Raises `RunError` for damaged
-    arrays."""
+    """The merged blocks of a step of the path in `folder`, for a model of `n_layers` blocks.
+
+    Raises `RunError` for damaged arrays.
+    """
     found: dict[int, Blend] = {}
     for block, content in step.blends.items():
         if content.weights is not None:
@@ -142,7 +148,7 @@ def _origins(array: np.ndarray) -> tuple[SlotOrigin, ...]:
 
 
 def renamed(blends: Blends, names: Sequence[int]) -> Blends:
-    """The same with other names: block b is called ``names[b]``."""
+    """The same merged blocks with other indices: block b becomes ``names[b]``."""
 
     def weights(old: BlockCoefficients) -> BlockCoefficients:
         return {names[block]: weight for block, weight in old.items()}
@@ -159,8 +165,10 @@ def renamed(blends: Blends, names: Sequence[int]) -> Blends:
 
 
 def summary(blends: Blends) -> dict[str, Any]:
-    """What each merged block is made of, in short: coefficients, or how many heads and channels come from which dense
-    block."""
+    """What each merged block is made of, in short.
+
+    Linear ones give their coefficients, others how many heads and channels come from each dense block.
+    """
     return {
         str(block): {"weights": _said(blend.weights)}
         if isinstance(blend, Linear)

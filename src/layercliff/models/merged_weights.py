@@ -1,5 +1,7 @@
-"""Merged blocks as weights: for a while, or for good. The modules stay the dense ones; what their parameters hold is
-exchanged."""
+"""The weights of merged blocks: made from the dense ones, exchanged for a while or for good.
+
+The modules stay the dense ones. Only what their parameters hold is exchanged.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,20 +12,21 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from layercliff.errors import ModelError
-from layercliff.models.anatomy import TOLERANCE, find_blocks
+from layercliff.models.anatomy import find_blocks
 from layercliff.models.merged_blocks import Blend, Blends, BlockCoefficients, Channelwise, Linear
 from layercliff.models.model import Model
+from layercliff.models.precision import TOLERANCE
 from layercliff.models.weight_layout import KINDS, layout
 
 NewWeights = Mapping[nn.Parameter, Tensor]
-"""What parameters are to hold."""
+"""The new value of each parameter."""
 
 
 def make(network: PreTrainedModel, blends: Blends) -> NewWeights:
-    """The weights of merged blocks, from those of `network`, which must be the dense ones: mixed in float32, stored as
-    the dense block's are.
+    """Make the weights of merged blocks from those of `network`, which must be the dense model.
 
-    Raises `ModelError` where blocks differ in structure.
+    They are mixed in float32 and stored in the dtype of the dense block. Raises `ModelError` where blocks differ in
+    structure.
     """
     if not blends:
         return {}
@@ -37,7 +40,7 @@ def make(network: PreTrainedModel, blends: Blends) -> NewWeights:
 
 
 def apply(made: NewWeights) -> None:
-    """Exchange weights for good."""
+    """Replace weights for good."""
     for parameter, data in made.items():
         with torch.inference_mode(parameter.is_inference()):  # else it would have no gradients ever after
             parameter.data = data
@@ -45,7 +48,7 @@ def apply(made: NewWeights) -> None:
 
 @contextmanager
 def weights_replaced(made: NewWeights) -> Iterator[None]:
-    """Exchange weights while this lasts; afterwards the very same tensors are back, whatever happened."""
+    """Replace weights for a while. Afterwards the very same tensors are back, whatever happened."""
     held = {}
     for parameter in made:
         with torch.inference_mode(parameter.is_inference()):
@@ -59,14 +62,13 @@ def weights_replaced(made: NewWeights) -> Iterator[None]:
 
 @contextmanager
 def blended(network: PreTrainedModel, blends: Blends) -> Iterator[None]:
-    """While this lasts, the kept blocks of `network`, which must be the dense one, are the merged ones. Raises
-    `ModelError` as `make` does."""
+    """Merge the kept blocks of `network`, the dense model, for a while. Raises `ModelError` as `make` does."""
     with weights_replaced(make(network, blends)):
         yield
 
 
 def check_alike(blocks: nn.ModuleList, indices: Sequence[int]) -> None:
-    """Raises `ModelError` naming two of the blocks whose weights differ in names or shapes."""
+    """Check that blocks have parameters of the same names and shapes. Raises `ModelError` naming two that differ."""
     first = indices[0]
     own = {name: tuple(p.shape) for name, p in blocks[first].named_parameters()}
     for index in indices:
@@ -100,7 +102,7 @@ def _made(network: PreTrainedModel, blocks: nn.ModuleList, place: int, blend: Bl
 
 
 def _mix(same: Mapping[int, Tensor], weights: BlockCoefficients) -> Tensor:
-    """The sum of one parameter over dense blocks, each times its coefficient."""
+    """The weighted sum of one parameter over dense blocks."""
     some = next(iter(same.values()))
     total = torch.zeros_like(some, dtype=torch.float32)
     for block, coefficient in weights.items():
@@ -110,8 +112,7 @@ def _mix(same: Mapping[int, Tensor], weights: BlockCoefficients) -> Tensor:
 
 @torch.inference_mode()
 def prove(model: Model) -> None:
-    """Prove how heads and channels lie in the blocks' weights: with their order reversed, a block must compute what it
-    did before.
+    """Check where heads and channels lie in the weights: a block with their order reversed must compute the same.
 
     Raises `ModelError` naming the kind of block whose layout was not understood.
     """
@@ -139,7 +140,7 @@ def prove(model: Model) -> None:
 
 
 def identity(network: PreTrainedModel, index: int) -> Channelwise:
-    """The dense block `index` as a mixture of its own heads and channels."""
+    """The dense block `index`, described by its own heads and channels."""
     slots = layout(network, find_blocks(network)[1][index])
     count = {kind: next(s.count for s in slots.values() if s is not None and s.kind == kind) for kind in KINDS}
     heads, channels = (tuple((index, slot) for slot in range(count[kind])) for kind in KINDS)

@@ -1,11 +1,11 @@
-"""A pruning as a mergekit configuration, or why mergekit would make another model of it.
+"""A pruning as a mergekit configuration, or why mergekit would make another model.
 
-Read in mergekit's source (arcee-ai/mergekit, commit a6e4028 of June 2026): ``slices`` of ``sources`` with a half-open
-``layer_range`` and ``merge_method: passthrough`` copy tensors and number the blocks anew (``plan.py``). ``merge.py``
-copies the base model's configuration and sets the number of blocks, under the key that the architecture's definition in
-``_data/architectures`` names, and nothing else; it ends in ``save_pretrained`` of that configuration. Architectures
-without a definition are inferred from the tensors, without such a key (``architecture/auto.py``). What a slice mixes is
-kept by the model it is from (``io/tasks.py``, ``GatherTensors``).
+Read in mergekit's source (arcee-ai/mergekit, commit a6e4028 of June 2026). ``slices`` of ``sources`` with a half-open
+``layer_range`` and ``merge_method: passthrough`` copy tensors and renumber the blocks (``plan.py``). ``merge.py``
+copies the base model's configuration and sets the number of blocks, nothing else. It ends in ``save_pretrained``. The
+architecture's definition in ``_data/architectures`` names the key for that number. Architectures without a definition
+are inferred from the tensors, without such a key (``architecture/auto.py``). Slices are grouped by the model that
+they come from (``io/tasks.py``, ``GatherTensors``).
 """
 
 import copy
@@ -48,8 +48,10 @@ MERGED = Recipe(
 
 
 def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype: str) -> Recipe:
-    """The YAML for ``mergekit-yaml FILE DIRECTORY --copy-tokenizer``. `base_model` is a directory, or ``owner/name``,
-    perhaps with ``@revision``."""
+    """The YAML for ``mergekit-yaml FILE DIRECTORY --copy-tokenizer``.
+
+    `base_model` is a directory or ``owner/name``, optionally with ``@revision``.
+    """
     name, count = "mergekit", quirks.block_count(text_config(config))
     if base_model.endswith(".gguf"):
         return Recipe(name, None, "mergekit reads no GGUF files: write the checkpoint with `layercliff export --to`.")
@@ -126,7 +128,7 @@ def _note(config: PretrainedConfig, count: int) -> str | None:
 
 
 class _Indented(yaml.SafeDumper):
-    """Lists stand indented under their names, ranges on one line, as in mergekit's own examples."""
+    """Indented lists, and ranges on one line, as in mergekit's examples."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

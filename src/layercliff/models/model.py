@@ -17,7 +17,7 @@ DEFAULT_BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its tokenizer and anatomy; `revision` identifies the weights (commit, sha256 or digest)."""
+    """A network with its tokenizer and anatomy. `revision` identifies the weights: a commit, sha256 or digest."""
 
     name: str
     revision: str
@@ -33,10 +33,10 @@ class Model:
         revision: str = "",
         dtype: torch.dtype | None = None,
     ) -> "Model":
-        """Dissect an already loaded network.
+        """Make a model of an already loaded network.
 
-        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), and where not all of its weights are in the
-        memory of one device.
+        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), also for weights that do not all lie on one
+        device.
         """
         inner = unwrapped(network)
         _check_placement(inner)
@@ -51,7 +51,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids have to be."""
+        """The device that token ids must be on."""
         return next(self.network.get_input_embeddings().parameters()).device
 
     @property
@@ -61,23 +61,25 @@ class Model:
 
     @property
     def weights_dtype(self) -> str:
-        """What the weights are stored in."""
+        """The dtype that the weights are stored in."""
         return str(next(self.anatomy.blocks.parameters()).dtype).removeprefix("torch.")
 
     def batch_tokens(self, wanted: int | None = None) -> int:
-        """How many padded tokens to pass through together: what is wanted, or what suits the device."""
+        """The padded tokens per batch: `wanted`, or a default for the device."""
         default = DEFAULT_BATCH_TOKENS.get(self.device.type, DEFAULT_BATCH_TOKENS["cpu"])
         return default if wanted is None else wanted
 
     @cached_property
     def max_positions(self) -> int | None:
-        """The longest sequence the configuration allows, where it says so."""
+        """The longest sequence in tokens, where the configuration says it."""
         return getattr(text_config(self.network.config), "max_position_embeddings", None)
 
 
 def unwrapped(network: Any) -> PreTrainedModel:
-    """The network inside what spreads or compiles it. Raises `ModelError` for what is not a language model of
-    transformers."""
+    """The network inside a data-parallel or compiled wrapper.
+
+    Raises `ModelError` for anything that is not a language model of transformers.
+    """
     while isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(network, "_orig_mod"):
         network = getattr(network, "_orig_mod", None) or network.module
     if not isinstance(network, PreTrainedModel):
@@ -104,7 +106,7 @@ def _check_placement(network: PreTrainedModel) -> None:
 
 @torch.inference_mode()
 def digest(network: PreTrainedModel) -> str:
-    """A fingerprint of weights in memory: of every parameter the shape and up to 256 of its values, evenly spaced."""
+    """A fingerprint of weights in memory: every parameter's shape and up to 256 evenly spaced values."""
     found = hashlib.sha256()
     for name, parameter in network.named_parameters():
         values = parameter.detach().flatten()

@@ -1,4 +1,4 @@
-"""The packaged models: real language models that PyPI packages carry as data, for use without any hub."""
+"""Packaged models: language models that PyPI packages carry as data, usable without a hub."""
 
 import tomllib
 from functools import cache as once
@@ -16,10 +16,10 @@ from layercliff.progress import Report
 
 
 class PackagedModel(BaseModel, frozen=True, extra="forbid"):
-    """A model inside PyPI packages, an entry of ``packaged.toml``.
+    """A model inside PyPI packages: an entry of ``packaged.toml``.
 
-    `parts` are the wheels in the order of their chunks, `sha256` that of the joined GGUF file, `config` what is known
-    of the architecture before anything is downloaded.
+    `parts` are the wheels, in the order of their chunks. `sha256` is that of the joined GGUF file. `config` holds
+    what is known of the architecture before the download.
     """
 
     name: str
@@ -48,11 +48,11 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         return 4 * self.parameters
 
     def fetch(self, report: Report) -> Path:
-        """Download, verify, join and convert the model unless it is cached; `report(what, done, total)` follows the
-        work.
+        """Download, verify, join and convert the model, unless it is cached. **Returns** a directory that
+        transformers can load.
 
-        **Returns** a directory that transformers can load. Finished wheels survive an interruption; the checkpoint
-        appears only when it is complete. Raises `LayercliffError` without network, on altered bytes or a full disk.
+        `report(what, done, total)` follows the work. Finished wheels survive an interruption; the checkpoint appears
+        when it is complete. Raises `LayercliffError` without network, for altered bytes or a full disk.
         """
         cache.make_directory(self.directory, lambda target: self._build(target, report), checkpoint_files.whole)
         return self.directory

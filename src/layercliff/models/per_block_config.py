@@ -1,4 +1,4 @@
-"""What a configuration says of every block in particular."""
+"""The fields of a configuration that describe single blocks."""
 
 from typing import Any
 
@@ -12,11 +12,14 @@ BlockValues = tuple[Any, ...]
 
 
 def per_block(config: PretrainedConfig) -> dict[str, BlockValues]:
-    """The fields of the language model's configuration that speak of single blocks, each as one value per block.
+    """The configuration fields that describe single blocks, as one value per block.
 
-    A list with an entry per block stands for itself; a list of indices becomes whether a block is in it; a count of the
-    first blocks whether a block is among them; ``decoder_sparse_step`` whether a block is the n-th.
-    ``max_window_layers`` is left to ``layer_types``, which follows from it and says whether windows are used at all.
+    * A list with an entry per block is taken as it is.
+    * A list of indices becomes: is the block in it?
+    * A count of first blocks becomes: is the block among them?
+    * ``decoder_sparse_step`` becomes: is the block the n-th?
+
+    ``max_window_layers`` is left out. ``layer_types`` follows from it and says whether windows are used at all.
     """
     inner = text_config(config)
     count = quirks.block_count(inner)
@@ -38,7 +41,7 @@ def per_block(config: PretrainedConfig) -> dict[str, BlockValues]:
 
 
 def lists(config: PretrainedConfig) -> tuple[str, ...]:
-    """The names of the fields that hold one entry per block."""
+    """The fields that hold one entry per block."""
     inner = text_config(config)
     return tuple(
         name

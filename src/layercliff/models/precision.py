@@ -1,5 +1,7 @@
-"""Weights stored in one dtype, blocks computed in another: an 8B model in bfloat16 computes in float32 on a 24 GB
-card."""
+"""Weights stored in one dtype and computed in another.
+
+So an 8B model in bfloat16 computes in float32 on a 24 GB card.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,18 +11,23 @@ import torch
 from torch import Tensor, nn
 
 ROUNDING = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
-"""What share of the largest of them logits of the same model may differ by, per dtype, when its sums are taken in
-another order (other batches, a cache, another device): four units in the last place of narrow dtypes; in float32, 4e-5
-is seen."""
+"""How far logits of one model may differ by rounding, as a share of the largest, per dtype.
+
+Sums are taken in another order with other batches, a cache or another device. Narrow dtypes get four units in the
+last place; in float32, 4e-5 is seen.
+"""
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""How far a pass that is built up anew may differ from the network's own, as a share of the largest, per dtype."""
 
 
 @contextmanager
 def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
-    """While this lasts, each of `modules` computes in `dtype`: its floating parameters are cast when it is called and
-    put back when it returns.
+    """Compute each of `modules` in `dtype`: its floating-point parameters are cast when it is called and put back
+    afterwards.
 
-    Nothing happens for modules already in `dtype`. Only one module's cast matrices exist at a time; a module of vectors
-    alone is cast for as long as this lasts, since some networks ask a norm for its dtype before they call it.
+    Only one module's cast matrices exist at a time. A module that holds only vectors is cast for the whole time: some
+    networks ask a norm for its dtype before they call it. Modules already in `dtype` are left alone.
     """
     with ExitStack() as hooks:
         for module in modules:
@@ -53,7 +60,7 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
 
 @contextmanager
 def cast_to(dtype: torch.dtype, module: nn.Module) -> Iterator[None]:
-    """While this lasts, the weights of `module` are stored in `dtype`."""
+    """Store the weights of `module` in `dtype` for a while."""
     before = [(parameter, parameter.data) for parameter in module.parameters()]
     try:
         stored_in(dtype, module)
@@ -64,8 +71,10 @@ def cast_to(dtype: torch.dtype, module: nn.Module) -> Iterator[None]:
 
 
 def stored_in(dtype: torch.dtype, network: nn.Module) -> None:
-    """Store the weights of `network` in `dtype`. Buffers stay as wide as they are: positions, which no checkpoint
-    holds, are made anew wide."""
+    """Store the weights of `network` in `dtype`.
+
+    Buffers keep their width: positions are in no checkpoint and are made anew.
+    """
     for parameter in network.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)

@@ -1,5 +1,7 @@
-"""What is special about a family of models, in one table: a refusal of an architecture names this file as the place to
-mend it."""
+"""What is special about a family of models, in one table.
+
+Refusals of an architecture name this file as the place to mend it.
+"""
 
 from transformers import PretrainedConfig
 
@@ -17,21 +19,23 @@ DIVISORS = ("logits_scaling",)
 """Fields that the logits are divided by: Granite."""
 
 WINDOWS = ("keep_window_size",)
-"""Fields that say how many keys are kept of all, later ones among them: Doge. What is longer is not causal."""
+"""Fields that limit how many keys are kept, later ones included: Doge. Longer sequences are not causal."""
 
 TOWERS = ("vision", "visual", "image", "audio", "speech", "vit")
-"""What the names of modules hold that are for images or sounds, in multimodal networks."""
+"""Words in the names of modules for images or sounds."""
 
 PROJECTOR = "multi_modal_projector"
-"""The name of the part that brings a tower's output to the language model."""
+"""The module that maps a tower's output to the language model."""
 
 COUNTS = {"longcat_flash": "num_layers"}
-"""By model type, the field that counts the blocks where it is not ``num_hidden_layers``: LongCat has two attentions a
-block and counts those there."""
+"""The field that counts the blocks, by model type, where it is not ``num_hidden_layers``.
+
+LongCat has two attentions a block and counts those there.
+"""
 
 
 def block_count(config: PretrainedConfig) -> int:
-    """The number of blocks that a configuration of a language model (not of a wrapper) asks for.
+    """The number of blocks of a language model's configuration (not a wrapper's).
 
     Raises `ModelError` where it does not say.
     """
@@ -46,7 +50,7 @@ def block_count(config: PretrainedConfig) -> int:
 
 
 def count_field(config: PretrainedConfig) -> str:
-    """The field that holds it."""
+    """The field that holds the number of blocks."""
     return COUNTS.get(config.model_type, "num_hidden_layers")
 
 
@@ -56,13 +60,13 @@ def in_tower(path: str) -> bool:
 
 
 def beside_language(key: str) -> bool:
-    """Whether a tensor of a multimodal checkpoint is of a tower, or of what brings its output to the language model."""
+    """Whether a tensor of a multimodal checkpoint belongs to a tower or its projector."""
     part = key.removeprefix("model.").partition(".")[0]
     return in_tower(part) or part == PROJECTOR
 
 
 def softcap(config: PretrainedConfig) -> float | None:
-    """What the logits are capped at, where the configuration says so."""
+    """The cap on the logits, where the configuration has one."""
     return next((value for name in SOFTCAPS if (value := getattr(config, name, None)) is not None), None)
 
 
@@ -74,5 +78,5 @@ def scales(config: PretrainedConfig) -> list[float]:
 
 
 def causal_up_to(config: PretrainedConfig) -> int | None:
-    """The longest sequence in which no token sees a later one, in tokens, where the configuration sets a limit."""
+    """The longest causal sequence in tokens, where the configuration sets a limit."""
     return next((value for name in WINDOWS if (value := getattr(config, name, None)) is not None), None)

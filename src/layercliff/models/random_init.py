@@ -1,4 +1,4 @@
-"""A model of the same shape that has learnt nothing."""
+"""The random-init control: a model of the same shape with untrained weights."""
 
 from copy import deepcopy
 from typing import Any
@@ -9,8 +9,10 @@ from layercliff.models.model import Model
 
 
 def random_init(model: Model, seed: int) -> Model:
-    """A model of `model`'s configuration with the weights that its family begins training with, drawn by `seed`, in the
-    same dtypes and on the same device, with the same tokenizer. It takes as much memory again."""
+    """A copy of `model` with weights as training begins, drawn by `seed`.
+
+    Configuration, dtypes, device and tokenizer are the same. It takes as much memory again.
+    """
     kind: Any = type(model.network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

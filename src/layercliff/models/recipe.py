@@ -1,12 +1,11 @@
-"""How another tool makes the pruned model of the dense one, or why it cannot."""
+"""How another tool makes the pruned model from the dense one, or why it cannot."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to give to `tool`: a file's content or a command in `text`, with what else to know in `note`; or no text and
-    the `reason`."""
+    """What to give to `tool`: a file or a command in `text`, with a `note`; or no text and the `reason`."""
 
     tool: str
     text: str | None
@@ -21,7 +20,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Recipes:
-    """The recipes for a pruning of `base_model` that keeps the dense blocks `kept`."""
+    """The recipes for a pruning of `base_model` that keeps the blocks `kept` (dense indices)."""
 
     base_model: str
     kept: tuple[int, ...]

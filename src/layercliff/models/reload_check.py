@@ -1,8 +1,7 @@
-"""What a checkpoint does, found out in a process of its own: `main` with a checkpoint, a probe, and where to write what
-is found.
+"""What a checkpoint computes, found in a fresh process. `main` takes a checkpoint, an input file and an output file.
 
-The probe is a safetensors file of sequences and queries. What is found are logits, answers and continuations, and in
-the metadata a digest of every tensor and what loading said of missing and unexpected ones.
+The input is a safetensors file of sequences and queries. The output holds logits, answers and continuations. Its
+metadata holds a digest of every tensor and the missing and unexpected ones.
 """
 
 import hashlib
@@ -31,8 +30,9 @@ COPIES = (0, 0, 1, 2)
 
 @dataclass(frozen=True)
 class LogitQuery:
-    """A sequence, and tokens whose logits are wanted: of ``targets[j]`` at ``positions[j]``, which may count from the
-    end."""
+    """A sequence, and the logits wanted: those of ``targets[j]`` at ``positions[j]``. Positions may count from the
+    end.
+    """
 
     tokens: Sequence[int]
     positions: Sequence[int]
@@ -40,7 +40,7 @@ class LogitQuery:
 
 
 def probe(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> dict[str, Tensor]:
-    """Both as tensors: ``sequence.N``, ``query.N`` and ``wanted.N``, positions above targets."""
+    """Sequences and queries as tensors: ``sequence.N``, ``query.N`` and ``wanted.N`` (positions above targets)."""
     found = {f"sequence.{n:05}": torch.tensor(tokens) for n, tokens in enumerate(sequences)}
     for n, query in enumerate(queries):
         found[f"query.{n:05}"] = torch.tensor(query.tokens)
@@ -50,9 +50,12 @@ def probe(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> 
 
 @torch.inference_mode()
 def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Of each sequence ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `cache_divergence`). Of each
-    query ``answer.N``: the logits wanted, computed in `dtype`, and below each the log of the sum of exponentials of all
-    logits there."""
+    """What a network computes for the input `given`.
+
+    Each sequence gives ``logits.N`` and ``floor.N`` (see `copies`) and ``parting.N`` (see `cache_divergence`). Each
+    query gives ``answer.N``, computed in `dtype`: the logits wanted, and below them the log-sum-exp of all logits
+    there.
+    """
     found = {}
     for name, value in given.items():
         kind, _, number = name.partition(".")
@@ -71,7 +74,7 @@ def behaviour(network: PreTrainedModel, given: Mapping[str, Tensor], dtype: torc
 
 
 def _parts(network: PreTrainedModel) -> Iterator[nn.Module]:
-    """The blocks, what stands beside them, and the head: what is widened at a time."""
+    """The modules to widen one at a time: the blocks, what stands beside them, and the head."""
     path, blocks = find_blocks(network)
     yield from (child for child in network.get_submodule(path.rpartition(".")[0]).children() if child is not blocks)
     yield from blocks
@@ -80,11 +83,9 @@ def _parts(network: PreTrainedModel) -> Iterator[nn.Module]:
 
 @torch.inference_mode()
 def copies(network: PreTrainedModel, tokens: Int[Tensor, " position"]) -> tuple[Float[Tensor, "_ vocabulary"], float]:
-    """The logits of an aligned copy of the weights, and the largest difference to them of the weights where they lie
-    and of other copies.
+    """The logits of an aligned copy of the weights, and how far other copies and the weights in place differ from it.
 
-    Products of equal numbers may differ in the last bits with the address that the numbers begin at, or from run to
-    run.
+    Products of equal numbers may differ in the last bits with the address of the numbers, or from run to run.
     """
     first, *others = [_of_copy(network, tokens, offset) for offset in COPIES]
     others.append(logits(network, tokens))
@@ -98,8 +99,10 @@ def _of_copy(network: PreTrainedModel, tokens: Tensor, offset: int) -> Tensor:
 
 @contextmanager
 def copied(network: nn.Module, offset: int) -> Iterator[None]:
-    """While this lasts, every module runs with a copy of its own weights that begins `offset` elements after an aligned
-    address. Only one module's copy exists at a time."""
+    """Run every module with a copy of its weights that begins `offset` elements after an aligned address.
+
+    Only one module's copy exists at a time.
+    """
     with ExitStack() as hooks:
         for module in network.modules():
             if not module._parameters:
@@ -111,7 +114,7 @@ def copied(network: nn.Module, offset: int) -> Iterator[None]:
 
 
 def _place(kept: dict[str, Tensor], offset: int, module: nn.Module, _args: Any) -> None:
-    """Give a module copies of its weights, which go to `kept`."""
+    """Give a module copies of its weights; the originals go to `kept`."""
     for name, parameter in module._parameters.items():
         if parameter is not None:
             kept[name] = parameter.data
@@ -119,20 +122,20 @@ def _place(kept: dict[str, Tensor], offset: int, module: nn.Module, _args: Any) 
 
 
 def _restore(kept: dict[str, Tensor], module: nn.Module, _args: Any, _output: Any) -> None:
-    """Give it those in `kept` back."""
+    """Give a module its original weights back."""
     for name in list(kept):
         module._parameters[name].data = kept.pop(name)  # type: ignore[union-attr]
 
 
 def _moved(tensor: Tensor, offset: int) -> Tensor:
-    """A copy in memory of its own."""
+    """A copy in new memory."""
     memory = torch.empty(tensor.numel() + offset, dtype=tensor.dtype, device=tensor.device)
     return memory[offset:].view(tensor.shape).copy_(tensor)
 
 
 @torch.inference_mode()
 def digests(network: PreTrainedModel) -> dict[str, str]:
-    """A digest of every tensor of the network's state: its dtype, its shape and all its bits."""
+    """A digest of every tensor of the state: dtype, shape and all bits."""
     found = {}
     for name, tensor in network.state_dict().items():
         made = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -151,8 +154,11 @@ def logits(
 
 
 def cache_divergence(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
-    """How clearly greedy continuations with and without a cache part: 0 where they are the same, else how far apart the
-    first two tokens that differ are in the scores without the cache, as a share of the largest of these."""
+    """How clearly greedy text with a cache parts from text without; 0 where they are equal.
+
+    It is the gap between the first two tokens that differ, in the scores without a cache, as a share of the largest
+    score.
+    """
     plain, cached = (_continued(network, tokens, use_cache, new) for use_cache in (False, True))
     for (token, scores), (other, _) in zip(plain, cached, strict=False):
         if token != other:
@@ -161,7 +167,7 @@ def cache_divergence(network: PreTrainedModel, tokens: Int[Tensor, " position"],
 
 
 def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: int) -> list[tuple[int, Tensor]]:
-    """The new tokens with the scores that each was chosen by."""
+    """The new tokens, each with the scores that chose it."""
     row = tokens[None].to(network.device)
     out: Any = network.generate(  # type: ignore[operator]
         row, attention_mask=torch.ones_like(row), max_new_tokens=new, do_sample=False, use_cache=use_cache, pad_token_id=0,
@@ -172,8 +178,11 @@ def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: i
 
 
 def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype: str) -> None:
-    """Load `checkpoint` and write what it does with `probe` to `out`. Answers are computed in `dtype`; code that comes
-    with the checkpoint is run where `trust` is 1. As many threads as the asking process give the same bits."""
+    """Load `checkpoint` and write what it computes for the file `probe` to `out`.
+
+    Answers are computed in `dtype`. The checkpoint's own code runs where `trust` is 1. The number of threads of the
+    asking process gives the same bits.
+    """
     torch.set_num_threads(int(threads))
     trusted = trust == "1"
     kind = loading.auto_class(checkpoint, AutoConfig.from_pretrained(checkpoint, trust_remote_code=trusted))

@@ -1,9 +1,8 @@
-"""Which blocks can be taken out so that what is left can be written: tried by building it anew from its own
-configuration.
+"""Which blocks can be removed so that the rest can be saved.
 
-What a model does with a block may depend on the block's place or on the number of blocks, in ways that no list of
-fields holds. So the model without a block is built as a reload would build it, with the weights that are in memory, and
-compared with the blocks one by one.
+What a model does with a block may depend on its place or on the number of blocks. No list of fields holds every such
+case. So the smaller model is built as a reload would build it, with the weights in memory, and compared block by
+block.
 """
 
 import json
@@ -44,9 +43,9 @@ FAILURES = (
     TypeError,
     ValueError,
 )
-"""What building or running a model that cannot be expressed ends in."""
+"""What building or running a model may raise where its configuration cannot express the pruning."""
 SAME = {torch.float32: 2e-5, torch.float64: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-"""What share of the largest logit may differ between the same blocks run in the same order."""
+"""How far the same blocks in the same order may differ, as a share of the largest logit."""
 PROBE = 8  # tokens
 GENERATED = 4  # tokens after them, with and without a cache
 LONGEST = 4098  # tokens of the probe that shows windows
@@ -55,16 +54,16 @@ DRAWS = 4  # random sets of blocks that are tried together
 
 @dataclass(frozen=True)
 class RemovableBlocks:
-    """`stay` holds the blocks that cannot be taken out, each with the reason in a clause. Any others can, in any order.
+    """`stay` holds the blocks that cannot be removed, each with the reason. All others can, in any order.
 
-    `unfit` says in a clause why not even the whole model can be exported, if so.
+    `unfit` says why not even the whole model can be exported, if so.
     """
 
     stay: Mapping[int, str] = field(default_factory=dict)
     unfit: str | None = None
 
     def __str__(self) -> str:
-        """What to know before a path is walked, in a sentence; nothing where there is nothing."""
+        """What to know before a path is run, in a sentence, or nothing."""
         told = "" if self.unfit is None else f"No checkpoint of a step can be exported: {self.unfit}."
         if not self.stay:
             return told
@@ -82,7 +81,7 @@ _known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, RemovableBloc
 
 
 def removable_blocks(model: Model) -> RemovableBlocks:
-    """Which blocks of `model` may go, tried once for each network. Raises `ModelError` where none may."""
+    """Which blocks of `model` may be removed; tried once per network. Raises `ModelError` where none may."""
     config, found = _known.get(model.network, (None, RemovableBlocks()))
     if config is not model.network.config:  # a network that has been cut has another one
         found = _removal(model)
@@ -111,7 +110,7 @@ def _removal(model: Model) -> RemovableBlocks:
 
 
 def _other_class(kind: Any, network: PreTrainedModel) -> str | None:
-    """That a checkpoint of `network` would be loaded as a network of another class, in a clause; or None."""
+    """Why a checkpoint of `network` would load as another class, in a clause; or None."""
     mapped = kind._model_mapping.get(type(network.config), type(network))
     classes = tuple(mapped) if isinstance(mapped, list | tuple) else (mapped,)
     if isinstance(network, classes):
@@ -120,8 +119,10 @@ def _other_class(kind: Any, network: PreTrainedModel) -> str | None:
 
 
 def _staying(trials: "_Trials", count: int) -> dict[int, str]:
-    """The blocks to keep so that any others can go together: those that cannot go alone, then as few more as random
-    sets ask for."""
+    """The blocks to keep so that any of the others can go together.
+
+    First those that cannot go alone, then as few more as random sets ask for.
+    """
     every = range(count)
     stay: dict[int, str] = {}
     for block in every:
@@ -148,14 +149,13 @@ def _staying(trials: "_Trials", count: int) -> dict[int, str]:
 
 
 def _without_kinds(kinds: Sequence[BlockSignature]) -> list[tuple[int, ...]]:
-    """For each kind of block, where there are several: all blocks but those."""
+    """For each kind of block, where there are several: all other blocks."""
     several = dict.fromkeys(kinds) if len(set(kinds)) > 1 else {}
     return [tuple(block for block, other in enumerate(kinds) if other != kind) for kind in several]
 
 
 def unwritable(kind: Any, config: PretrainedConfig, kept: Sequence[int], trust_remote_code: bool = False) -> str | None:
-    """Why a model of the blocks `kept` cannot be written, as far as its configuration alone tells, in a clause; or
-    None.
+    """Why a model of the blocks `kept` cannot be saved, as far as its configuration tells, in a clause; or None.
 
     `kind` is the automatic class of transformers that loads it. No weight is read.
     """
@@ -176,7 +176,7 @@ def unwritable(kind: Any, config: PretrainedConfig, kept: Sequence[int], trust_r
 
 
 class _Trials:
-    """Builds a network anew with some of its blocks, and compares."""
+    """Builds a network without some of its blocks, and compares."""
 
     def __init__(self, network: PreTrainedModel, anatomy: Anatomy) -> None:
         self.network, self.anatomy = network, anatomy
@@ -192,7 +192,7 @@ class _Trials:
         self.tried: dict[tuple[int, ...], str | None] = {}
 
     def fault(self, kept: tuple[int, ...]) -> str | None:
-        """Why the blocks `kept` cannot be written, in a clause, or None."""
+        """Why a model of the blocks `kept` cannot be saved, in a clause, or None."""
         if kept not in self.tried:
             self.tried[kept] = self._fault(kept)
         return self.tried[kept]
@@ -213,7 +213,7 @@ class _Trials:
             return f"what is left cannot be built or run ({_first_line(error)})"
 
     def _same_buffers(self, small: PreTrainedModel) -> None:
-        """Outside of the blocks, what is not saved is as it is in memory, in the same precision."""
+        """Outside the blocks, take over the buffers in memory that are not saved."""
         path = f"{self.anatomy.blocks_path}."
         own = dict(self.network.named_buffers())
         for name, buffer in small.named_buffers():
@@ -222,7 +222,7 @@ class _Trials:
                 small.get_submodule(owner)._buffers[last] = own[name]
 
     def _other_calls(self, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
-        """What a block is called with otherwise: masks of windows, positions."""
+        """The first block that would be called differently: masks of windows, positions."""
         found = self._dissected(small).enter(self.long).calls[0]
         for place, index in enumerate(kept):
             names = other_arguments(self.anatomy.blocks[index], self.calls[index], found[place])
@@ -231,7 +231,7 @@ class _Trials:
         return None
 
     def _dissected(self, small: PreTrainedModel) -> Anatomy:
-        """The same parts of another network."""
+        """The same parts in another network."""
         names = {id(module): name for name, module in self.network.named_modules()}
         around = tuple(small.get_submodule(names[id(part)]) for part in self.anatomy.around_blocks)
         blocks = find_blocks(small)[1]
@@ -257,7 +257,7 @@ class _Trials:
         return f"what is left does not generate with a cache ({said})"
 
     def _cut_otherwise(self, kept: Sequence[int]) -> str | None:
-        """The network in memory, which an exported one is compared with."""
+        """Compare the network in memory, which an export is compared with."""
         with pruned(self.network, kept), self.anatomy.computing():
             found = self.network(input_ids=self.ids, use_cache=False).logits[0].float()
         if (off := _apart(found, self._logits(kept))) > SAME[self.anatomy.dtype]:
@@ -265,7 +265,7 @@ class _Trials:
         return None
 
     def _logits(self, kept: Sequence[int]) -> Float[Tensor, "position vocabulary"]:
-        """Those of the blocks `kept`, run one by one."""
+        """The logits of the blocks `kept`, run one by one."""
         unembedding = self.anatomy.unembedding
         with self.anatomy.computing():
             *_, (_, last) = self.passage.depths(kept)
@@ -277,7 +277,7 @@ def _apart(one: Tensor, other: Tensor) -> float:
 
 
 def _seen(config: PretrainedConfig) -> int:
-    """How long a sequence shows the windows of a configuration."""
+    """The sequence length that shows the windows of a configuration."""
     windows = [
         value
         for name, value in vars(config).items()
@@ -289,13 +289,13 @@ def _seen(config: PretrainedConfig) -> int:
 
 @contextmanager
 def _weightless() -> Iterator[None]:
-    """While this lasts, models are built without memory for their weights; their buffers are real."""
+    """Build models without memory for weights. Buffers are real."""
     with no_init_weights(), init_empty_weights(include_buffers=False):
         yield
 
 
 def _built(like: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
-    """A network of the class of `like`, without weights, as a reload makes it of a written configuration."""
+    """A network of the class of `like`, without weights, as a reload makes it from a saved configuration."""
     content = type(config)._decode_special_floats(
         json.loads(config.to_json_string())
     )  # infinity has a notation of its own
@@ -309,8 +309,7 @@ def _built(like: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
 def _renamed(
     dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]
 ) -> tuple[dict[str, Tensor], str | None]:
-    """The dense state under the names that the blocks `kept` have in `small`, and what of it does not fit there, in a
-    clause."""
+    """The dense state under the names that the blocks `kept` have in `small`, and what does not fit, in a clause."""
     path = f"{find_blocks(dense)[0]}."
     place = {index: position for position, index in enumerate(kept)}
     state = {}

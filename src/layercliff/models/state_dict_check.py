@@ -1,4 +1,4 @@
-"""Whether a checkpoint's tensors are the model's: all of them, no others, and none left packed or unscaled."""
+"""Whether a checkpoint's tensors are those of its model."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ def check(
 
 
 def check_precision(name: str, network: nn.Module, stored: Mapping[str, StoredTensor], quantised: bool) -> None:
-    """Refuse weights that are still packed, and packed ones that nothing was told to unpack.
+    """Refuse weights that are still packed, and packed weights whose format is not named.
 
     `quantised` says that the configuration names a format. Raises `ModelError`.
     """
@@ -92,7 +92,7 @@ def check_precision(name: str, network: nn.Module, stored: Mapping[str, StoredTe
 
 
 def _without_scale(packed: Iterable[str], stored: Mapping[str, StoredTensor]) -> list[str]:
-    """8-bit floating weights that no other tensor of the file scales."""
+    """8-bit floating-point weights that no other tensor of the file scales."""
     scales = {key for key in stored if SCALES.search(key) or key.endswith(".qscale_weight")}
     owners = {key.rpartition(".")[0] for key in scales} | {re.sub(r"_scale(_inv|_2)?$", "", key) for key in scales}
     return [
@@ -106,7 +106,7 @@ def _without_scale(packed: Iterable[str], stored: Mapping[str, StoredTensor]) ->
 
 
 def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, StoredTensor]) -> bool:
-    """Whether a tensor that the model does not have has no part in what it computes."""
+    """Whether an extra tensor plays no part in what the model computes."""
     if HARMLESS.search(key) or quirks.beside_language(key):
         return True
     if MASK.search(key):
@@ -119,7 +119,7 @@ def _harmless(key: str, config: PretrainedConfig, stored: Mapping[str, StoredTen
 
 
 def _block(key: str) -> int:
-    """The block that a tensor's name speaks of, else -1."""
+    """The block that a tensor's name refers to, else -1."""
     found = BLOCK.search(key)
     return int(found[1]) if found else -1
 

@@ -1,4 +1,4 @@
-"""A path of pruned models as ``path.json`` has it, as far as it says which model each step is."""
+"""A path of pruned models in ``path.json``: which model each step is."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -9,7 +9,7 @@ from layercliff.run.stored_files import Stored, Summary
 
 
 def _increasing(values: list[int]) -> list[int]:
-    """Blocks as a model keeps them: in order, none of them twice."""
+    """Check that blocks are in increasing order."""
     if any(second <= first for first, second in pairwise(values)):
         raise ValueError(f"{values} is not in increasing order")
     return values
@@ -22,8 +22,7 @@ Coefficients = dict[StepName, float]
 
 
 class StoredBlend(Stored):
-    """A merged block: `weights` of a linear one, `inside` and `outside` of one whose heads and channels lie beside the
-    path."""
+    """A merged block: `weights` if linear; `inside` and `outside` if heads and channels lie beside the path."""
 
     weights: Coefficients | None = None
     inside: Coefficients | None = None
@@ -31,7 +30,7 @@ class StoredBlend(Stored):
 
     @property
     def sources(self) -> set[int]:
-        """Dense blocks that coefficients name."""
+        """The dense blocks that its coefficients name."""
         return {int(block) for part in (self.weights, self.inside, self.outside) for block in part or {}}
 
     @model_validator(mode="after")
@@ -42,7 +41,7 @@ class StoredBlend(Stored):
 
 
 class StoredStep(Stored):
-    """A step: the dense blocks it has `kept`, those in `blends` merged."""
+    """A step: the dense blocks it has `kept`, of which those in `blends` are merged."""
 
     step: Count
     kept: KeptBlocks
@@ -50,7 +49,7 @@ class StoredStep(Stored):
 
 
 class PathFacts(Summary):
-    """The model that a path begins with, and its steps."""
+    """A path: the dense model, and the steps."""
 
     model: str
     revision: str

@@ -1,5 +1,4 @@
-"""A model with other blocks: the list, the configuration's per-layer fields and every block's own index follow
-together."""
+"""A model with fewer blocks: the list, the configuration's per-block fields and each block's index change together."""
 
 import copy
 import functools
@@ -49,8 +48,7 @@ INDEX = re.compile(r"(idx|index|id|number)$")
 
 @dataclass(frozen=True)
 class IndexRule:
-    """How a number in a block follows from the block's place: a sub-block that is the second of two has ``2 * place +
-    1``."""
+    """How a number in a block follows from the block's place: ``times * place + plus``."""
 
     times: int
     plus: int
@@ -61,7 +59,7 @@ class IndexRule:
 
 
 def indices(blocks: nn.ModuleList) -> dict[tuple[str, str], IndexRule]:
-    """What numbers in `blocks` say where a block stands, by the path of the module inside the block and the name."""
+    """The numbers in `blocks` that say where a block stands, by module path inside the block and name."""
     values: dict[tuple[str, str], dict[int, int]] = {}
     for place, block in enumerate(blocks):
         for path, module in block.named_modules():
@@ -82,11 +80,11 @@ def _index(name: str, at: Mapping[int, int]) -> IndexRule | None:
 
 
 def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> None:
-    """Leave `network` with the blocks of the dense indices `kept`, those in `blends` with merged weights, for good.
+    """Keep only the blocks `kept` (dense indices) of `network`, for good. Those in `blends` get merged weights.
 
-    Its configuration becomes a copy with every per-layer field sliced, and every submodule that knows its block's index
-    is renumbered, so that cached generation and ``save_pretrained`` work. Raises `ModelError` where the configuration
-    cannot express the pruning or blocks cannot be merged, and changes nothing then.
+    The configuration becomes a copy with every per-block field sliced. Submodules that know their block's index are
+    renumbered, so that cached generation and ``save_pretrained`` work. Raises `ModelError`, and changes nothing,
+    where the configuration cannot express the pruning or blocks cannot be merged.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
@@ -109,11 +107,11 @@ def cut(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING)
 
 @contextmanager
 def pruned(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHING) -> Iterator[None]:
-    """While this lasts, `network` is what `cut` makes of it; afterwards it is the dense network again, whatever
+    """Make `network` what `cut` makes of it, for a while. Afterwards it is the dense network again, whatever
     happened.
 
-    The list of blocks, every module's configuration object, every block's own index and every weight come back as the
-    very same objects. No weight is copied. Raises `ModelError` as `cut` does.
+    The very same objects come back: block list, configurations, indices and weights. No weight is copied. Raises
+    `ModelError` as `cut` does.
     """
     path, blocks = find_blocks(network)
     owner = network.get_submodule(path.rpartition(".")[0])
@@ -134,7 +132,7 @@ def pruned(network: PreTrainedModel, kept: Sequence[int], blends: Blends = NOTHI
 
 
 def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:
-    """A copy of `config` for a model that keeps only the blocks `kept`. The original is left alone: blocks share it.
+    """A copy of `config` for a model of the blocks `kept`. The original stays as it is: blocks share it.
 
     Raises `ModelError` naming the field that cannot express the pruning.
     """
@@ -169,11 +167,10 @@ def sliced(config: PretrainedConfig, kept: Sequence[int]) -> PretrainedConfig:
 
 
 def has_entry_per_block(config: PretrainedConfig, name: str) -> bool:
-    """Whether the list `name` of a language model's configuration holds an entry for each of its blocks.
+    """Whether the list `name` of a configuration holds one entry per block.
 
-    Its length alone does not tell: a list may have as many entries as there are blocks by chance. So it is asked how
-    long the list is in configurations of the same class with other numbers of blocks. Where they have no such list, the
-    length decides.
+    A list may have that length by chance. So its length is looked up in configurations of the same class with other
+    numbers of blocks. Where they have no such list, the length decides.
     """
     value, count = vars(config)[name], quirks.block_count(config)
     if name in NOT_OF_BLOCKS or name in INDEX_LISTS or len(value) != count:
@@ -185,7 +182,7 @@ def has_entry_per_block(config: PretrainedConfig, name: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _lengths(kind: Any, count: int) -> dict[str, int]:
-    """How long the lists of a configuration with `count` blocks are, as far as one can be made."""
+    """The lengths of the lists of a configuration with `count` blocks, where one can be made."""
     try:
         made = kind(num_hidden_layers=count)
     except (AttributeError, IndexError, KeyError, StrictDataclassError, TypeError, ValueError):
@@ -196,7 +193,7 @@ def _lengths(kind: Any, count: int) -> dict[str, int]:
 
 
 def _refuse(fields: Mapping[str, Any], kept: Sequence[int]) -> None:
-    """Raises `ModelError` for a field by which blocks would become something else at their new places."""
+    """Refuse fields by which blocks would change at their new places. Raises `ModelError`."""
     moved = [index - place for place, index in enumerate(kept)]
     for name in SHARED:
         if fields.get(name):
@@ -219,7 +216,7 @@ def _refuse(fields: Mapping[str, Any], kept: Sequence[int]) -> None:
 
 
 def _counted(fields: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Counts of the first blocks, and the last block of a run."""
+    """Counts of first blocks, and the last block of a run."""
     found = {
         name: sum(index < value for index in kept)
         for name, value in fields.items()
@@ -234,7 +231,7 @@ def _counted(fields: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
 
 
 def _rescaled(fields: Mapping[str, Any], dense: int, kept: Sequence[int]) -> dict[str, float]:
-    """What is divided by the root of the number of blocks, so that the quotient stays."""
+    """Fields divided by the root of the number of blocks: the quotient stays."""
     found = {}
     for name in BY_ROOT:
         if isinstance(value := fields.get(name), int | float):
@@ -246,7 +243,7 @@ def _rescaled(fields: Mapping[str, Any], dense: int, kept: Sequence[int]) -> dic
 
 
 def _patterns(fields: Mapping[str, Any], dense: int, kept: Sequence[int]) -> dict[str, Any]:
-    """A pattern that is repeated along the blocks, written out."""
+    """A pattern that repeats along the blocks, written out."""
     pattern = fields.get("block_types")
     if not isinstance(pattern, list | tuple) or not pattern:
         return {}
@@ -254,7 +251,7 @@ def _patterns(fields: Mapping[str, Any], dense: int, kept: Sequence[int]) -> dic
 
 
 def _sparse_period(fields: dict[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """A mixture of experts in every n-th block, said without the period: the other blocks' indices."""
+    """A mixture of experts in every n-th block, written as the indices of the other blocks."""
     period = fields.get("decoder_sparse_step")
     if not isinstance(period, int) or period <= 1:
         return {}

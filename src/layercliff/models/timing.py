@@ -1,4 +1,4 @@
-"""Seconds that a network takes, dense and pruned in turns, so that whatever else the machine does falls on both."""
+"""Dense and pruned networks timed in turns, so that other load on the machine falls on both."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +20,10 @@ TURN = 4  # tokens that one network generates before it is the other's turn
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds for `tokens` tokens, measured `len(dense)` times with each network; measurements at the same place are
-    neighbours in time."""
+    """Seconds for `tokens` tokens, measured `len(dense)` times with each network.
+
+    Measurements with the same index are neighbours in time.
+    """
 
     tokens: int
     dense: tuple[float, ...]
@@ -31,8 +33,10 @@ class Timings:
 def prompt(
     model: Model, kept: Sequence[int], ids: Int[Tensor, " position"], repeats: int, blends: Blends = NOTHING
 ) -> Timings:
-    """Time a forward over `ids` that ends in the logits of the last position, `repeats` times with each network after
-    one that does not count."""
+    """Time a forward pass over `ids` that ends in the logits of the last position.
+
+    Each network runs `repeats` times, after one warm-up.
+    """
     row = ids[None].to(model.device)
     options = {"use_cache": False} | last_logits_only(model.network)
 
@@ -47,10 +51,10 @@ def prompt(
 def generation(
     model: Model, kept: Sequence[int], prompts: Sequence[Sequence[int]], turns: int, blends: Blends = NOTHING
 ) -> tuple[Timings, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
-    """Continue each of `prompts` greedily, with each network, in turns of `TURN` tokens: a first one, which reads the
-    prompt and does not count, and `turns` more, timed.
+    """Continue each of `prompts` greedily with each network, in turns of `TURN` tokens.
 
-    **Returns** the pace and, per prompt, the new tokens of the dense and of the pruned network.
+    The first turn reads the prompt and is not timed; `turns` more are. **Returns** the timings and, per prompt, the
+    new tokens of the dense and of the pruned network.
     """
     seconds: list[tuple[float, float]] = []
     texts = []
@@ -88,7 +92,7 @@ def _in_turns(
 
 
 def _finish(device: torch.device) -> None:
-    """Wait for the device: it is asked, not done, when a call returns."""
+    """Wait for the device: a call returns before its work is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

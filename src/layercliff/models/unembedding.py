@@ -1,4 +1,4 @@
-"""From a residual stream to logits, as the model itself does it after its last block, in float32."""
+"""From a residual stream to logits, in float32, as the model itself does it after its last block."""
 
 import copy
 from collections.abc import Iterator
@@ -16,9 +16,8 @@ VOCABULARY_CHUNK = 2048
 class Unembedding:
     """``z(t) = logit_scale * softcap(W_U[t] . final_norm(h) + bias[t])``.
 
-    `final_norm` holds whatever the model applies between its last block and its head (a norm; OPT-350m: a projection),
-    copied in float32, with statistics computed from the `h` it is given. `softcap` is ``cap * tanh(z / cap)`` or
-    nothing.
+    `final_norm` is what the model applies between its last block and its head: a norm, in OPT-350m a projection. It
+    is a float32 copy, with statistics of the `h` it is given. `softcap` is ``cap * tanh(z / cap)`` or None.
     """
 
     final_norm: nn.Module
@@ -37,14 +36,13 @@ class Unembedding:
 
     @property
     def vocabulary(self) -> int:
-        """Number of tokens the head scores."""
+        """The number of tokens that the head scores."""
         weight = self._weight
         return int(weight.shape[0]) if weight is not None else int(self.head.out_features)  # type: ignore[arg-type]
 
     @property
     def _weight(self) -> Tensor | None:
-        """The head's plain weight ``[vocabulary, features]``; None when it is packed (quantised) and only the module
-        can multiply it."""
+        """The head's weight ``[vocabulary, features]``; None where it is packed (quantised)."""
         weight = getattr(self.head, "weight", None)
         return weight if isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point() else None
 
@@ -54,7 +52,7 @@ class Unembedding:
         return out
 
     def tokens(self, normed: Float[Tensor, "*depth n e"], tokens: Int[Tensor, "n k"]) -> Float[Tensor, "*depth n k"]:
-        """Logits of a few tokens per state, at one depth or at many; only their rows of the head are multiplied."""
+        """Logits of a few tokens per state, at one depth or many. Only their rows of the head are multiplied."""
         if (weight := self._weight) is None:
             return self._finish(self.head(normed).float().gather(-1, tokens.expand(*normed.shape[:-1], -1)))
         bias = getattr(self.head, "bias", None)
@@ -73,14 +71,14 @@ class Unembedding:
         return self._finish(logits if bias is None else logits + bias[start:stop].float())
 
     def log_normaliser(self, normed: Float[Tensor, "n e"]) -> Float[Tensor, " n"]:
-        """log of the sum of exp(logit) over the whole vocabulary, a chunk of the vocabulary at a time."""
+        """The log-sum-exp of the logits over the whole vocabulary, computed in chunks."""
         total = torch.full((normed.shape[0],), -torch.inf, device=normed.device)
         for start, stop in self._chunks():
             total = torch.logaddexp(total, self.vocabulary_logits(normed, start, stop).logsumexp(1))
         return total
 
     def mean_probabilities(self, normed: Float[Tensor, "n e"]) -> Float[Tensor, " vocabulary"]:
-        """The probability of every token of the vocabulary, its mean over states."""
+        """The probability of every token, averaged over states."""
         normaliser = self.log_normaliser(normed)[:, None]
         return torch.cat(
             [(self.vocabulary_logits(normed, *ends) - normaliser).exp().mean(0) for ends in self._chunks()]
@@ -89,8 +87,10 @@ class Unembedding:
     def divergences(
         self, own: Float[Tensor, "n e"], others: Float[Tensor, "several n e"]
     ) -> Float[Tensor, "several n"]:
-        """KL divergence (nats) over the whole vocabulary of the distributions of `others` from those of `own`, state by
-        state, a chunk of the vocabulary at a time."""
+        """KL divergence in nats of the distributions of `others` from those of `own`, state by state.
+
+        It runs over the whole vocabulary, a chunk at a time.
+        """
         normaliser = self.log_normaliser(own)[:, None]
         total = torch.full(others.shape[:2], -torch.inf, device=own.device)
         apart = torch.zeros(others.shape[:2], device=own.device)
@@ -104,8 +104,10 @@ class Unembedding:
     def predictions(
         self, normed: Float[Tensor, "n e"], targets: Int[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k"], Bool[Tensor, "n k"]]:
-        """Log-probabilities of a few target tokens per state under the whole vocabulary, and whether no other token is
-        likelier: one pass over the vocabulary, a chunk at a time."""
+        """Log-probabilities of a few target tokens per state, and whether no other token is likelier.
+
+        It takes one pass over the vocabulary, a chunk at a time.
+        """
         n = normed.shape[0]
         best, total = normed.new_full((n, 1), -torch.inf), normed.new_zeros((n, 1))
         own = normed.new_empty(targets.shape)
@@ -119,8 +121,7 @@ class Unembedding:
         return own - best - total.log(), own >= best
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
-        """The vocabulary in parts that are multiplied at once: first token, and the one after the last. A packed head
-        is multiplied whole."""
+        """The vocabulary in chunks: first token, and the one after the last. A packed head is one chunk."""
         chunk = VOCABULARY_CHUNK if self._weight is not None else self.vocabulary
         for start in range(0, self.vocabulary, chunk):
             yield start, min(start + chunk, self.vocabulary)

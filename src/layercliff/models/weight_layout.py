@@ -1,8 +1,7 @@
 """Where the heads and channels of a block lie in its weights.
 
-A *slot* is a group of heads that shares its keys and values, or a channel of the MLP. What a block computes does not
-depend on the order of its slots: that is how a layout is proven before it is used
-(`layercliff.models.merged_weights.prove`).
+A *slot* is a group of heads that shares keys and values, or a channel of the MLP. The order of slots does not change
+what a block computes. Layouts are checked by that before use (`layercliff.models.merged_weights.prove`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,19 +25,23 @@ READ: Mapping[SlotKind, Mapping[str, int]] = {
     "heads": {"q_proj": 1, "k_proj": 1, "v_proj": 1, "query_key_value": 1, "c_attn": 3, "qkv_proj": 0},
     "channels": {"gate_proj": 1, "up_proj": 1, "fc1": 1, "c_fc": 1, "dense_h_to_4h": 1, "gate_up_proj": 2},
 }
-"""What computes slots from the stream, with the number of equal parts that lie one after another (0: queries, keys and
-values of unlike widths)."""
+"""Modules that compute slots from the stream, with the number of equal parts laid end to end.
+
+0 stands for queries, keys and values of different widths.
+"""
 WRITE: Mapping[SlotKind, tuple[str, ...]] = {
     "heads": ("o_proj", "out_proj", "dense", "c_proj"),
     "channels": ("down_proj", "fc2", "c_proj", "dense_4h_to_h"),
 }
-"""What adds slots to the stream."""
+"""Modules that add slots to the stream."""
 
 
 @dataclass(frozen=True)
 class SlotLayout:
-    """`axis` of a parameter holds, one after another, parts of the widths `parts`, each cut into `count` pieces of
-    equal width, one per slot."""
+    """How slots lie along `axis` of a parameter.
+
+    The axis holds parts of the widths `parts`. Each is cut into `count` equal pieces, one per slot.
+    """
 
     kind: SlotKind
     axis: int
@@ -46,7 +49,7 @@ class SlotLayout:
     count: int
 
     def gather(self, same: Mapping[int, Tensor], origins: Sequence[SlotOrigin]) -> Tensor:
-        """The parameter whose slots are those that `origins` names, of the blocks' parameters `same`."""
+        """The parameter made of the slots in `origins`, taken from the blocks' parameters `same`."""
         found, begin = [], 0
         for width in self.parts:
             size = width // self.count
@@ -57,10 +60,9 @@ class SlotLayout:
 
 
 def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, SlotLayout | None]:
-    """The parameters of a block's attention and MLP: the slots they hold, or None for what belongs to no slot. The
-    block's own norms are not in it.
+    """The slots that each parameter of attention and MLP holds; None for a parameter of no slot.
 
-    Raises `ModelError` saying what was not understood.
+    The block's own norms are left out. Raises `ModelError` saying what was not understood.
     """
     writers = {kind: writer(block, kind) for kind in KINDS}
     found: dict[str, SlotLayout | None] = {}
@@ -90,7 +92,7 @@ def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, SlotLayout |
 
 
 def writer(block: nn.Module, kind: SlotKind) -> nn.Module:
-    """The module that adds a block's heads or channels to the stream; what it is called with are their values.
+    """The module that adds a block's heads or channels to the stream.
 
     Raises `ModelError` where there is none, or more than one (a mixture of experts).
     """
@@ -105,13 +107,13 @@ def writer(block: nn.Module, kind: SlotKind) -> nn.Module:
 
 
 def groups(network: PreTrainedModel) -> int:
-    """The groups of heads that share keys and values."""
+    """The number of groups of heads that share keys and values."""
     config = text_config(network.config)
     return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
 def sensitivity(module: nn.Module) -> Tensor:
-    """The sum of a writer's weights' sizes per channel it reads (CoMe), float32."""
+    """The sum of absolute weights of a writer, per channel it reads, in float32 (CoMe)."""
     weight = module.weight
     assert isinstance(weight, Tensor)
     return weight.detach().float().abs().sum(_axis(module, "out"))
@@ -133,7 +135,7 @@ def _kind(path: str) -> SlotKind:
 
 
 def _axis(module: nn.Module, side: Literal["in", "out"]) -> int:
-    """A linear layer's weight is ``[out, in]``, a Conv1D's ``[in, out]``."""
+    """A linear layer's weight is ``[out, in]``; a Conv1D's is ``[in, out]``."""
     return int(isinstance(module, Conv1D) == (side == "out"))
 
 
@@ -144,7 +146,7 @@ def _width(module: nn.Module, side: Literal["in", "out"]) -> int:
 
 
 def _parts(number: int, width: int, written: int) -> tuple[int, ...]:
-    """Where queries are as wide as what is written, keys and values share the rest."""
+    """Equal widths; or queries as wide as the output, with keys and values sharing the rest."""
     if number:
         return (width // number,) * number
     return (written, (width - written) // 2, (width - written) // 2)

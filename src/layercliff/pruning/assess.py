@@ -30,9 +30,8 @@ SCORED = 20  # the last so many of them are predicted
 NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
 PROMPT_TOKENS = {"cpu": 48, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
-READ_BYTES = {
-    "cpu": 6e10
-}  # generating reads all weights for each token: so many bytes at most, with one opening at least; elsewhere all are continued
+READ_BYTES = {"cpu": 6e10}
+"""Bytes of weights that completions may read in all, with one opening at least. Elsewhere all openings are continued."""
 
 
 def assess(
@@ -44,19 +43,21 @@ def assess(
     blends: Blends = NOTHING,
     report: Report = silent,
 ) -> Assessment:
-    """Compare the model that keeps only the dense blocks `kept`, those in `blends` merged, with `model` itself, on its device.
+    """Compare the model that keeps only the dense blocks `kept`, those in `blends` merged, with `model` itself.
 
-    Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before, with intervals from a bootstrap over paragraphs drawn
-    with `seed`. Speeds are measured in turns, after a warm-up. `model` is as before afterwards.
+    Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before. Its intervals are from a
+    bootstrap over paragraphs drawn with `seed`. Speeds are measured in turns, after a warm-up, on the model's device.
+    `model` is as before afterwards.
 
-    Raises `RunError` for blocks the model does not have, `TaskError` for a text too short, `ModelError` where the model's
-    configuration cannot express the pruning.
+    Raises `RunError` for blocks the model does not have, `TaskError` for a text too short, and `ModelError` where the
+    model's configuration cannot express the pruning.
     """
     begin = time.perf_counter()
     kept = tuple(kept)
     if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < model.n_layers:
         raise RunError(
-            f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: name some of 0-{model.n_layers - 1}, each once, in their order."
+            f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: "
+            f"name some of 0-{model.n_layers - 1}, each once, in their order."
         )
     dense_size = _size(model.network)
     with pruned(model.network, kept, blends):

@@ -38,7 +38,7 @@ def deciding(batch: Batch) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
 def depths(
     given: CriterionInput, batch: Batch, kept: Sequence[int] | None = None
 ) -> Iterator[Float[Tensor, "row position d"]]:
-    """The residual stream at every depth of the model that keeps the blocks `kept` (default: all), in float32 on the CPU."""
+    """The residual stream at every depth, in float32 on the CPU, of the model that keeps `kept` (default: all)."""
     anatomy = given.model.anatomy
     passage = anatomy.enter(batch.levels(given.model.device))
     with anatomy.computing():

@@ -25,15 +25,21 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\+?")
 """What a criterion may be called: its name is a folder's."""
 
 Kind = Literal["iterative", "fixed order", "random order", "one shot", "contiguous", "merging"]
-"""How a criterion works: it scores every candidate anew at each step, needs no score, draws an order, ranks the dense
-model's blocks once, removes one run of consecutive blocks, or merges blocks."""
+"""How a criterion works.
+
+An iterative one scores every candidate anew at each step; a one-shot one ranks the blocks of the dense model. Others
+go in an order that is given or drawn, remove one run of consecutive blocks, or merge blocks.
+"""
 
 Reads = Literal["nothing", "questions", "text"]
 """What a criterion is computed on: the questions of the ``select`` half, or the passages of ``--text``."""
 
-Cost = Literal["nothing", "pass", "sweep", "pass per step", "sweep per step", "unknown"]
-"""Block passes that choosing takes: none; one pass of the ``select`` half through the blocks, or one sweep over all
-candidates, once or at each step; or what cannot be said before a path is walked."""
+PassCost = Literal["nothing", "pass", "sweep", "pass per step", "sweep per step", "unknown"]
+"""Block passes that choosing takes.
+
+A pass runs the ``select`` half through the blocks; a sweep runs it without each candidate. Either is needed once or at
+each step. ``unknown``: it cannot be said before a path is walked.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Criterion(Description):
     name: str
     raced: bool
     reads: Reads
-    cost: Cost
+    cost: PassCost
     make: "Callable[[CriterionInput], BlockSelector]"
 
     @property
@@ -101,7 +107,7 @@ def criterion(
     citation: str,
     raced: bool = False,
     reads: Reads = "questions",
-    cost: Cost = "unknown",
+    cost: PassCost = "unknown",
 ) -> Callable[[Make], Make]:
     """Register the decorated class or function, which makes a `BlockSelector` from a `CriterionInput`.
 
@@ -113,10 +119,14 @@ def criterion(
         raise ValueError(f"{name!r} names no criterion: use small letters, digits and _, and at most a + at the end")
 
     def register(make: Make) -> Make:
-        _REGISTERED[name] = Criterion(about, citation, kind, name, raced, reads, cost, make)
-        return make
+        return _register(Criterion(about, citation, kind, name, raced, reads, cost, make), make)
 
     return register
+
+
+def _register(entry: Criterion, make: Make) -> Make:
+    _REGISTERED[entry.name] = entry
+    return make
 
 
 def registered() -> Mapping[str, Criterion]:

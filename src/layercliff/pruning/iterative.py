@@ -147,7 +147,7 @@ class IterativeSelector:
         return reading
 
     def _counted(self, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...], room: int) -> int:
-        """Block passes of a batch in a run that is not interrupted: those that a resumed one repeats are not counted again."""
+        """Block passes of a batch in an uninterrupted run; what a resumed run repeats is not counted again."""
         sweep = self._counts.get(batch) or Sweep.counting(kept, room)
         if room != NOT_KEPT:
             self._counts[batch] = sweep
@@ -174,8 +174,8 @@ class IterativeSelector:
             self._most = batch.padded_tokens // 2
             self._reuse = 0
             self.given.note(
-                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without reuse. "
-                "Lower --memory-gb next time."
+                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without "
+                "reuse. Lower --memory-gb next time."
             )
         return read.joined(*(self._swept(part, half, kept, blocks) for half in batch.halves()))
 

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from layercliff.pruning import candidates
-from layercliff.pruning.criterion import Cost, Reads, criterion
+from layercliff.pruning.criterion import PassCost, Reads, criterion
 from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.step import Step
 
 SHORTENED_LLAMA = "Shortened LLaMA: Kim et al. 2024, arXiv 2402.02834"
 
 Ranking = Callable[[CriterionInput], tuple[Mapping[int, float], int]]
-"""Gives the scores of all blocks by dense index, the highest goes first, and the block passes they took."""
+"""The scores of all blocks by dense index, and the block passes they took. The highest goes first."""
 
 
 class OneShotSelector:
@@ -40,16 +40,16 @@ class OneShotSelector:
 
 
 def one_shot(
-    name: str, *, about: str, citation: str, reads: Reads = "questions", cost: Cost = "unknown"
+    name: str, *, about: str, citation: str, reads: Reads = "questions", cost: PassCost = "unknown"
 ) -> Callable[[Ranking], Ranking]:
     """Register the decorated `Ranking` as a one-shot criterion; the arguments are those of `criterion`."""
 
-    def register(ranking: Ranking) -> Ranking:
-        made = criterion(name, kind="one shot", about=about, citation=citation, reads=reads, cost=cost)
-        made(partial(OneShotSelector, ranking=ranking))
-        return ranking
+    return partial(_register, criterion(name, kind="one shot", about=about, citation=citation, reads=reads, cost=cost))
 
-    return register
+
+def _register(register: Callable[..., object], ranking: Ranking) -> Ranking:
+    register(partial(OneShotSelector, ranking=ranking))
+    return ranking
 
 
 def weights(block: torch.nn.Module) -> Iterator[torch.nn.Parameter]:

@@ -27,7 +27,10 @@ def looks(units: int, seed: int) -> list[Int[np.ndarray, " unit"]]:
 
 
 def level(delta: float, candidates: int, n_looks: int, steps: int) -> float:
-    """The error that one comparison may have for the whole path to have at most `delta`. The last look compares nothing."""
+    """The error that one comparison may have, for the whole path to have at most `delta`.
+
+    The last look compares nothing.
+    """
     return delta / max(1, (candidates - 1) * (n_looks - 1) * steps)
 
 

@@ -15,7 +15,7 @@ from layercliff.readout.trace import Trace
 
 
 @dataclass(frozen=True)
-class Split:
+class PathRepeat:
     """One of the repetitions: the blocks `kept` and the report half's last-depth `accuracy` at every step from the dense model on, and
     whether there is a transition depth (`decided`; nothing in files of before it was kept)."""
 
@@ -25,11 +25,11 @@ class Split:
     decided: tuple[bool, ...] = ()
 
     @staticmethod
-    def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "Split":
+    def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "PathRepeat":
         """What is kept of a walked path with its `traces`, of which the last depth says all of it: whether there is a transition depth, too."""
         chance = chance_of(traces[0])
         decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
-        return Split(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)
+        return PathRepeat(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)
 
     @property
     def collapse(self) -> int | None:
@@ -44,10 +44,10 @@ class Split:
         }  # fmt: skip
 
     @staticmethod
-    def from_dict(found: Mapping[str, Any]) -> "Split":
+    def from_dict(found: Mapping[str, Any]) -> "PathRepeat":
         """Back from a file."""
         kept = tuple(tuple(kept) for kept in found["kept"])
-        return Split(kept, tuple(found["accuracy"]), found["chance"], tuple(found.get("decided", ())))
+        return PathRepeat(kept, tuple(found["accuracy"]), found["chance"], tuple(found.get("decided", ())))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Stability:
     collapse: tuple[int | None, ...]
 
     @staticmethod
-    def of(splits: Sequence[Split]) -> "Stability":
+    def of(splits: Sequence[PathRepeat]) -> "Stability":
         """Compare repetitions."""
         n_steps = min(len(split.kept) for split in splits)
         blocks = range(len(splits[0].kept[0]))

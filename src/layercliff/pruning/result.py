@@ -19,7 +19,7 @@ from layercliff.pruning import criterion as criteria
 from layercliff.pruning import tables as path_tables
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.criterion import Description
-from layercliff.pruning.repeats import Split, Stability
+from layercliff.pruning.repeats import PathRepeat, Stability
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import RunDirectory
@@ -48,7 +48,7 @@ class Pruned:
     traces: tuple[Trace, ...]
     cost: Mapping[str, Any]
     watched: tuple[Trace, ...] = ()
-    others: tuple[Split, ...] = ()
+    others: tuple[PathRepeat, ...] = ()
     race: float | None = None
     assessment: Assessment | None = None
     described: Description | None = None
@@ -96,7 +96,9 @@ class Pruned:
         if not self.others:
             return None
         accuracy = tuple(float(a) for a in self.correct.mean(1))
-        return Stability.of((Split(tuple(s.kept for s in self.steps), accuracy, self.main(0).chance), *self.others))
+        return Stability.of(
+            (PathRepeat(tuple(s.kept for s in self.steps), accuracy, self.main(0).chance), *self.others)
+        )
 
     def main(self, step: int) -> Analysis:
         """The analysis of a step over all its questions."""
@@ -302,7 +304,7 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
         _traces(folder, "steps", "questions", content.traced_tasks, steps),
         cost.raw() if cost else {},
         _traces(folder, "watched", "watched_questions", content.watched_tasks, steps),
-        tuple(Split.from_dict(split.raw()) for split in others),
+        tuple(PathRepeat.from_dict(split.raw()) for split in others),
         content.race,
         Assessment.from_dict(assessed.root.raw()) if assessed and assessed.root else None,
         Description(**content.criterion.raw()) if content.criterion else None,

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from layercliff import limits
 from layercliff.analyses.trace import result as traced
-from layercliff.choices import At, Score
+from layercliff.choices import At
 from layercliff.errors import ModelError, RunError, numbered
 from layercliff.models import lookup
 from layercliff.models.lookup import LocatedModel
 from layercliff.models.merged_blocks import Blends
 from layercliff.progress import Report
 from layercliff.pruning import result as results
+from layercliff.pruning.criterion import DEFAULT
 from layercliff.pruning.figures import shown_steps
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
@@ -20,7 +21,7 @@ from layercliff.run.directory import RunDirectory
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedStep:
     """Step `step` of the path `pruned`."""
 
     pruned: Pruned
@@ -42,18 +43,21 @@ class Chosen:
         found = lookup.locate(subject.model, report)
         if found.revision != subject.revision:
             raise ModelError(
-                f"The model {subject.model} is another one than the path was made with ({found.revision} instead of {subject.revision})."
+                f"The model {subject.model} is another one than the path was made with "
+                f"({found.revision} instead of {subject.revision})."
             )
         return found
 
 
-def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chosen:
-    """Step `step` (default: the recommended one) of the path by `score` (default: the only one, or the one by margin) in the run directory `run`.
+def select_step(run: str | Path, step: int | At | None, criterion: str | None) -> SelectedStep:
+    """Step `step` (default: the recommended one) of the path by `criterion` in the run directory `run`.
+
+    Of several paths, the default is the one by the default criterion.
 
     Raises `RunError` for what is not there.
     """
     limits.check(step=None if isinstance(step, str) else step)
-    pruned = _path(traced.open_run(Path(run)), score)
+    pruned = _path(traced.open_run(Path(run)), criterion)
     if step == "before-cliff":
         if not pruned.collapse.step:
             raise RunError(f"The path in {run} has no cliff: name a step with --step, or prune further.")
@@ -66,28 +70,29 @@ def choose(run: str | Path, step: int | At | None, score: Score | None) -> Chose
         )
     if not 0 <= chosen < len(pruned.steps):
         raise RunError(f"The path in {run} has {numbered('step', len(pruned.steps))}: there is no step {chosen}.")
-    return Chosen(pruned, chosen)
+    return SelectedStep(pruned, chosen)
 
 
-def steps_of(run: str | Path | None, steps: Sequence[int], score: Score | None) -> tuple[Pruned, dict[int, Step]]:
+def steps_of(run: str | Path | None, steps: Sequence[int], criterion: str | None) -> tuple[Pruned, dict[int, Step]]:
     """A path in a run directory and some of its steps (default: a light one, the recommended, and a heavy one, the
-    collapsed). Raises `RunError` as `choose` does."""
+    collapsed). Raises `RunError` as `select_step` does."""
     if run is None:
         raise RunError("The steps of a path are wanted: name a run directory that holds one with out.")
-    path = choose(run, 0, score).pruned
+    path = select_step(run, 0, criterion).pruned
     wanted = steps or shown_steps(path)
-    return path, {step: path.steps[choose(run, step, path.score).step] for step in wanted}
+    return path, {step: path.steps[select_step(run, step, path.score).step] for step in wanted}
 
 
-def _path(directory: RunDirectory, score: Score | None) -> Pruned:
+def _path(directory: RunDirectory, criterion: str | None) -> Pruned:
     known = results.scores_of(directory)
     if not known:
         raise RunError(f"{directory.path} holds no finished path: run `layercliff prune` with --out {directory.path}.")
-    if score is None and "margin" in known:
-        score = "margin"
-    if score is None and len(known) > 1:
+    if criterion is None and DEFAULT in known:
+        criterion = DEFAULT
+    if criterion is None and len(known) > 1:
         raise RunError(f"{directory.path} holds paths by {' and '.join(known)}: choose one with --criterion.")
-    found = results.read(directory, score or known[0])
+    criterion = criterion or known[0]
+    found = results.read(directory, criterion) if criterion in known else None
     if found is None:
-        raise RunError(f"{directory.path} holds no path by {score}: it has {', '.join(known)}.")
+        raise RunError(f"{directory.path} holds no path by {criterion}: it has {', '.join(known)}.")
     return found

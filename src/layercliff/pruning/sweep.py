@@ -1,8 +1,8 @@
 """Every candidate of a pruning step in one sweep over the blocks.
 
-With n kept blocks, removing each in turn and running the model costs n(n-1) block passes. A sweep costs n(n-1)/2 + n - 1
-and reads every weight once. The model without block c is the whole one up to c. So the stream "without c" begins as a
-copy of the whole one's state before c, and all streams pass a block together before the next block.
+With n kept blocks, removing each in turn and running the model costs n(n-1) block passes. A sweep costs
+n(n-1)/2 + n - 1 and reads every weight once. The model without block c is the whole one up to c. So the stream
+"without c" begins as a copy of the whole one's state before c, and all streams pass a block together.
 
 What a step computed before the block it removed stays true; the next step starts from there.
 """

@@ -42,7 +42,10 @@ def steps_table(pruned: "Pruned") -> pl.DataFrame:
 
 
 def candidates_table(pruned: "Pruned") -> pl.DataFrame:
-    """One row per step and candidate: its score, and whether it was removed. A candidate of *angular* is a run of blocks, named by its first."""
+    """One row per step and candidate: its score, and whether it was removed.
+
+    Where candidates are runs of blocks, each is named by its first block.
+    """
     rows = [
         {"step": k, "block": block, "score": score, "removed": block in _taken(pruned, step)}
         for k, step in enumerate(pruned.steps)
@@ -89,7 +92,10 @@ def watched_table(pruned: "Pruned") -> pl.DataFrame:
 
 
 def frequency_table(pruned: "Pruned") -> pl.DataFrame:
-    """One row per step, task, depth of the step's model and answer category: how often it wins, is offered and is gold."""
+    """One row per step, task, depth of the step's model and answer category.
+
+    It says how often the category wins, is offered and is gold.
+    """
     frames = [
         traced.frequency_table(analyses).with_columns(step=pl.lit(k, pl.Int64))
         for k, analyses in enumerate(pruned.analyses)

@@ -1,5 +1,4 @@
-"""Rows in batches: similar lengths together, longest first, never more tokens than the budget; what rows have in common
-is run once."""
+"""Rows in batches: similar lengths together, longest first, within a token budget. Shared tokens run once."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Sequence
@@ -22,10 +21,10 @@ SEEN = 8  # times the budget: so many tokens at most are seen through keys and v
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that pass through the model together; all are read for one task.
+    """Rows that pass through the model together, all of one task.
 
-    The first `lead` tokens are the same in all rows and are run once. With `branching`, the rows of a question are run
-    as one sequence that branches where they part; otherwise only those with the same tokens are.
+    The first `lead` tokens are the same in all rows and run once. With `branching`, the rows of a question are one
+    sequence that branches where they part. Otherwise only rows with equal tokens are.
     """
 
     rows: tuple[TokenRow, ...]
@@ -34,7 +33,7 @@ class Batch:
 
     @cached_property
     def sequences(self) -> tuple[TokenTree, ...]:
-        """What is run after the lead: one sequence per question, or per row."""
+        """What runs after the prefix: one sequence per question, or per row."""
         units: dict[Hashable, list[TokenRow]] = {}
         for row in self.rows:
             units.setdefault(_unit(row, self.branching), []).append(row)
@@ -42,7 +41,7 @@ class Batch:
 
     @cached_property
     def places(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        """Of each row, its sequence and the places of its tokens after the lead in that sequence."""
+        """For each row, its sequence and the places of its tokens in it, after the prefix."""
         units: dict[Hashable, int] = {}
         found = []
         for row in self.rows:
@@ -52,7 +51,7 @@ class Batch:
 
     @cached_property
     def begins(self) -> tuple[tuple[int, int], ...]:
-        """Where first tokens stand in the first level: sequence and place."""
+        """Where first tokens stand in the first segment: sequence and place."""
         if self.lead:
             return ((0, 0),)
         return tuple(
@@ -61,7 +60,7 @@ class Batch:
 
     @property
     def padded_tokens(self) -> int:
-        """Tokens that pass through the blocks."""
+        """Tokens that pass through the blocks, padding included."""
         return self.lead + len(self.sequences) * max(len(sequence) for sequence in self.sequences)
 
     def halves(self) -> tuple["Batch", "Batch"]:
@@ -69,8 +68,11 @@ class Batch:
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
     def levels(self, device: torch.device) -> tuple[Segment, ...]:
-        """Token ids, padded on the right. Causal attention keeps padding from the tokens before it, so no mask is
-        needed where nothing branches, and positions count from the first token in every family."""
+        """The batch as segments of token ids, padded on the right.
+
+        No mask is needed where nothing branches: causal attention hides padding from the tokens before it. Positions
+        count from the first token in every family.
+        """
         longest = max(len(sequence) for sequence in self.sequences)
         ids = torch.tensor([s.tokens + (0,) * (longest - len(s)) for s in self.sequences], device=device)
         tree = None
@@ -85,11 +87,9 @@ class Batch:
 def plan(
     rows: Sequence[TokenRow], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
 ) -> tuple[Batch, ...]:
-    """Group `rows` into batches of at most `budget` tokens to run (at least one row). The same rows give the same
-    batches.
+    """Group `rows` into batches of at most `budget` tokens, at least one row each. Equal rows give equal batches.
 
-    `share` says which rows are run together, and what they have in common is run once (see
-    `layercliff.choices.Sharing`). What is kept `apart` shares nothing.
+    `share` says what rows may share (see `layercliff.choices.Sharing`). What is kept `apart` shares nothing.
     """
     lead = common(rows) if share in ("lead", "branches") and apart == "nothing" and len(rows) > 1 else 0
     branching = share == "branches" and apart != "rows"
@@ -103,8 +103,7 @@ def plan(
 
 
 def _cuts(lengths: list[int], lead: int, budget: int, share: Sharing) -> list[int]:
-    """Where batches of sequences that grow shorter end; rows that differ in length may have to be told apart, or all
-    rows."""
+    """Where batches end. Rows of different length may have to be kept apart, or all rows."""
     if share == "alone":
         return list(range(1, len(lengths) + 1))
     if share != "alike":
@@ -117,8 +116,10 @@ def _cuts(lengths: list[int], lead: int, budget: int, share: Sharing) -> list[in
 
 
 def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
-    """Where batches of sequences that grow shorter end, so that the tokens run and the batches begun cost least: a
-    shortest path from the first sequence to the last, by cuts where the length changes or no more sequences fit."""
+    """Where batches of ever shorter sequences end, at the least cost in tokens and batches.
+
+    It is a shortest path from the first sequence to the last. Cuts lie where the length changes or a batch is full.
+    """
     changes = [n for n in range(1, len(lengths)) if lengths[n] != lengths[n - 1]] + [len(lengths)]
     cheapest: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # up to a cut: the cost, and the cut before
     for begin in range(len(lengths)):
@@ -140,7 +141,7 @@ def _ends(lengths: Sequence[int], lead: int, budget: int) -> list[int]:
 
 
 def _units(rows: Sequence[TokenRow], lead: int, branching: bool) -> Iterator[tuple[int, list[TokenRow]]]:
-    """Rows that are run as one sequence, with its length."""
+    """Rows that run as one sequence, with its length."""
     units: dict[Hashable, list[TokenRow]] = {}
     for row in sorted(rows, key=_order):
         units.setdefault(_unit(row, branching), []).append(row)
@@ -157,7 +158,7 @@ def _order(row: TokenRow) -> tuple[int, int]:
 
 
 def common(rows: Sequence[TokenRow]) -> int:
-    """How many tokens all rows begin with, short of the positions that are read."""
+    """The length of the prefix of all rows, in tokens, without positions that are read."""
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)  # the two that differ soonest
     alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return min(alike, *(read_from(row) for row in rows))

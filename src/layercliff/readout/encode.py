@@ -1,4 +1,7 @@
-"""Prompts as token ids: which positions are read, and for which tokens. Option tokens are always taken in context."""
+"""Prompts as token ids: which positions are read, and for which tokens.
+
+Option tokens are always taken in context.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +26,9 @@ MERGED = 8  # tokens at the end of a context that may become others when text fo
 class TokenRow:
     """One sequence to run.
 
-    *letter*, *first_token*: the last position is read for each of `targets`, one token per option. *cloze*: `option`
-    says whose continuation this is, and the last ``len(targets)`` positions are read, each for its own target, the
-    token that follows it.
+    In *letter* and *first_token*, the last position is read for each of `targets`, one token per option. In *cloze*,
+    `option` says whose continuation this is. The last ``len(targets)`` positions are read, each for the token after
+    it.
     """
 
     question: int
@@ -40,7 +43,7 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """The rows of one task, and the questions that had to be left out: (index, reason)."""
+    """The rows of one task, and the questions left out: (index, reason)."""
 
     rows: tuple[TokenRow, ...]
     left_out: tuple[tuple[int, str], ...]
@@ -53,11 +56,13 @@ def encode(
     max_positions: int | None = None,
     vocabulary: int | None = None,
 ) -> EncodedPrompts:
-    """Tokenise prompt + continuation and look at what follows the prompt's tokens.
+    """Tokenise prompt and continuation together, and read the tokens that follow the prompt's.
 
-    *first_token* leaves out questions whose options share their first token, *cloze* those with an option that has no
-    token of its own. Raises `TaskError` for letters that share a token or need several (naming the tokenizer), for a
-    tokenizer that gives the prompt other tokens once an option follows, and for sequences longer than `max_positions`.
+    *first_token* leaves out questions whose options share their first token. *cloze* leaves out those with an option
+    that has no token of its own.
+
+    Raises `TaskError`, naming the tokenizer, for letters that share a token or need several. Raises it as well for a
+    prompt whose tokens change with what follows, and for sequences longer than `max_positions`.
     """
     special = not any(p.templated for p in prompts)
     ids_of = partial(tokenise, tokenizer, special=special, vocabulary=vocabulary)
@@ -97,15 +102,15 @@ def encode(
 
 
 def _without_end(context: str, form: Format) -> str:
-    """In *cloze*, spaces at the end of a context belong to the continuation, as in lm-evaluation-harness."""
+    """In *cloze*, trailing spaces of a context belong to the continuation, as in lm-evaluation-harness."""
     return context.rstrip() if form == "cloze" else context
 
 
 def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]], wholes: list[list[int]]) -> str | None:
-    """Why options cannot be scored after their contexts. A context may lose a few tokens at its end to what follows, as
-    for lm-evaluation-harness.
+    """Why options cannot be scored after their contexts, or None.
 
-    Raises `TaskError` for a tokenizer that changes more.
+    What follows may change the last few tokens of a context, as in lm-evaluation-harness. Raises `TaskError` for a
+    tokenizer that changes more.
     """
     for context, whole in zip(befores, wholes, strict=True):
         alike = next((at for at, pair in enumerate(zip(context, whole, strict=False)) if pair[0] != pair[1]), None)
@@ -120,9 +125,12 @@ def _continuations(tokenizer: PreTrainedTokenizerBase, befores: list[list[int]],
 
 
 def _continuation(question: int, option: int, context: list[int], whole: list[int]) -> TokenRow:
-    """The continuation's tokens are those of the whole text after as many as the context has, as for
-    lm-evaluation-harness. Where the context's tokens are no prefix of the whole text's, they follow the whole text's
-    own tokens here; the harness runs them after the context's."""
+    """The row of a continuation: the whole text's tokens, after as many as the context has, as in
+    lm-evaluation-harness.
+
+    The context's tokens may be no prefix of the whole text's. Here, targets follow the whole text's own tokens; the
+    harness runs them after the context's.
+    """
     begin = min(len(context), len(whole) - 1)
     return TokenRow(question, option, tuple(whole[:-1]), tuple(whole[begin:]))
 
@@ -158,10 +166,10 @@ def _check_length(rows: Sequence[TokenRow], max_positions: int | None) -> None:
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
-    """Render messages with the tokenizer's chat template.
+    """A function that renders messages with the tokenizer's chat template. It is tried once here.
 
-    Raises `TaskError` when it has none, and for one that fails, does not end, leaves the question out, or ends the text
-    instead of opening the answer; tried on a message here.
+    Raises `TaskError` where there is none. Raises it as well for a template that fails, does not end, drops the
+    question, or ends the text instead of opening the answer.
     """
     if not tokenizer.chat_template:
         raise TaskError("This model's tokenizer has no chat template: leave out --chat.")

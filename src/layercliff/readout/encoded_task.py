@@ -1,5 +1,4 @@
-"""A task as it is put to a model: the questions that can be asked, as rows, and their rows' readings put back
-together."""
+"""A task as it is put to a model: its questions as token rows, and their scores put back together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,10 +24,10 @@ PASSAGE_TOKENS = 512  # a longer passage is cut
 
 @dataclass(frozen=True)
 class EncodedTask:
-    """`rows[j].question` indexes `questions`, which leaves out those that the format cannot ask (`left_out`, with
-    reasons).
+    """A task as token rows.
 
-    `agreement` says how the rows may be run, as was found on rows of the whole task.
+    `rows[j].question` indexes `questions`. Questions that the format cannot ask are in `left_out`, with reasons.
+    `agreement` says how rows may be run, found on rows of the whole task.
     """
 
     task: Task
@@ -48,7 +47,7 @@ class EncodedTask:
 
     @property
     def reading(self) -> Format:
-        """How the rows are read: continuations as *cloze*, whatever the format."""
+        """The format that rows are read in: *cloze* for continuations, whatever the task's format."""
         return self.form if self.rows[0].option is None else "cloze"
 
     @property
@@ -65,15 +64,15 @@ class EncodedTask:
         return np.array([question.gold for question in self.questions])
 
     def batches(self, budget: int, apart: Apart = "nothing") -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens; what is kept `apart` shares no token that is run."""
+        """The rows in batches of at most `budget` tokens. What is kept `apart` shares no token."""
         return batches.plan(self.rows, budget, self.sharing, apart=apart)
 
     def of(self, half: Half) -> "EncodedTask":
-        """The part of one half."""
+        """The questions of one half."""
         return self.subset([index for index, name in enumerate(self.half_of) if name == half])
 
     def split(self, seed: int, number: int) -> "EncodedTask":
-        """The same questions in other halves."""
+        """The same questions, split anew."""
         halves = splits.halves(self.questions, seed, number)
         return replace(self, half_of=tuple(halves[question.id] for question in self.questions))
 
@@ -114,7 +113,7 @@ class EncodedTask:
         return sizes[self.normalisation]
 
     def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
-        """The trace that readings of all rows make."""
+        """Make a trace of the readings of all rows."""
         scores, mass = self.scores(readings)
         names = (self.task.name,) * len(self.questions)
         return Trace(
@@ -123,7 +122,7 @@ class EncodedTask:
 
     @property
     def about(self) -> TracedTask:
-        """What is asked, and what is not."""
+        """What is asked, and what is left out."""
         task = self.task
         return TracedTask(
             task.name, self.form, task.source, task.split, task.licence, self.left_out, task.skipped, self.agreement
@@ -131,8 +130,10 @@ class EncodedTask:
 
 
 def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
-    """Texts as rows of which every token is read but the first, cut to what the model can hold. Texts of a single token
-    are left out."""
+    """Texts as rows in which every token but the first is read, cut to the model's length.
+
+    Texts of a single token are left out.
+    """
     longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
     encoded = [ids[: longest + 1] for ids in tokens.of_model(model, texts)]
     return tuple(
@@ -142,7 +143,7 @@ def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
 
 
 def read_text(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
-    """`passages` of a text that shall be read. Raises `TaskError` where there is nothing to read in it."""
+    """`passages` of a text. Raises `TaskError` where none can be read."""
     found = passages(model, texts)
     if not found:
         raise TaskError("The text has no passage of two tokens or more: give longer ones.")
@@ -177,12 +178,14 @@ def ask(
     whole: bool = False,
     note: Note = mute,
 ) -> EncodedTask:
-    """Put questions of a task to a model, after the worked examples of each, if any; with `whole`, options of every
-    format are scored as continuations. How rows may be run is found out here, and told to `note` where it is not as
-    usual.
+    """Encode questions of a task, each after its worked examples.
 
-    Raises `LayercliffError` when none can be asked, where no way of running rows gives the network's own logits, or see
-    `encode`."""
+    `whole` scores options of every format as continuations. `normalisation` is that of *cloze*; `chat` uses the
+    model's chat template; `seed` draws the halves. How rows may be run is found here; anything unusual is told to
+    `note`.
+
+    Raises `LayercliffError` where no question can be asked, or as `encode` and `logit_agreement.of` do.
+    """
     template = encode.chat_template(model.tokenizer) if chat else None
     questions = prompts.shown(task, questions, form)
     asked = [

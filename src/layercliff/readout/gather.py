@@ -1,4 +1,4 @@
-"""The states of some positions of every question, noted at every depth while a batch is read."""
+"""The states at some positions of every question, recorded at every depth."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +22,11 @@ from layercliff.run.directory import key
 
 @dataclass
 class StateGatherer:
-    """Notes the states of the model that keeps the blocks `kept` at ``places[question]``; of *cloze* rows, those of the
-    first option, whose prompt is every option's (in most tasks). Batches must share nothing."""
+    """Records states at ``places[question]`` of the model that keeps the blocks `kept`.
+
+    Of *cloze* rows, those of the first option are taken: in most tasks its prompt is every option's. Batches must
+    share nothing.
+    """
 
     kept: Sequence[int]
     places: Mapping[int, Sequence[int]]
@@ -40,7 +43,7 @@ class StateGatherer:
             yield depth, hidden
 
     def states(self, question: int) -> Float[np.ndarray, "depth place d"]:
-        """What was noted of a question."""
+        """The states of a question."""
         return np.stack(self.found[question])
 
 
@@ -48,7 +51,7 @@ class StateGatherer:
 def gather_states(
     model: Model, rows: Sequence[TokenRow], places: Sequence[Sequence[int]], batch_tokens: int, report: Report = silent
 ) -> Float[np.ndarray, "depth n d"]:
-    """The model's states at every depth at ``places[j]`` of row j, row after row. Nothing reaches the head."""
+    """The model's states at every depth, at ``places[j]`` of row j, row after row. The head is not run."""
     numbered = [TokenRow(number, 0, row.tokens, row.targets) for number, row in enumerate(rows)]
     gather = StateGatherer(range(model.n_layers), dict(enumerate(places)))
     ends = np.cumsum([0, *map(len, places)])
@@ -70,8 +73,10 @@ def gather_states(
 
 
 def places(part: EncodedTask, tokens: int, seed: int) -> dict[int, list[int]]:
-    """Of each question the last position of its prompt, which decides, and after it up to `tokens` others, drawn for
-    the question by itself among those of its own: what all prompts begin with is the same in every question."""
+    """For each question, the last position of its prompt and up to `tokens` others.
+
+    The last position decides. The others are drawn per question, from the positions after the prefix of all prompts.
+    """
     ends = min(row.tokens for row in part.rows), max(row.tokens for row in part.rows)  # the two that differ soonest
     lead = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))))
     found = {}

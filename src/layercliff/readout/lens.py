@@ -1,4 +1,4 @@
-"""Lenses: ways of reading a residual stream of any depth in the model's vocabulary."""
+"""Lenses: ways to read a residual stream at any depth in the model's vocabulary."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ from layercliff.models.unembedding import Unembedding
 
 @runtime_checkable
 class Lens(Protocol):
-    """`readable` makes the state of a depth fit for the rows of the head in `unembedding`."""
+    """Reads states. `readable` prepares the state of a depth for the head in `unembedding`."""
 
     name: str
     unembedding: Unembedding
@@ -19,8 +19,10 @@ class Lens(Protocol):
 
 
 class LogitLens:
-    """The logit lens (nostalgebraist 2020): every depth is read as if it were the last, through the model's own final
-    norm, whose statistics are those of the state itself."""
+    """The logit lens (nostalgebraist 2020): every depth is read as if it were the last.
+
+    It uses the model's own final norm, with the statistics of the state itself.
+    """
 
     name = "logit"
 
@@ -28,14 +30,15 @@ class LogitLens:
         self.unembedding = unembedding
 
     def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """Norm a state; `depth` makes no difference to this lens."""
+        """Apply the final norm. `depth` does not matter to this lens."""
         return self.unembedding.normed(hidden)
 
 
 class TunedLens:
-    """The tuned lens (Belrose et al. 2023): the state of depth l < L is brought by an affine map of its own, ``h + A_l
-    h + b_l``, to what the last depth would hold, and then read as the last is. The last depth has no map: it is the
-    model itself, to the bit."""
+    """The tuned lens (Belrose et al. 2023): depth l < L has an affine map of its own, ``h + A_l h + b_l``.
+
+    The map predicts the last depth's state, which is then read as usual. The last depth has no map and is exact.
+    """
 
     name = "tuned"
 
@@ -45,7 +48,7 @@ class TunedLens:
         self.unembedding, self.weights, self.biases = unembedding, weights, biases
 
     def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """Translate a state by the map of its depth, if it has one, and norm it."""
+        """Apply the map of the depth, if there is one, and the final norm."""
         if depth < len(self.weights):
             hidden = hidden.float()
             hidden = hidden + hidden @ self.weights[depth].T + self.biases[depth]

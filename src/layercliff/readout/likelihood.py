@@ -1,4 +1,4 @@
-"""How likely running text is to the dense and to the pruned model, a paragraph at a time."""
+"""The log-likelihood of running text under the dense and the pruned model, paragraph by paragraph."""
 
 from collections.abc import Iterator, Sequence
 

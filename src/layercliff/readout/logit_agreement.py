@@ -1,4 +1,4 @@
-"""Whether rows run block by block give the network's own logits, and which way of sharing and batching keeps them."""
+"""Whether rows run block by block give the network's own logits, and which way of sharing keeps them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,11 +34,10 @@ Logits = Float[Tensor, "place vocabulary"]
 
 @dataclass(frozen=True)
 class TrialRows:
-    """What is run to find out: `rows` are compared, the longest first, and the `others` of their questions run with
-    them.
+    """The rows of a trial: `rows` are compared, longest first; `others` of their questions run with them.
 
-    The rows are the longest, the shortest, and of the longest's question and that with most rows the last. `pair` are
-    two rows as long as one another, if there are such. `lead` is how many tokens all rows of the task begin with.
+    `rows` are the longest, the shortest, and the last of two questions: the longest row's and the one with most rows.
+    `pair` are two rows of equal length, if there are any. `lead` is the length in tokens of the prefix of all rows.
     """
 
     rows: tuple[TokenRow, ...]
@@ -48,7 +47,7 @@ class TrialRows:
 
     @staticmethod
     def of(rows: Sequence[TokenRow]) -> "TrialRows":
-        """Choose among the rows of a task, or of running text."""
+        """Choose among the rows of a task or a text."""
         longest, shortest = max(rows, key=_length), min(rows, key=_length)
         (most, _), *_ = Counter(row.question for row in rows).most_common(1)
         last = [max((row for row in rows if row.question == q), key=_option) for q in (longest.question, most)]
@@ -60,8 +59,7 @@ class TrialRows:
         return TrialRows(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
 
     def batches(self, sharing: Sharing) -> Iterator[Batch]:
-        """The rows as they would be run: with as much padding as there can be, after the shortest lead and the
-        longest."""
+        """The rows as they would be run: with the most padding, after the shortest prefix and the longest."""
         if sharing == "alone":
             yield from (Batch((row,)) for row in self.rows)
         elif sharing == "alike":
@@ -85,11 +83,10 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, TrialRows], LogitAgreem
 
 
 def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute) -> LogitAgreement:
-    """Find the way of running `rows` of a task or text (`what`) that shares most and gives the network's own logits, on
-    a few of them.
+    """Find how to run `rows` of a task or text (`what`): sharing most, with the network's own logits.
 
-    The same rows of the same network are looked at once. What is lost is told to `note`. Raises `ModelError`, naming
-    the class, for a network that is not causal, or whose logits cannot be had block by block at all.
+    A few rows are tried, once per network. What is lost is told to `note`. Raises `ModelError` for a network that is
+    not causal, or whose logits cannot be had block by block.
     """
     trial = TrialRows.of(rows)
     could = _possible(model, trial)
@@ -103,10 +100,9 @@ def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute
 
 
 def _possible(model: Model, trial: TrialRows) -> Sharing:
-    """What may be tried: what the network shares, unless its attention is causal up to a length alone, which nothing
-    may exceed.
+    """What may be tried: what the network shares. Where attention is causal only up to a length, rows share nothing.
 
-    Raises `ModelError` where a row does.
+    Raises `ModelError` for a longer row.
     """
     most = quirks.causal_up_to(text_config(model.network.config))
     if most is None:
@@ -120,7 +116,7 @@ def _possible(model: Model, trial: TrialRows) -> Sharing:
 
 
 def least(several: Sequence[Sharing]) -> Sharing:
-    """What rows that may be run in several ways may all be run in."""
+    """The way to run rows that allows the least sharing."""
     return max(several, key=WAYS.index)
 
 
@@ -151,7 +147,7 @@ def _found(model: Model, trial: TrialRows, could: Sharing) -> LogitAgreement:
 
 
 def _least(model: Model, difference: float, most: float) -> float:
-    """What rows by themselves differ by. Raises `ModelError` where rounding does not explain it."""
+    """How far rows by themselves differ. Raises `ModelError` where rounding does not explain it."""
     if difference <= most:
         return difference
     raise ModelError(
@@ -162,7 +158,7 @@ def _least(model: Model, difference: float, most: float) -> float:
 
 
 def _causal(model: Model, row: TokenRow, allowed: float) -> Logits:
-    """The network's own logits of a row, if those before its end stay whatever follows. Raises `ModelError`."""
+    """The network's own logits of a row. Raises `ModelError` where they change with what follows."""
     read, others = _places(row), _others(model, row.tokens)
     before = _spread(range(max(others, default=0)), BEFORE)
     own = own_logits(model, row.tokens, [*read, *before])
@@ -175,8 +171,11 @@ def _causal(model: Model, row: TokenRow, allowed: float) -> Logits:
 
 
 def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
-    """Sequences that begin with so many of `tokens`: without the last one, and without the last quarter. Where
-    positions depend on the length of a sequence, one as long as it with other tokens at its end."""
+    """Sequences that begin with a prefix of `tokens`, by its length: without the last token, without the last
+    quarter.
+
+    Where positions depend on the length of a sequence: one of the same length with another end.
+    """
     kept = len(tokens) - max(1, len(tokens) // 4)
     if not kept:
         return {}
@@ -188,8 +187,7 @@ def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]
 
 @torch.inference_mode()
 def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Logits:
-    """The logits of the network's own forward pass of one sequence at some positions, in any order; no other reaches
-    the head.
+    """The logits of the network's own forward pass of one sequence, at `places` alone.
 
     Raises `ModelError` where the sequence does not fit in memory, or for logits that are not finite.
     """
@@ -215,7 +213,7 @@ def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Lo
 
 
 def _differences(model: Model, batches: Iterator[Batch], own: dict[TokenRow, Logits]) -> Iterator[float]:
-    """How far the logits of each row of batches are from the network's own."""
+    """How far the logits of each row are from the network's own."""
     for batch in batches:
         for row, logits in _through_blocks(model, batch):
             if row in own:
@@ -223,13 +221,13 @@ def _differences(model: Model, batches: Iterator[Batch], own: dict[TokenRow, Log
 
 
 def _difference(found: Logits, own: Logits) -> float:
-    """The largest, as a share of the largest logit. What is not a number is no agreement."""
+    """The largest difference, as a share of the largest logit. NaN counts as a difference."""
     apart = torch.nan_to_num(found.float()) - own
     return float(apart.abs().max().double() / own.abs().max().double().clamp_min(1e-6))
 
 
 def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[TokenRow, Logits]]:
-    """The logits of each row at the positions that are compared, after a pass of a batch through the blocks."""
+    """The logits of each row at the positions compared, after a blockwise pass."""
     anatomy = model.anatomy
     try:
         with anatomy.computing():
@@ -257,12 +255,12 @@ def _option(row: TokenRow) -> int:
 
 
 def _places(row: TokenRow) -> list[int]:
-    """The positions of a row that are compared, of those that are read."""
+    """The positions of a row to compare, among those that are read."""
     return _spread(range(read_from(row), len(row.tokens)))
 
 
 def _spread(places: range, most: int = PLACES) -> list[int]:
-    """At most so many of them, the first and the last among them."""
+    """At most `most` places, evenly spread, with the first and the last."""
     if len(places) <= most:
         return list(places)
     return [places[round(number * (len(places) - 1) / (most - 1))] for number in range(most)]

@@ -14,8 +14,11 @@ from layercliff.readout.tokens import vocabulary
 def option_states(
     model: Model, part: EncodedTask, batch_tokens: int, report: Report = silent
 ) -> Float[np.ndarray, "depth question _ d"]:
-    """*letter*: the state of the last prompt token, which has seen all options, one per question. Otherwise one per
-    option: that of the last token of prompt and option together; 0 where an option is absent."""
+    """The states for a linear probe.
+
+    In *letter*, one state per question: that of the last prompt token, which has seen all options. Otherwise one per
+    option: that of the last token of prompt and option together, 0 where an option is absent.
+    """
     rows = part.rows
     if part.form != "letter":
         found = encode(part.prompts, "cloze", model.tokenizer, model.max_positions, vocabulary(model.network)).rows

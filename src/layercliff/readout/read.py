@@ -22,17 +22,19 @@ LEAD_BYTES = (
 )  # of states, keys and values of what all batches of a task begin with; kept from one batch to the next
 
 MakeStates = Callable[[BlockwisePass, Batch], Iterable[tuple[int, Float[Tensor, "row position d"]]]]
-"""What is done to a batch before its first block: the states to read, each with the depth it is read as."""
+"""Makes the states of a batch to be read, each with the depth that it is read as."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a batch gave, depth by row.
+    """The scores of a batch, by depth and row.
 
-    `scores`: *letter*, *first_token*: the options' logits, ``[depth, row, option]``, padded with nan; *cloze*: the
-    summed log-probability of the row's continuation, ``[depth, row, 1]``. `mass`: probability the whole vocabulary's
-    softmax gives to the options together, ``[depth, row]``, nan where it was not asked for. `greedy`: *cloze*: whether
-    no token is likelier than the continuation's, at any of its positions; otherwise False.
+    * `scores`: in *letter* and *first_token* the options' logits, ``[depth, row, option]``, padded with nan; in
+      *cloze* the
+    summed log-probability of the row's continuation, ``[depth, row, 1]``.
+    * `mass`: the probability of all options together, over the whole vocabulary, ``[depth, row]``; nan where not
+      computed.
+    * `greedy`: in *cloze*, whether every token of the continuation is the likeliest; otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
@@ -44,18 +46,21 @@ class Reading:
         return {"scores": self.scores, "mass": self.mass, "greedy": self.greedy}
 
     def up_to(self, depths: int) -> "Reading":
-        """Only the first so many depths."""
+        """The first `depths` depths."""
         return Reading(self.scores[:depths], self.mass[:depths], self.greedy[:depths])
 
     @staticmethod
     def of(arrays: Mapping[str, np.ndarray]) -> "Reading":
-        """`arrays`, and back."""
+        """The inverse of `arrays`."""
         return Reading(arrays["scores"], arrays["mass"], arrays["greedy"])
 
 
 class Reader:
-    """Reads batches of one format through a lens, at every depth or only at some (`depths`, of the blocks that are
-    run). Out of memory, it halves the batch and goes on, telling `note` once."""
+    """Reads batches of one format through a lens, at every depth or only at `depths`.
+
+    Depths are those of the blocks that are run. Out of memory, it halves the batch and goes on, and tells `note`
+    once.
+    """
 
     def __init__(
         self,
@@ -73,11 +78,12 @@ class Reader:
         self.budget: int | None = None
 
     def read(self, batch: Batch, kept: Sequence[int] | MakeStates | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth, or read the states that `kept`
-        makes of it. What the batches begin with is then run with each of them: streams that were changed cannot be told
-        apart by the blocks they passed.
+        """Run `batch` through the blocks `kept` (default: all) and read every depth.
 
-        Raises `ModelError` when a single row does not fit in memory, or for states that are not finite.
+        `kept` may also be a function that makes the states to read. The prefix is then run with every batch: changed
+        streams cannot be told apart by the blocks that they passed.
+
+        Raises `ModelError` where a single row does not fit in memory, or for states that are not finite.
         """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
             return joined(*(self.read(half, kept) for half in batch.halves()))
@@ -106,8 +112,10 @@ class Reader:
             return self.read_states(batch, (s for s in found if self.depths is None or s[0] in self.depths))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
-        """Read states of `batch`, each as of its depth; the reading has one row per state. Raises `ModelError` for
-        states that are not finite."""
+        """Read states of `batch`, each with its depth. **Returns** one row per state.
+
+        Raises `ModelError` for states that are not finite.
+        """
         visit = _ContinuationReader(self, batch) if self.form == "cloze" else _ChoiceReader(self, batch)
         for depth, hidden in states:
             visit(depth, hidden)
@@ -118,7 +126,7 @@ class Reader:
         return reading
 
     def mass_depths(self, n_depths: int) -> list[int]:
-        """The depths at which the option mass is wanted."""
+        """The depths at which the option mass is computed."""
         return {"all": list(range(n_depths)), "last": [n_depths - 1], "none": []}[self.option_mass]
 
 
@@ -158,8 +166,10 @@ class _ChoiceReader:
 
 
 class _ContinuationReader:
-    """Reads the positions that predict a continuation, each for the token that follows (*cloze*); no other position
-    reaches the head."""
+    """Reads the positions that predict a continuation, each for the token after it (*cloze*).
+
+    No other position reaches the head.
+    """
 
     def __init__(self, reader: Reader, batch: Batch) -> None:
         self.reader, self.n_rows = reader, len(batch.rows)
@@ -198,7 +208,7 @@ class _ContinuationReader:
 
 
 def too_large(model: Model, tokens: int) -> ModelError:
-    """What is raised where a single row does not fit in memory."""
+    """The error for a single row that does not fit in memory."""
     return ModelError(
         f"A single row of {tokens} tokens does not fit in memory on {model.device}: "
         "store the weights with --weights-dtype bfloat16, or use another --device."
@@ -206,17 +216,17 @@ def too_large(model: Model, tokens: int) -> ModelError:
 
 
 def not_finite(model: Model) -> ModelError:
-    """What is raised for scores that are NaN or infinite."""
+    """The error for scores that are NaN or infinite."""
     return ModelError(f"{model.name} gave scores that are NaN or infinite in {model.dtype}: use --dtype float32.")
 
 
 def stacked(readings: Sequence[Reading]) -> Reading:
-    """Readings of the same batch at depths that follow one another, as one."""
+    """Join readings of one batch at successive depths."""
     return Reading(*(np.concatenate([getattr(r, name) for r in readings]) for name in ("scores", "mass", "greedy")))
 
 
 def joined(first: Reading, second: Reading) -> Reading:
-    """Readings of two batches at the same depths, as of one batch."""
+    """Join readings of two batches at the same depths."""
     most = max(first.scores.shape[2], second.scores.shape[2])
     padded = [
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)

@@ -1,4 +1,4 @@
-"""A limit on the time that code of others may take."""
+"""A time limit for code of others."""
 
 import signal
 import threading
@@ -11,8 +11,10 @@ from layercliff.errors import TaskError
 
 @contextmanager
 def within(seconds: float, sentence: str) -> Iterator[None]:
-    """Raise `TaskError` with `sentence` when what follows takes longer. Only the main thread of a Unix process can be
-    stopped so."""
+    """Raise `TaskError` with `sentence` where the body takes longer.
+
+    Only the main thread of a Unix process can be stopped.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return

@@ -1,5 +1,7 @@
-"""Sequences with a common beginning as one sequence that branches where they part: every token once, seen by what
-follows it alone."""
+"""Sequences with a common prefix as one sequence that branches where they part.
+
+Every token runs once and is seen only by what follows it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +14,10 @@ from layercliff.models.blockwise_pass import TreeMask
 
 @dataclass(frozen=True)
 class TokenTree:
-    """`tokens`: the first `stem` of them are common to all sequences and follow one another; each later one follows the
-    token at the place in `parents`, which comes before it. `parts` says whether any two sequences part."""
+    """The merged `tokens`. The first `stem` are common to all sequences and follow one another.
+
+    Each later token follows the one at its place in `parents`. `parts` says whether any two sequences part.
+    """
 
     tokens: tuple[int, ...]
     stem: int
@@ -24,7 +28,7 @@ class TokenTree:
 
     @staticmethod
     def of(sequences: Sequence[tuple[int, ...]]) -> "TokenTree":
-        """Put sequences together."""
+        """Merge sequences."""
         first, last = min(sequences), max(sequences)  # the two that differ soonest
         stem = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         tokens, parents = list(first[:stem]), []
@@ -44,7 +48,7 @@ class TokenTree:
         return any(parent != self.stem + number - 1 for number, parent in enumerate(self.parents))
 
     def path(self, sequence: tuple[int, ...]) -> tuple[int, ...]:
-        """The places of a sequence's tokens, one of those that were put together."""
+        """The places of the tokens of one merged sequence."""
         known = {
             (parent, self.tokens[self.stem + number]): self.stem + number for number, parent in enumerate(self.parents)
         }
@@ -54,7 +58,7 @@ class TokenTree:
         return tuple(path)
 
     def positions(self) -> list[int]:
-        """How many tokens come before each in its own sequence."""
+        """Each token's position in its own sequence."""
         found = list(range(self.stem))
         for parent in self.parents:
             found.append(found[parent] + 1 if parent >= 0 else 0)
@@ -62,8 +66,7 @@ class TokenTree:
 
     @staticmethod
     def tree(several: Sequence["TokenTree"], before: int, device: torch.device) -> TreeMask:
-        """How a batch of them, padded on the right, is to be run, `before` tokens after the beginning. Padding sees
-        itself alone."""
+        """The mask of a batch of trees, padded on the right, after `before` tokens. Padding sees only itself."""
         longest = max(map(len, several))
         positions = np.zeros((len(several), longest), np.int64)
         sees = np.zeros((len(several), longest, longest), bool)

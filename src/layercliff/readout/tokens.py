@@ -1,5 +1,4 @@
-"""Texts as token ids: what a tokenizer puts after every text is left off, and ids that the model has no row for are
-refused."""
+"""Texts as token ids. What a tokenizer adds after a text is dropped; ids unknown to the model are refused."""
 
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
@@ -18,12 +17,10 @@ _known: WeakKeyDictionary[PreTrainedTokenizerBase, dict[bool, Ids]] = WeakKeyDic
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, special: bool = True, vocabulary: int | None = None
 ) -> list[Ids]:
-    """Each text as ids, with the tokens that belong before it (unless not `special`) and without any that the tokenizer
-    adds after it.
+    """Each text as ids, with the special tokens before it (if `special`) and without those after it.
 
-    An end token would be scored in the place of what follows the text. Raises `TaskError` for a tokenizer that adds
-    tokens inside a text, `ModelError` for an id of which the model, with `vocabulary` rows in its embedding, knows
-    nothing.
+    An end token would be scored in place of what follows. Raises `TaskError` for a tokenizer that adds tokens inside
+    a text. Raises `ModelError` for an id outside the `vocabulary` rows of the embedding.
     """
     if not texts:
         return []
@@ -48,24 +45,26 @@ def tokenise(
 
 
 def of_model(model: Model, texts: Sequence[str]) -> list[Ids]:
-    """`tokenise` with the tokenizer and the vocabulary of a model."""
+    """`tokenise` with the tokenizer and vocabulary of a model."""
     return tokenise(model.tokenizer, texts, vocabulary=vocabulary(model.network))
 
 
 def vocabulary(network: PreTrainedModel) -> int:
-    """How many ids a network can be given."""
+    """The number of ids that a network can be given."""
     rows: int = network.get_input_embeddings().weight.shape[0]  # type: ignore[assignment,index]
     return rows
 
 
 def named(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A tokenizer as messages call it."""
+    """A tokenizer's name in messages."""
     return f"The tokenizer {type(tokenizer).__name__} ({getattr(tokenizer, 'name_or_path', '') or 'unnamed'})"
 
 
 def _after(tokenizer: PreTrainedTokenizerBase, special: bool) -> Ids:
-    """The tokens that a tokenizer adds after every text, found on two. Raises `TaskError` where they cannot be told
-    from the text's own."""
+    """The tokens that a tokenizer adds after every text, found on two texts.
+
+    Raises `TaskError` where they cannot be told from the text's own.
+    """
     plain = _ids(tokenizer, PROBES, special=False)
     ends = [id for id in (tokenizer.eos_token_id, tokenizer.sep_token_id) if isinstance(id, int)]
     always = plain[0][-1:] if all(len(ids) > 1 and ids[-1] in ends for ids in plain) else []

@@ -24,11 +24,10 @@ HOW: Mapping[Sharing, str] = {
 
 @dataclass(frozen=True)
 class LogitAgreement:
-    """How rows are run (`sharing`), and how far that is from the network's own forward pass of each row by itself.
+    """How rows are run, and how far their logits are from the network's own forward pass.
 
-    `rows` were compared, of `tokens` at most; the largest `difference` of their logits is a share of the largest logit.
-    `lost` are the ways of running rows that were tried before and differed by more than rounding, with their
-    differences.
+    `rows` were compared, of at most `tokens` tokens. `difference` is the largest, as a share of the largest logit.
+    `lost` holds the ways of sharing that differed by more than rounding, with their differences.
     """
 
     sharing: Sharing
@@ -39,7 +38,7 @@ class LogitAgreement:
 
     @property
     def notice(self) -> str:
-        """What a user is told; nothing where nothing was lost."""
+        """What a user is told, or nothing."""
         if not self.lost:
             return ""
         return (
@@ -49,16 +48,15 @@ class LogitAgreement:
 
     @staticmethod
     def from_dict(entry: Mapping[str, Any]) -> "LogitAgreement":
-        """From a file; fields that are not known are left alone."""
+        """Read from a file. Unknown fields are ignored."""
         return LogitAgreement(**{one.name: entry[one.name] for one in fields(LogitAgreement)})
 
 
 @dataclass(frozen=True)
 class TracedTask:
-    """What was asked of one task, and what was not: `left_out` by the format, `skipped` as bad rows (both with
-    reasons).
+    """What was asked of one task. `left_out` by the format and `skipped` as bad rows, both with reasons.
 
-    `agreement` says how its rows were run; results of before this was looked at have none.
+    `agreement` says how its rows were run. Older results have none.
     """
 
     name: str
@@ -76,7 +74,7 @@ class TracedTask:
 
     @staticmethod
     def from_dict(entry: Mapping[str, Any]) -> "TracedTask":
-        """`as_dict`, and back."""
+        """The inverse of `as_dict`."""
         known = {one.name: entry[one.name] for one in fields(TracedTask) if one.name in entry}
         known |= {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])}
         if (agreed := entry.get("agreement")) is not None:
@@ -86,11 +84,11 @@ class TracedTask:
 
 @dataclass(frozen=True)
 class Trace:
-    """Scores before softmax, float32, ``[depth 0..L, question, option]``: logits of the options' tokens (*letter*,
-    *first_token*) or normalised log-likelihoods (*cloze*). Absent options are False in `mask` and nan in `scores`.
+    """Scores before softmax, float32, ``[depth 0..L, question, option]``.
 
-    `option_mass` is the probability that the whole vocabulary's softmax gives to the options together, nan where it was
-    not computed. `task_of` names each question's task.
+    They are logits of the options' tokens (*letter*, *first_token*) or normalised log-likelihoods (*cloze*). Absent
+    options are False in `mask` and nan in `scores`. `option_mass` is the probability of all options together, over
+    the whole vocabulary; nan where not computed. `task_of` names each question's task.
     """
 
     scores: Float[np.ndarray, "depth question option"]
@@ -113,7 +111,7 @@ class Trace:
         return [f"{task}\0{question.group}" for task, question in zip(self.task_of, self.questions, strict=True)]
 
     def of(self, task: str) -> "Trace":
-        """The part of one task."""
+        """The questions of one task."""
         keep = np.array([name == task for name in self.task_of])
         width = int(self.mask[keep].sum(1).max())
         return Trace(
@@ -128,7 +126,7 @@ class Trace:
         )
 
     def at(self, rows: Int[np.ndarray, " row"]) -> "Trace":
-        """Only some rows of scores, in their order."""
+        """Only some depths, in the order of `rows`."""
         return replace(self, scores=self.scores[rows], option_mass=self.option_mass[rows])
 
     @staticmethod

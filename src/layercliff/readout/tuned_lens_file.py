@@ -1,4 +1,4 @@
-"""A tuned lens as a file: its maps, and of what model, from what text and how well they were trained."""
+"""A tuned lens as a file: its maps, and how they were trained."""
 
 import json
 from collections.abc import Mapping
@@ -19,10 +19,11 @@ METADATA = "layercliff"
 
 @dataclass(frozen=True)
 class LensProvenance:
-    """Where a tuned lens comes from. `positions` of the text (fingerprint `digest`) were gathered, `steps` of descent
-    followed the least squares. By depth 0..L-1: the `ridge` that was chosen, and the mean KL divergence (nats, whole
-    vocabulary) of the `logit` lens and of this one from the model's own distribution, at `held_out` positions of
-    passages that took no part."""
+    """How a tuned lens was trained: `positions` of the text (fingerprint `digest`), and `steps` of descent.
+
+    Per depth 0..L-1: the chosen `ridge`, and the mean KL divergence (nats, whole vocabulary) from the model's own
+    distribution, of the `logit` lens and of this one (`tuned`). It is measured at `held_out` positions.
+    """
 
     model: str
     revision: str
@@ -41,14 +42,14 @@ class LensProvenance:
 
 @dataclass(frozen=True)
 class TrainedLens:
-    """The maps of depths 0..L-1, and where they come from."""
+    """The maps of depths 0..L-1, and how they were trained."""
 
     weights: Float[np.ndarray, "depth d d"]
     biases: Float[np.ndarray, "depth d"]
     provenance: LensProvenance
 
     def lens(self, model: Model) -> TunedLens:
-        """The lens, to read `model` with. Raises `ModelError` for another model than it was trained on."""
+        """The lens for `model`. Raises `ModelError` where it was trained on another model."""
         mine, theirs = self.provenance, (model.revision, model.dtype)
         if (mine.revision, mine.dtype) != theirs or len(self.weights) != model.n_layers:
             raise ModelError(
@@ -66,7 +67,7 @@ def write(file: Path, trained: TrainedLens) -> None:
 
 
 def read(file: Path) -> TrainedLens:
-    """A lens that `write` wrote. Raises `ModelError` for a file that is none."""
+    """A lens that `write` wrote. Raises `ModelError` for any other file."""
     from safetensors import SafetensorError, safe_open
 
     try:

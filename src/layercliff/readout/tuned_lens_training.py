@@ -1,6 +1,8 @@
-"""Training of a tuned lens on running text (after Belrose et al. 2023), a depth at a time: least squares from its
-states to those of the last depth, then descent on the divergence of what the lens reads from the model's own
-distribution."""
+"""Training of a tuned lens on running text (after Belrose et al. 2023), depth by depth.
+
+Least squares maps a depth's states to the last depth's. Descent then lowers the KL divergence of the lens's
+distribution from the model's own.
+"""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,7 @@ from layercliff.run.directory import Journal, key
 from layercliff.tasks import text as texts
 
 RIDGES = (1e-4, 1e-2, 1e-1, 1.0, 10.0)
-"""Penalties on the map between standardised features; the one that does best on passages set aside is taken."""
+"""Penalties on the map between standardised features. The best on held-out passages is taken."""
 
 LIKELY, OTHERS = (
     2048,
@@ -40,8 +42,7 @@ HELD_OUT = 128  # positions at which the loss of the finished lens is measured
 
 @dataclass(frozen=True)
 class TrainingStates:
-    """States of a depth: those that are fitted, those that choose, and those that a finished lens is measured on, of
-    different passages."""
+    """States of one depth, from different passages: to fit, to choose the penalty, and to measure the result."""
 
     fitted: Float[Tensor, "n d"]
     choosing: Float[Tensor, "m d"]
@@ -60,10 +61,14 @@ def train(
     journal: Journal | None = None,
     report: Report = silent,
 ) -> TrainedLens:
-    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`. First
-    tokens are left out: many models keep an attention sink there. Of ten passages one chooses the penalty and when to
-    stop, and one measures what came out. States of all positions and depths are held in memory; finished depths are
-    kept in `journal`. Raises `TaskError` for too little text."""
+    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`.
+
+    First tokens are left out: many models keep an attention sink there. One passage in ten chooses the penalty and
+    when to stop; one measures the result. All states of all depths are held in memory. Finished depths are kept in
+    `journal`.
+
+    Raises `TaskError` for too little text.
+    """
     rows = _rows(model, text, positions, seed)
     about = ("tuned lens", model.revision, model.dtype, texts.digest(text), positions, steps, seed)
     states = gather_states(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
@@ -103,7 +108,7 @@ def train(
 
 
 def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[TokenRow]:
-    """Passages in an order drawn by `seed`, until they have so many positions after their first."""
+    """Passages in an order drawn by `seed`, until they hold `positions` positions after their first."""
     order = generator(RandomStream.TUNED_LENS, seed).permutation(len(text))
     found: list[TokenRow] = []
     for begin in range(0, len(order), 256):
@@ -123,7 +128,7 @@ def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[
 
 @torch.no_grad()
 def _likely(unembedding: Unembedding, last: Float[Tensor, "n d"]) -> Int[Tensor, " vocabulary"]:
-    """All tokens, those that have most of the model's probability in the text first."""
+    """All tokens, the likeliest in the text first."""
     return unembedding.mean_probabilities(unembedding.normed(last[:: max(1, len(last) // 128)])).argsort(
         descending=True
     )
@@ -196,8 +201,11 @@ def translator(
 def least_squares(
     states: TrainingStates, last: TrainingStates
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
-    """Mean and spread of the features, the matrix (feature by output) and shift that make ``last - state`` of
-    standardised features, and the penalty that does best on the choosing states. In float64."""
+    """The ridge regression from a depth's states to the last depth's, in float64.
+
+    **Returns** mean and spread of the features, the matrix (feature by output) and shift that predict ``last -
+    state`` from standardised features, and the penalty that does best on the choosing states.
+    """
     before, after, aside, aside_after = (
         t.double() if t.device.type != "mps" else t
         for t in (states.fitted, last.fitted, states.choosing, last.choosing)
@@ -226,7 +234,7 @@ def least_squares(
 def _drawn(
     likely: Int[Tensor, " vocabulary"], rng: np.random.Generator
 ) -> tuple[Int[Tensor, " token"], Float[Tensor, " token"]]:
-    """Tokens that stand for the vocabulary, and the logarithm of how many each stands for."""
+    """Tokens that represent the vocabulary, and the log of how many each represents."""
     others = len(likely) - LIKELY
     if others <= OTHERS:
         return likely, torch.zeros(len(likely), device=likely.device)

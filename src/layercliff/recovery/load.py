@@ -12,7 +12,7 @@ from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
-from layercliff.pruning.selected_step import Chosen
+from layercliff.pruning.selected_step import SelectedStep
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as recovered
 from layercliff.report import words
@@ -29,7 +29,7 @@ class Worn:
     said: str
 
 
-def worn_by(run: Path, chosen: Chosen, seed: int) -> Worn:
+def worn_by(run: Path, chosen: SelectedStep, seed: int) -> Worn:
     """What a recovery in the run directory `run` trained of a step by `seed`. Raises `RunError` for what is not there."""
     directory = traced.open_run(run)
     found = recovered.read(directory)

@@ -21,7 +21,7 @@ from layercliff.models.model import Model
 from layercliff.models.random_init import random_init
 from layercliff.pruning import result as pruned
 from layercliff.pruning.assess import LENGTH, SCORED
-from layercliff.pruning.selected_step import choose
+from layercliff.pruning.selected_step import select_step
 from layercliff.pruning.step import Step
 from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.encoded_task import EncodedTask
@@ -112,7 +112,7 @@ def _path(out: str | Path | None, score: Score | None) -> tuple[tuple[Step, ...]
         return (), None
     if out is None:
         raise RunError(f"The path by {score} is wanted: name a run directory that holds it with out.")
-    found = choose(out, 0, score).pruned
+    found = select_step(out, 0, score).pruned
     return found.steps, found.score
 
 

@@ -1,1 +1,1 @@
-"""One file per criterion; every file here is found and registered (`layercliff.pruning.criterion`)."""
+"""The criteria, one file each. Every file here is found and registered."""

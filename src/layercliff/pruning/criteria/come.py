@@ -1,4 +1,4 @@
-"""CoMe: of two neighbours, the heads and channels that matter most become one block (Wang et al. 2025, arXiv 2510.15304)."""
+"""CoMe: neighbours become one block, head by head and channel by channel (Wang et al. 2025, arXiv 2510.15304)."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -127,7 +127,11 @@ class CoMe:
 
 @dataclass(frozen=True)
 class _Seen:
-    """By a kept block's place: how far two blocks from it on turn the deciding token, its Block Influence, the sensitivity of its slots."""
+    """What the prompts show, by a kept block's place among the kept ones.
+
+    `turns`: how far it and the next block turn the deciding token. `influence`: its Block Influence. `sensitivity`: of
+    its heads and channels.
+    """
 
     turns: Float[np.ndarray, " pair"]
     influence: Float[np.ndarray, " block"]

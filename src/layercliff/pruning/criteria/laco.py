@@ -35,8 +35,8 @@ FEWEST = 3  # blocks become one: of two, the equation leaves the second one as i
 class LaCo:
     """Scans from the last blocks down for a run of C blocks that can become one.
 
-    It can where the last depth of the merged model stays like the dense model's on a few prompts: their mean cosine
-    is above a threshold (normed states, all tokens of a prompt as one vector). The merged block has the weights
+    It can where the last depth stays like the dense model's on a few prompts: their mean cosine is above a threshold.
+    States are normed, and all tokens of a prompt are one vector. The merged block has the weights
 
         theta*_l = theta_l + sum over k = 1..C-1 of (theta_{l+k} - theta_l)
 

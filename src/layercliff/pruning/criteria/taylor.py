@@ -34,7 +34,8 @@ def taylor(given: CriterionInput) -> tuple[Mapping[int, float], int]:
                 ids = torch.tensor([row.tokens], device=model.device)
                 logits = model.network(input_ids=ids, use_cache=False).logits[0].float()
                 targets = torch.tensor(row.targets, device=logits.device)
-                torch.nn.functional.cross_entropy(logits, targets, reduction="sum").backward()  # type: ignore[no-untyped-call]
+                loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+                loss.backward()  # type: ignore[no-untyped-call]
             seen += len(row.targets)
             passes += 3 * model.n_layers  # a backward pass costs two forward ones
         with torch.no_grad():
