@@ -1,4 +1,4 @@
-"""Accuracy by summed log-likelihoods, as benchmarks report it, and two models compared on the same questions."""
+"""Accuracy by summed log-likelihoods, as benchmarks report it, and a paired comparison of two models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from layercliff.metrics.collapse import mcnemar
 from layercliff.metrics.statistics import Resamples, clustered_stderr, percentile_interval, stderr
 
 METRICS = {"acc": None, "acc_norm": "characters", "acc_bytes": "bytes", "acc_tokens": "tokens"}
-"""What a sum is divided by before options are compared, per metric; the first three are lm-evaluation-harness's."""
+"""What a sum is divided by, per metric. The first three are lm-evaluation-harness's."""
 
 OptionSums = Float[np.ndarray, "question option"]
 RightAnswers = Float[np.ndarray, " question"]
@@ -18,10 +18,12 @@ RightAnswers = Float[np.ndarray, " question"]
 
 @dataclass(frozen=True)
 class AccuracyEstimate:
-    """A share of right answers. `stderr` is the sample standard deviation over the root of n, as lm-evaluation-harness
-    gives it (nan for one question), `stderr_clustered` the standard error where questions of a group are not
-    independent (nan for one group); `low` and `high` are the ends of the 95 % interval of a bootstrap over groups of
-    questions."""
+    """A share of right answers.
+
+    `stderr` is the sample standard deviation over the root of n, as in lm-evaluation-harness (nan for one question).
+    `stderr_clustered` allows for dependent questions within groups (nan for one group). `low` and `high` are the 95 %
+    interval of a bootstrap over groups.
+    """
 
     value: float
     stderr: float
@@ -32,10 +34,12 @@ class AccuracyEstimate:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two models on the same questions: `difference` is this one's share of right answers minus the other's, with the
-    95 % interval of a bootstrap over groups; `won` and `lost` count questions that only this one, or only the other,
-    gets right. `p` is two-sided for equal accuracy, by `test`: the exact McNemar test where questions are independent,
-    the bootstrap over groups where they are not."""
+    """Two models on the same questions.
+
+    `difference` is this model's share of right answers minus the other's, with the 95 % interval of a bootstrap over
+    groups. `won` and `lost` count questions that only this one, or only the other, gets right. `p` is two-sided, for
+    equal accuracy, by `test`: exact McNemar where questions are independent, else the bootstrap over groups.
+    """
 
     n: int
     difference: float
@@ -48,15 +52,17 @@ class PairedComparison:
 
 
 def right(sums: OptionSums, sizes: OptionSums | None, gold: Int[np.ndarray, " question"]) -> RightAnswers:
-    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0; of options that tie, the
-    first counts, as it does for lm-evaluation-harness. Absent options are nan."""
+    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0.
+
+    Of tied options the first counts, as in lm-evaluation-harness. Absent options are nan.
+    """
     values = sums if sizes is None else sums / sizes
     found: RightAnswers = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
     return found
 
 
 def scores(correct: Mapping[str, RightAnswers], groups: Sequence[str], seed: int) -> dict[str, AccuracyEstimate]:
-    """The share of right answers by each metric with its uncertainty, all on the same resamples."""
+    """The share of right answers by each metric, all on the same resamples."""
     resamples = Resamples.draw(groups, seed=seed)
     low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
     return {
@@ -90,7 +96,9 @@ def paired(here: RightAnswers, there: RightAnswers, groups: Sequence[str], seed:
 
 
 def _two_sided(differences: Float[np.ndarray, " resample"]) -> float:
-    """Twice the smaller share of resamples on either side of 0, each with one more counted, so that it is never 0
-    (Davison and Hinkley 1997, 4.2)."""
+    """Twice the smaller share of resamples on either side of 0 (Davison and Hinkley 1997, 4.2).
+
+    One more resample is counted on each side, so that it is never 0.
+    """
     tail = min((differences <= 0).sum(), (differences >= 0).sum())
     return float(min(1.0, 2 * (tail + 1) / (len(differences) + 1)))

@@ -1,4 +1,4 @@
-"""Everything a trace says about one task, or about several together."""
+"""Everything that a trace says about one task or several."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,10 @@ from layercliff.readout.trace import Trace
 
 @dataclass(frozen=True)
 class Analysis:
-    """The metrics of a set of questions over depth 0..L, each curve with pointwise 95 % intervals from the same
-    resamples.
+    """The metrics of a set of questions over depth 0..L.
 
-    `frequency` is None for several tasks together, whose answers are not of one kind; `option_mass` is nan where it was
-    not computed.
+    Curves have pointwise 95 % intervals from the same resamples. `frequency` is None for several tasks, whose answers
+    are not of one kind. `option_mass` is nan where not computed.
     """
 
     name: str
@@ -40,8 +39,7 @@ class Analysis:
 
 
 def analyse(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Analysis]:
-    """Analyse each task of a trace and, under the name ``joint``, all questions together when there are several
-    tasks."""
+    """Analyse each task of a trace. Several tasks are also analysed together, under the name ``joint``."""
     found = {name: _analyse(trace.of(name), name, resamples, seed) for name in trace.tasks}
     if len(found) > 1:
         found["joint"] = _analyse(trace, "joint", resamples, seed)
@@ -79,14 +77,14 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
 
 
 def transition_depth(trace: Trace, chance: float) -> float:
-    """T of all questions of a trace together, by the estimate; infinite where undecided."""
+    """T of all questions of a trace together, as a point estimate; infinite where undecided."""
     margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold).mean(1)
     accuracy = decision.correctness(trace.scores, trace.mask, trace.gold).mean(1)
     return float(phases.transition_depths(margin, accuracy, chance))
 
 
 def chance_of(trace: Trace) -> float:
-    """Chance of one task; of several, the mean of theirs weighted by their questions."""
+    """The chance level of a trace: of several tasks, the mean weighted by questions."""
     parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]
     chances = [frequency.chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]
     return float(np.average(chances, weights=[len(part.questions) for part in parts]))

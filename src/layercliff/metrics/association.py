@@ -1,5 +1,4 @@
-"""How two quantities go together over models and tasks, where the tasks of one model are not independent of one
-another."""
+"""The association of two quantities over models and tasks, clustered by model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,12 @@ ResampleWeights = Float[np.ndarray, "resample point"]
 
 @dataclass(frozen=True)
 class Association:
-    """Of `points` in `clusters`: Pearson's and Spearman's correlation over those that are `complete` (T and k* both
-    known), which lie in `complete_clusters`, and Kendall's tau over the `pairs` whose order is known, which leaves no
-    point out. None where a side does not vary. Intervals (95 %) are a bootstrap over whole clusters, nan with fewer
-    than three of them."""
+    """Correlations of `points` in `clusters`.
+
+    Pearson's and Spearman's are over the `complete` points, whose T and k* are both known, in `complete_clusters`.
+    Kendall's tau is over the `pairs` whose order is known and leaves no point out. They are None where a side does
+    not vary. Intervals (95 %) are a bootstrap over whole clusters, nan with fewer than three.
+    """
 
     points: int
     complete: int
@@ -38,8 +39,11 @@ class Association:
 
     @property
     def falls(self) -> bool | None:
-        """Whether the one falls as the other rises: all of Spearman's interval lies below 0, or (False) above; None
-        where neither is shown, or clusters are too few to show it."""
+        """Whether one falls as the other rises: all of Spearman's interval is below 0. False where all of it is
+        above.
+
+        None where neither is shown, or clusters are too few.
+        """
         found = self.spearman
         if found is None or self.complete_clusters < SHOWN:
             return None
@@ -49,8 +53,10 @@ class Association:
 def associate(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], clusters: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> Association:  # fmt: skip
-    """Associate `x`, infinite where it is known to lie beyond all others, with `y`, of which those `censored` are known
-    to be greater than they say."""
+    """Associate `x` with `y`.
+
+    `x` is infinite where it lies beyond all others. Where `censored`, `y` is a lower bound.
+    """
     complete = np.isfinite(x) & ~censored
     comparable = _comparable(y, censored)
     names = np.asarray(clusters)
@@ -84,21 +90,23 @@ def associate(
 
 
 def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
-    """Pearson's correlation with each row of weights; nan where a side does not vary."""
+    """Pearson's correlation under each row of weights; nan where a side does not vary."""
     wide = np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape)
     return _correlation(*wide, weights)
 
 
 def spearman(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
-    """Spearman's: Pearson's of the ranks, ties at their mean rank, each point as often as its weight says."""
+    """Spearman's correlation: Pearson's of weighted ranks, with ties at their mean rank."""
     return _correlation(_ranks(x, weights), _ranks(y, weights), weights)
 
 
 def kendall(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
-    """Kendall's tau over the pairs whose order in `y` is known (Brown, Hollander and Korwar 1974): concordant less
-    discordant, over all of them; pairs that tie in `x` count as neither. nan where there are none."""
+    """Kendall's tau over pairs of known order in `y` (Brown, Hollander and Korwar 1974); nan where there are none.
+
+    It is concordant minus discordant pairs, over all of them. Pairs tied in `x` count as neither.
+    """
     known = _comparable(y, censored)
     later = known & ((y[:, None] > y[None, :]) | (censored[:, None] & ~censored[None, :]))
     agree = np.where(known, np.where(later, 1.0, -1.0) * _sign(x), 0.0)
@@ -109,7 +117,10 @@ def kendall(
 
 
 def _comparable(y: Points, censored: Bool[np.ndarray, " point"]) -> Bool[np.ndarray, "point point"]:
-    """Both are known and differ, or the known one does not lie beyond where the other is censored."""
+    """Whether the order of two values is known.
+
+    Both are known and differ, or the known one is below the censored one.
+    """
     both = ~censored[:, None] & ~censored[None, :] & (y[:, None] != y[None, :])
     one = ~censored[:, None] & censored[None, :] & (y[:, None] <= y[None, :])
     return np.asarray(both | one | one.T)

@@ -1,5 +1,4 @@
-"""Where a path of pruned models falls off: the collapse point, paired losses, and how much pruning is shown to be
-harmless."""
+"""The collapse point of a path, paired losses, and non-inferiority."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ HALF = 0.5  # of the dense model's above-chance accuracy
 
 @dataclass(frozen=True)
 class Collapse:
-    """The collapse point k*: the first step from which, to the end of the path, the above-chance accuracy is below half
-    the dense model's. `step` is None where that does not happen on the computed path (censored), or where `defined` is
-    False: the dense model's interval does not lie above chance, so that there is nothing to lose. Ends of the interval
-    are infinite where resamples are censored."""
+    """The collapse point k*: the first step from which accuracy above chance stays below half the dense model's.
+
+    `step` is None where that does not happen (censored). It is also None where `defined` is False: the dense model's
+    interval does not lie above chance. Interval ends are infinite where resamples are censored.
+    """
 
     defined: bool
     step: int | None
@@ -33,15 +33,17 @@ class Collapse:
 
 
 def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
-    """k* of accuracy curves over steps 0 (dense), 1, ...; infinite where censored, or where the dense model is not
-    above chance."""
+    """k* of accuracy curves over steps 0 (dense), 1, ...
+
+    It is infinite where censored, or where the dense model is not above chance.
+    """
     above = np.moveaxis(accuracy - chance, -1, 0)
     fallen = (above < HALF * above[0]) & (above[0] > 0)
     return np.where(fallen[-1], stays_from(fallen), np.inf)
 
 
 def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, chance: float) -> Collapse:
-    """The collapse point of a path with the interval of its resamples."""
+    """The collapse point of a path, with its interval."""
     samples = resamples.means(correct)
     low, _ = percentile_interval(samples[:, 0])
     if low <= chance:
@@ -55,15 +57,14 @@ def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, 
 
 
 def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " question"]) -> float:
-    """Exact two-sided McNemar p-value of two models' right answers on the same independent questions (ties count as
-    wrong)."""
+    """The exact two-sided McNemar p-value of two models on the same independent questions. Ties count as wrong."""
     won = int(((after == 1) & (before < 1)).sum())
     lost = int(((before == 1) & (after < 1)).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
 def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
-    """Upper end of the one-sided score interval (Tango 1998) for the loss (lost - won) / n of paired proportions."""
+    """The upper end of the one-sided score interval for the loss (lost - won) / n of paired proportions (Tango 1998)."""
     z, edge = norm.ppf(level), 1 - 1e-9
     if _score(edge, lost, won, n) > -z:
         return 1.0
@@ -73,18 +74,22 @@ def tango_upper(lost: int | float, won: int | float, n: int | float, level: floa
 def score_upper(
     difference: Float[np.ndarray, " question"], resamples: Resamples, level: float = LEVEL, times: float = 1.0
 ) -> float:
-    """`tango_upper` for the mean of the paired losses `difference`; of options that tie, shares are counted. Where
-    questions come in groups, counts are divided by their design effect (Rao and Scott 1992). With `times` as many
-    questions, answered alike."""
+    """`tango_upper` for the mean of the paired losses `difference`.
+
+    Tied options count as shares. For grouped questions, counts are divided by their design effect (Rao and Scott
+    1992). `times` scales the number of questions, answered alike.
+    """
     each = times / design_effect(difference, resamples)
     lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
     return tango_upper(lost * each, won * each, len(difference) * each, level)
 
 
 def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
-    """How many times the variance of independent questions that of groups is: squared sums of groups over summed
-    squares. One more group is counted, of the size that a question's group has on average, all lost: where nothing is
-    lost, nothing is known of how a group goes together, and a group is one question. 1 for independent questions."""
+    """The variance of grouped questions over that of independent ones; 1 for independent questions.
+
+    It is the squared sums of groups over summed squares. One more group of average size is counted as all lost: where
+    nothing is lost, nothing is known of the groups, and a group counts as one question.
+    """
     sizes = np.bincount(resamples.index)
     usual = float((sizes**2).sum() / len(difference))
     together = float((np.bincount(resamples.index, difference) ** 2).sum())
@@ -92,7 +97,7 @@ def design_effect(difference: Float[np.ndarray, " question"], resamples: Resampl
 
 
 def _score(delta: float, lost: int | float, won: int | float, n: int | float) -> float:
-    """Score test of a true loss `delta`, the nuisance discordance at its restricted maximum likelihood."""
+    """The score statistic for a true loss `delta`, at the restricted maximum likelihood of the nuisance discordance."""
     a, b, c = 2 * n, delta * (2 * n - lost + won) - lost - won, -won * delta * (1 - delta)
     q = (np.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
     variance = n * (2 * q + delta * (1 - delta))
@@ -100,8 +105,10 @@ def _score(delta: float, lost: int | float, won: int | float, n: int | float) ->
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
-    """About how many questions would bring a bound below `margin`, where ``bound(k)`` is the one that k times the `n`
-    questions with the same answers give; None where the bound of a thousand times as many would not be."""
+    """About how many questions would bring a bound below `margin`; None where a thousand times as many would not.
+
+    ``bound(k)`` is the bound for k times the `n` questions with the same answers.
+    """
     if bound(MOST_TIMES) >= margin:
         return None
     return (
@@ -111,8 +118,10 @@ def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> 
 
 @dataclass(frozen=True)
 class Harmless:
-    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin; about
-    how many questions would show it, for this step and all before it (None: no number that can be told)."""
+    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin.
+
+    `questions_needed` is about how many questions would show it, for this step and all before it, or None.
+    """
 
     loss: float
     upper: float
@@ -123,9 +132,12 @@ class Harmless:
 def harmless(
     correct: Float[np.ndarray, "step question"], resamples: Resamples, margin: float, level: float = LEVEL
 ) -> list[Harmless]:
-    """Non-inferiority of each step 1.. to step 0: fixed sequence, so that a step counts as shown only if all before it
-    do and the family-wise error stays at 1 - `level`. The upper bound is the score interval's (`score_upper`); where
-    questions come in groups, the bootstrap's if that is higher."""
+    """Test the non-inferiority of each step 1.. to step 0.
+
+    The sequence is fixed: a step counts as shown only if all steps before it do. So the family-wise error stays at 1
+    - `level`. The upper bound is that of `score_upper`. For grouped questions it is the bootstrap's if that is
+    higher.
+    """
     found: list[Harmless] = []
     needed: list[int | None] = []
     n = correct.shape[1]
@@ -153,13 +165,15 @@ def _loss_bound(
 
 
 def scaled_bound(loss: float, upper: float, times: float) -> float:
-    """The distance to the estimate shrinks with the root of the questions."""
+    """The bound with `times` as many questions: its distance to the estimate shrinks with their root."""
     return loss + (upper - loss) / float(np.sqrt(times))
 
 
 def recommended(steps: list[Harmless], margin: float) -> int:
-    """The last step shown to be harmless; where none is, the last before the estimated loss first reaches the margin
-    (0: none)."""
+    """The last step shown to be harmless.
+
+    Where none is, the last before the estimated loss first reaches the margin; 0 for none.
+    """
     shown = [k for k, step in enumerate(steps, 1) if step.shown]
     if shown:
         return shown[-1]

@@ -1,7 +1,6 @@
-"""What curves over depth look like where there is nothing to decide: other golds for the same scores, and constant
-answers.
+"""Controls: curves over depth where there is nothing to decide.
 
-A control is one trace or several draws of one; what is said of it is the mean over draws, question by question.
+A control is one trace, or several draws of one. Its values are the mean over draws, question by question.
 """
 
 from collections import defaultdict
@@ -24,10 +23,12 @@ from layercliff.tasks.question import Question
 
 @dataclass(frozen=True)
 class ControlOutcome:
-    """Decision Margin and accuracy over depth, the mean over `draws` of a control, with pointwise 95 % intervals over
-    questions; `transition` and `jump` are those of these curves. `margins` and `accuracies` are those of each draw,
-    `decided` is the share of draws that by themselves have a transition depth in all but 2.5 % of resamples, as a model
-    must."""
+    """Decision Margin and accuracy of a control over depth, averaged over `draws`.
+
+    Curves have pointwise 95 % intervals over questions; `transition` and `jump` are those of the curves. `margins`
+    and `accuracies` are those of each draw. `decided` is the share of draws with a transition depth of their own. It
+    must be there in all but 2.5 % of resamples, as for a model.
+    """
 
     n_questions: int
     chance: float
@@ -45,15 +46,18 @@ class ControlOutcome:
 
 
 def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
-    """What traces of the same questions, or of questions in the same places, say together."""
+    """The outcome of traces of the same questions, or of questions in the same places."""
     found = [decisions(trace.scores, trace.mask, trace.gold) for trace in draws]
     margin, correct = (np.stack([one[side] for one in found]) for side in (0, 1))
     return _outcome(margin, correct, np.array([chance_of(trace) for trace in draws]), draws[0], resamples, seed)
 
 
 def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
-    """What the best constant answer of each task would reach, the same at every depth: a position in *letter*, an
-    option string otherwise. Where it is not offered it is wrong, with a margin of 0."""
+    """The outcome of the best constant answer to each task, the same at every depth.
+
+    It is a position in *letter*, an option string otherwise. Where it is not offered, it is wrong, with a margin of
+    0.
+    """
     parts = [_constant(trace.of(name)) for name in trace.tasks]
     rows = (np.tile(np.concatenate(side), (1, len(trace.scores), 1)) for side in zip(*parts, strict=True))
     margin, correct = rows
@@ -61,7 +65,7 @@ def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) ->
 
 
 def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
-    """The questions of each task with exchanged golds (`exchanged_gold`)."""
+    """The trace with golds exchanged within each task (`exchanged_gold`)."""
     parts = {name: trace.of(name) for name in trace.tasks}
     return Trace.joined(
         [_with_gold(part, exchanged_gold(part.questions, part.tasks[name].form, rng)) for name, part in parts.items()]
@@ -71,8 +75,10 @@ def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
 def exchanged_gold(
     questions: Sequence[Question], form: Format, rng: np.random.Generator
 ) -> Int[np.ndarray, " question"]:
-    """Questions with the same options (*letter*: with as many) exchange their golds; where no other question has them,
-    any option is drawn."""
+    """Exchange golds among questions with the same options; in *letter*, with as many options.
+
+    Where no other question has them, any option is drawn.
+    """
     alike: dict[Hashable, list[int]] = defaultdict(list)
     for number, question in enumerate(questions):
         alike[len(question.options) if form == "letter" else tuple(sorted(question.options))].append(number)
@@ -89,8 +95,10 @@ def exchanged_gold(
 
 
 def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:
-    """The gold option of each question is taken out of what is compared, and one of the wrong ones, drawn, is called
-    gold. Questions of two options are left out; None where no other is left."""
+    """The trace with a wrong option as gold: the true gold is removed and a wrong option drawn in its place.
+
+    Questions of two options are left out. None where no other question is left.
+    """
     parts = [_wrong(trace.of(name), rng) for name in trace.tasks]
     left = [part for part in parts if part is not None]
     return Trace.joined(left) if left else None

@@ -1,5 +1,4 @@
-"""What a question's option scores say at each depth. Shapes: depth 0..L, question, option; absent options are
-masked."""
+"""Decision metrics of option scores. Shapes: depth 0..L, question, option. Absent options are masked."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,7 +10,7 @@ Gold = Int[np.ndarray, " question"]
 
 
 def probabilities(scores: Scores, mask: Mask) -> Scores:
-    """p_l(o | i), the softmax of the scores over the question's own options; 0 for absent ones. In float64."""
+    """p_l(o | i): the softmax over a question's own options, in float64; 0 for absent ones."""
     wide = np.where(mask, scores.astype(np.float64), -np.inf)
     exponent = np.exp(wide - wide.max(-1, keepdims=True))
     out: np.ndarray = exponent / exponent.sum(-1, keepdims=True)
@@ -19,8 +18,11 @@ def probabilities(scores: Scores, mask: Mask) -> Scores:
 
 
 def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
-    """Gold minus the best other option. On probabilities this is the Decision Margin DM_l(i), in [-1, 1]
-    (Shi et al. 2026); on scores its unnormalised twin `dm_logit`."""
+    """Gold minus the best other option.
+
+    On probabilities this is the Decision Margin DM_l(i), in [-1, 1] (Shi et al. 2026). On scores it is the
+    unnormalised `dm_logit`.
+    """
     right = _of_gold(values, gold)
     others = np.where(mask & ~_is_gold(mask, gold), values, -np.inf)
     out: np.ndarray = right - others.max(-1)
@@ -28,8 +30,7 @@ def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def votes(scores: Scores, mask: Mask) -> Scores:
-    """The share of each option in the argmax of a question: 1 for the winner, 1 / (number tied) for options that
-    tie."""
+    """The share of each option in a question's argmax: 1 for the winner, 1 / (number tied) for ties."""
     wide = np.where(mask, scores, -np.inf)
     winners = wide == wide.max(-1, keepdims=True)
     out: np.ndarray = winners / winners.sum(-1, keepdims=True)
@@ -42,12 +43,12 @@ def correctness(scores: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def decided_from(margins: PerDepthAndQuestion) -> Int[np.ndarray, " question"]:
-    """Per question, the first depth from which its own margin stays above 0; -1 where it ends at or below 0."""
+    """The first depth from which a question's margin stays above 0; -1 where it ends at or below 0."""
     return np.where(margins[-1] > 0, stays_from(margins > 0), -1)
 
 
 def stays_from(holds: Bool[np.ndarray, "depth *rest"]) -> Int[np.ndarray, "*rest"]:
-    """First row from which `holds` is true to the end; the number of rows where the last is false."""
+    """The first row from which `holds` is true to the end; the number of rows where the last is false."""
     fails = ~holds[::-1]
     last_failure = np.where(fails.any(0), fails.argmax(0), len(holds))
     return np.asarray(len(holds) - last_failure)

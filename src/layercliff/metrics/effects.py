@@ -1,4 +1,4 @@
-"""What disturbed runs do to the decision at the last depth, paired with the undisturbed run on the same questions."""
+"""Effects of interventions on the decision at the last depth, paired with the undisturbed run."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,10 @@ PerRun = Float[np.ndarray, "*run question"]
 
 @dataclass(frozen=True)
 class Effects:
-    """Decision Margin and accuracy of runs, and what they lose or gain against the undisturbed one, each with pointwise
-    95 % intervals from the same resamples; rows are runs."""
+    """Decision Margin and accuracy of runs, and their change against the undisturbed run; rows are runs.
+
+    Intervals are pointwise, at 95 %, from the same resamples.
+    """
 
     margin: Curve
     accuracy: Curve

@@ -19,8 +19,11 @@ RARE = "(all options offered once)"
 
 @dataclass(frozen=True)
 class Categories:
-    """What answers are counted by. `index[i, k]` is the category of question i's option k (-1: absent); questions that
-    are not `counted` have another number of options than most, where positions are the categories."""
+    """The categories that answers are counted by.
+
+    `index[i, k]` is the category of question i's option k (-1: absent). Where positions are the categories, questions
+    with an unusual number of options are not `counted`.
+    """
 
     labels: tuple[str, ...]
     index: Int[np.ndarray, "question option"]
@@ -29,9 +32,11 @@ class Categories:
 
 @dataclass(frozen=True)
 class OptionFrequency:
-    """OF_l(c): the share of questions whose argmax at depth l falls into category c, with intervals; `offered` and
-    `gold` are the shares of questions that offer c and whose gold option is in c. `kl` and `js` compare OF_l with
-    `gold`, in nats."""
+    """OF_l(c): the share of questions whose argmax at depth l is in category c, with intervals.
+
+    `offered` is the share of questions that offer c, `gold` that of questions whose gold is in c. `kl` and `js`
+    compare OF_l with `gold`, in nats.
+    """
 
     labels: tuple[str, ...]
     share: Float[np.ndarray, "depth category"]
@@ -45,8 +50,10 @@ class OptionFrequency:
 
 
 def categories(questions: Sequence[Question], form: Format) -> Categories:
-    """By position where the model sees positions (*letter*), among questions of the most common number of options; by
-    option string otherwise, strings that a single question offers pooled under one label."""
+    """Categories by position (*letter*) or by option string.
+
+    Positions are counted among questions of the most common number of options. Strings offered once are pooled.
+    """
     most = max(len(q.options) for q in questions)
     if form == "letter":
         usual = Counter(len(q.options) for q in questions).most_common(1)[0][0]
@@ -65,23 +72,24 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
 
 
 def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[int | str, float]:
-    """The answer that is right most often, a position in *letter*, an option string otherwise, with the share of
-    questions that it gets right."""
+    """The most frequent right answer, and the share of questions that it gets right.
+
+    It is a position in *letter*, an option string otherwise.
+    """
     answers: Counter[int | str] = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
     ((answer, count),) = answers.most_common(1)
     return answer, count / len(questions)
 
 
 def chance(questions: Sequence[Question], form: Format) -> float:
-    """The larger of the mean of 1/K and the best constant answer. It belongs to the set of questions and is held fixed
-    in resamples."""
+    """The larger of the mean of 1/K and the best constant answer. It is held fixed in resamples."""
     return max(float(np.mean([1 / len(q.options) for q in questions])), best_constant_answer(questions, form)[1])
 
 
 def option_frequency(
     votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples
 ) -> OptionFrequency:
-    """Count the votes of every depth by category, with intervals from `resamples`."""
+    """Count the votes at every depth by category, with intervals."""
     depths, n_categories = len(votes), len(kinds.labels)
     rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
     category = kinds.index[rows, columns]
@@ -131,7 +139,7 @@ def kl_divergence(
 def js_divergence(
     counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
 ) -> Float[np.ndarray, "*rest"]:
-    """The Jensen-Shannon divergence of the same two distributions, in nats."""
+    """The Jensen-Shannon divergence of the same distributions, in nats."""
     p, q = _smoothed(counts), _smoothed(gold)
     middle = (p + q) / 2
     return np.asarray(((p * np.log(p / middle)).sum(-1) + (q * np.log(q / middle)).sum(-1)) / 2)

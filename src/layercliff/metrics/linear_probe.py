@@ -1,5 +1,4 @@
-"""Linear probes (Alain and Bengio 2016): is the right option to be read off the states of a depth by some direction,
-whatever the model does with it?"""
+"""Linear probes (Alain and Bengio 2016): can a direction in the states of a depth tell the right option?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3)
-"""Penalties, the strongest first. Features are standardised and divided by the root of their number, so that a state's
-squared norm is 1 on average."""
+"""Penalties, strongest first.
+
+Features are standardised and divided by the root of their number: a state's squared norm is 1 on average.
+"""
 
 FOLDS = 5
 
 ProbedStates = Float[np.ndarray, "question _ d"]
-"""A state per question, from which each option has a direction of its own (*letter*), or one per option, from which one
-direction scores all."""
+"""One state per question, with a direction per option (*letter*); or one per option, with a single direction."""
 
 Mask = Bool[np.ndarray, "question option"]
 Gold = Int[np.ndarray, " question"]
@@ -30,13 +30,15 @@ OptionScores = Float[np.ndarray, "question option"]
 
 
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
-    """Exchanged gold options: the control task of Hewitt and Liang (2019), in which there is nothing to be known, so
-    that a probe that finds something has been fitted to its own questions."""
+    """Exchanged golds: the control task of Hewitt and Liang (2019).
+
+    There is nothing to be known. A probe that finds something has been fitted to its own questions.
+    """
     return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
 def exchanged(scores: OptionScores, gold: Gold, other: Gold) -> OptionScores:
-    """Scores in which the gold option and another have changed places."""
+    """The scores with the gold option and another swapped."""
     found, rows = scores.copy(), np.arange(len(gold))
     found[rows, gold], found[rows, other] = scores[rows, other], scores[rows, gold]
     return found
@@ -55,9 +57,11 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
 
 
 def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> OptionScores:
-    """The score of every option by a probe that was fitted without the question's fold: softmax over a question's
-    options, maximum likelihood with a ridge penalty. The penalty is the one that does best on the next fold for a probe
-    fitted without either; absent options are nan."""
+    """Score every option by a probe that was fitted without the question's fold; absent options are nan.
+
+    The probe is a softmax over a question's options, by maximum likelihood with a ridge penalty. The penalty does
+    best on the next fold, for a probe fitted without either.
+    """
     scores = np.full(mask.shape, np.nan, np.float32)
     n_folds = int(fold.max()) + 1
     for number in range(n_folds):
@@ -86,7 +90,7 @@ class _ProbeFit:
         use: Bool[np.ndarray, " question"],
         ridges: Sequence[float] = RIDGES,
     ) -> "list[_ProbeFit]":
-        """A fit to some questions per penalty, each begun where the last one ended."""
+        """Fit some questions at each penalty, starting where the last fit ended."""
         present = states[use][mask[use]] if states.shape[1] > 1 else states[use, 0]
         mean, spread = present.mean(0, dtype=np.float64), present.std(0, dtype=np.float64) * np.sqrt(states.shape[2])
         spread[spread == 0] = 1.0
@@ -112,7 +116,7 @@ class _ProbeFit:
         return np.concatenate([scaled, np.ones((*scaled.shape[:2], 1))], 2)
 
     def scores(self, states: ProbedStates) -> OptionScores:
-        """Of every option, absent ones too."""
+        """The score of every option, absent ones included."""
         found: OptionScores = (self._features(states) @ self.weights).reshape(len(states), -1)
         return found
 

@@ -1,5 +1,4 @@
-"""How much the geometry of states at one depth tells of that at another, after MKA (Liu et al. 2024, arXiv
-2406.16330)."""
+"""How much the geometry of states at one depth tells of another's, after MKA (Liu et al. 2024, arXiv 2406.16330)."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,13 +8,15 @@ from scipy.stats import rankdata
 COORDINATES = 2  # of the diffusion map
 
 Pairs = Float[np.ndarray, " pair"]
-"""A kernel's values for every pair of different points."""
+"""Kernel values for all pairs of different points."""
 
 
 def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coordinate"]:
-    """The leading coordinates of a diffusion map (Coifman & Lafon 2006): kernel exp(-sqrt(distance / scale)), density
-    normalised with alpha = 1/2, as MKA has it; the scale is the median distance. States that are all the same have no
-    coordinates but 0."""
+    """The leading coordinates of a diffusion map (Coifman & Lafon 2006); all 0 where all states are equal.
+
+    The kernel is exp(-sqrt(distance / scale)), density normalised with alpha = 1/2, as in MKA. The scale is the
+    median distance.
+    """
     distances = pdist(states.astype(np.float64))
     scale = float(np.median(distances))
     if scale == 0:
@@ -29,18 +30,20 @@ def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coor
 
 
 def closeness(coordinates: Float[np.ndarray, "n coordinate"]) -> Pairs:
-    """A Gaussian kernel of the coordinates' ranks, as wide as Silverman's rule has it for as many points."""
+    """A Gaussian kernel of the coordinates' ranks, with the width of Silverman's rule."""
     n, d = coordinates.shape
     width = np.sqrt(1 / 12) * (4 / (d + 2) / n) ** (1 / (d + 4))  # the first factor: a uniform variable's deviation
     return np.asarray(np.exp(-pdist(rankdata(coordinates, axis=0) / n, "sqeuclidean") / (2 * width**2)))
 
 
 def shared_information(first: Pairs, second: Pairs) -> float:
-    """I(first; second) over the mean of I(first; first) and I(second; second), in [0, 1]: MKA's normalised pairwise
-    information bottleneck, where entropies stand for the latter: a variable's entropy is what it says of itself. I(X;
-    Y) = H(X) + H(Y) - H(X, Y) with Rényi's quadratic entropy, minus the log of the mean kernel value over pairs of
-    different points (Principe 2010), jointly of the product. What is the same shares 1, what is unrelated 0 (but for
-    chance), what says nothing of itself 0."""
+    """MKA's normalised pairwise information bottleneck, in [0, 1].
+
+    It is I(first; second) over the mean of I(first; first) and I(second; second), which stand for the entropies. I(X;
+    Y) = H(X) + H(Y) - H(X, Y), with Rényi's quadratic entropy: minus the log of the mean kernel value over pairs of
+    different points (Principe 2010), jointly of the product. Equal variables share 1, unrelated ones 0 but for
+    chance. A variable without information shares 0.
+    """
     own = (_information(first, first) + _information(second, second)) / 2
     return max(0.0, _information(first, second) / own) if own > 1e-12 else 0.0
 

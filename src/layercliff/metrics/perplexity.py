@@ -1,4 +1,4 @@
-"""Perplexity of the dense and of the pruned model on the same text, with its uncertainty."""
+"""Perplexity of the dense and of the pruned model on the same text, with intervals."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """exp of the mean negative log-likelihood per token (nats) of the dense and of the pruned model, and `ratio`,
-    pruned over dense, whose interval is paired: both models read the same paragraphs in every resample. Tokens are the
-    model's own, so that only models with one tokenizer compare."""
+    """exp of the mean negative log-likelihood per token (nats), of the dense and of the pruned model.
+
+    `ratio` is pruned over dense. Its interval is paired: both models read the same paragraphs in every resample.
+    Tokens are the model's own: only models with one tokenizer compare.
+    """
 
     paragraphs: int
     tokens: int
@@ -36,10 +38,9 @@ def perplexity(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Perplexity:
-    """From each paragraph's summed log-likelihood (nats; the dense model's, then the pruned one's) over its `tokens`
-    tokens.
+    """Perplexity from each paragraph's summed log-likelihood (nats; dense, then pruned) and number of `tokens`.
 
-    Whole paragraphs are drawn: the tokens of one are not independent.
+    Whole paragraphs are resampled: the tokens of one are not independent.
     """
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     rows = np.stack([*log_likelihood, tokens]).astype(np.float64)
@@ -55,15 +56,14 @@ def losses(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "resample row"]]:
-    """The mean negative log-likelihood per token (nats) of every row, from each paragraph's sum, and the same in
-    resamples of whole paragraphs."""
+    """The mean negative log-likelihood per token (nats) of every row, and the same in resamples of whole paragraphs."""
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     means = drawn.means(np.concatenate([log_likelihood, tokens[None]]).astype(np.float64))
     return -log_likelihood.sum(1) / tokens.sum(), -means[:, :-1] / means[:, -1:]
 
 
 def _perplexities(sums: Float[np.ndarray, "resample 3"]) -> Float[np.ndarray, "resample 3"]:
-    """Dense, pruned, ratio, from sums (or means) of both log-likelihoods and of the tokens."""
+    """Dense, pruned and ratio, from sums (or means) of both log-likelihoods and of the tokens."""
     dense, pruned = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
     with np.errstate(over="ignore"):
         out: np.ndarray = np.exp(np.stack([-dense, -pruned, dense - pruned], 1))

@@ -11,9 +11,9 @@ from layercliff.metrics.statistics import percentile_interval
 
 @dataclass(frozen=True)
 class Transition:
-    """The transition depth T, None when undecided; `low`, `high` its interval, infinite where resamples are undecided.
+    """The transition depth T, None where undecided; `low` and `high` are its interval, infinite where undecided.
 
-    Blocks ``0..T-1`` are the Silent Phase, of which block T-1 is the transition block; blocks ``T..L-1`` the Decisive
+    Blocks ``0..T-1`` are the Silent Phase; block T-1 is the transition block. Blocks ``T..L-1`` are the Decisive
     Phase.
     """
 
@@ -24,16 +24,15 @@ class Transition:
 
     @property
     def shown(self) -> bool:
-        """Whether there is one, also in all but 2.5 % of resamples."""
+        """Whether there is a transition, also in all but 2.5 % of resamples."""
         return self.depth is not None and bool(np.isfinite(self.high))
 
 
 @dataclass(frozen=True)
 class Jump:
-    """The largest rise of the Decision Margin over a single block, with that block; `sharpness` is its share of all
-    rises.
+    """The largest rise of the Decision Margin over one block. `sharpness` is its share of all rises.
 
-    Pairs are 95 % intervals; `block_low`, `block_high` those of the block.
+    Intervals are at 95 %; `block_low` and `block_high` are those of the block.
     """
 
     block: int
@@ -48,7 +47,7 @@ class Jump:
 def transition_depths(
     margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float
 ) -> Float[np.ndarray, "*rest"]:
-    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }; infinite where there is none (undecided)."""
+    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }; infinite where undecided."""
     holds = (margin > 0) & (accuracy > chance)
     first = stays_from(np.moveaxis(holds, -1, 0))
     return np.where(holds[..., -1], first, np.inf)
@@ -61,7 +60,7 @@ def transition(
     accuracy_samples: Float[np.ndarray, "resample depth"],
     chance: float,
 ) -> Transition:
-    """The transition depth of the curves with the interval of their resamples."""
+    """The transition depth of the curves, with its interval."""
     point = float(transition_depths(margin, accuracy, chance))
     samples = transition_depths(margin_samples, accuracy_samples, chance)
     low, high = percentile_interval(samples)
@@ -73,7 +72,7 @@ def transition(
 def rises(
     margin: Float[np.ndarray, "*rest depth"],
 ) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """Block of the largest rise, that rise, and its share of the sum of all rises (0 where nothing rises)."""
+    """The block of the largest rise, that rise, and its share of all rises (0 where nothing rises)."""
     steps = np.diff(margin, axis=-1)
     largest = np.asarray(steps.max(-1))
     total = np.clip(steps, 0, None).sum(-1)
@@ -81,7 +80,7 @@ def rises(
 
 
 def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, "resample depth"]) -> Jump:
-    """The jump of a margin curve with the intervals of its resamples."""
+    """The jump of a margin curve, with intervals."""
     block, rise, sharpness = rises(margin)
     blocks, rise_samples, sharpness_samples = rises(margin_samples)
     block_low, block_high = percentile_interval(blocks.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Ridge regression on standardised features, its penalty chosen by leaving out whole groups."""
+"""Ridge regression on standardised features, with the penalty chosen by leaving out whole groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, np.inf)
-"""Tried in turn, in units of a feature's variance; the infinite one predicts the mean, whatever the features."""
+"""Penalties, in units of a feature's variance. The infinite one predicts the mean."""
 
 FeatureRows = Float[np.ndarray, "row feature"]
 Target = Float[np.ndarray, " row"]
@@ -30,8 +30,10 @@ class Ridge:
 
 
 def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
-    """The least mean squared error plus `penalty` times the squared coefficients of standardised features; those that
-    do not vary count for nothing."""
+    """Minimise the mean squared error plus `penalty` times the squared coefficients of standardised features.
+
+    Features that do not vary get no weight.
+    """
     centre, spread = x.mean(0), x.std(0)
     scale = np.where(spread > 1e-12, spread, 1.0)
     z = (x - centre) / scale
@@ -43,7 +45,7 @@ def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
 
 
 def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -> Target:
-    """The prediction of every row by the fit to the rows of the other groups; nan where there is no other."""
+    """Predict every row by the fit to the other groups; nan where there is no other."""
     names = np.asarray(groups)
     found = np.full(len(y), np.nan)
     for name in set(groups):
@@ -54,8 +56,10 @@ def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -
 
 
 def chosen(x: FeatureRows, y: Target, groups: Sequence[str]) -> float:
-    """The penalty with the least squared error in groups left out, of equal ones the greatest; infinite where there is
-    only one group."""
+    """The penalty with the least squared error in left-out groups, the greatest of equal ones.
+
+    It is infinite where there is only one group.
+    """
     if len(set(groups)) < 2 or not x.shape[1]:
         return np.inf
     errors = [float(((left_out(x, y, groups, penalty) - y) ** 2).mean()) for penalty in PENALTIES]

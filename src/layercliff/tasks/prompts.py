@@ -1,4 +1,4 @@
-"""How a question is put to a model: the prompt and what may follow it."""
+"""How a question is put to a model: the prompt and its possible continuations."""
 
 import random
 import re
@@ -10,13 +10,15 @@ from layercliff.errors import TaskError
 from layercliff.tasks.question import LETTERS, Question, Task
 
 Chat = Callable[[list[dict[str, str]]], str]
-"""Renders messages with a model's chat template, up to where the assistant's answer begins."""
+"""Renders messages with a chat template, up to where the assistant's answer begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The continuations that a question is compared on, one per option, and the context of each: the same one, unless
-    options fill a blank. `templated` contexts carry their own special tokens."""
+    """The continuations of a question, one per option, and the context of each.
+
+    All contexts are equal unless options fill a blank. `templated` contexts carry their own special tokens.
+    """
 
     contexts: tuple[str, ...]
     continuations: tuple[str, ...]
@@ -26,10 +28,11 @@ class Prompt:
 def ask(
     task: Task, question: Question, form: Format, shots: Sequence[Question] = (), chat: Chat | None = None
 ) -> Prompt:
-    """Put `question` in the format `form`, after worked examples, through a chat template if one is given.
+    """Put `question` in the format `form`, after worked examples, optionally through a chat template.
 
-    *letter* lists the options with letters and compares the letters; *cloze* and *first_token* do not show the options
-    and compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in *first_token*.
+    *letter* lists the options with letters and compares the letters. *cloze* and *first_token* do not show the
+    options; they compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in
+    *first_token*.
     """
     if task.blank and form == "first_token":
         raise TaskError(
@@ -67,7 +70,7 @@ def scored(task: Task, question: Question, form: Format) -> tuple[str, ...]:
 
 
 def shown(task: Task, questions: Sequence[Question], form: Format) -> tuple[Question, ...]:
-    """The questions with their options in the order that they are lettered in."""
+    """The questions with their options in the lettered order."""
     if form != "letter" or not task.letter.shuffled:
         return tuple(questions)
     return tuple(map(_shuffled, questions))
@@ -100,5 +103,5 @@ def _bodies(task: Task, question: Question, form: Format) -> tuple[str, ...]:
 
 
 def _fill(template: str, **values: str) -> str:
-    """Put values where their names stand in braces; braces in the values themselves stay."""
+    """Replace names in braces by values. Braces in the values stay."""
     return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), template)

@@ -1,4 +1,4 @@
-"""The record of one multiple-choice question, and the task that holds many."""
+"""A multiple-choice question, and a task that holds many."""
 
 import hashlib
 import string
@@ -14,7 +14,7 @@ HALF = "holds half of a character (a lone surrogate), which no file of UTF-8 can
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text can be written as UTF-8: it holds no lone surrogate."""
+    """Whether a text can be written as UTF-8, without lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -26,9 +26,9 @@ def is_whole(text: str) -> bool:
 class Question:
     """A question with K = 2..26 options.
 
-    `gold` is the 0-based position of the right option; questions that share a `group` are not independent: they are
-    resampled and split together. Questions of a `subject` share their worked examples. Raises `TaskError` naming the
-    field that is wrong.
+    `gold` is the 0-based position of the right option. Questions of one `group` are not independent: they are
+    resampled and split together. Questions of one `subject` share worked examples. Raises `TaskError` naming the
+    field at fault.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Lines of JSONL and records of CSV: what each holds, or why it cannot be read."""
+"""Lines of JSONL and records of CSV, or why one cannot be read."""
 
 import csv
 import io
@@ -14,14 +14,14 @@ from layercliff.tasks.rows import COLUMNS, FileRow
 
 WHAT = "task file"
 LEVELS = 100
-"""The most lists and objects that may stand in one another."""
+"""The deepest nesting of lists and objects."""
 
 
 def read(name: str | Path) -> Iterator[tuple[int, FileRow | str]]:
-    """The rows of a JSONL or CSV file with the line each begins on.
+    """The rows of a JSONL or CSV file, each with the line that it begins on.
 
-    What cannot be read comes as the reason, a text. Raises `TaskError` for a missing, binary, empty or unknown kind of
-    file, and for a CSV header that lacks a column or names one twice.
+    A row that cannot be read is replaced by the reason, a text. Raises `TaskError` for a file that is missing,
+    binary, empty or of another kind, and for a CSV header that lacks a column or names one twice.
     """
     path = local_files.spelt(name, WHAT)
     kind = path.suffix.lower()
@@ -35,9 +35,9 @@ def read(name: str | Path) -> Iterator[tuple[int, FileRow | str]]:
 
 
 def json_lines(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The object of each line of JSONL that is not blank, or why there is none, with the line's number.
+    """The object of each non-blank line of JSONL, or why there is none, with the line's number.
 
-    Lines end at line feeds alone: U+2028 and U+0085 may stand in a JSON text.
+    Lines end at line feeds alone: U+2028 and U+0085 may occur in JSON texts.
     """
     for line, content in enumerate(text.split("\n"), 1):
         if content.strip():
@@ -59,7 +59,7 @@ def _object(content: str) -> dict[str, Any] | str:
 
 
 class _Twice(Exception):
-    """A name that stands in an object twice."""
+    """A field that an object names twice."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _levels(content: str) -> int:
-    """How many brackets are open at once at most; those inside JSON texts are not counted."""
+    """The deepest nesting of brackets outside of JSON texts."""
     most = depth = 0
     inside = escaped = False
     for character in content:
@@ -108,7 +108,7 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, FileRow | str]]:
 
 
 def _record(lines: list[str], begin: int) -> tuple[list[str] | str, int]:
-    """The record that begins at a line, or why there is none, and the place of the line after it."""
+    """The record that begins at a line, or why there is none, and the next line's index."""
     reader = csv.reader((lines[line] for line in range(begin, len(lines))), strict=True)
     try:
         record = next(reader)
@@ -123,7 +123,7 @@ def _record(lines: list[str], begin: int) -> tuple[list[str] | str, int]:
 
 
 def _check(header: list[str], path: Path) -> None:
-    """Raises `TaskError` for a header that lacks a column, or names one twice."""
+    """Refuse a header that lacks a column or names one twice. Raises `TaskError`."""
     for wanted in COLUMNS:
         if not set(wanted) & set(header):
             raise TaskError(

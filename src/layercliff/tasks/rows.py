@@ -1,11 +1,12 @@
-"""Rows of question files, in the layouts people have, made into questions.
+"""Rows of question files, in several layouts, made into questions.
 
-Layouts understood, told apart by their fields:
+Layouts, told apart by their fields:
 
-* layercliff: ``question``, ``options`` (a list; in CSV a JSON list, or columns ``option_a``, ``option_b``, ...),
-  ``answer`` (0-based position, letter, or the option's text), optional ``id`` and ``group``;
-* the same with ``prompt`` for the question, or with ``choices`` or columns ``A``, ``B``, ... for the options;
-* AI2: ``question: {stem, choices: [{text, label}]}``, ``answerKey``;
+* layercliff: ``question``, ``options``, ``answer``, optional ``id`` and ``group``. ``options`` is a list; in CSV a
+  JSON
+list, or columns ``option_a``, ``option_b``, ... ``answer`` is a 0-based position, a letter, or the option's text.
+* The same with ``prompt`` for the question, or with ``choices`` or columns ``A``, ``B``, ... for the options.
+* AI2: ``question: {stem, choices: [{text, label}]}``, ``answerKey``.
 * Hugging Face: ``question``, ``choices: {text: [...], label: [...]}``, ``answerKey``.
 """
 
@@ -20,19 +21,21 @@ from layercliff.tasks.question import LETTERS, Question
 
 FileRow = dict[str, Any]
 MakeQuestion = Callable[[FileRow, str], Question]
-"""Makes a row into a question that is named, unless the row has a name, as the second argument says; raises `TaskError`
-with the reason."""
+"""Makes a question of a row. The second argument is its id unless the row has one.
+
+Raises `TaskError` with the reason.
+"""
 
 TEXT, LISTS = ("question", "prompt"), ("options", "choices")
-"""What the question's text, and the list of its options, may be called; the first that is there is taken."""
+"""Possible names of the fields for the text and for the options. The first one present is taken."""
 SERIES = (tuple(f"option_{letter.lower()}" for letter in LETTERS), tuple(LETTERS))
-"""What columns of options may be called."""
+"""Possible names of the columns of options."""
 COLUMNS = (TEXT, ("answer",), (*LISTS, *(names[0] for names in SERIES)))
-"""A file of columns has one of each of these."""
+"""A CSV file has one of each of these."""
 
 
 def digest(table: Iterable[FileRow | str]) -> str:
-    """A fingerprint of rows in their order, whatever file holds them."""
+    """A fingerprint of rows in their order, independent of the file format."""
     found = hashlib.sha256()
     for row in table:
         found.update(json.dumps(row, sort_keys=True).encode())
@@ -40,7 +43,7 @@ def digest(table: Iterable[FileRow | str]) -> str:
 
 
 def question(row: FileRow, default_id: str) -> Question:
-    """Make one row of a user's file into a question. Raises `TaskError` with the reason."""
+    """Make a question of one row of a user's file. Raises `TaskError` with the reason."""
     if "answerKey" in row:
         found = labelled(row, default_id)
     else:
@@ -53,15 +56,14 @@ def question(row: FileRow, default_id: str) -> Question:
 
 
 def repeated(values: Sequence[str]) -> str | None:
-    """The first value that stands there more than once."""
+    """The first value that occurs more than once."""
     return next((value for value, count in Counter(values).items() if count > 1), None)
 
 
 def name_of(row: FileRow, field: str, default: str) -> str:
-    """A field that names something, by a text or a number, 0 among them; the default where it is missing, null or
-    empty.
+    """A field that is a text or a number; the default where it is missing, null or empty.
 
-    Raises `TaskError` where it is something else.
+    Raises `TaskError` for anything else.
     """
     value = row.get(field)
     if value is None or value == "":
@@ -74,10 +76,10 @@ def name_of(row: FileRow, field: str, default: str) -> str:
 def questions(
     rows: Iterable[tuple[int, FileRow | str]], where: str, skip_bad: bool, make: MakeQuestion = question
 ) -> tuple[tuple[Question, ...], tuple[str, ...]]:
-    """Make rows into questions; ids default to the line's number.
+    """Make questions of rows; ids default to the line's number.
 
-    **Returns** the questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason
-    unless `skip_bad`; so does a file all of whose rows are bad.
+    **Returns** the questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason,
+    unless `skip_bad`. So does a file with bad rows only.
     """
     good: list[Question] = []
     bad: list[str] = []
@@ -103,7 +105,7 @@ def questions(
 
 
 def labelled(row: FileRow, default_id: str) -> Question:
-    """Make a row in AI2's or Hugging Face's layout of ARC into a question. Raises `TaskError` with the reason."""
+    """Make a question of a row in AI2's or Hugging Face's layout of ARC. Raises `TaskError` with the reason."""
     text, options, labels = _labelled(row)
     if len(options) != len(labels):
         raise TaskError(f"it has {len(options)} options and {len(labels)} labels: give one of each")
@@ -159,7 +161,7 @@ def texts_of(row: FileRow, name: str) -> tuple[str, ...]:
 
 
 def place_of(value: object) -> int | None:
-    """A position: a number, its digits, or false and true; None for what is none."""
+    """A position: a number, its digits, or a boolean; None otherwise."""
     if isinstance(value, int):
         return int(value)
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else None
@@ -183,7 +185,7 @@ def _options(row: FileRow) -> tuple[str, ...]:
 
 
 def _columns(row: FileRow) -> tuple[str, ...]:
-    """Options of a column each; those at the end that are empty are left out."""
+    """Options from a column each. Empty ones at the end are dropped."""
     names = next((names for names in SERIES if names[0] in row), None)
     if names is None:
         raise TaskError(

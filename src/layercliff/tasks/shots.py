@@ -1,12 +1,12 @@
 """Worked examples: which ones stand before which question.
 
-*fixed* draws one set by our seed and shows it to every question. *first_n* and *per_item* are the samplers of
-lm-evaluation-harness 0.4.13 (`lm_eval.api.samplers`): the first n of the pool, and n drawn anew for each document in
-the documents' order, by ``random.Random(1234)``.
+*fixed* draws one set by the seed and shows it to every question. *first_n* and *per_item* are the samplers of
+lm-evaluation-harness 0.4.13 (`lm_eval.api.samplers`). *first_n* takes the first n of the pool. *per_item* draws n
+anew for each document, in the documents' order, by ``random.Random(1234)``.
 
-Where the harness knows no test split of a task, it takes the pool for the split that it asks: it draws one example more
-than wanted (`Task.spare_shot`), and leaves the asked document out. We do that as well wherever the pool is the
-questions themselves. Questions of a subject take examples of their subject, as if each were a task.
+Where the harness knows no test split, the pool is the split that it asks. It then draws one example more
+(`Task.spare_shot`) and drops the asked document. So do we wherever the pool is the questions themselves. Questions of
+a subject take examples of their subject, as if each were a task.
 """
 
 import random
@@ -22,10 +22,10 @@ HARNESS_SEED = 1234
 
 
 def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> dict[str, tuple[Question, ...]]:
-    """The examples of each subject: drawn from the task's pool, or the first of the shuffled `questions` where there is
+    """The examples of each subject, from the task's pool, or the first of the shuffled `questions` where there is
     none.
 
-    Raises `TaskError` for fewer examples than wanted.
+    Raises `TaskError` for too few examples.
     """
     order = generator(RandomStream.EXAMPLES, seed).permutation(len(task.shots))
     pool = _by_subject([task.shots[i] for i in order] if task.shots else questions)
@@ -33,8 +33,7 @@ def fixed(task: Task, questions: Sequence[Question], seed: int, shots: int) -> d
 
 
 def of_harness(task: Task, sampler: Sampler, shots: int) -> dict[str, tuple[Question, ...]]:
-    """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for fewer examples
-    than wanted."""
+    """The examples of each question, by id, as lm-evaluation-harness takes them. Raises `TaskError` for too few."""
     pools = _by_subject(task.shots or task.questions)
     spare = task.spare_shot or not task.shots
     found = {}
@@ -51,7 +50,7 @@ def of_harness(task: Task, sampler: Sampler, shots: int) -> dict[str, tuple[Ques
 
 
 def _without(document: Question | None, pool: Sequence[Question]) -> Iterator[Question]:
-    """The examples that do not say the same as `document`, whatever their names."""
+    """The examples that differ from `document`, whatever their names."""
     for shot in pool:
         if document is None or (shot.text, shot.options, shot.gold) != (document.text, document.options, document.gold):
             yield shot

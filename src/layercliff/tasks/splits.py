@@ -1,5 +1,4 @@
-"""Which questions of a task are asked, in which order, and which half they belong to. Everything follows from the
-seed."""
+"""Which questions are asked, in which order, and their halves. All follows from the seed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,10 +15,10 @@ def draw(
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
     """Shuffle, choose worked examples, then cut to `limit`.
 
-    **Returns** the questions to ask and the `n_shots` worked examples of each (see `layercliff.tasks.shots`). *fixed*
-    examples out of the questions themselves are set aside: no question of their groups is asked.
+    **Returns** the questions to ask and the `n_shots` worked examples of each (see `layercliff.tasks.shots`). Where
+    *fixed* examples come from the questions, no question of their groups is asked.
 
-    Raises `TaskError` when nothing is left, or for fewer examples than wanted.
+    Raises `TaskError` where nothing is left, or for too few examples.
     """
     questions, examples = _shuffled(task, seed, n_shots, sampler)
     questions = questions if limit is None else questions[:limit]
@@ -37,13 +36,12 @@ def draw(
 def unasked(
     task: Task, seed: int, limit: int | None = None, n_shots: int = 0, sampler: Sampler = "fixed"
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
-    """What `draw` leaves, for training: the questions beyond `limit`, then the task's pool, with the worked examples of
-    each.
+    """What `draw` leaves, for training: questions beyond `limit`, then the task's pool, each with its worked
+    examples.
 
-    None of them is of a group that is asked, says what an asked question says, or is a worked example itself. A pool
-    numbers its questions by itself, so that a group named after a question of the pool is no group of the asked ones;
-    the samplers of lm-evaluation-harness know no examples for a pool, which is left out then. May be empty. Raises
-    `TaskError` as `draw` does.
+    None shares a group or a text with an asked question, or is a worked example. A pool numbers its own questions: a
+    group named after one of them is no group of the asked ones. The samplers of lm-evaluation-harness have no
+    examples for a pool, which is then left out. May be empty. Raises `TaskError` as `draw` does.
     """
     asked, shown = draw(task, seed, limit, n_shots, sampler)
     taken = {shot.id for examples in shown for shot in examples}
@@ -63,7 +61,7 @@ def unasked(
 def _shuffled(
     task: Task, seed: int, n_shots: int, sampler: Sampler
 ) -> tuple[list[Question], dict[str, tuple[Question, ...]]]:
-    """All questions in a shuffled order, without those set aside as worked examples, and the examples of each by id."""
+    """All questions shuffled, without those set aside as worked examples, and the examples of each by id."""
     order = generator(RandomStream.QUESTIONS, seed).permutation(len(task.questions))
     questions = [task.questions[i] for i in order]
     if n_shots and sampler == "fixed":
@@ -75,8 +73,10 @@ def _shuffled(
 
 
 def halves(questions: Sequence[Question], seed: int, split: int = 0) -> dict[str, Half]:
-    """Assign each question, by id, to ``select`` or ``report``: disjoint, whole groups, as even as whole groups allow.
-    Each number of `split` is another draw."""
+    """Assign each question, by id, to ``select`` or ``report``. Groups stay whole; halves are as even as they allow.
+
+    Each `split` is another draw.
+    """
     groups: dict[str, list[str]] = {}
     for question in questions:
         groups.setdefault(question.group, []).append(question.id)

@@ -1,5 +1,4 @@
-"""Running text, for the criteria that read it and for training lenses: what comes with layercliff, a file's passages,
-or a dataset's on the hub."""
+"""Running text, for criteria that read it and for training lenses."""
 
 import hashlib
 import re
@@ -19,10 +18,14 @@ WHAT = "text file"
 
 
 def load(source: str) -> tuple[str, ...]:
-    """Passages of ``FILE.txt`` (separated by blank lines), ``FILE.jsonl`` or ``FILE.parquet`` (the field ``text``), or
-    ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub; or a text by its name: ``prose``, a
-    dozen paragraphs, or ``boolq``, the passages from Wikipedia that the benchmark of this name asks about. Raises
-    `TaskError`."""
+    """Load passages by the name of a text. Raises `TaskError`.
+
+    * ``FILE.txt``, separated by blank lines.
+    * ``FILE.jsonl`` or ``FILE.parquet``, the field ``text``.
+    * ``hub:OWNER/NAME/PATH.parquet``, a file of a dataset on the Hugging Face hub.
+    * ``prose``, a dozen paragraphs that come with layercliff.
+    * ``boolq``, the Wikipedia passages of this benchmark.
+    """
     if source == PROSE:
         return prose.PARAGRAPHS
     if source == BOOLQ:
@@ -64,7 +67,7 @@ def _field(row: FileRow | str, path: Path, line: int) -> str | None:
 
 
 def named(source: str) -> str:
-    """What a text is called wherever it lies: a file by its name, without its directory."""
+    """A text's name wherever it lies: a file without its directory."""
     return source if source in (PROSE, BOOLQ) or source.startswith(HUB) else Path(source).name
 
 
