@@ -1,7 +1,7 @@
 """Pages that the build writes from the program itself: every command with its options, every public name and what results consist of."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
@@ -10,6 +10,7 @@ import typer.cli
 
 import layercliff
 from layercliff.cli.app import app
+from layercliff.run.spec import about
 
 
 def commands() -> str:
@@ -22,9 +23,25 @@ def commands() -> str:
 def names() -> str:
     """Every public name, verbs first."""
     ordered = sorted(layercliff.__all__, key=lambda name: (name[0].isupper(), name.lower()))
-    written = [f"::: layercliff.{name}" for name in ordered]
+    written = [f"::: layercliff.{name}\n\n{options(getattr(layercliff, name))}" for name in ordered]
     parts = [f"::: {part.__module__}.{part.__qualname__}" for part in records()]
     return "\n\n".join([*written, "## What results consist of", *parts])
+
+
+def options(public: Any) -> str:
+    """The options of a public function, from its spec, as a table."""
+    if not hasattr(public, "spec"):
+        return ""
+    rows = [
+        f"| `{one.name}` | {_default(one)} | {about(one).help} |"
+        for one in fields(public.spec)
+        if one.init and about(one).help
+    ]
+    return "\n".join(["| option | default | |", "|---|---|---|", *rows])
+
+
+def _default(one: Any) -> str:
+    return "(needed)" if one.default is MISSING else f"`{one.default!r}`"
 
 
 def records() -> list[type]:

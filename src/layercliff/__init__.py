@@ -7,6 +7,7 @@
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 
 TYPE_CHECKING = (
     False  # not the one of `typing`, which takes longer to import than all that the command line needs at first
@@ -113,11 +114,19 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
-    if name not in _PUBLIC:
+    module = _PUBLIC.get(name) or _of_analysis(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = found
     return found
+
+
+def _of_analysis(name: str) -> "str | None":
+    """The module of an analysis that was added (see docs/extending.md)."""
+    if name.startswith("_") or find_spec(f"{__name__}.analyses.{name}") is None:
+        return None
+    return f"analyses.{name}.run"
 
 
 def __dir__() -> list[str]:
