@@ -7,7 +7,6 @@
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 
 TYPE_CHECKING = (
     False  # not the one of `typing`, which takes longer to import than all that the command line needs at first
@@ -124,6 +123,8 @@ def __getattr__(name: str) -> "Any":
 
 def _of_analysis(name: str) -> "str | None":
     """The module of an analysis that was added (see docs/extending.md)."""
+    from importlib.util import find_spec  # here, for it takes longer to import than the rest of this module
+
     if name.startswith("_") or find_spec(f"{__name__}.analyses.{name}") is None:
         return None
     return f"analyses.{name}.run"
