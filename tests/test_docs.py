@@ -71,7 +71,7 @@ def run(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> Run:
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(16)]
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     tasks = [{"task": "capitals", "format": "cloze"}]
-    study = {"models": ["stand-in"], "tasks": tasks, "schedules": ["tail"], "limit": 16}
+    study = {"models": ["stand-in"], "tasks": tasks, "criteria": ["tail"], "limit": 16}
     (tmp_path / "study.yaml").write_text(json.dumps(study))
 
     def run(command: list[str]) -> None:

@@ -113,7 +113,7 @@ def test_a_new_iterative_criterion_is_raced_and_planned(tiny: Model, tmp_path: P
         "formats": ["letter"], "remove": 2, "foretell": False, "device": "cpu",
     }  # fmt: skip
     planned = [
-        layercliff.plan_study(grid | {"schedules": [name]}).block_passes
+        layercliff.plan_study(grid | {"criteria": [name]}).block_passes
         for name in ("tail", "update_norm", "gold_probability", "margin")
     ]
     assert planned[0] < planned[1] < planned[2] == planned[3]

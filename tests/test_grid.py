@@ -20,7 +20,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
     ("content", "sentence"),
     [
         ("models: [a]", "tasks is missing: a study names its models and tasks"),
-        ("models: [a]\ntasks: [t]\nshedules: [margin]", "there is no setting 'shedules': did you mean schedules"),
+        ("models: [a]\ntasks: [t]\ncritera: [margin]", "there is no setting 'critera': did you mean criteria"),
         ("models: [a]\ntasks: [{task: t, limt: 3}]", "there is no setting 'tasks.0.limt': did you mean limit?"),
         ("models: [a]\ntasks: [t]\nschedules: [magin]", "There is no criterion 'magin': did you mean margin"),
         ("models: [a]\ntasks: [t]\nseeds: [zero]", "seeds.0 is 'zero', and must be a whole number."),
@@ -105,7 +105,7 @@ def test_long_names_make_short_paths() -> None:
 
 
 def test_every_combination_once_and_a_directory_for_each_subject() -> None:
-    grid = Grid.of(SMALL | {"schedules": ["margin", "tail"], "seeds": [0, 1], "limit": 30})
+    grid = Grid.of(SMALL | {"criteria": ["margin", "tail"], "seeds": [0, 1], "limit": 30})
     cells = list(grid.cells())
     assert len(cells) == len(set(cells)) == 2 * 2 * 2 * 2
     assert len({cell.directory for cell in cells}) == 8
@@ -128,8 +128,8 @@ def test_formats_are_panels_and_a_tasks_own_one_stands() -> None:
 
 def test_a_task_may_be_asked_again_in_another_format() -> None:
     twice = [{"task": "t", "format": "letter", "limit": 50}, {"task": "t", "format": "cloze", "limit": 100}]
-    grid = Grid.of({"models": ["a"], "tasks": twice, "formats": ["letter"], "schedules": ["margin", "tail"]})
-    assert [(c.directory, c.schedule) for c in grid.cells()] == [
+    grid = Grid.of({"models": ["a"], "tasks": twice, "formats": ["letter"], "criteria": ["margin", "tail"]})
+    assert [(c.directory, c.criterion) for c in grid.cells()] == [
         ("cells/a/t-letter-0", "margin"), ("cells/a/t-letter-0", "tail"), ("cells/a/t-cloze-0", "margin"), ("cells/a/t-cloze-0", "tail"),
     ]  # fmt: skip
 
@@ -145,7 +145,7 @@ def test_names_that_look_alike_in_a_path_are_told_apart() -> None:
 def test_study_files_that_come_with_layercliff(file: Path) -> None:
     grid = Grid.read(file)
     assert list(grid.cells())
-    assert "margin" in grid.schedules
+    assert "margin" in grid.criteria
 
 
 def test_the_papers_models_are_among_them() -> None:

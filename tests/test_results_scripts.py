@@ -66,7 +66,7 @@ def test_transition_depths(run: Run, tmp_path: Path) -> None:
 
 
 def test_studies(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    grid = {"models": ["stand-in"], "tasks": ["capitals"], "formats": ["cloze"], "schedules": ["tail"], "limit": 16}
+    grid = {"models": ["stand-in"], "tasks": ["capitals"], "formats": ["cloze"], "criteria": ["tail"], "limit": 16}
     layercliff.study(grid, out="study")
     assert "| stand-in | capitals | cloze | 16, 8 |" in run("study_table", "study")
     with pytest.raises(SystemExit):

@@ -235,7 +235,7 @@ def study(rng: random.Random) -> Case:
     content = rng.choice(
         [
             base + f"{setting}: {value}\n", base + f"seeds: [{rng.choice(['-1', 'true', 'x', '9' * 40, '.nan', '[0]'])}]\n", base + f"{rng.choice(['seeeds', 'sedes', '1', '~', '[a]'])}: 1\n",
-            base + f"schedules: [{rng.choice(['magin', '1', '[]', 'margin, margin'])}]\n", base + base, "models: [a", "- a", "", "a: &a [*a]", bomb, "[" * 600, "a: !!python/name:os.system ''",
+            base + f"criteria: [{rng.choice(['magin', '1', '[]', 'margin, margin'])}]\n", base + base, "models: [a", "- a", "", "a: &a [*a]", bomb, "[" * 600, "a: !!python/name:os.system ''",
             "a: !!int ''", "models: []\ntasks: [t]", "models: [MODEL]", "models: ['']\ntasks: [t]", "models: a\ntasks: t", base + "x: \x07", "models: [MODEL]\ntasks: [{task: t.jsonl, limit: -1}]",
         ]
     )  # fmt: skip

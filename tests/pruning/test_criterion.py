@@ -49,7 +49,7 @@ def test_wrong_names(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> 
         layercliff.prune(tiny, colours, criterion="magin")
     with pytest.raises(RunError, match=WRONG):
         layercliff.compare(tiny, colours, ["tail", "magin"], out=tmp_path / "run")
-    study = {"models": ["m"], "tasks": ["t"], "schedules": ["tail", "magin"]}
+    study = {"models": ["m"], "tasks": ["t"], "criteria": ["tail", "magin"]}
     with pytest.raises(RunError, match=f"The study: {WRONG}"):
         layercliff.plan_study(study)
     with pytest.raises(RunError, match=f"The study: {WRONG}"):

@@ -28,7 +28,7 @@ from layercliff.store import Journal
 MODEL, WORDS, FOLDER, VERB, KILLS = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 GIVEN = {'format': 'first_token', 'device': 'cpu', 'batch_tokens': 200}
 page.write = study_page.write = lambda *_: None
-GRID = {'models': [MODEL], 'tasks': [{'task': WORDS, 'format': 'first_token'}], 'schedules': ['margin', 'random'], 'remove': 2, 'draws': 2, 'device': 'cpu'}
+GRID = {'models': [MODEL], 'tasks': [{'task': WORDS, 'format': 'first_token'}], 'criteria': ['margin', 'random'], 'remove': 2, 'draws': 2, 'device': 'cpu'}
 
 def verb(out, name=VERB):
     if name == 'study':

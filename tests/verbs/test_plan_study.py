@@ -31,12 +31,12 @@ def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -
     assert found.runs[0].seconds == pytest.approx(
         found.runs[0].plan.seconds * (1 + one.path.multiplications / one.multiplications)
     )  # type: ignore[union-attr]
-    tail = layercliff.plan_study(grid | {"schedules": ["tail"]})
+    tail = layercliff.plan_study(grid | {"criteria": ["tail"]})
     assert tail.block_passes == one.block_passes + one.path.report_block_passes
-    random = layercliff.plan_study(grid | {"schedules": ["margin", "random"], "draws": 4, "foretell": True})
+    random = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "foretell": True})
     measured = one.path.report_block_passes
     assert random.block_passes == pytest.approx(found.block_passes + 4 * measured + 2.5 * one.block_passes, abs=1)
-    raced = layercliff.plan_study(grid | {"schedules": ["margin", "random"], "draws": 4, "foretell": True, "race": 0.1})
+    raced = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "foretell": True, "race": 0.1})
     first = layercliff.plan(model, words, format="letter", remove=1, device="cpu").path
     assert raced.block_passes == random.block_passes + first.selection_block_passes
     assert len(random.runs) == 1
@@ -55,7 +55,7 @@ def test_what_cannot_be_planned_is_listed(tmp_path: Path) -> None:
     )
     assert [run.plan is None for run in found.runs] == [False, True]
     assert "There is no model at" in str(found.runs[1].reason)
-    assert layercliff.plan_study({"models": ["a"], "tasks": ["t"], "schedules": ["laco"]}).unplanned == ("laco",)
+    assert layercliff.plan_study({"models": ["a"], "tasks": ["t"], "criteria": ["laco"]}).unplanned == ("laco",)
 
 
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("paper*.yaml")), ids=lambda file: file.stem)
@@ -88,5 +88,5 @@ def test_the_papers_studies_run_on_a_tiny_model(file: Path, tmp_path: Path) -> N
     }
     found = layercliff.study(grid.model_copy(update=here), out=tmp_path / "s")
     assert found.failed == ()
-    expected = [(panel, schedule) for panel in grid.formats for schedule in grid.schedules]
+    expected = [(panel, schedule) for panel in grid.formats for schedule in grid.criteria]
     assert [(row.panel, row.schedule) for row in found.rows] == expected

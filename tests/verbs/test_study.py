@@ -29,7 +29,7 @@ from layercliff.studies import run as study_verb
 from layercliff.studies.grid import Grid
 from layercliff.studies.result import Row
 
-SMALL = {"schedules": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
+SMALL = {"criteria": ["margin", "random"], "limit": 24, "remove": 2, "draws": 2, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(study_verb, "trace", trace)
     found = layercliff.study(
-        grid | {"tasks": tasks, "schedules": ["tail", "head"], "foretell": False}, out=tmp_path / "s"
+        grid | {"tasks": tasks, "criteria": ["tail", "head"], "foretell": False}, out=tmp_path / "s"
     )
     assert [row.finished for row in found.rows] == [False] * 4 + [True] * 2
     reasons = [str(row.reason) for row in found.failed]
@@ -133,7 +133,7 @@ def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeyp
 
 
 def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path, here: Here) -> None:
-    (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"schedules": ["tail"], "foretell": False}))
+    (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"criteria": ["tail"], "foretell": False}))
     command = ("study", tmp_path / "s.yaml", "-o", tmp_path / "s")
     done = here(*command)
     assert done.returncode == 2
@@ -243,7 +243,7 @@ def test_k_of_random_is_the_median_of_its_draws_as_its_own_page_says(
 ) -> None:
     from layercliff.studies import words as study_words
 
-    grid = Grid.of({"models": ["m"], "tasks": ["t"], "schedules": ["random"]})
+    grid = Grid.of({"models": ["m"], "tasks": ["t"], "criteria": ["random"]})
     (cell,) = grid.cells()
     run = RunDirectory(tmp_path / cell.directory)
     trace = {"format": "letter", "n_questions": 9, "chance": 0.25, "accuracy": 0.9, "decision_margin": 0.5}

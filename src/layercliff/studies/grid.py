@@ -76,7 +76,7 @@ class Cell:
     model: str
     asking: Asking
     panel: str
-    schedule: Score
+    criterion: Score
     seed: int
 
     @property
@@ -100,14 +100,14 @@ else:
 class Grid(Shared, frozen=True, extra="forbid"):
     """Every model on every task, in every format, by every criterion, with every seed.
 
-    The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `schedules` are criteria;
+    The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `criteria` choose the blocks;
     `foretell` measures what forecasts the collapse point as well.
     """
 
     models: tuple[str, ...] = Field(min_length=1)
     tasks: tuple[Asking, ...] = Field(min_length=1)
     formats: tuple[Format, ...] = ()
-    schedules: tuple[Score, ...] = Field(("margin",), min_length=1)
+    criteria: tuple[Score, ...] = Field(("margin",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     limit: int | None = None
     remove: int | None = None
@@ -121,12 +121,14 @@ class Grid(Shared, frozen=True, extra="forbid"):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        """A task may be its name alone."""
+        """A task may be its name alone, and criteria were called schedules."""
+        if isinstance(given, dict) and "schedules" in given and "criteria" not in given:
+            given = {"criteria" if name == "schedules" else name: value for name, value in given.items()}
         if isinstance(given, dict) and isinstance(given.get("tasks"), list | tuple):
             return given | {"tasks": [{"task": one} if isinstance(one, str) else one for one in given["tasks"]]}
         return given
 
-    @field_validator("schedules")
+    @field_validator("criteria")
     @classmethod
     def _known_criteria(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
@@ -138,7 +140,7 @@ class Grid(Shared, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Grid":
-        for name in ("models", "tasks", "formats", "schedules", "seeds"):
+        for name in ("models", "tasks", "formats", "criteria", "seeds"):
             if (twice := _twice(getattr(self, name))) is not None:
                 raise ValueError(f"{name} holds {quoted(getattr(twice, 'task', twice))} twice: leave one out")
         if self.remove is not None and self.to_ratio is not None:
@@ -146,10 +148,10 @@ class Grid(Shared, frozen=True, extra="forbid"):
                 "remove and to_ratio both end a path: give one of them, or neither to go on to the collapse"
             )
         n_formats = len(self.formats) or 1
-        cells = len(self.models) * len(self.tasks) * n_formats * len(self.schedules) * len(self.seeds)
+        cells = len(self.models) * len(self.tasks) * n_formats * len(self.criteria) * len(self.seeds)
         if cells > MOST_CELLS:
             raise ValueError(f"it has {cells:,} cells, and more than {MOST_CELLS:,} are no study: name fewer")
-        points = [(cell.asking.task, cell.panel, cell.model, cell.schedule, cell.seed) for cell in self.cells()]
+        points = [(cell.asking.task, cell.panel, cell.model, cell.criterion, cell.seed) for cell in self.cells()]
         if twice := _twice(points):
             raise ValueError(
                 f"tasks holds {twice[0]!r} twice for one figure, where it would count as two seeds: leave one out, or name its formats under formats"
@@ -186,15 +188,15 @@ class Grid(Shared, frozen=True, extra="forbid"):
                     form = asking.format if panel == OWN else panel
                     asked = Asking(task=asking.task, format=form, limit=asking.limit or self.limit)  # type: ignore[arg-type]
                     for seed in self.seeds:
-                        for schedule in self.schedules:
-                            yield Cell(model, asked, str(panel), schedule, seed)
+                        for criterion in self.criteria:
+                            yield Cell(model, asked, str(panel), criterion, seed)
 
     def spec(self, cell: Cell, **changes: Any) -> PruneSpec:
         """The path of a cell."""
         shared = {one.name: getattr(self, one.name) for one in SHARED}
         asking = cell.asking
         own = {
-            "format": asking.format, "limit": asking.limit, "seed": cell.seed, "criterion": cell.schedule,
+            "format": asking.format, "limit": asking.limit, "seed": cell.seed, "criterion": cell.criterion,
             "draws": self.draws, "memory_bytes": limits.memory_bytes(self.memory_gb), "assess": False,
         }  # fmt: skip
         return PruneSpec(cell.model, asking.task, **{**shared, **own, **changes})

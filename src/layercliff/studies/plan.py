@@ -24,7 +24,7 @@ class RunPlan:
     task: str
     format: str
     seed: int
-    schedules: tuple[Score, ...]
+    criteria: tuple[Score, ...]
     plan: Plan | None
     block_passes: int
     seconds: float
@@ -33,7 +33,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All of a study. `unplanned` names schedules whose choosing is not counted."""
+    """All of a study. `unplanned` names criteria whose choosing is not counted."""
 
     runs: tuple[RunPlan, ...]
     unplanned: tuple[str, ...]
@@ -62,12 +62,12 @@ def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = 
         report("planning", number, len(together))
         runs.append(_run(grid, cells))
     report("planning", len(together), len(together))
-    return StudyPlan(tuple(runs), tuple(s for s in grid.schedules if not named(s).plannable))
+    return StudyPlan(tuple(runs), tuple(s for s in grid.criteria if not named(s).plannable))
 
 
 def _run(grid: Grid, cells: list[Any]) -> RunPlan:
     first = cells[0]
-    schedules = tuple(cell.schedule for cell in cells)
+    criteria = tuple(cell.criterion for cell in cells)
     spec = grid.spec(first).into(PlanSpec)
     form = first.asking.format or "own"
     ends: dict[str, Any] = {"remove": grid.remove, "to_ratio": grid.to_ratio}
@@ -78,10 +78,10 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
                 ends = {"remove": one.n_layers - 1}
             found = plan(spec.given(**ends))
     except LayercliffError as error:
-        return RunPlan(first.model, first.asking.task, form, first.seed, schedules, None, 0, 0.0, str(error))
+        return RunPlan(first.model, first.asking.task, form, first.seed, criteria, None, 0, 0.0, str(error))
     path, rate = found.path, found.seconds / found.multiplications
     passes, work = float(found.block_passes), found.multiplications
-    for criterion in map(named, schedules):
+    for criterion in map(named, criteria):
         times = grid.draws if criterion.drawn else 1
         choosing = _choosing(criterion, found, one)
         passes += times * path.report_block_passes + choosing[0]
@@ -90,11 +90,11 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
         dense = gates.PASSES + 1  # and Block Influence
         passes += dense * found.block_passes / 2
         work += dense * found.multiplications / 2
-        if "margin" not in schedules or grid.race is not None:  # otherwise the first step is the path's
+        if "margin" not in criteria or grid.race is not None:  # otherwise the first step is the path's
             passes += one.path.selection_block_passes
             work += one.path.multiplications - one.path.report_multiplications
     return RunPlan(
-        first.model, first.asking.task, form, first.seed, schedules, found, round(passes), rate * work
+        first.model, first.asking.task, form, first.seed, criteria, found, round(passes), rate * work
     )  # fmt: skip
 
 

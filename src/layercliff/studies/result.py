@@ -125,12 +125,12 @@ def row(study: Path, cell: Cell) -> Row:
 
 def unfinished(cell: Cell, reason: str | None = None) -> Row:
     """A cell of which nothing is known but perhaps the reason."""
-    return Row(cell.model, cell.asking.task, cell.panel, cell.schedule, cell.seed, cell.directory, reason)
+    return Row(cell.model, cell.asking.task, cell.panel, cell.criterion, cell.seed, cell.directory, reason)
 
 
 def _told(about: Row, study: Path, cell: Cell) -> Row:
     run = RunDirectory(study / cell.directory)
-    folder = pruned.stored(run, cell.schedule)
+    folder = pruned.stored(run, cell.criterion)
     trace, path = traced.stored(run).content(TraceFigures), folder.content(PathSummary)
     if trace is None or path is None:
         return replace(about, reason="It has not been run to its end: give the same command again.")

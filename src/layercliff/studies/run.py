@@ -1,4 +1,4 @@
-"""A study: every model on every task, pruned by every schedule, and what all of that says together."""
+"""A study: every model on every task, pruned by every criterion, and what all of that says together."""
 
 import time
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def _row(grid: Grid, cell: Cell, directory: Path, held: LazyModel, report: Repor
             _run(grid, cell, RunDirectory(directory / cell.directory), held, report)
             return studied.row(directory, cell)
     except LayercliffError as error:
-        note(f"{cell.model} on {cell.asking.task} by {cell.schedule}: {error}")
+        note(f"{cell.model} on {cell.asking.task} by {cell.criterion}: {error}")
         return studied.unfinished(cell, str(error))
 
 
@@ -90,8 +90,8 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Rep
     if grid.foretell:
         measured = (run.path / foretold.MEASURED).exists()
         measure(spec.into(ForetellSpec, model=held.given(measured)))
-    walked = pruned.stored(run, cell.schedule).summary.exists()
-    prune(spec.given(model=held.given(walked), race=grid.race if named(cell.schedule).raced else None))
+    walked = pruned.stored(run, cell.criterion).summary.exists()
+    prune(spec.given(model=held.given(walked), race=grid.race if named(cell.criterion).raced else None))
     if not _is_current(run):
         page.write(run)
 

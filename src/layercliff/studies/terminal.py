@@ -20,7 +20,7 @@ def show(found: "Studied", out: Path) -> None:
         (row.model, row.task, row.format or row.panel, row.schedule, str(row.seed), *_numbers(row.n_layers, row.accuracy), study_words.transition(row) or "failed", study_words.collapse(row))
         for row in found.rows
     ]  # fmt: skip
-    table(("model", "task", "format", "schedule", "seed", "L", "accuracy", "T", "k*"), rows)
+    table(("model", "task", "format", "criterion", "seed", "L", "accuracy", "T", "k*"), rows)
     _say("")
     for sentence in study_words.left_out(found.rows):
         _say(sentence)
@@ -50,14 +50,14 @@ def show_plan(plan: "StudyPlan") -> None:
             run.task,
             run.format,
             str(run.seed),
-            ", ".join(run.schedules),
+            ", ".join(run.criteria),
             str(run.plan.questions) if run.plan else "",
             f"{run.block_passes:,}" if run.plan else "",
             duration(run.seconds) if run.plan else str(run.reason),
         )
         for run in plan.runs
     ]
-    table(("model", "task", "format", "seed", "schedules", "questions", "block passes", "at most"), rows)
+    table(("model", "task", "format", "seed", "criteria", "questions", "block passes", "at most"), rows)
     if plan.unplanned:
         _say(f"Not counted: what choosing by {', '.join(plan.unplanned)} takes.")
     guessed = any(run.plan.tokens_estimated for run in plan.runs if run.plan)
