@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import cast
 
 import families
 import numpy as np
@@ -12,7 +11,6 @@ import word_tasks
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import layercliff
-from layercliff.choices import Score
 from layercliff.errors import ModelError
 from layercliff.metrics.perplexity import perplexity
 from layercliff.models.anatomy import find_blocks
@@ -23,7 +21,7 @@ from layercliff.pruning.step import Step
 from layercliff.readout import likelihood
 from layercliff.tasks.question import Task
 
-MERGES: tuple[Score, ...] = ("laco", "mka", "come")
+MERGES: tuple[str, ...] = ("laco", "mka", "come")
 CONV1D = ("c_attn", "c_proj", "c_fc")
 
 
@@ -54,7 +52,7 @@ def by_hand(network: PreTrainedModel, step: Step) -> PreTrainedModel:
 
 
 @pytest.mark.parametrize("score", MERGES)
-def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: Score) -> None:
+def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: str) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     before = {name: (p.data_ptr(), p.detach().clone()) for name, p in model.network.named_parameters()}
     found = layercliff.prune(model, task, remove=3, criterion=score, assess=False)
@@ -73,7 +71,7 @@ def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: Sco
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3"])
 @pytest.mark.parametrize("score", ["laco", "come"])
 def test_export_is_an_ordinary_checkpoint(
-    tmp_path: Path, request: pytest.FixtureRequest, family: str, score: Score
+    tmp_path: Path, request: pytest.FixtureRequest, family: str, score: str
 ) -> None:
     if (family, score) != ("llama", "come"):  # which a fresh process reloads
         request.getfixturevalue("reloads_here")
@@ -108,7 +106,7 @@ def test_export_is_an_ordinary_checkpoint(
 
 @pytest.mark.parametrize("score", MERGES)
 def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
-    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: Score
+    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: str
 ) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     found = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
@@ -143,7 +141,7 @@ def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("score", ["laco", "come"])
-def test_an_assessment_is_of_the_merged_model(task: Task, score: Score) -> None:
+def test_an_assessment_is_of_the_merged_model(task: Task, score: str) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     step = layercliff.prune(model, task, remove=2, criterion=score, assess=False).steps[2]
     text = ("one two three blue red", "which of these is a metal? iron, paper or wood in France")
@@ -164,7 +162,7 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 
     def prune(model: str, score: str, out: str) -> layercliff.Pruned:
-        return layercliff.prune(model, words, criterion=cast(Score, score), out=tmp_path / out, **common)  # type: ignore[arg-type]
+        return layercliff.prune(model, words, criterion=score, out=tmp_path / out, **common)  # type: ignore[arg-type]
 
     first = prune(model, "head", "first")
     second = prune(f"{tmp_path / 'first'}@1", "tail", "second")

@@ -33,6 +33,8 @@ def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -
     )  # type: ignore[union-attr]
     tail = layercliff.plan_study(grid | {"criteria": ["tail"]})
     assert tail.block_passes == one.block_passes + one.path.report_block_passes
+    come = layercliff.plan_study(grid | {"criteria": ["come"]})  # runs what is left at every step
+    assert come.block_passes == tail.block_passes + one.path.report_block_passes
     random = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "foretell": True})
     measured = one.path.report_block_passes
     assert random.block_passes == pytest.approx(found.block_passes + 4 * measured + 2.5 * one.block_passes, abs=1)
@@ -55,7 +57,9 @@ def test_what_cannot_be_planned_is_listed(tmp_path: Path) -> None:
     )
     assert [run.plan is None for run in found.runs] == [False, True]
     assert "There is no model at" in str(found.runs[1].reason)
-    assert layercliff.plan_study({"models": ["a"], "tasks": ["t"], "criteria": ["laco"]}).unplanned == ("laco",)
+    unplanned = ("laco", "perplexity", "taylor+", "loss")
+    named = [*unplanned, "magnitude", "come", "margin"]
+    assert layercliff.plan_study({"models": ["a"], "tasks": ["t"], "criteria": named}).unplanned == unplanned
 
 
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("paper*.yaml")), ids=lambda file: file.stem)

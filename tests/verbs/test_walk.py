@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import layercliff
-from layercliff.choices import Format, Score
+from layercliff.choices import Format
 from layercliff.errors import RunError
 from layercliff.models.merged_blocks import Linear
 from layercliff.models.model import Model
@@ -18,7 +18,7 @@ from layercliff.tasks.question import Task
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
 @pytest.mark.parametrize("score", ["margin", "tail", "random", "mka"])
 def test_every_step_reads_as_its_model_read_from_the_start(
-    task: Task, form: Format, score: Score, monkeypatch: pytest.MonkeyPatch
+    task: Task, form: Format, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other numbers of depths at once)."""
     found = layercliff.prune(model(), task, criterion=score, remove=4, format=form)
@@ -34,7 +34,7 @@ def test_every_step_reads_as_its_model_read_from_the_start(
 
 @pytest.mark.parametrize("score", ["margin", "tail", "random"])
 def test_a_depth_that_the_step_before_shares_is_not_read_again(
-    task: Task, score: Score, monkeypatch: pytest.MonkeyPatch
+    task: Task, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[tuple[int, int]] = []  # blocks kept, depths read
     whole = Reader.read

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from layercliff import faults
-from layercliff.choices import Score
 from layercliff.errors import LayercliffError
 from layercliff.interventions import gates
 from layercliff.planning.run import Plan, plan
@@ -24,7 +23,7 @@ class RunPlan:
     task: str
     format: str
     seed: int
-    criteria: tuple[Score, ...]
+    criteria: tuple[str, ...]
     plan: Plan | None
     block_passes: int
     seconds: float

