@@ -246,7 +246,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "few": words.few_questions(pruned.main(0)),
         "stability": words.stability(pruned),
         "race": words.race(pruned),
-        "stay": pruned.cost.get("stay"),
+        "stay": pruned.stay,
         "assessment": list(words.assessment(pruned.assessment)) if pruned.assessment else [],
         "completions": pruned.assessment.completions if pruned.assessment else (),
         "caption": pruned.caption(),
