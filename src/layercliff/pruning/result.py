@@ -145,6 +145,19 @@ class Pruned:
         """The step to take (0: none): the last shown to be harmless, or by the estimate where none is shown."""
         return falling.recommended(self.harmless, MARGIN)
 
+    @property
+    def light_and_heavy(self) -> tuple[int, ...]:
+        """A light step and a heavy one: the recommended (or the first) and the first collapsed (or the last); one where
+        these are the same."""
+        last = len(self.steps) - 1
+        heavy = last if self.collapse.step is None else self.collapse.step
+        light = self.recommended or 1
+        return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
+
+    def dense_depths(self, step: int) -> tuple[int, ...]:
+        """The depths of a step's model, as the dense model's after the same blocks."""
+        return (0, *(block + 1 for block in self.steps[step].kept))
+
     def loss_interval(self, step: int) -> tuple[float, float]:
         """The paired bootstrap interval of the accuracy lost by a step."""
         samples = self.resamples.means(self.correct[[0, step]])
