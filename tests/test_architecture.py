@@ -23,7 +23,7 @@ OF_ROOM = {
 
 OF_NAME = {
     "run": "verbs", "result": "results", "figures": "report", "table": "report", "words": "report", "page": "report",
-    "terminal": "report", "spec": "ground",
+    "terminal": "report", "spec": "ground", "shapes": "results",
 }  # fmt: skip
 """The layer of files with these names in any folder."""
 

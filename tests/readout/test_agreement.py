@@ -24,6 +24,7 @@ from layercliff.readout.batches import Batch
 from layercliff.readout.encode import TokenRow
 from layercliff.readout.trace import LogitAgreement
 from layercliff.report import words
+from layercliff.run import stored_files
 from layercliff.tasks.question import Question, Task
 
 SWITCH = 40  # tokens; longer sequences get other rotary frequencies
@@ -243,9 +244,9 @@ def test_a_result_of_before_has_no_agreement() -> None:
     from layercliff.readout.trace import TracedTask
 
     entry = {"name": "t", "form": "cloze", "source": "", "split": "", "licence": "", "left_out": [], "skipped": []}
-    assert TracedTask.from_dict(entry).agreement is None
+    assert stored_files.shaped(entry, TracedTask).agreement is None
     found = TracedTask("t", "cloze", "", "", "", agreement=LogitAgreement("alike", 3, 50, 1e-7, {"nothing": 0.5}))
-    assert TracedTask.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert stored_files.shaped(found.as_dict(), TracedTask) == found
 
 
 @pytest.mark.slow

@@ -6,11 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
-from layercliff.analyses.controls.result import Controlled
-from layercliff.analyses.intervention_result import Probed
-from layercliff.analyses.similarity.result import ABOUT, Similar
+from layercliff.analyses.controls.result import Controlled, ControlSettings
+from layercliff.analyses.intervention_result import Own, Probed
+from layercliff.analyses.lens.result import LensSettings, TunedOn
+from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.patch.result import PatchSettings
+from layercliff.analyses.similarity.result import ABOUT, Similar, SimilarSettings
 from layercliff.analyses.trace.result import Traced
+from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
@@ -20,6 +25,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.recovery.result import Recovered
+from layercliff.recovery.shapes import RecoverSettings
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.studies import result as studied
 from layercliff.studies.grid import Grid
@@ -50,7 +56,7 @@ def trace(depths: int = L + 1, decided: int = 3, seed: int = 0) -> Trace:
 
 
 def traced() -> Traced:
-    return Traced(SUBJECT, trace(), analyse(trace(), 100), {})
+    return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(), {})
 
 
 def pruned(score: str = "margin") -> Pruned:
@@ -64,26 +70,28 @@ def pruned(score: str = "margin") -> Pruned:
     return Pruned(SUBJECT, score, (), N, steps, traces, {}, traces, others)  # type: ignore[arg-type]
 
 
-def probed(runs: int, **about: Any) -> Probed:
-    return Probed(SUBJECT, trace(), scores(runs, 0), about, 3, {})
+def probed(runs: int, settings: Own) -> Probed[Own]:
+    return Probed(SUBJECT, trace(), scores(runs, 0), settings, 3, {})
 
 
-def noised() -> Probed:
-    return probed(2 * 2 * (L + 1), eps=[0.1, 0.5], draws=2, positions="all")
+def noised() -> Probed[NoiseSettings]:
+    return probed(2 * 2 * (L + 1), NoiseSettings(eps=[0.1, 0.5], draws=2, positions="all"))
 
 
-def ablated() -> Probed:
-    return probed(2 * (L + L - 1), n_select=N)
+def ablated() -> Probed[AblateSettings]:
+    return probed(2 * (L + L - 1), AblateSettings(n_select=N))
 
 
-def patched() -> Probed:
-    return probed(3 * len(KEPT[2]) + 3, steps={"2": KEPT[2]}, positions="all", score="margin")
+def patched() -> Probed[PatchSettings]:
+    settings = PatchSettings(steps={"2": list(KEPT[2])}, positions="all", score="margin")
+    return probed(3 * len(KEPT[2]) + 3, settings)
 
 
-def lensed() -> Probed:
+def lensed() -> Probed[LensSettings]:
     trained = {"logit": [3 - d / 3 for d in range(L + 1)], "tuned": [2 - d / 3 for d in range(L)] + [0.0]}
     about = {"positions": 100, "text": "prose", "steps": 2, "seed": 0, "held_out": 16, "model": "made", "dtype": "float32"}  # fmt: skip
-    return probed(3 * (L + 1), lenses=["tuned", "probe"], provenance=trained | about)
+    settings = LensSettings(lenses=["tuned", "probe"], provenance=TunedOn.model_validate(trained | about))
+    return probed(3 * (L + 1), settings)
 
 
 def beside() -> Controlled:
@@ -98,7 +106,7 @@ def beside() -> Controlled:
     )  # fmt: skip
     curves = pl.concat([controlled.curve_rows(name, "t", found) for name, found in made.items()])
     table = pl.concat([controlled.table_row(name, "t", found) for name, found in made.items()])
-    return Controlled(SUBJECT, curves, table, text, {"plain-text": {"path": "margin"}}, {})
+    return Controlled(SUBJECT, curves, table, text, {"plain-text": ControlSettings(path="margin")}, {})
 
 
 def similar() -> Similar:
@@ -119,18 +127,21 @@ def similar() -> Similar:
         schema=["task", "what", "standardised", "step", "third_shuffled"],
         orient="row",
     )
-    return Similar(SUBJECT, table, summary, {"steps": steps, "score": "margin"}, {})
+    settings = SimilarSettings(steps={step: list(kept) for step, kept in steps.items()}, score="margin", tokens=4)
+    return Similar(SUBJECT, table, summary, settings, {})
 
 
 def recovered() -> Recovered:
     steps = {"0": KEPT[0], "2": KEPT[2]}
     traces = {int(step): trace(len(kept) + 1) for step, kept in steps.items()}
     about = {
-        "steps": steps, "merged": {"0": [], "2": []}, "cliff": 3, "seeds": 2, "score": "margin", "method": "lora", "rank": 4, "updates": 2, "batch": 2,
+        "steps": {step: list(kept) for step, kept in steps.items()}, "merged": {"0": [], "2": []}, "cliff": 3, "seeds": 2, "score": "margin", "method": "lora", "rank": 4, "updates": 2, "batch": 2,
         "rate": 0.1, "distill": 0,
     }  # fmt: skip
     material = {"t": {"n": 9, "from": "unasked", "digest": "d"}}
-    return Recovered(SUBJECT, traces, {step: (of, of) for step, of in traces.items()}, about, material, {}, {})
+    return Recovered(
+        SUBJECT, traces, {step: (of, of) for step, of in traces.items()}, RecoverSettings(**about), material, {}, {}
+    )
 
 
 def foretelling() -> Foretelling:

@@ -1,7 +1,5 @@
 """The table of verdicts in words."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from layercliff.paper_claims import table as claims_table
 from layercliff.paper_claims.intervals import Interval
 from layercliff.paper_claims.result import Claimed, Verdict
 from layercliff.paper_claims.rule import Claim, judge, part, undecided
+from layercliff.run import stored_files
 
 
 def test_rows_and_summary() -> None:
@@ -45,5 +44,5 @@ def test_an_interval_without_an_end_says_on_which_side(
     what: str, found: tuple[float, float, float], claimed: tuple[float, float], said: str
 ) -> None:
     made = Verdict("C0", "", "", "undecided", (part(what, Interval(*found), claimed, 90),))
-    (kept,) = Verdict.from_dict(json.loads(json.dumps(made.as_dict()))).parts
+    (kept,) = stored_files.shaped(made.as_dict(), Verdict).parts
     assert claims_table.numbers(kept) == said

@@ -17,7 +17,7 @@ def margins(pruned: Pruned) -> tuple[list[str], str]:
 def test_steps_are_named_by_the_blocks_that_are_gone() -> None:
     """Of which a step may take several."""
     pruned = made.pruned()
-    light, heavy = path_figures.shown_steps(pruned)
+    light, heavy = pruned.light_and_heavy
     assert heavy == 3
     assert pruned.gone(heavy) == 4
     names, caption = margins(pruned)
@@ -28,7 +28,7 @@ def test_steps_are_named_by_the_blocks_that_are_gone() -> None:
 def test_a_light_step_that_is_the_heavy_one_is_drawn_once() -> None:
     whole = made.pruned()
     short = replace(whole, steps=whole.steps[:2], traces=whole.traces[:2], watched=(), others=())
-    assert path_figures.shown_steps(short) == (1,)
+    assert short.light_and_heavy == (1,)
     names, caption = margins(short)
     assert names == ["dense", "1 removed"]
     assert ": dense, 1 removed. Dashed" in caption

@@ -10,7 +10,7 @@ import pytest
 
 import layercliff
 from layercliff.analyses.registry import ELSEWHERE, Analysis, analyses
-from layercliff.report import chart, sections
+from layercliff.report import chart, page, sections
 from layercliff.run.directory import RunDirectory
 
 ALL = list(analyses().values())
@@ -64,3 +64,17 @@ def test_analyses_of_a_replaced_path_are_not_shown(tmp_path: Path) -> None:
     result.write(run, replace(made.patched(), cost=COST))
     assert [section.name for section in sections.sections(run, [made.pruned()], [])] == ["patch"]
     assert list(sections.sections(run, [made.pruned("random")], [])) == []
+
+
+def test_a_page_is_current_until_a_result_is_written(tmp_path: Path) -> None:
+    from layercliff.analyses.noise import result
+
+    run = RunDirectory(tmp_path)
+    run.claim(made.SUBJECT)
+    assert not page.is_current(run)
+    page.write(run)
+    assert page.is_current(run)
+    result.write(run, replace(made.noised(), cost=COST))
+    assert not page.is_current(run)
+    page.write(run)
+    assert page.is_current(run)

@@ -40,7 +40,7 @@ def test_table_and_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
     found = layercliff.ablate(tiny, colours, out=tmp_path / "run")
     table = pl.read_parquet(tmp_path / "run" / "ablate" / "ablate.parquet")
     assert table.height == 2 * (L + L - 1)
-    assert found.about["n_select"] + len(found.trace.questions) == 12
+    assert found.settings.n_select + len(found.trace.questions) == 12
     row = table.row(by_predicate=(pl.col("how") == "mean") & (pl.col("blocks") == "1-2"), named=True)
     number = [(r.how, r.blocks) for r in ablated_blocks(L)].index(("mean", (1, 2)))
     probabilities = decision.probabilities(found.scores[[number]], found.trace.mask)

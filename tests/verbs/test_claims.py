@@ -33,6 +33,7 @@ from layercliff.pruning import result as pruned
 from layercliff.readout.read import Reader
 from layercliff.recovery import result as recovered
 from layercliff.recovery.result import Recovered
+from layercliff.recovery.shapes import RecoverSettings
 from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 from layercliff.tasks.question import Question, Task
@@ -284,14 +285,14 @@ def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path)
     assert path is not None
     assert exchanged is not None
     assert c05_similarity.has_steps(alike, path, step)
-    assert path.holds(exchanged.about)
+    assert path.holds(exchanged.settings)
     steps = list(path.steps)
     kept = steps[step].kept
     gone = next(block for block in range(L) if block not in kept)
     steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
     for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
         assert not c05_similarity.has_steps(alike, other, step)
-        assert not other.holds(exchanged.about)
+        assert not other.holds(exchanged.settings)
 
 
 def test_what_cannot_be_trained_is_said_first(
@@ -308,7 +309,9 @@ def test_what_cannot_be_trained_is_said_first(
     assert path is not None
     about = {"score": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
     dense, how = path.traces[0], training.Training("lora", 1, 1, 1e-3, 1, 0.0).as_dict()
-    stored_by_tail = Recovered(path.subject, {0: dense}, {0: (dense,)}, about | how, {}, {0: [[]]}, path.cost)
+    stored_by_tail = Recovered(
+        path.subject, {0: dense}, {0: (dense,)}, RecoverSettings(**about, **how), {}, {0: [[]]}, path.cost
+    )
     recovered.write(RunDirectory(copied), stored_by_tail)
     with pytest.raises(RunError, match=r"path by tail, which those by margin would replace"):
         layercliff.claims(decided, task, out=copied, recover=True)

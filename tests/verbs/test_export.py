@@ -304,5 +304,5 @@ def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str
     kept.append(results.read(RunDirectory(tmp_path / "again"), options.get("criterion", "margin")))
     assert kept[1] is not None
     assert kept[1].subject == kept[0].subject
-    assert kept[1].cost["wanted"] == kept[0].cost["wanted"]
+    assert kept[1].settings == kept[0].settings
     assert [step.kept for step in kept[1].steps] == [step.kept for step in kept[0].steps]

@@ -92,7 +92,7 @@ def test_a_lens_of_another_run(tiny: Model, colours: Task, tmp_path: Path) -> No
     np.testing.assert_allclose(
         by_lens(second)["tuned"][:, : len(colours.questions)], by_lens(first)["tuned"], rtol=1e-4, atol=1e-5
     )
-    assert second.about["provenance"] == first.about["provenance"]
+    assert second.settings.provenance == first.settings.provenance
     table = pl.read_parquet(tmp_path / "b" / "lens" / "lens.parquet")
     assert set(table["task"]) == {"colours", "shades", "joint"}
     other = Model.of(families.network("llama", seed=1), families.tokenizer(), "other")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import layercliff
+from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.errors import RunError
 from layercliff.interventions.noise import Noise
 from layercliff.models.blockwise_pass import ResidualStream
@@ -22,8 +23,8 @@ from layercliff.tasks.question import Task
 L = families.N_LAYERS
 
 
-def runs(found: layercliff.Probed) -> np.ndarray:
-    eps, draws = len(found.about["eps"]), found.about["draws"]
+def runs(found: layercliff.Probed[NoiseSettings]) -> np.ndarray:
+    eps, draws = len(found.settings.eps), found.settings.draws
     return found.scores.reshape(eps, draws, L + 1, len(found.trace.questions), -1)
 
 
@@ -99,7 +100,7 @@ def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> N
     assert 'id="analysis-noise"' in (tmp_path / "run" / "report.html").read_text()
     assert {path.stem for path in layercliff.figures(tmp_path / "run", ("svg",))} == {"noise-margin", "noise-accuracy"}
     more = layercliff.noise(tiny, colours, draws=3, out=tmp_path / "run")  # takes its place
-    assert more.about["draws"] == 3
+    assert more.settings.draws == 3
     np.testing.assert_array_equal(more.scores.reshape(3, 3, L + 1, -1)[:, :2], found.scores.reshape(3, 2, L + 1, -1))
     assert not (tmp_path / "run" / "noise" / "journal.sqlite").exists()
 

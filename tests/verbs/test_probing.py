@@ -110,10 +110,10 @@ def test_nothing_is_replaced_without_a_word(
     first = analysis(**settings)
     with pytest.raises(RunError, match="holds results that these would replace"):
         analysis(**others)
-    assert analysis(**settings).about == first.about
+    assert analysis(**settings).settings == first.settings
     if more is not None:
-        assert analysis(**more).about != first.about
-    assert analysis(**others, resume=False).about != first.about
+        assert analysis(**more).settings != first.settings
+    assert analysis(**others, resume=False).settings != first.settings
 
 
 def test_a_text_that_changed_under_its_name_is_another(tiny: Model, task: Task, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_text_that_changed_under_its_name_is_another(tiny: Model, task: Task, 
     text.write_text("\n\n".join(f"The capital of France is Paris, number {i}." for i in range(20)))
     first = analysis()
     text.write_text("\n\n".join(f"The capital of Chile is Santiago, number {i}." for i in range(20)))
-    with pytest.raises(RunError, match=f"digest is {first.about['digest']} there"):
+    with pytest.raises(RunError, match=f"digest is {first.settings.digest} there"):
         analysis()
 
 
@@ -144,7 +144,7 @@ def test_what_is_of_a_path_that_is_gone_is_replaced(tiny: Model, task: Task, run
     layercliff.patch(tiny, task, shots=1, steps=(1,), criterion="tail", out=out)
     layercliff.prune(tiny, task, shots=1, criterion="tail", protect=(4,), remove=2, assess=False, out=out, resume=False)
     found = layercliff.patch(tiny, task, shots=1, steps=(2,), criterion="tail", out=out)
-    assert list(found.about["steps"]) == ["2"]
+    assert list(found.settings.steps) == ["2"]
 
 
 def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> None:

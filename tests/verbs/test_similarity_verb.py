@@ -56,7 +56,7 @@ def cell(run: Path, **wanted: object) -> dict[str, float]:
 def test_against_states_and_logits_one_by_one(tiny: Model, task: Task, run: Path) -> None:
     questions = layercliff.trace(tiny, task).trace.questions
     rows = ask(tiny, task, "first_token", questions).rows
-    kept = layercliff.similarity(tiny, task, steps=(1, 3), out=run).about["steps"]["3"]
+    kept = layercliff.similarity(tiny, task, steps=(1, 3), out=run).settings.steps["3"]
     states: list[list[np.ndarray]] = [[], []]
     for row in rows:
         passage = tiny.anatomy.enter(torch.tensor([row.tokens]))

@@ -1,24 +1,27 @@
 """Stored results of a made-up model, without one: every claim holds of it, or a flaw makes one fail."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
+from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
-from layercliff.analyses.intervention_result import Probed
-from layercliff.analyses.similarity.result import Similar
+from layercliff.analyses.intervention_result import Own, Probed
+from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.similarity.result import Similar, SimilarSettings
 from layercliff.analyses.trace.result import Traced
+from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.interventions.ablated_blocks import ablated_blocks
 from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.metrics import controls
 from layercliff.metrics.analysis import analyse
 from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims.subsets.result import SubsetSettings
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.recovery.result import Recovered
+from layercliff.recovery.shapes import RecoverSettings
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks.question import Question
 
@@ -76,32 +79,30 @@ def path(flaw: str) -> Pruned:
     return Pruned(SUBJECT, "margin", (), N // 2, tuple(steps), tuple(traces), {})
 
 
-def probed(found: list[Reading], dense: list[Reading], half: bool, **about: Any) -> Probed:
+def probed(found: list[Reading], dense: list[Reading], half: bool, settings: Own) -> Probed[Own]:
     keep = REPORT if half else np.ones(N, bool)
-    return Probed(SUBJECT, trace(scores(*dense), keep), scores(*found)[:, keep], about, T, {})
+    return Probed(SUBJECT, trace(scores(*dense), keep), scores(*found)[:, keep], settings, T, {})
 
 
-def noise(flaw: str, dense: list[Reading]) -> Probed:
+def noise(flaw: str, dense: list[Reading]) -> Probed[NoiseSettings]:
     """Noise of either size breaks what comes before T, or with the flaw what comes after."""
     broken = [(d < T) != (flaw == "noise") for d in range(L + 1)]
     return probed(
         [SILENT if b else DECIDED for _ in (0.1, 0.5) for b in broken],
         dense,
         False,
-        eps=[0.1, 0.5],
-        draws=1,
-        positions="all",
+        NoiseSettings(eps=[0.1, 0.5], draws=1, positions="all"),
     )
 
 
-def ablated(flaw: str, dense: list[Reading]) -> Probed:
+def ablated(flaw: str, dense: list[Reading]) -> Probed[AblateSettings]:
     """The two blocks before T cannot go, or with the flaw the two after it."""
     dear = {T, T + 1} if flaw == "blocks" else {T - 2, T - 1}
     found: list[Reading] = [SILENT if dear & set(run.blocks) else DECIDED for run in ablated_blocks(L)]
-    return probed(found, dense, True, n_select=N // 2)
+    return probed(found, dense, True, AblateSettings(n_select=N // 2))
 
 
-def subsets(flaw: str, dense: list[Reading]) -> Probed:
+def subsets(flaw: str, dense: list[Reading]) -> Probed[SubsetSettings]:
     """Silent blocks are dear and decisive ones are not."""
     m = size(L, T)
     sets = [Subset("best", (6, 7)), Subset("silent by margin", (0, 1)), *drawn(L, T, 0)]
@@ -114,9 +115,8 @@ def subsets(flaw: str, dense: list[Reading]) -> Probed:
     }
     cost |= {"best": {"best": (0.65, 4.0)}, "silent": {"silent": DECIDED}}.get(flaw, {})
     assert {len(one.removed) for one in sets} == {m}
-    return probed(
-        [cost[one.kind] for one in sets], dense, True, subsets=[[one.kind, list(one.removed)] for one in sets]
-    )
+    settings = SubsetSettings(m=m, subsets=[(one.kind, list(one.removed)) for one in sets])
+    return probed([cost[one.kind] for one in sets], dense, True, settings)
 
 
 def similar(flaw: str) -> Similar:
@@ -127,7 +127,9 @@ def similar(flaw: str) -> Similar:
         for step, value in ((COLLAPSE - 1, 0.6), (COLLAPSE, 0.6 * share)):
             rows.append(("t", what, False, step, value, (value + 0.01 * rng.normal(size=200)).tolist(), 0.0))
     schema = ["task", "what", "standardised", "step", "third", "third_samples", "third_shuffled"]
-    return Similar(SUBJECT, pl.DataFrame(), pl.DataFrame(rows, schema=schema, orient="row"), {}, {})
+    return Similar(
+        SUBJECT, pl.DataFrame(), pl.DataFrame(rows, schema=schema, orient="row"), SimilarSettings.model_construct(), {}
+    )
 
 
 def trained(flaw: str) -> Recovered:
@@ -139,7 +141,15 @@ def trained(flaw: str) -> Recovered:
     }
     traces = {step: trace(scores(*[SILENT] * (L - step), reading), REPORT) for step, reading in last.items()}
     about = {"cliff": COLLAPSE, "seeds": 1, "method": "lora", "updates": 9, "batch": 4}
-    return Recovered(SUBJECT, traces, {step: (one,) for step, one in traces.items()}, about, {}, {}, {})
+    return Recovered(
+        SUBJECT,
+        traces,
+        {step: (one,) for step, one in traces.items()},
+        RecoverSettings.model_construct(**about),
+        {},
+        {},
+        {},
+    )
 
 
 def beside(flaw: str, dense: list[Reading]) -> Controlled:
@@ -155,7 +165,7 @@ def evidence(flaw: str = "") -> Evidence:
     dense = depths(flaw)
     whole = trace(scores(*dense))
     return Evidence(
-        Traced(SUBJECT, whole, analyse(whole, 2000), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
+        Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
         None, beside(flaw, dense), trained(flaw),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from layercliff.paper_claims.c04_collapse import PathMargins
 from layercliff.paper_claims.intervals import TAIL, Interval, Sampled
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import Claim, judge, more, part, undecided
+from layercliff.run import stored_files
 
 N = 300
 SAMPLED = Sampled.of([f"g{i // 2}" for i in range(N)], resamples=2000)
@@ -145,7 +146,7 @@ def test_there_and_back() -> None:
     found = worlds.c4(np.random.default_rng(0), FEW, 1.5)
     content = found.as_dict()
     assert {"id", "statement", "measured", "low", "high", "control", "rule", "verdict"} <= set(content)
-    assert Verdict.from_dict(content) == found
+    assert stored_files.shaped(content, Verdict) == found
 
 
 def test_a_missing_transition_and_phases_that_are_too_short() -> None:

@@ -4,35 +4,45 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
+from pydantic import Field
 
 from layercliff.analyses.trace import result as traced
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.effects import Effects, PerRun, decisions, effects
 from layercliff.metrics.statistics import RESAMPLES, Resamples
-from layercliff.readout.trace import Trace
+from layercliff.models.stored_path import Count
+from layercliff.readout.trace import Trace, TracedTask
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import Stored, StoredFolder
-from layercliff.run.stored_shapes import ProbedSummary
+from layercliff.run.stored_files import StoredFolder, Summary
+from layercliff.run.stored_shapes import Cost, Settings
 from layercliff.run.subject import Subject
 
 SUMMARY = "summary.json"
-About = TypeVar("About", bound=Stored)
+Own = TypeVar("Own", bound=Settings)
+"""The settings of an analysis."""
+
+
+class ProbedSummary(Summary):
+    about: dict[str, Any]
+    transition_depth: Count | None
+    traced_tasks: dict[str, TracedTask] = Field(min_length=1)
+    cost: Cost
 
 
 @dataclass(frozen=True)
-class Probed:
+class Probed(Generic[Own]):
     """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what the runs are follows from
-    `about`, the settings of the analysis. `transition` is the depth T that figures mark, None for an undecided model."""
+    `settings`, those of the analysis. `transition` is the depth T that figures mark, None for an undecided model."""
 
     subject: Subject
     trace: Trace
     scores: Float[np.ndarray, "run question option"]
-    about: Mapping[str, Any]
+    settings: Own
     transition: int | None
     cost: Mapping[str, Any]
 
@@ -91,7 +101,7 @@ def columns(found: Effects) -> dict[str, np.ndarray]:
     return {f"{name}{end}": getattr(curve, side) for name, curve in curves.items() for end, side in ends.items()}
 
 
-def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -> None:
+def write(run: RunDirectory, folder: str, probed: Probed[Own], table: pl.DataFrame) -> None:
     """Write everything; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
     place = stored(run, folder)
     run.forget(f"{folder}/{SUMMARY}")
@@ -103,7 +113,7 @@ def write(run: RunDirectory, folder: str, probed: Probed, table: pl.DataFrame) -
         {
             "model": probed.subject.model,
             "revision": probed.subject.revision,
-            "about": dict(probed.about),
+            "about": probed.settings.raw(),
             "n_questions": len(trace.questions),
             "transition_depth": probed.transition,
             "traced_tasks": {name: task.as_dict() for name, task in trace.tasks.items()},
@@ -117,24 +127,24 @@ def stored(run: RunDirectory, folder: str) -> StoredFolder:
     return run.folder(folder, SUMMARY, f"layercliff {Path(folder).parts[0]}")
 
 
-def read(run: RunDirectory, folder: str, shape: type[About], count: Callable[[About, int], int]) -> Probed | None:
+def read(run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own, int], int]) -> Probed[Own] | None:
     """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores. Settings of a `shape` and the number of
     blocks say how many runs there are (`count`)."""
     subject, place = run.subject(), stored(run, folder)
     content = place.content(ProbedSummary)
     if subject is None or content is None:
         return None
-    about = place.fits(content.about, shape, "about")
+    settings = place.fits(content.about, shape, "about")
     table = traced.read_questions(place, "questions", content.traced_tasks)
     shapes = {"dense": "float depth question option", "runs": "float run question option"}
     arrays = place.arrays("scores", shapes | traced.ASKED, {"question": len(table)})
     trace = traced.rebuilt(place, "scores", arrays, ["dense"], table, content.traced_tasks)[0]
     try:
-        wanted = count(about, trace.n_layers)
+        wanted = count(settings, trace.n_layers)
     except ValueError as error:
         place.refuse(SUMMARY, error)
     if len(arrays["runs"]) != wanted or not np.isfinite(arrays["runs"][:, trace.mask]).all():
         place.refuse("scores.safetensors", f"its array runs has not the finite scores of {wanted} runs")
     if content.transition_depth is not None and content.transition_depth > trace.n_layers:
         place.refuse(SUMMARY, f"depth {content.transition_depth} is beyond {trace.n_layers} blocks")
-    return Probed(subject, trace, arrays["runs"], content.about, content.transition_depth, content.cost.raw())
+    return Probed(subject, trace, arrays["runs"], settings, content.transition_depth, content.cost.raw())

@@ -4,19 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
+from pydantic import Field
 
 from layercliff.errors import RunError
 from layercliff.metrics import accuracy
 from layercliff.metrics.accuracy import METRICS, AccuracyEstimate, PairedComparison
+from layercliff.models.stored_path import Count
 from layercliff.readout.trace import TracedTask
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import Evaluation
+from layercliff.run.stored_files import StoredFolder, Summary
+from layercliff.run.stored_shapes import Cost, Settings
 from layercliff.run.strict_json import plain
 from layercliff.run.subject import Subject
 
@@ -30,6 +32,23 @@ OPTIONS = {
 }  # fmt: skip
 DEPTHS = {"depth": pl.Int64} | {name: OPTIONS[name] for name in LAYERWISE[1:]}
 """The columns of both tables that are read back."""
+
+
+class EvaluationSettings(Settings):
+    """The depths that were read."""
+
+    depths: list[Count] | Literal["all"]
+
+
+class EvaluationCost(Cost):
+    device: str
+    questions: dict[str, int]
+    depths: list[Count] | Literal["all"]
+
+
+class EvaluationSummary(Summary):
+    asked: dict[str, TracedTask] = Field(min_length=1)
+    cost: EvaluationCost
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,7 @@ class Evaluated:
     subject: Subject
     options: pl.DataFrame
     about: Mapping[str, TracedTask]
+    settings: EvaluationSettings
     cost: Mapping[str, Any]
     layerwise: pl.DataFrame
 
@@ -180,14 +200,14 @@ def summary(evaluated: Evaluated) -> dict[str, Any]:
         if len(evaluated.depths) > 1
         else {},
         "asked": {name: about.as_dict() for name, about in evaluated.about.items()},
-        "cost": dict(evaluated.cost),
+        "cost": {**evaluated.settings.raw(), **evaluated.cost},
     }
 
 
 def read(run: RunDirectory) -> Evaluated | None:
     """The evaluation in a run directory, or None where there is no finished one. Its metrics are computed anew from the log-likelihoods."""
     subject, folder = run.subject(), stored(run)
-    content = folder.content(Evaluation)
+    content = folder.content(EvaluationSummary)
     if subject is None or content is None:
         return None
     options, layerwise = (
@@ -204,8 +224,9 @@ def read(run: RunDirectory) -> Evaluated | None:
     depths = layerwise.partition_by("depth")
     if any(len(one) != len(options) or len(one.join(options, on=keys, how="semi")) != len(one) for one in depths):
         folder.refuse("layerwise.parquet", "its options are not those of options.parquet")
-    about = {name: TracedTask.from_dict(entry.raw()) for name, entry in content.asked.items()}
-    return Evaluated(subject, options, about, content.cost.raw(), layerwise)
+    cost = content.cost.raw()
+    settings = EvaluationSettings(depths=cost.pop("depths"))
+    return Evaluated(subject, options, content.asked, settings, cost, layerwise)
 
 
 def open_evaluation(path: Path) -> Evaluated:

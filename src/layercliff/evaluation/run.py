@@ -78,14 +78,14 @@ def _evaluated(spec: EvaluateSpec, this: Session[Evaluated]) -> Evaluated:
     cost = {
         "device": str(loaded.device),
         "questions": {task.name: len(task.questions) for task in setting.tasks},
-        "depths": spec.depths if spec.depths == "all" else list(read),
         **reading.cost(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **this.spent(),
     }
     about = {part.task.name: part.about for part in asked}
+    settings = results.EvaluationSettings(depths="all" if spec.depths == "all" else list(read))
     last = table.filter(depth=loaded.n_layers).drop("depth")
-    return Evaluated(setting.subject, last, about, cost, table.select(*LAYERWISE))
+    return Evaluated(setting.subject, last, about, settings, cost, table.select(*LAYERWISE))
 
 
 def _depths(wanted: Depths, n_layers: int) -> tuple[int, ...]:
@@ -99,9 +99,8 @@ def _depths(wanted: Depths, n_layers: int) -> tuple[int, ...]:
 
 def _holds(kept: Evaluated, wanted: Depths) -> bool:
     """Whether an evaluation was read at all depths that are wanted."""
-    if wanted == "all" or kept.cost["depths"] == "all":
-        return bool(kept.cost["depths"] == "all")
-    return set(wanted) <= set(kept.cost["depths"])
+    read = kept.settings.depths
+    return read == "all" or (wanted != "all" and set(wanted) <= set(read))
 
 
 def _options(part: EncodedTask, readings: Iterable[tuple[Batch, Reading]], depths: Sequence[int]) -> pl.DataFrame:

@@ -86,7 +86,8 @@ def _card(
     begun = f" The path began with {pruned.subject.model}." if located.base else ""
     trust = " --trust-remote-code" if trust_remote_code else ""
     read = text(pruned)
-    fingerprint = f"\n\n{read} is the text that was read (fingerprint {pruned.cost['wanted']['text']})." if read else ""
+    digest = pruned.settings.text if pruned.settings else None
+    fingerprint = f"\n\n{read} is the text that was read (fingerprint {digest})." if read else ""
     head = {
         "library_name": "transformers",
         "base_model": _name(base.name),

@@ -13,7 +13,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
 
     A task is named as it was, a file of text without its directory; a format is said where all tasks have the same one. Neither device nor memory is, which decide no choice.
     """
-    subject, wanted = pruned.subject, pruned.cost.get("wanted", {})
+    subject, wanted = pruned.subject, pruned.settings.raw() if pruned.settings else {}
     formats = {task.format for task in subject.tasks}
     said: dict[str, Any] = {
         "model": subject.model,
@@ -44,8 +44,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
 
 def text(pruned: Pruned) -> str | None:
     """What `pruned` was given to read, by its name; paths of earlier versions keep its fingerprint alone."""
-    found = pruned.cost.get("text", "FILE")
-    return str(found) if pruned.cost.get("wanted", {}).get("text") else None
+    return (pruned.text or "FILE") if pruned.settings and pruned.settings.text else None
 
 
 def _watched(pruned: Pruned, name: str) -> str:

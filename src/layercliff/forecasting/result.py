@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 from jaxtyping import Float
+from pydantic import PositiveInt
 
 from layercliff.errors import RunError
 from layercliff.metrics.forecast import FEATURES, Foretold, Rule
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import ForetoldSummary, MeasuredSummary, StudySummary
+from layercliff.run.stored_files import Stored, StoredFolder, Summary
+from layercliff.run.stored_shapes import Cost
 from layercliff.run.strict_json import plain
 from layercliff.run.subject import Subject
 
@@ -23,6 +24,25 @@ MEASURED, RESULT = f"{FOLDER}/features.json", f"{FOLDER}/foretold.json"
 
 PerBlock = Float[np.ndarray, " block"]
 """One number for each dense block."""
+
+
+class MeasuredSummary(Summary):
+    features: dict[str, float]
+    margin: float
+    n_select: PositiveInt
+    cost: Cost
+
+
+class ForetoldSummary(Stored):
+    ratio: float
+    low: float | None
+    high: float | None
+    distance: float
+    farthest: float
+    outside: list[str]
+    source: str
+    rows: int
+    models: list[str]
 
 
 @dataclass(frozen=True)
@@ -156,7 +176,7 @@ def training(study: Path | None = None) -> Training:
             raise RunError(f"{study} is no finished study: make one with `layercliff study FILE --out {study}`.")
         columns = {"model": pl.String} | dict.fromkeys((*FEATURES, TARGET), pl.Float64)
         folder = StoredFolder(study, "study.json", f"layercliff study FILE --out {study}")
-        folder.content(StudySummary)  # for the checksums
+        folder.content(Summary)  # for the checksums
         table = folder.table("training", columns)
         return _checked(table, f"the study {study}")
     shipped = files(__package__) / SHIPPED

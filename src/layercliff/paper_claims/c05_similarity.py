@@ -84,9 +84,9 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
 
 def has_steps(found: Similar | None, path: Pruned, step: int) -> bool:
     """Whether a similarity speaks of the steps before and at `step` of a path, with its subsamples."""
-    if found is None or not path.holds(found.about) or "third_samples" not in found.summary.columns:
+    if found is None or not path.holds(found.settings) or "third_samples" not in found.summary.columns:
         return False
-    return {str(step - 1), str(step)} <= set(found.about["steps"])
+    return {str(step - 1), str(step)} <= set(found.settings.steps)
 
 
 def judged(thirds: Mapping[What, Third], n: Sizes, groups: Sizes, tail: float = TAIL) -> Verdict:

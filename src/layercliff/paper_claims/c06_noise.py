@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.choices import Positions
 from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
@@ -23,13 +24,13 @@ def verdict(evidence: Evidence) -> Verdict:
     """It needs two phases, and noise at every depth."""
     if evidence.short or evidence.noise is None:
         return not_measured(CLAIM, evidence.short)
-    positions = evidence.noise.about["positions"]
+    positions = evidence.noise.settings.positions
     return judged(by_size(evidence.noise), evidence.depth, evidence.everything, positions)
 
 
-def by_size(found: Probed) -> dict[float, Losses]:
+def by_size(found: Probed[NoiseSettings]) -> dict[float, Losses]:
     """Margin lost by noise at each depth, by its size, in the mean over draws."""
-    sizes, draws = found.about["eps"], found.about["draws"]
+    sizes, draws = found.settings.eps, found.settings.draws
     losses = margin_lost(found).reshape(len(sizes), draws, len(found.trace.scores), -1).mean(1)
     return dict(zip(map(float, sizes), losses, strict=True))
 

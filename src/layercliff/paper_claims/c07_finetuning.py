@@ -50,16 +50,16 @@ def margins(found: Recovered) -> dict[int, PerQuestion]:
 
 def training(found: Recovered) -> str:
     """How was trained, in words."""
-    about, seeds = found.about, found.about["seeds"]
+    how, seeds = found.settings, found.settings.seeds
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
-    return f"{about['method']}, {about['updates']} updates of {about['batch']} questions{mean}"
+    return f"{how.method}, {how.updates} updates of {how.batch} questions{mean}"
 
 
 def is_of(found: Recovered | None, path: Pruned) -> bool:
     """Whether trained steps are those of a path as it is, and training changed them."""
-    if found is None or not path.holds(found.about):
+    if found is None or not path.holds(found.settings):
         return False
-    return bool(found.about["cliff"] == path.collapse.step and found.about["updates"] > 0)
+    return bool(found.settings.cliff == path.collapse.step and found.settings.updates > 0)
 
 
 def judged(

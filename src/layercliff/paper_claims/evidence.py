@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.patch.result import PatchSettings
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.trace.result import Traced
 from layercliff.interventions.subsets import Subset
@@ -16,7 +20,7 @@ from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
 from layercliff.paper_claims import deciding, requirements
 from layercliff.paper_claims.intervals import Sampled
-from layercliff.paper_claims.subsets.result import subsets
+from layercliff.paper_claims.subsets.result import SubsetSettings, subsets
 from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
 from layercliff.recovery.result import Recovered
@@ -32,11 +36,11 @@ class Evidence:
     traced: Traced
     path: Pruned
     others: tuple[Pruned, ...] = ()
-    noise: Probed | None = None
-    ablated: Probed | None = None
-    subsets: Probed | None = None
+    noise: Probed[NoiseSettings] | None = None
+    ablated: Probed[AblateSettings] | None = None
+    subsets: Probed[SubsetSettings] | None = None
     similar: Similar | None = None
-    patched: Probed | None = None
+    patched: Probed[PatchSettings] | None = None
     controls: Controlled | None = None
     trained: Recovered | None = None
 
@@ -119,7 +123,7 @@ def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
     return margin, decision.correctness(trace.scores, trace.mask, trace.gold)
 
 
-def margin_lost(found: Probed) -> Losses:
+def margin_lost(found: Probed[Any]) -> Losses:
     """Decision margin at the last depth that each intervention loses against the undisturbed model."""
     lost: np.ndarray = found.undisturbed[0] - found.decisions[0]
     return lost

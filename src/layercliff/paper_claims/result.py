@@ -1,11 +1,12 @@
 """The verdicts on the paper's claims in a run directory: ``claims.json``."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from pydantic import Field
+
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_shapes import ClaimsSummary
+from layercliff.run.stored_files import Stored
 from layercliff.run.strict_json import plain
 
 FILE = "claims.json"
@@ -75,16 +76,11 @@ class Verdict:
         )
         return found
 
-    @staticmethod
-    def from_dict(found: Mapping[str, Any]) -> "Verdict":
-        """Back from a file."""
-        known = {one.name for one in fields(ClaimedNumber)}
-        parts = tuple(
-            ClaimedNumber(**{k: v for k, v in p.items() if k in known} | {"claimed": tuple(p["claimed"])})
-            for p in found["parts"]
-        )
-        names = ("id", "statement", "rule", "verdict", "control", "reason")
-        return Verdict(**{name: found[name] for name in names}, parts=parts)
+
+class ClaimsSummary(Stored):
+    about: str
+    family: str
+    claims: list[Verdict] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -111,4 +107,4 @@ def read(run: RunDirectory) -> Claimed | None:
     content = run.read_json(FILE, ClaimsSummary, "layercliff claims")
     if content is None:
         return None
-    return Claimed(content.about, content.family, tuple(Verdict.from_dict(claim.raw()) for claim in content.claims))
+    return Claimed(content.about, content.family, tuple(content.claims))

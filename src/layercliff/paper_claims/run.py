@@ -13,11 +13,12 @@ from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.controls.run import controls
 from layercliff.analyses.controls.spec import ControlsSpec
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import Own, Probed
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.run import noise
 from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.analyses.patch import result as patched
+from layercliff.analyses.patch.result import PatchSettings
 from layercliff.analyses.patch.run import patch
 from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.analyses.similarity import result as similar
@@ -95,9 +96,9 @@ class _Gathering:
         self.setting, self.run, self.spec = setting, run, spec
         self.trains = spec.recover
         for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
-            if kept is not None and kept.about["score"] != "margin" and pruned.current(run, kept.about):
+            if kept is not None and kept.settings.score != "margin" and pruned.current(run, kept.settings.raw()):
                 raise RunError(
-                    f"{run.path / name} holds what {name} found on the path by {kept.about['score']}, which the same "
+                    f"{run.path / name} holds what {name} found on the path by {kept.settings.score}, which the same "
                     "on the path by margin would replace: remove it, or choose another --out."
                 )
         if spec.recover:
@@ -145,7 +146,7 @@ class _Gathering:
         """Random weights and shuffled answers."""
         kept = controlled.read(self.run)
         which: tuple[Control, ...] = ("random-weights", "shuffled-gold")
-        if kept is not None and not set(which) <= set(kept.about):
+        if kept is not None and not set(which) <= set(kept.settings):
             kept = None
         return self._stage("random weights", kept, lambda s: controls(s.into(ControlsSpec, which=which)))
 
@@ -175,20 +176,20 @@ class _Gathering:
         """Similarity one step before the collapse and at it."""
         kept = similar.read(self.run)
         own: dict[str, Any] = {"steps": [step - 1, step], "criterion": "margin"}
-        if kept is not None and path.holds(kept.about):
-            own |= {"steps": sorted({step - 1, step, *map(int, kept.about["steps"])}), "tokens": kept.about["tokens"]}
+        if kept is not None and path.holds(kept.settings):
+            own |= {"steps": sorted({step - 1, step, *map(int, kept.settings.steps)}), "tokens": kept.settings.tokens}
         return self._stage(
             "states of",
             kept if c05_similarity.has_steps(kept, path, step) else None,
             lambda s: similarity(s.into(SimilaritySpec, **own)),
         )
 
-    def _exchanged(self, path: Pruned, step: int) -> Probed:
+    def _exchanged(self, path: Pruned, step: int) -> Probed[PatchSettings]:
         """States exchanged with the collapsed model."""
         kept = patched.read(self.run)
         own: dict[str, Any] = {"steps": [step], "criterion": "margin"}
-        if kept is not None and path.holds(kept.about):
-            own |= {"steps": sorted({step, *map(int, kept.about["steps"])}), "positions": kept.about["positions"]}
+        if kept is not None and path.holds(kept.settings):
+            own |= {"steps": sorted({step, *map(int, kept.settings.steps)}), "positions": kept.settings.positions}
         return self._stage(
             "states exchanged",
             _made_with(kept, steps={str(k): list(path.steps[k].kept) for k in own["steps"]}, score="margin"),
@@ -204,6 +205,6 @@ class _Gathering:
         return self._stage(TRAINING, None, lambda s: training.train(s, kept, path))
 
 
-def _made_with(kept: Probed | None, **wanted: Any) -> Probed | None:
+def _made_with(kept: Probed[Own] | None, **wanted: Any) -> Probed[Own] | None:
     """An analysis, if it was made with these settings."""
-    return kept if kept is not None and all(kept.about.get(k) == v for k, v in wanted.items()) else None
+    return kept if kept is not None and wanted == {k: kept.settings.raw().get(k) for k in wanted} else None

@@ -23,9 +23,9 @@ def require(run: RunDirectory) -> None:
     path, kept = pruned.read(run, "margin"), recovered.read(run)
     if path is not None and not lacks(kept, path):
         return
-    if kept is not None and kept.about["score"] != "margin":
+    if kept is not None and kept.settings.score != "margin":
         raise RunError(
-            f"{run.path} holds trained steps of the path by {kept.about['score']}, which those by margin would "
+            f"{run.path} holds trained steps of the path by {kept.settings.score}, which those by margin would "
             "replace: choose another --out, or leave out --recover."
         )
     for name in LIBRARIES:
@@ -42,7 +42,7 @@ def lacks(kept: Recovered | None, path: Pruned) -> bool:
 
 def share(kept: Recovered | None, n: int) -> float:
     """About how often `n` questions pass through a training, over all models."""
-    about = {"seeds": 1, "updates": UPDATES, "batch": BATCH} if kept is None else kept.about
+    about = {"seeds": 1, "updates": UPDATES, "batch": BATCH} if kept is None else kept.settings.raw()
     return MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / n
 
 
@@ -54,5 +54,5 @@ def train(spec: ClaimsSpec, kept: Recovered | None, path: Pruned) -> Recovered:
     steps, how = set(around(path)), dict[str, Any](updates=UPDATES, batch=BATCH)
     if kept is not None and c07_finetuning.is_of(kept, path):
         steps |= set(kept.steps)
-        how = {RENAMED.get(name, name): kept.about[name] for name in (*HOW, "seeds", "material")}
+        how = {RENAMED.get(name, name): getattr(kept.settings, name) for name in (*HOW, "seeds", "material")}
     return recover(spec.into(RecoverSpec, steps=sorted(steps), criterion="margin", **how))

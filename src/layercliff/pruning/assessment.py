@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layercliff.metrics.perplexity import Estimate, Perplexity
+from layercliff.metrics.perplexity import Perplexity
 from layercliff.metrics.speed import Speed
+from layercliff.run.stored_files import shaped
 from layercliff.run.strict_json import plain
 
 
@@ -53,19 +54,18 @@ class Assessment:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "Assessment":
-        """`to_dict`, and back; null becomes infinity."""
-        text = content["perplexity"]
-        estimates = {
-            name: Estimate(**{k: math.inf if v is None else v for k, v in text[name].items()})
-            for name in ("dense", "pruned", "ratio")
-        }
-        return Assessment(
-            **{
-                **content,
-                "kept": tuple(content["kept"]),
-                "prompt": Speed(**content["prompt"]),
-                "generation": Speed(**content["generation"]),
-                "perplexity": Perplexity(**{**text, **estimates}),
-                "completions": tuple(Completion(**completion) for completion in content["completions"]),
-            }
-        )
+        """`to_dict`, and back; null becomes infinity. Raises `ValueError`, in a phrase, for anything else."""
+        text = content.get("perplexity")
+        if isinstance(text, dict):
+            content = {**content, "perplexity": {name: _finite_or_not(value) for name, value in text.items()}}
+        found = shaped(content, Assessment)
+        if not set(found.kept) <= set(range(found.n_layers)):
+            raise ValueError(f"it keeps blocks {list(found.kept)} of {found.n_layers}")
+        return found
+
+
+def _finite_or_not(estimate: Any) -> Any:
+    """An estimate with infinity for null; anything else as it is."""
+    if not isinstance(estimate, dict):
+        return estimate
+    return {name: math.inf if value is None else value for name, value in estimate.items()}

@@ -21,7 +21,7 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     name, caption = f"prune-{pruned.score}", pruned.caption()
     text = f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share of blocks removed; {words.cliff(pruned)} {caption}."
     yield Figure(f"{name}-accuracy", "Accuracy along the path", text, _accuracy(pruned))
-    steps = (0, *shown_steps(pruned))
+    steps = (0, *pruned.light_and_heavy)
     text = f"Decision margin after each kept block, by its index in the dense model: {', '.join(_name(pruned, step) for step in steps)}. Dashed ends of a line bridge removed blocks. {caption}."
     yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, steps))
     for task, analysis in pruned.analyses[0].items():
@@ -55,25 +55,12 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     )
 
 
-def shown_steps(pruned: Pruned) -> tuple[int, ...]:
-    """A light and a heavy step: the recommended one (or the first) and the first collapsed one (or the last); one where these are the same."""
-    last = len(pruned.steps) - 1
-    heavy = last if pruned.collapse.step is None else pruned.collapse.step
-    light = pruned.recommended or 1
-    return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
-
-
 def _name(pruned: Pruned, step: int) -> str:
     return f"{pruned.gone(step)} removed" if step else "dense"
 
 
 def _answering(pruned: Pruned, task: str, step: int) -> Answering:
-    return Answering(_name(pruned, step), pruned.analyses[step][task], depths_of(pruned, step))
-
-
-def depths_of(pruned: Pruned, step: int) -> tuple[int, ...]:
-    """The depths of a step's model, as the dense model's after the same blocks."""
-    return (0, *(block + 1 for block in pruned.steps[step].kept))
+    return Answering(_name(pruned, step), pruned.analyses[step][task], pruned.dense_depths(step))
 
 
 def _removed() -> alt.Tooltip:
@@ -126,7 +113,7 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
     names = [_name(pruned, step) for step in steps]
     rows: list[tuple[Any, ...]] = []
     for step, name in zip(steps, names, strict=True):
-        curve, depths = pruned.main(step).margin, depths_of(pruned, step)
+        curve, depths = pruned.main(step).margin, pruned.dense_depths(step)
         values = [array.tolist() for array in (curve.point, curve.low, curve.high)]
         n = [pruned.main(step).n_questions] * len(depths)
         rows += zip([name] * len(depths), depths, written_by(depths), n, *values, strict=True)
@@ -157,7 +144,7 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
 def _solid(pruned: Pruned, steps: tuple[int, ...], names: list[str], base: Chart, y: alt.Y) -> Iterator[Chart]:
     """Solid line pieces between blocks that follow one another in the dense model; what bridges removed blocks stays dashed."""
     for step, name in zip(steps, names, strict=True):
-        kept = np.array(depths_of(pruned, step))
+        kept = np.array(pruned.dense_depths(step))
         for piece in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1):
             shown = f"datum.model == '{name}' && datum.depth >= {piece[0]} && datum.depth <= {piece[-1]}"
             yield base.transform_filter(shown).mark_line(strokeWidth=2.5).encode(y=y)

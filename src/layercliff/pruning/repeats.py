@@ -1,9 +1,8 @@
 """A path repeated: on other halves of the questions, or, of the random criterion, in other orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -36,18 +35,6 @@ class PathRepeat:
         """The collapse step, by the estimate; None where censored."""
         step = float(collapse_steps(np.array(self.accuracy), self.chance))
         return int(step) if np.isfinite(step) else None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For files."""
-        return {
-            "kept": [list(kept) for kept in self.kept], "accuracy": list(self.accuracy), "chance": self.chance, "decided": list(self.decided),
-        }  # fmt: skip
-
-    @staticmethod
-    def from_dict(found: Mapping[str, Any]) -> "PathRepeat":
-        """Back from a file."""
-        kept = tuple(tuple(kept) for kept in found["kept"])
-        return PathRepeat(kept, tuple(found["accuracy"]), found["chance"], tuple(found.get("decided", ())))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A pruning path in a run directory: ``prune/<score>/`` with the path, tables per step, and the scores of every step's model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,14 +20,24 @@ from layercliff.pruning import tables as path_tables
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.criterion import Description
 from layercliff.pruning.repeats import PathRepeat, Stability
+from layercliff.pruning.shapes import (
+    PathCost,
+    PathSummary,
+    PerhapsAssessed,
+    PruneSettings,
+    Repetitions,
+    StepSettings,
+)
 from layercliff.pruning.step import Step
-from layercliff.readout.trace import Trace
+from layercliff.readout.trace import Trace, TracedTask
+from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import OfTask, PathCost, PathSummary, PerhapsAssessed, Repetitions
 from layercliff.run.subject import Subject
 
 FOLDER = "prune"
+BESIDE_COST = ("wanted", "text", "stay", "not_assessed")
+"""What is no cost in ``cost.json``."""
 MARGIN = 0.05  # a loss of accuracy below this is called harmless
 
 
@@ -37,7 +47,9 @@ class Pruned:
 
     `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
     the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one;
-    `assessment` is of the recommended step; `described` is what was stored of the criterion.
+    `assessment` is of the recommended step; `not_assessed` says why there is none. `described` is what was stored of the
+    criterion. `settings` are those of the path (None in directories of before they were kept), `text` names the text that
+    was read, and `stay` says which blocks have to stay.
     """
 
     subject: Subject
@@ -52,6 +64,10 @@ class Pruned:
     race: float | None = None
     assessment: Assessment | None = None
     described: Description | None = None
+    settings: PruneSettings | None = None
+    text: str | None = None
+    stay: str | None = None
+    not_assessed: str | None = None
 
     @property
     def criterion(self) -> Description:
@@ -72,16 +88,15 @@ class Pruned:
         """How many blocks are removed by a step."""
         return self.n_layers - len(self.steps[step].kept)
 
-    def holds(self, about: Mapping[str, Any]) -> bool:
-        """Whether the steps that an analysis looked at, as its settings have them, are those of this path as it is now."""
+    def holds(self, settings: StepSettings) -> bool:
+        """Whether the steps that an analysis looked at are those of this path as it is now."""
         own = {str(number): list(step.kept) for number, step in enumerate(self.steps)}
-        return bool(about["score"] == self.score and about["steps"].items() <= own.items())
+        return settings.score == self.score and settings.steps.items() <= own.items()
 
     @property
     def limited(self) -> bool:
         """Whether the path ends where it was told to; otherwise it ends beyond the collapse, or where no other block can go."""
-        wanted = self.cost.get("wanted", {})
-        return wanted.get("remove") is not None or wanted.get("to_ratio") is not None
+        return self.settings is not None and (self.settings.remove is not None or self.settings.to_ratio is not None)
 
     @cached_property
     def watched_analyses(self) -> tuple[Mapping[str, Analysis], ...]:
@@ -130,6 +145,19 @@ class Pruned:
         """The step to take (0: none): the last shown to be harmless, or by the estimate where none is shown."""
         return falling.recommended(self.harmless, MARGIN)
 
+    @property
+    def light_and_heavy(self) -> tuple[int, ...]:
+        """A light step and a heavy one: the recommended (or the first) and the first collapsed (or the last); one where
+        these are the same."""
+        last = len(self.steps) - 1
+        heavy = last if self.collapse.step is None else self.collapse.step
+        light = self.recommended or 1
+        return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
+
+    def dense_depths(self, step: int) -> tuple[int, ...]:
+        """The depths of a step's model, as the dense model's after the same blocks."""
+        return (0, *(block + 1 for block in self.steps[step].kept))
+
     def loss_interval(self, step: int) -> tuple[float, float]:
         """The paired bootstrap interval of the accuracy lost by a step."""
         samples = self.resamples.means(self.correct[[0, step]])
@@ -172,19 +200,30 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
         }
         folder.write_arrays(name, arrays)
         tables["questions" if name == "steps" else "watched_questions"] = traced.questions_table(traces[0])
-    folder.write_json("repetitions", [split.as_dict() for split in pruned.others])
+    folder.write_json("repetitions", [asdict(split) for split in pruned.others])
     for name, table in tables.items():
         folder.write_table(name, table)
     # What times and costs is another each time: these files are known by their own checksums, so that the path's bytes stay.
     place = f"{FOLDER}/{pruned.score}"
     run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
-    run.write_json(f"{place}/cost.json", dict(pruned.cost))
+    run.write_json(f"{place}/cost.json", _cost(pruned))
     merged = {
         name: a for k, step in enumerate(pruned.steps) for name, a in merged_blocks.to_file(step.blends, k)[1].items()
     }
     if merged:
         folder.write_arrays(merged_blocks.NAME, merged)
     folder.finish(path(pruned))
+
+
+def _cost(pruned: Pruned) -> dict[str, Any]:
+    """The content of ``cost.json``."""
+    beside = {
+        "wanted": pruned.settings.raw() if pruned.settings else None,
+        "stay": pruned.stay,
+        "text": pruned.text,
+    }
+    failed = {} if pruned.not_assessed is None else {"not_assessed": pruned.not_assessed}
+    return {**beside, **pruned.cost, **failed}
 
 
 def stored(run: RunDirectory, score: str) -> StoredFolder:
@@ -270,8 +309,9 @@ def scores_of(run: RunDirectory) -> list[Score]:
 
 def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
     """Whether the steps that an analysis looked at, as its settings have them, are those of a path that a run directory holds."""
-    found = read(run, about["score"])
-    return found is not None and found.holds(about)
+    settings = stored_files.shaped(dict(about), StepSettings)
+    found = read(run, settings.score)
+    return found is not None and found.holds(settings)
 
 
 def read(run: RunDirectory, score: Score) -> Pruned | None:
@@ -292,9 +332,6 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
     )
     cost, assessed = folder.beside("cost", PathCost), folder.beside("assessment", PerhapsAssessed)
     repeated = folder.beside("repetitions", Repetitions)
-    others = repeated.root if repeated else []
-    if any(len(other.kept) != len(other.accuracy) for other in others):
-        folder.refuse("repetitions.json", "a repetition has not an accuracy for each step")
     return Pruned(
         subject,
         score,
@@ -302,17 +339,18 @@ def read(run: RunDirectory, score: Score) -> Pruned | None:
         content.n_select,
         steps,
         _traces(folder, "steps", "questions", content.traced_tasks, steps),
-        cost.raw() if cost else {},
+        {name: value for name, value in cost.raw().items() if name not in BESIDE_COST} if cost else {},
         _traces(folder, "watched", "watched_questions", content.watched_tasks, steps),
-        tuple(PathRepeat.from_dict(split.raw()) for split in others),
+        tuple(repeated.root) if repeated else (),
         content.race,
-        Assessment.from_dict(assessed.root.raw()) if assessed and assessed.root else None,
-        Description(**content.criterion.raw()) if content.criterion else None,
+        assessed.assessment if assessed else None,
+        content.criterion,
+        *((cost.wanted, cost.text, cost.stay, cost.not_assessed) if cost else ()),
     )
 
 
 def _traces(
-    folder: StoredFolder, scores: str, questions: str, tasks: Mapping[str, OfTask], steps: Sequence[Step]
+    folder: StoredFolder, scores: str, questions: str, tasks: Mapping[str, TracedTask], steps: Sequence[Step]
 ) -> tuple[Trace, ...]:
     """The traces of all steps, as they were written; none where no task is."""
     if not tasks:

@@ -46,7 +46,7 @@ def stored(run: RunDirectory, criterion: str, wanted: Mapping[str, Any]) -> Prun
     kept = results.read(run, criterion)
     if kept is None or _serves(kept, wanted):
         return kept
-    had = kept.cost.get("wanted", {})
+    had = kept.settings.raw() if kept.settings else {}
     decisive = (*CHOICE, "remove", "to_ratio") if wanted["race"] is not None else CHOICE
     other = [name for name in decisive if name in had and had[name] != wanted[name]]
     if other:
@@ -60,10 +60,10 @@ def stored(run: RunDirectory, criterion: str, wanted: Mapping[str, Any]) -> Prun
 
 def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
     """Whether a finished path is the one that is wanted, or begins with it; a raced one serves only itself."""
-    had = kept.cost.get("wanted")
+    had = kept.settings.raw() if kept.settings else None
     if had is None or any(had.get(name) != wanted[name] for name in wanted.keys() - LENGTH):
         return False
-    if wanted["assess"] and kept.recommended and not (kept.assessment or "not_assessed" in kept.cost):
+    if wanted["assess"] and kept.recommended and not (kept.assessment or kept.not_assessed):
         return False
     if all(had[name] == wanted[name] for name in LENGTH - {"assess"}):
         return True

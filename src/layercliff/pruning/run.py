@@ -1,7 +1,7 @@
 """Prune: which blocks can go, where the cliff is."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from layercliff.pruning.criterion_input import CriterionInput
 from layercliff.pruning.path import last_step
 from layercliff.pruning.repeated_path import Paths, RepeatedPath
 from layercliff.pruning.result import Pruned
+from layercliff.pruning.shapes import PruneSettings
 from layercliff.pruning.spec import PruneSpec
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
 from layercliff.run.resolved import Setting
@@ -61,7 +62,7 @@ def prune(spec: PruneSpec) -> Pruned:
         if spec.out is not None:
             run = stack.enter_context(_claimed(Path(spec.out), setting.subject, spec))
             if (kept := reuse.stored(run, spec.criterion, wanted)) is not None:
-                longer = "" if kept.cost["wanted"] == wanted else ", and further"
+                longer = "" if kept.settings and kept.settings.raw() == wanted else ", and further"
                 spec.note(f"{run.path} holds this path already{longer}; it is read, not computed again.")
                 return kept
             journal = stack.enter_context(Journal(run.path / results.FOLDER / JOURNAL))
@@ -76,11 +77,11 @@ def prune(spec: PruneSpec) -> Pruned:
         collapsed = spec.remove is None and spec.to_ratio is None
         walks = Paths(criterion, given, parts, watching.ask(loaded, spec.note), passages, paths, collapsed)
         walked = walks.walk()
-        cost = _cost(walked, loaded, wanted, stay) | {"seconds": round(time.perf_counter() - begin, 2)}
-        cost["text"] = None if spec.text is None else texts.named(spec.text)
+        cost = _cost(walked, loaded) | {"seconds": round(time.perf_counter() - begin, 2)}
         pruned = Pruned(
             setting.subject, spec.criterion, protected, sum(len(part.of("select").questions) for part in parts),
             walked.path.steps, walked.path.traces, cost, walked.path.watched, walked.others, spec.race,
+            settings=PruneSettings(**wanted), text=None if spec.text is None else texts.named(spec.text), stay=stay,
         )  # fmt: skip
         if run is not None:
             results.write(run, pruned)  # at once: what can fail below loses nothing
@@ -100,11 +101,9 @@ def _claimed(out: Path, subject: Subject, spec: PruneSpec) -> Iterator[RunDirect
         yield run
 
 
-def _cost(walked: RepeatedPath, model: Model, wanted: Mapping[str, Any], stay: str | None) -> dict[str, Any]:
-    """What is kept of how a path was made."""
+def _cost(walked: RepeatedPath, model: Model) -> dict[str, Any]:
+    """What a path took."""
     return {
-        "wanted": wanted,
-        "stay": stay,
         "device": str(model.device),
         "selection_block_passes": walked.passes,
         "selection_seconds": round(walked.seconds, 3),
@@ -168,7 +167,7 @@ def _assessed(pruned: Pruned, model: Model, run: RunDirectory | None, report: Re
         if not isinstance(error, ModelError) and not out_of_memory(error):
             raise
         note(f"The recommended step was not assessed: {error}")
-        pruned = replace(pruned, cost={**pruned.cost, "not_assessed": str(error)})
+        pruned = replace(pruned, not_assessed=str(error))
     else:
         pruned = replace(pruned, assessment=found)
     if run is not None:

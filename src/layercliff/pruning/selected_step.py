@@ -14,7 +14,6 @@ from layercliff.models.merged_blocks import Blends
 from layercliff.progress import Report
 from layercliff.pruning import result as results
 from layercliff.pruning.criterion import DEFAULT
-from layercliff.pruning.figures import shown_steps
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.run.directory import RunDirectory
@@ -79,7 +78,7 @@ def steps_of(run: str | Path | None, steps: Sequence[int], criterion: str | None
     if run is None:
         raise RunError("The steps of a path are wanted: name a run directory that holds one with out.")
     path = select_step(run, 0, criterion).pruned
-    wanted = steps or shown_steps(path)
+    wanted = steps or path.light_and_heavy
     return path, {step: path.steps[select_step(run, step, path.score).step] for step in wanted}
 
 

@@ -1,7 +1,7 @@
 """The result of a trace: option scores of every question at every depth."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,11 +46,6 @@ class LogitAgreement:
             f"{max(self.lost.values()):.1e} of their size (here {self.difference:.1e})."
         )
 
-    @staticmethod
-    def from_dict(entry: Mapping[str, Any]) -> "LogitAgreement":
-        """Read from a file. Unknown fields are ignored."""
-        return LogitAgreement(**{one.name: entry[one.name] for one in fields(LogitAgreement)})
-
 
 @dataclass(frozen=True)
 class TracedTask:
@@ -71,15 +66,6 @@ class TracedTask:
     def as_dict(self) -> dict[str, Any]:
         """For files."""
         return asdict(self)
-
-    @staticmethod
-    def from_dict(entry: Mapping[str, Any]) -> "TracedTask":
-        """The inverse of `as_dict`."""
-        known = {one.name: entry[one.name] for one in fields(TracedTask) if one.name in entry}
-        known |= {"left_out": tuple(entry["left_out"]), "skipped": tuple(entry["skipped"])}
-        if (agreed := entry.get("agreement")) is not None:
-            known["agreement"] = LogitAgreement.from_dict(agreed)
-        return TracedTask(**known)
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ def _name(found: Recovered, step: int) -> str:
 
 
 def _seeds(found: Recovered) -> str:
-    seeds = found.about["seeds"]
+    seeds = found.settings.seeds
     return "" if seeds == 1 else f", mean of {seeds} seeds"
 
 
 def _bars(found: Recovered) -> str:
-    return "" if found.about["seeds"] == 1 else "; thin bars: the range over seeds"
+    return "" if found.settings.seeds == 1 else "; thin bars: the range over seeds"
 
 
 def _about(found: Recovered) -> str:
@@ -60,7 +60,7 @@ def _about(found: Recovered) -> str:
 
 
 def _cliff(found: Recovered) -> str:
-    step = found.about["cliff"]
+    step = found.settings.cliff
     return "the path has no cliff" if step is None else f"the cliff is at step {step} of the path"
 
 
@@ -94,7 +94,7 @@ def _curves(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Ch
         )
     )
     after = lines(trained, x, value, title, "model", colours, hover, domain)
-    return alt.layer(_floor(found, value), *before, *after, *([spread] if found.about["seeds"] > 1 else []))
+    return alt.layer(_floor(found, value), *before, *after, *([spread] if found.settings.seeds > 1 else []))
 
 
 def _last(found: Recovered, table: pl.DataFrame, value: str, title: str) -> Chart:

@@ -36,11 +36,11 @@ def worn_by(run: Path, chosen: SelectedStep, seed: int) -> Worn:
     if found is None:
         raise RunError(f"{run} holds no finished training: run `layercliff recover` with --out {run}.")
     folder = recovered.folder_of(chosen.step, seed)
-    known = found.about["score"] == chosen.pruned.score and chosen.step in found.steps and seed < found.about["seeds"]
+    known = found.settings.score == chosen.pruned.score and chosen.step in found.steps and seed < found.settings.seeds
     if not known or found.kept(chosen.step) != chosen.kept:
         steps = ", ".join(map(str, found.steps))
         raise RunError(
-            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.about['score']}, {numbered('seed', found.about['seeds'])}."
+            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.settings.score}, {numbered('seed', found.settings.seeds)}."
         )
     record = recovered.record(directory, folder)
     if record is None or record.identity != found.identity(chosen.step, seed):
@@ -49,7 +49,11 @@ def worn_by(run: Path, chosen: SelectedStep, seed: int) -> Worn:
         )
     trace = found.trained[chosen.step][seed]
     analyses = analyse(trace, RESAMPLES, found.subject.seed)
-    about = {**{name: found.about[name] for name in recovered.HOW}, "seed": seed, "material": dict(found.material)}
+    about = {
+        **{name: getattr(found.settings, name) for name in recovered.HOW},
+        "seed": seed,
+        "material": dict(found.material),
+    }
     return Worn(
         run / folder, trace, analyses.get("joint") or next(iter(analyses.values())), about, words.training(found)
     )

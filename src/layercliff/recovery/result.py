@@ -14,9 +14,9 @@ from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.phases import Transition
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
 from layercliff.readout.trace import Trace
+from layercliff.recovery.shapes import RecoverSettings, RecoverSummary, TrainingRecord
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import RecoverSummary, TrainingRecord
 from layercliff.run.strict_json import plain
 from layercliff.run.subject import Subject
 
@@ -27,7 +27,7 @@ CHECKPOINTS = f"{FOLDER}/training"
 RECORD = "training.json"
 
 HOW = ("method", "updates", "batch", "rate", "rank", "distill")
-"""The settings of `Recovered.about` that say how was trained."""
+"""The settings of `Recovered.settings` that say how was trained."""
 
 SAID = {
     "unasked": "questions that are asked nowhere else",
@@ -57,13 +57,13 @@ class Curves:
 
 @dataclass(frozen=True)
 class Recovered:
-    """`untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed. `about` are the settings, `material` says per
+    """`untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed. `material` says per
     task what was trained on, `losses` the course of each training, by step and seed."""
 
     subject: Subject
     untrained: Mapping[int, Trace]
     trained: Mapping[int, tuple[Trace, ...]]
-    about: Mapping[str, Any]
+    settings: RecoverSettings
     material: Mapping[str, Any]
     losses: Mapping[int, Sequence[Course]]
     cost: Mapping[str, Any]
@@ -86,13 +86,18 @@ class Recovered:
 
     def kept(self, step: int) -> tuple[int, ...]:
         """Dense indices of a step's blocks."""
-        return tuple(self.about["steps"][str(step)])
+        return tuple(self.settings.steps[str(step)])
 
     def identity(self, step: int, seed: int) -> dict[str, Any]:
         """What decides a training, for whoever wants to know whether weights are of it."""
         digests = {name: of["digest"] for name, of in self.material.items()}
         return identity(
-            self.about, self.about["steps"][str(step)], self.about["merged"][str(step)], digests, self.subject, seed
+            self.settings.raw(),
+            self.settings.steps[str(step)],
+            self.settings.merged[str(step)],
+            digests,
+            self.subject,
+            seed,
         )
 
     def gone(self, step: int) -> int:
@@ -101,7 +106,7 @@ class Recovered:
 
     def place(self, step: int) -> Place:
         """Where a step lies on its path."""
-        cliff = self.about["cliff"]
+        cliff = self.settings.cliff
         if step == 0:
             return "dense"
         if cliff is None:
@@ -157,7 +162,7 @@ class Recovered:
     def caption(self) -> str:
         """Model, task, split, n, format, dtype, seed and path in a line."""
         n = f"n = {len(self.untrained[0].questions)} (report half)"
-        return f"{traced.described(self.subject, self.name, n)}, path by {self.about['score']}"
+        return f"{traced.described(self.subject, self.name, n)}, path by {self.settings.score}"
 
 
 def identity(
@@ -248,7 +253,7 @@ def write(run: RunDirectory, found: Recovered) -> None:
             {
                 "model": found.subject.model,
                 "revision": found.subject.revision,
-                "about": dict(found.about),
+                "about": found.settings.raw(),
                 "material": dict(found.material),
                 "ends": last.to_dicts(),
                 "losses": {str(step): values for step, values in found.losses.items()},
@@ -287,7 +292,7 @@ def read(run: RunDirectory) -> Recovered | None:
         subject,
         {step: traces([f"untrained_{step}"])[0] for step in kept},
         {step: traces(runs[step]) for step in kept},
-        content.about.raw(),
+        content.about,
         {name: of.raw() for name, of in content.material.items()},
         {int(step): [course(values) for values in runs] for step, runs in content.losses.items()},
         content.cost.raw(),

@@ -27,6 +27,7 @@ from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
 from layercliff.recovery.load import wearing
 from layercliff.recovery.result import Recovered
+from layercliff.recovery.shapes import RecoverSettings
 from layercliff.recovery.spec import RecoverSpec
 from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory, key
@@ -71,7 +72,7 @@ def recover(spec: RecoverSpec) -> Recovered:
         "cliff": path.collapse.step, "seeds": seeds, "material": material, **how.as_dict(),
     }  # fmt: skip
     guarded = ("score", "material", *results.HOW)  # trainings of other steps and seeds stay
-    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
             return this.kept
@@ -89,7 +90,7 @@ def recover(spec: RecoverSpec) -> Recovered:
             this.setting.subject,
             {step: path.traces[step] for step in trained},
             {step: tuple(trace for trace, _ in runs) for step, runs in trained.items()},
-            wanted,
+            RecoverSettings(**wanted),
             found.material,
             {step: [course for _, course in runs] for step, runs in trained.items()},
             found.cost(),

@@ -32,6 +32,8 @@ from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory
 
 PAGE = "report.html"
+RESULTS = {".json", ".parquet", ".safetensors", ".yaml"}
+"""The kinds of files that results are in."""
 _later: set[Path] = set()  # directories whose page is written at the end of several results
 
 
@@ -72,6 +74,16 @@ def write(run: RunDirectory) -> None:
     sections += [content["comparison"]] if content["comparison"] else []
     figures = [figure for section in sections for figure in section["figures"]]
     run.write_text(PAGE, render("page.html", content | {"contents": _contents(content)}, figures))
+
+
+def is_current(run: RunDirectory) -> bool:
+    """Whether the page is there, and no file of results in the directory is newer. Of files that were removed it knows
+    nothing."""
+    page = run.path / PAGE
+    if not page.exists():
+        return False
+    written = page.stat().st_mtime_ns
+    return all(file.stat().st_mtime_ns <= written for file in run.path.rglob("*") if file.suffix in RESULTS)
 
 
 def render(name: str, content: dict[str, Any], figures: Iterable[dict[str, Any]]) -> str:
@@ -246,7 +258,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "few": words.few_questions(pruned.main(0)),
         "stability": words.stability(pruned),
         "race": words.race(pruned),
-        "stay": pruned.cost.get("stay"),
+        "stay": pruned.stay,
         "assessment": list(words.assessment(pruned.assessment)) if pruned.assessment else [],
         "completions": pruned.assessment.completions if pruned.assessment else (),
         "caption": pruned.caption(),

@@ -8,7 +8,6 @@ import numpy as np
 
 from layercliff.analyses.trace.result import Traced
 from layercliff.metrics import decision
-from layercliff.pruning.figures import depths_of, shown_steps
 from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
 from layercliff.report.chart import BLUE, PALETTE, level, specification
@@ -60,8 +59,8 @@ def _models(dense: Trace, paths: Sequence[Pruned]) -> Iterator[tuple[str, Sequen
     """The dense model, then a light and a heavy step of every path, each with the dense model's depths after its blocks."""
     yield "dense", range(dense.n_layers + 1), dense
     for path in paths:
-        for step in shown_steps(path):
-            yield f"{path.score}, {path.gone(step)} removed", depths_of(path, step), path.traces[step]
+        for step in path.light_and_heavy:
+            yield f"{path.score}, {path.gone(step)} removed", path.dense_depths(step), path.traces[step]
 
 
 def figure(names: Sequence[str], n_layers: int) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def sections(run: RunDirectory, paths: Sequence[Pruned], unread: list[str]) -> I
         if analysis.place is None:
             continue
         found = readable(analysis.module("result").read, run, unread)
-        if found is None or (analysis.of_steps and not any(path.holds(found.about) for path in paths)):
+        if found is None or (analysis.of_steps and not any(path.holds(found.settings) for path in paths)):
             continue
         yield Section(analysis, found)
 

@@ -201,11 +201,11 @@ def assessment(found: Assessment) -> Iterator[str]:
 
 def training(found: Recovered) -> str:
     """How pruned models were trained, and on what, in words."""
-    about = found.about
-    kind = f"LoRA of rank {about['rank']}" if about["method"] == "lora" else "all weights"
+    how = found.settings
+    kind = f"LoRA of rank {how.rank}" if how.method == "lora" else "all weights"
     on = " and ".join(f"{m['n']} {SAID[m['from']]}" for m in found.material.values())
-    distilled = f", {about['distill']:.0%} of the loss the divergence from the dense model" if about["distill"] else ""
-    return f"{kind}, {about['updates']} updates of {about['batch']} at rate {about['rate']:g}, on {on}{distilled}"
+    distilled = f", {how.distill:.0%} of the loss the divergence from the dense model" if how.distill else ""
+    return f"{kind}, {how.updates} updates of {how.batch} at rate {how.rate:g}, on {on}{distilled}"
 
 
 def estimate(found: Estimate) -> str:

@@ -9,12 +9,13 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from layercliff import cache
 from layercliff.errors import RunError
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Kind = TypeVar("Kind")
 
 CHECKSUM = "checksum"
 """The field of a JSON object that holds the checksum of all others; files of before there were checksums have none."""
@@ -200,10 +201,10 @@ def parsed(content: bytes, shape: type[Shape]) -> Shape:
     return shaped(found, shape)
 
 
-def shaped(found: Any, shape: type[Shape]) -> Shape:
-    """What JSON holds, as a shape has it. Raises `ValueError`, in a phrase."""
+def shaped(found: Any, shape: type[Kind]) -> Kind:
+    """What JSON holds as a model or a dataclass: strict, but that a list may be a tuple. Raises `ValueError`, in a phrase."""
     try:
-        return shape.model_validate(found)
+        return TypeAdapter(shape).validate_json(json.dumps(found), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"

@@ -11,19 +11,30 @@ import numpy as np
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace.shapes import TraceFigures
 from layercliff.errors import RunError
 from layercliff.forecasting import result as foretold
 from layercliff.metrics.association import Association, associate
 from layercliff.metrics.forecast import FEATURES, Judgement, judge
 from layercliff.pruning import result as pruned
+from layercliff.pruning.shapes import PathCost, PathSummary
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import PathCost, PathSummary, StudySummary, TraceFigures
+from layercliff.run.stored_files import Stored, StoredFolder, Summary
 from layercliff.run.strict_json import plain
 from layercliff.studies.grid import Cell, Grid
 
 FILE, RESULT = "study.yaml", "study.json"
 LEAST_ROWS = len(FEATURES) + 3  # cells that a rule is fitted to, at least
+
+
+class StudyCell(Stored):
+    directory: str
+    schedule: str
+    reason: str | None
+
+
+class StudySummary(Summary):
+    cells: list[StudyCell]
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
 from layercliff.interventions.ablated_blocks import HOW, How, ablated_blocks
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import Stored
+from layercliff.run.stored_shapes import Settings
 
 FOLDER = "ablate"
 
 
-class AblateAbout(Stored):
+class AblateSettings(Settings):
+    """How blocks were taken out, and how many questions the means are over."""
+
     how: list[How] = Field(default=[*HOW], min_length=1)
+    n_select: PositiveInt
 
 
-def write(run: RunDirectory, found: Probed) -> None:
+def write(run: RunDirectory, found: Probed[AblateSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory) -> Probed[AblateSettings] | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, AblateAbout, lambda about, n_layers: len(ablated_blocks(n_layers, about.how)))
+    return probed.read(run, FOLDER, AblateSettings, lambda about, n_layers: len(ablated_blocks(n_layers, about.how)))
 
 
 def settings(manners: Sequence[How]) -> dict[str, Any]:
@@ -34,17 +37,17 @@ def settings(manners: Sequence[How]) -> dict[str, Any]:
     return {} if tuple(manners) == HOW else {"how": list(manners)}
 
 
-def settings_of(found: Probed) -> dict[str, Any]:
+def settings_of(found: Probed[AblateSettings]) -> dict[str, Any]:
     """The `settings` of an analysis."""
     return settings(manners(found))
 
 
-def manners(found: Probed) -> tuple[How, ...]:
+def manners(found: Probed[AblateSettings]) -> tuple[How, ...]:
     """How blocks were taken out."""
-    return tuple(found.about.get("how", HOW))
+    return tuple(found.settings.how)
 
 
-def table(found: Probed) -> pl.DataFrame:
+def table(found: Probed[AblateSettings]) -> pl.DataFrame:
     """One row per task and ablation: how, the first block and how many, margin and accuracy with their change.
 
     They are those of the last depth, with intervals.

@@ -22,7 +22,7 @@ SKIPPING = key("blocks are only skipped")
 
 
 @verb(AblateSpec)
-def ablate(spec: AblateSpec) -> Probed:
+def ablate(spec: AblateSpec) -> Probed[results.AblateSettings]:
     """Take out every block and every adjacent pair, and see what is left of the decision at the last depth.
 
     Each is skipped, and each is replaced by what it adds to the residual stream on average. If the mean does as well
@@ -36,7 +36,7 @@ def ablate(spec: AblateSpec) -> Probed:
     return _ablate(spec, HOW)
 
 
-def skip_blocks(spec: AblateSpec) -> Probed:
+def skip_blocks(spec: AblateSpec) -> Probed[results.AblateSettings]:
     """As `ablate`, but blocks are only skipped, where the run directory `out` has not begun to replace them as well."""
     assert spec.out is not None
     return _ablate(spec, HOW if _begun_with_means(RunDirectory(Path(spec.out))) else ("skip",))
@@ -50,7 +50,7 @@ def _begun_with_means(run: RunDirectory) -> bool:
         return journal.get(SKIPPING) is None
 
 
-def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed:
+def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed[results.AblateSettings]:
     wanted = results.settings(manners)
     with session(spec, results.FOLDER, wanted, results.read, results.settings_of) as this:
         if this.kept is not None:
@@ -71,9 +71,9 @@ def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed:
         states = partial(_states, n_layers=n_layers, runs=runs)
         trace = this.traces(this.batched(report), states, len(dense) + len(places), "blocks and pairs taken out")
         undisturbed = trace.at(dense)
-        about = wanted | {"n_select": sum(len(part.questions) for part in select)}
+        settings = results.AblateSettings(**wanted, n_select=sum(len(part.questions) for part in select))
         found = Probed(
-            this.setting.subject, undisturbed, trace.scores[places], about, this.transition(undisturbed),
+            this.setting.subject, undisturbed, trace.scores[places], settings, this.transition(undisturbed),
             this.cost(forks.passes(n_layers, runs)),
         )  # fmt: skip
         if this.run is not None:
@@ -81,7 +81,7 @@ def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed:
     return found
 
 
-def _means(this: Session[Probed], select: Sequence[EncodedTask]) -> ablation.Updates:
+def _means(this: Session[Probed[results.AblateSettings]], select: Sequence[EncodedTask]) -> ablation.Updates:
     this.options.report("means of blocks", 0, 1)
     means = ablation.mean_updates(this.model, select, this.model.batch_tokens(this.options.batch_tokens))
     this.options.report("means of blocks", 1, 1)

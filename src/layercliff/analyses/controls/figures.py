@@ -42,7 +42,7 @@ def figures(found: Controlled) -> Iterator[Figure]:
     yield Figure("controls-text-depth", "Plain text: loss over depth", text, _loss(found, by_depth))
     path = found.text.filter(pl.col("where") == "step")
     if len(path) > 1:
-        text = f"By how much the loss per token of plain text rises along the path by {found.about['plain-text']['path']}, with paired {words.PERCENT} intervals over passages. {about}."
+        text = f"By how much the loss per token of plain text rises along the path by {found.settings['plain-text'].path}, with paired {words.PERCENT} intervals over passages. {about}."
         yield Figure("controls-text-path", "Plain text: loss along the path", text, _rise(path))
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
+from layercliff.choices import Score
 from layercliff.metrics.controls import ControlOutcome
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import ControlsSummary
+from layercliff.run.stored_files import StoredFolder, Summary
+from layercliff.run.stored_shapes import Cost, Settings
 from layercliff.run.subject import Subject
 
 FOLDER = "controls"
@@ -42,18 +43,35 @@ TEXT = {
 """The columns of the tables, which are read back."""
 
 
+class ControlSettings(Settings):
+    """How one control was made: how often it was drawn. Of plain text: its digest, `tokens` of a passage, of which the
+    last `scored` are scored, and the criterion of the `path` along which it was read, with a digest of its `steps`."""
+
+    draws: int | None = None
+    text: str | None = None
+    tokens: int | None = None
+    scored: int | None = None
+    path: Score | None = None
+    steps: str | None = None
+
+
+class ControlsSummary(Summary):
+    about: dict[str, ControlSettings]
+    cost: Cost
+
+
 @dataclass(frozen=True)
 class Controlled:
     """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
     with its interval, the share of undecided resamples and of draws that decide (`ControlOutcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
-    token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `about` says how
+    token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `settings` say how
     each control was made."""
 
     subject: Subject
     curves: pl.DataFrame
     table: pl.DataFrame
     text: pl.DataFrame
-    about: Mapping[str, Any]
+    settings: Mapping[str, ControlSettings]
     cost: Mapping[str, Any]
 
     @property
@@ -121,7 +139,11 @@ def write(run: RunDirectory, found: Controlled) -> None:
     folder = stored(run)
     for name in TABLES:
         folder.write_table(name, getattr(found, name))
-    content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
+    content = {
+        "model": found.subject.model,
+        "revision": found.subject.revision,
+        "about": {name: of.raw() for name, of in found.settings.items()},
+    }
     folder.finish(content | {"table": found.table.to_dicts(), "cost": dict(found.cost)})
 
 
@@ -148,4 +170,4 @@ def read(run: RunDirectory) -> Controlled | None:
         or not {(MODEL, t.name) for t in subject.tasks} <= named
     ):
         folder.refuse("table.parquet", "it has not the controls that were made, each with its curves")
-    return Controlled(subject, curves, table, text, content.raw()["about"], content.cost.raw())
+    return Controlled(subject, curves, table, text, content.about, content.cost.raw())

@@ -61,18 +61,23 @@ def controls(spec: ControlsSpec) -> Controlled:
     wanted: dict[str, Any] = {name: _settings(name, spec.draws, passages, path, by) for name in names}
 
     def about(kept: Controlled) -> dict[str, Any]:
-        return {name: kept.about[name] for name in names if name in kept.about}
+        return {name: kept.settings[name].raw() for name in names if name in kept.settings}
 
     with session(spec, results.FOLDER, wanted, results.read, about) as this:
         _check(this, which)
         if this.kept is not None:
             return this.kept
         before = results.read(this.run) if this.run else None
-        made = [name for name in names if before is None or before.about.get(name) != wanted[name]]
+        made = [
+            name
+            for name in names
+            if before is None or name not in before.settings or before.settings[name].raw() != wanted[name]
+        ]
         trace, seed = _trace(this), this.setting.subject.seed
         outcomes = [(MODEL, task, found) for task, found in _outcomes([trace], seed)]
         for name in made:
             outcomes += [(name, task, found) for task, found in _control(this, name, trace, wanted[name])]
+        settings = {str(name): results.ControlSettings(**wanted[name]) for name in names}
         curves = [results.curve_rows(*entry) for entry in outcomes]
         table = [results.table_row(*entry) for entry in outcomes]
         text_table, passes = before.text if before else pl.DataFrame(), this.batches * trace.n_layers
@@ -86,7 +91,7 @@ def controls(spec: ControlsSpec) -> Controlled:
             table.append(before.table.filter(stay))
         found = Controlled(
             this.setting.subject, pl.concat(curves), pl.concat(table), text_table,
-            {**(before.about if before else {}), **wanted}, this.cost(passes / max(1, this.batches)),
+            {**(before.settings if before else {}), **settings}, this.cost(passes / max(1, this.batches)),
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)

@@ -1,13 +1,13 @@
 """The figures of the lenses."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import altair as alt
 import polars as pl
 
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.lens import result as lensed
+from layercliff.analyses.lens.result import LensSettings, TunedOn
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, INK, ORANGE, Chart, Figure, level
 from layercliff.report.depth_chart import (
@@ -25,7 +25,7 @@ from layercliff.report.depth_chart import (
 COLOURS = {lensed.LOGIT: BLUE, lensed.TUNED_LENS: GREEN, lensed.PROBE: ORANGE, lensed.CONTROL: INK}
 
 
-def figures(found: Probed) -> Iterator[Figure]:
+def figures(found: Probed[LensSettings]) -> Iterator[Figure]:
     """Margin and accuracy by every lens over depth, and how well the tuned lens was trained."""
     table = lensed.table(found).filter(pl.col("task") == found.name)
     chance = float(table["chance"][0])
@@ -33,12 +33,12 @@ def figures(found: Probed) -> Iterator[Figure]:
     for value, title in (("margin", "decision margin"), ("accuracy", "layer accuracy")):
         text = f"The {title} at every depth by each lens, with {words.PERCENT} intervals over questions; T is the logit lens's. {_trained(found)}{_probe(found)}{found.caption(f'n = {len(found.trace.questions)}')}."
         yield Figure(f"lens-{value}", f"Lenses: {title}", text, _read(found, table, value, title, nothing[value]))
-    if (trained := found.about["provenance"]) is not None:
-        text = f"How far each lens is from the model's own next-token distribution on running text: mean KL divergence over the whole vocabulary at {trained['held_out']} positions of passages that took no part in training. {_trained(found)}{trained['model']} ({trained['dtype']})."
+    if (trained := found.settings.provenance) is not None:
+        text = f"How far each lens is from the model's own next-token distribution on running text: mean KL divergence over the whole vocabulary at {trained.held_out} positions of passages that took no part in training. {_trained(found)}{trained.model} ({trained.dtype})."
         yield Figure("lens-divergence", "Lenses on running text", text, _divergence(found, trained))
 
 
-def sentence(found: Probed) -> str:
+def sentence(found: Probed[LensSettings]) -> str:
     """From which depth on each lens decides."""
     table = lensed.table(found).filter((pl.col("task") == found.name) & (pl.col("depth") == 0))
     parts = []
@@ -56,21 +56,21 @@ def sentence(found: Probed) -> str:
     return "; ".join([first.replace("the", "The", 1), *others]) + "."
 
 
-def _trained(found: Probed) -> str:
+def _trained(found: Probed[LensSettings]) -> str:
     """What the tuned lens was trained on, if there is one."""
-    if (about := found.about["provenance"]) is None:
+    if (about := found.settings.provenance) is None:
         return ""
-    return f"Tuned lens: {about['positions']} tokens of {about['text']}, {about['steps']} steps after least squares, seed {about['seed']}. "
+    return f"Tuned lens: {about.positions} tokens of {about.text}, {about.steps} steps after least squares, seed {about.seed}. "
 
 
-def _probe(found: Probed) -> str:
+def _probe(found: Probed[LensSettings]) -> str:
     """How the probe was measured, if there is one."""
-    if lensed.PROBE not in found.about["lenses"]:
+    if lensed.PROBE not in found.settings.lenses:
         return ""
     return "Probe: cross-validated over groups of questions; grey: the same with gold options exchanged at random. "
 
 
-def _read(found: Probed, table: pl.DataFrame, value: str, title: str, line: Chart) -> Chart:
+def _read(found: Probed[LensSettings], table: pl.DataFrame, value: str, title: str, line: Chart) -> Chart:
     colours = {name: colour for name, colour in COLOURS.items() if name in set(table["lens"])}
     hover = [*where(), counted(), *reading(f"{value}_gain", "more than the logit lens")]
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
@@ -79,20 +79,11 @@ def _read(found: Probed, table: pl.DataFrame, value: str, title: str, line: Char
     return alt.layer(line, *transition_mark(found.transition, n_layers), *drawn)
 
 
-def _divergence(found: Probed, trained: dict[str, Any]) -> Chart:
+def _divergence(found: Probed[LensSettings], trained: TunedOn) -> Chart:
     table = pl.concat(
-        [
-            pl.DataFrame(
-                {
-                    "lens": name,
-                    "depth": range(len(trained[name])),
-                    "n": trained["held_out"],
-                    "divergence": trained[name],
-                }
-            ).filter(pl.col("divergence") > 0)  # the scale is logarithmic
-            for name in (lensed.LOGIT, lensed.TUNED_LENS)
-        ]
-    )
+        pl.DataFrame({"lens": name, "depth": range(len(found_by)), "n": trained.held_out, "divergence": found_by})
+        for name, found_by in ((lensed.LOGIT, trained.logit), (lensed.TUNED_LENS, trained.tuned))
+    ).filter(pl.col("divergence") > 0)  # the scale is logarithmic
     colour = alt.Color(
         "lens:N",
         title=None,

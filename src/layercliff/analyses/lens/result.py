@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
+from layercliff.choices import Lenses
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_shapes import LensAbout
+from layercliff.run.stored_shapes import Settings
 
 FOLDER = "lens"
 TUNED = f"{FOLDER}/tuned.safetensors"
@@ -22,26 +24,53 @@ CONTROL = "probe of shuffled gold"
 changed places, so that it is measured like the others."""
 
 
-def write(run: RunDirectory, found: Probed) -> None:
+class TunedOn(Settings):
+    """Where a tuned lens comes from (`layercliff.readout.tuned.Provenance`), as far as it is shown."""
+
+    model: str
+    dtype: str
+    text: str
+    positions: int
+    held_out: int
+    steps: int
+    seed: int
+    logit: list[float]
+    tuned: list[float]
+
+
+class LensSettings(Settings):
+    """The lenses beside the logit lens. Of the tuned one: the digest of the file it was read from (`trained`), or what it
+    was trained with; and in either case its `provenance`."""
+
+    lenses: list[Lenses] = Field(min_length=1)
+    trained: str | None = None
+    text: str | None = None
+    digest: str | None = None
+    tokens: int | None = None
+    steps: int | None = None
+    provenance: TunedOn | None
+
+
+def write(run: RunDirectory, found: Probed[LensSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory) -> Probed[LensSettings] | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, LensAbout, lambda about, n_layers: len(_beside(about.lenses)) * (n_layers + 1))
+    return probed.read(run, FOLDER, LensSettings, lambda about, n_layers: len(_beside(about.lenses)) * (n_layers + 1))
 
 
-def besides(found: Probed) -> list[str]:
+def besides(found: Probed[LensSettings]) -> list[str]:
     """What was read besides the logit lens, in the order of the runs: each has one per depth."""
-    return _beside(found.about["lenses"])
+    return _beside(found.settings.lenses)
 
 
 def _beside(lenses: Sequence[str]) -> list[str]:
     return [name for lens in lenses for name in ((lens, CONTROL) if lens == PROBE else (lens,))]
 
 
-def table(found: Probed) -> pl.DataFrame:
+def table(found: Probed[LensSettings]) -> pl.DataFrame:
     """One row per task, lens and depth: margin and accuracy with intervals, and (`gain`) their difference to the logit lens at this depth on the same questions, null
     for the control, which has other gold options; `transition` is the lens's own transition depth with its interval, null where it is undecided."""
     n_depths = len(found.trace.scores)

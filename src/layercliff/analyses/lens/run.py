@@ -32,7 +32,7 @@ from layercliff.tasks import text as texts
 
 
 @verb(LensSpec)
-def lens(spec: LensSpec) -> Probed:
+def lens(spec: LensSpec) -> Probed[results.LensSettings]:
     """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see may be there in another basis.
 
     ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose et al. 2023); see
@@ -59,8 +59,8 @@ def lens(spec: LensSpec) -> Probed:
         passages = texts.load(text)
         wanted |= {"text": text, "digest": texts.digest(passages), "tokens": spec.tokens, "steps": spec.steps}
 
-    def about(kept: Probed) -> dict[str, Any]:
-        return {name: value for name, value in kept.about.items() if name != "provenance"}
+    def about(kept: Probed[results.LensSettings]) -> dict[str, Any]:
+        return {name: value for name, value in kept.settings.raw().items() if name != "provenance"}
 
     guarded = ("lenses", "trained", "text", "digest", "tokens", "steps")
     with session(spec, results.FOLDER, wanted, results.read, about, guarded=guarded) as this:
@@ -85,7 +85,7 @@ def lens(spec: LensSpec) -> Probed:
             runs += _probe(this, logit.mask)
         provenance = plain(asdict(maps.provenance)) if maps else None
         found = Probed(
-            this.setting.subject, logit, np.concatenate(runs), wanted | {"provenance": provenance}, this.transition(logit),
+            this.setting.subject, logit, np.concatenate(runs), results.LensSettings(**wanted, provenance=provenance), this.transition(logit),
             this.cost(this.model.n_layers),
         )  # fmt: skip
         if this.run is not None:
@@ -102,7 +102,9 @@ def _depths(_: EncodedTask) -> MakeStates:
     return states
 
 
-def _probe(this: Session[Probed], mask: np.ndarray) -> list[Float[np.ndarray, "depth question option"]]:
+def _probe(
+    this: Session[Probed[results.LensSettings]], mask: np.ndarray
+) -> list[Float[np.ndarray, "depth question option"]]:
     """The cross-validated scores of the probe, and of the control, at every depth; both measured at the gold option's place."""
     seed, n_depths = this.setting.subject.seed, this.model.n_layers + 1
     found = [np.full((n_depths, *mask.shape), np.nan, np.float32) for _ in range(2)]

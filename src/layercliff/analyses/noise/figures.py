@@ -7,6 +7,7 @@ import polars as pl
 
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.noise import result as noised
+from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, PURPLE, Chart, Figure, level
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
@@ -14,7 +15,7 @@ from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, p
 COLOURS = (GREEN, BLUE, HEAVY, PURPLE, ORANGE)
 
 
-def figures(found: Probed) -> Iterator[Figure]:
+def figures(found: Probed[NoiseSettings]) -> Iterator[Figure]:
     """Change of margin and of accuracy at the last depth, by the depth that gets the noise."""
     table = noised.table(found).filter(pl.col("task") == found.name)
     for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
@@ -22,11 +23,11 @@ def figures(found: Probed) -> Iterator[Figure]:
         yield Figure(f"noise-{value}", f"Noise and the {title}", text, _change(found, table, value, title))
 
 
-def sentence(found: Probed) -> str:
+def sentence(found: Probed[NoiseSettings]) -> str:
     """How much noise costs before and after the transition, per size."""
     table = noised.table(found).filter(pl.col("task") == found.name)
     parts = []
-    for size in found.about["eps"]:
+    for size in found.settings.eps:
         row = table.filter(pl.col("eps") == size).sort("margin_change").to_dicts()[0]
         parts.append(
             f"{size:g} costs most at depth {row['depth']} (margin {row['margin_change']:+.2f} [{row['margin_change_low']:+.2f}, {row['margin_change_high']:+.2f}])"
@@ -34,12 +35,12 @@ def sentence(found: Probed) -> str:
     return f"Noise of size {'; '.join(parts)}."
 
 
-def _about(found: Probed) -> str:
-    where = "at all positions" if found.about["positions"] == "all" else "at the positions that are read"
-    return f"eps times the token's standard deviation over features, {where}, {found.about['draws']} draws (thin bars: their range)"
+def _about(found: Probed[NoiseSettings]) -> str:
+    where = "at all positions" if found.settings.positions == "all" else "at the positions that are read"
+    return f"eps times the token's standard deviation over features, {where}, {found.settings.draws} draws (thin bars: their range)"
 
 
-def _change(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart:
+def _change(found: Probed[NoiseSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
     table = table.with_columns(noise="eps = " + pl.col("eps").map_elements(lambda e: f"{e:g}", return_dtype=pl.String))
     names = list(dict.fromkeys(table["noise"]))

@@ -1,30 +1,43 @@
 """Noise at every depth in a run directory: ``noise/``, with a row per size and depth."""
 
 import polars as pl
+from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
+from layercliff.choices import Positions
 from layercliff.metrics.statistics import Curve
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_shapes import NoiseAbout
+from layercliff.run.stored_shapes import Settings
 
 FOLDER = "noise"
 
 
-def write(run: RunDirectory, found: Probed) -> None:
+class NoiseSettings(Settings):
+    """The sizes of noise in standard deviations of a token's state over features, how often each was drawn, and at which
+    positions."""
+
+    eps: list[float] = Field(min_length=1)
+    draws: PositiveInt
+    positions: Positions
+
+
+def write(run: RunDirectory, found: Probed[NoiseSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory) -> Probed[NoiseSettings] | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, NoiseAbout, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1))
+    return probed.read(
+        run, FOLDER, NoiseSettings, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1)
+    )
 
 
-def table(found: Probed) -> pl.DataFrame:
+def table(found: Probed[NoiseSettings]) -> pl.DataFrame:
     """One row per task, size of noise and depth: margin and accuracy at the last depth, the mean over draws, and their change, with intervals over
     questions, and the least and greatest change of a single draw."""
-    eps, draws = found.about["eps"], found.about["draws"]
+    eps, draws = found.settings.eps, found.settings.draws
     shape = (len(eps), draws, len(found.trace.scores), -1)
     margin, correct = (values.reshape(shape) for values in found.decisions)
     frames = []

@@ -16,7 +16,7 @@ from layercliff.run.verb import verb
 
 
 @verb(NoiseSpec)
-def noise(spec: NoiseSpec) -> Probed:
+def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
     """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
 
     ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or at those that are read
@@ -30,7 +30,7 @@ def noise(spec: NoiseSpec) -> Probed:
         raise RunError("The option --eps names no size of noise, and must be numbers such as 0.02,0.5.")
     wanted: dict[str, Any] = {"eps": list(dict.fromkeys(map(float, eps))), "draws": draws, "positions": positions}
     guarded = ("eps", "draws", "positions")
-    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         if this.kept is not None:
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject
@@ -48,7 +48,7 @@ def noise(spec: NoiseSpec) -> Probed:
         trace = this.traces(planned, states, len(dense) + len(runs), "noise at every depth")
         undisturbed = trace.at(dense)
         found = Probed(
-            subject, undisturbed, trace.scores[runs], wanted, this.transition(undisturbed), this.cost(forks.passes(n_layers, some))
+            subject, undisturbed, trace.scores[runs], results.NoiseSettings(**wanted), this.transition(undisturbed), this.cost(forks.passes(n_layers, some))
         )  # fmt: skip
         if this.run is not None:
             results.write(this.run, found)

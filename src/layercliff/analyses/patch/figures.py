@@ -8,6 +8,7 @@ import polars as pl
 
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.patch import result as patched
+from layercliff.analyses.patch.result import PatchSettings
 from layercliff.report import words
 from layercliff.report.chart import BLUE, HEAVY, Chart, Figure, level
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
@@ -16,15 +17,15 @@ COLOURS = {"dense into pruned": BLUE, "pruned into dense": HEAVY}
 NAMES = dict(zip(patched.INTO, COLOURS, strict=True))
 
 
-def figures(found: Probed) -> Iterator[Figure]:
+def figures(found: Probed[PatchSettings]) -> Iterator[Figure]:
     """Margin and accuracy of both patched models over the depth of the exchange, of every step."""
     table = patched.table(found).filter(pl.col("task") == found.name)
-    where = "at all positions" if found.about["positions"] == "all" else "at the positions that are read"
-    for step, kept in found.about["steps"].items():
+    where = "at all positions" if found.settings.positions == "all" else "at the positions that are read"
+    for step, kept in found.settings.steps.items():
         removed = found.trace.n_layers - len(kept)
         some = table.filter(pl.col("step") == int(step))
         for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
-            text = f"The {title} at the last depth when one model goes on with the other's state {where}, by the block after which it gets it, with {words.PERCENT} intervals; {words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by themselves. {found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by {found.about['score']}."
+            text = f"The {title} at the last depth when one model goes on with the other's state {where}, by the block after which it gets it, with {words.PERCENT} intervals; {words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by themselves. {found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by {found.settings.score}."
             yield Figure(
                 f"patch-step-{step}-{value}",
                 f"States exchanged, step {step}: {title}",
@@ -33,11 +34,11 @@ def figures(found: Probed) -> Iterator[Figure]:
             )
 
 
-def sentence(found: Probed) -> str:
+def sentence(found: Probed[PatchSettings]) -> str:
     """From which depth on the dense state brings the decision back, per step."""
     table = patched.table(found).filter((pl.col("task") == found.name) & (pl.col("into") == "pruned"))
     parts = []
-    for step, kept in found.about["steps"].items():
+    for step, kept in found.settings.steps.items():
         rows = table.filter(pl.col("step") == int(step)).sort("pruned").to_dicts()
         dense, pruned = _alone(rows, "change"), _alone(rows, "gain")
         parts.append(
@@ -63,7 +64,7 @@ def _alone(rows: list[dict[str, Any]], against: str, value: str = "margin") -> f
     return float(rows[0][value] - rows[0][f"{value}_{against}"])
 
 
-def _exchanged(found: Probed, table: pl.DataFrame, value: str, title: str) -> Chart:
+def _exchanged(found: Probed[PatchSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
     shown = placed(table, "dense").with_columns(which=pl.col("into").replace_strict(NAMES))
     hover = [

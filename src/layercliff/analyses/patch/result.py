@@ -4,8 +4,9 @@ import polars as pl
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
+from layercliff.choices import Positions
+from layercliff.pruning.shapes import StepSettings
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_shapes import PatchAbout
 
 FOLDER = "patch"
 
@@ -13,31 +14,37 @@ INTO = ("pruned", "dense")
 """Which model goes on with the other's state."""
 
 
-def write(run: RunDirectory, found: Probed) -> None:
+class PatchSettings(StepSettings):
+    """The steps whose states were exchanged, and at which positions."""
+
+    positions: Positions
+
+
+def write(run: RunDirectory, found: Probed[PatchSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory) -> Probed[PatchSettings] | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, PatchAbout, _runs)
+    return probed.read(run, FOLDER, PatchSettings, _runs)
 
 
-def _runs(about: PatchAbout, n_layers: int) -> int:
+def _runs(about: PatchSettings, n_layers: int) -> int:
     """The step's own depths, and at each of them an exchange either way. Raises `ValueError` for blocks that there are not."""
     if (last := max(block for kept in about.steps.values() for block in kept)) >= n_layers:
         raise ValueError(f"block {last} of {n_layers}")
     return sum((1 + len(INTO)) * (len(kept) + 1) for kept in about.steps.values())
 
 
-def table(found: Probed) -> pl.DataFrame:
+def table(found: Probed[PatchSettings]) -> pl.DataFrame:
     """One row per task, step, model that goes on, and matching depth, by its number of blocks in the dense and in the pruned model: margin and accuracy at the
     last depth, their change against the dense model and (`gain`) against the pruned one, with intervals."""
     margin, correct = found.decisions
     frames = []
     for name, keep in found.parts():
         begin = 0
-        for step, kept in found.about["steps"].items():
+        for step, kept in found.settings.steps.items():
             n = len(kept) + 1
             own, *ends = (slice(begin + i * n, begin + (i + 1) * n) for i in range(3))
             begin += 3 * n

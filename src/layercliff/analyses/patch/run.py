@@ -19,7 +19,7 @@ from layercliff.run.verb import verb
 
 
 @verb(PatchSpec)
-def patch(spec: PatchSpec) -> Probed:
+def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
     """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the decision returns; and the reverse.
 
     `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed one). With ``all``
@@ -41,7 +41,7 @@ def patch(spec: PatchSpec) -> Probed:
         "positions": positions, "score": path.score, "steps": {str(step): list(kept) for step, kept in chosen.items()},
     }  # fmt: skip
     guarded = ("score", "steps", "positions")
-    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
             return this.kept
@@ -64,7 +64,7 @@ def patch(spec: PatchSpec) -> Probed:
         assert undisturbed is not None
         passes = sum(patching.passes(n_layers, kept) for kept in chosen.values())
         found = Probed(
-            this.setting.subject, undisturbed, np.concatenate(runs), wanted, this.transition(undisturbed),
+            this.setting.subject, undisturbed, np.concatenate(runs), results.PatchSettings(**wanted), this.transition(undisturbed),
             this.cost(passes / len(chosen)),
         )  # fmt: skip
         results.write(this.run, found)

@@ -52,7 +52,7 @@ def sentence(found: Similar) -> str:
 
 def _pruned(found: Similar) -> list[str]:
     """The steps but for the dense model, which is like itself at matching depths."""
-    return [step for step in found.about["steps"] if step != "0"] or ["0"]
+    return [step for step in found.settings.steps if step != "0"] or ["0"]
 
 
 def _value(row: dict[str, Any], name: str) -> str:
@@ -68,7 +68,7 @@ def _called(found: Similar, step: str) -> str:
 def _removed(found: Similar, step: str) -> int:
     n_layers = found.table["dense"].max()
     assert isinstance(n_layers, int)
-    return n_layers - len(found.about["steps"][step])
+    return n_layers - len(found.settings.steps[step])
 
 
 def _shuffled(found: Similar, task: str, step: str) -> str:
@@ -92,9 +92,9 @@ def _empty(table: pl.DataFrame) -> str:
 
 def _matched(found: Similar) -> pl.Expr:
     """Whether a row pairs the depths of the same block."""
-    keys = [(int(step), 0, 0) for step in found.about["steps"]]
+    keys = [(int(step), 0, 0) for step in found.settings.steps]
     keys += [
-        (int(s), block + 1, depth) for s, kept in found.about["steps"].items() for depth, block in enumerate(kept, 1)
+        (int(s), block + 1, depth) for s, kept in found.settings.steps.items() for depth, block in enumerate(kept, 1)
     ]
     return pl.struct("step", "dense", "pruned").is_in([{"step": s, "dense": a, "pruned": b} for s, a, b in keys])
 
@@ -114,7 +114,7 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         column=pl.format("{}·{}", pl.col("step"), pl.col("pruned")), matching=_matched(found),
     )  # fmt: skip
     columns = list(dict.fromkeys(shown.sort("step", "pruned", maintain_order=True)["column"]))
-    steps = [step for step in found.about["steps"] if f"{step}·0" in columns]
+    steps = [step for step in found.settings.steps if f"{step}·0" in columns]
     domain = [
         c
         for number, step in enumerate(steps)

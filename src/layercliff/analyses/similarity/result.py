@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
+from pydantic import PositiveInt
 
 from layercliff.analyses.trace import result as traced
+from layercliff.pruning.shapes import StepSettings
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import SimilarSummary
+from layercliff.run.stored_files import StoredFolder, Summary
+from layercliff.run.stored_shapes import Cost
 from layercliff.run.subject import Subject
 
 FOLDER = "similarity"
@@ -39,6 +41,18 @@ def last_third(n_layers: int) -> range:
     return range(n_layers - max(1, n_layers // 3) + 1, n_layers + 1)
 
 
+class SimilarSettings(StepSettings):
+    """The steps that were compared, how many tokens of each question stand for all, and a digest of merged blocks."""
+
+    tokens: PositiveInt
+    blends: str | None = None
+
+
+class SimilarSummary(Summary):
+    about: SimilarSettings
+    cost: Cost
+
+
 @dataclass(frozen=True)
 class Similar:
     """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
@@ -48,14 +62,14 @@ class Similar:
     subject: Subject
     table: pl.DataFrame
     summary: pl.DataFrame
-    about: Mapping[str, Any]
+    settings: SimilarSettings
     cost: Mapping[str, Any]
 
     def caption(self, task: str, what: str) -> str:
         """Model, task, split, n, d, format, dtype, seed and path in a line."""
         some = self.table.filter((pl.col("task") == task) & (pl.col("what") == what)).row(0, named=True)
         n = f"n = {some['n']} {'tokens' if what == 'tokens' else 'questions'}, d = {some['d']}"
-        return f"{traced.described(self.subject, task, n)}, path by {self.about['score']}"
+        return f"{traced.described(self.subject, task, n)}, path by {self.settings.score}"
 
 
 def write(run: RunDirectory, found: Similar) -> None:
@@ -64,7 +78,7 @@ def write(run: RunDirectory, found: Similar) -> None:
     run.forget(SUMMARY)
     folder.write_table("similarity", found.table)
     folder.write_table("summary", found.summary)
-    content = {"model": found.subject.model, "revision": found.subject.revision, "about": dict(found.about)}
+    content = {"model": found.subject.model, "revision": found.subject.revision, "about": found.settings.raw()}
     folder.finish(content | {"summary": found.summary.drop("third_samples").to_dicts(), "cost": dict(found.cost)})
 
 
@@ -85,4 +99,4 @@ def read(run: RunDirectory) -> Similar | None:
     for name, rows in (("similarity", table), ("summary", summary)):
         if set(rows.select("task", "step", "what", "standardised").iter_rows()) != wanted:
             folder.refuse(f"{name}.parquet", "it has not each map of each task and step")
-    return Similar(subject, table, summary, content.about.raw(), content.cost.raw())
+    return Similar(subject, table, summary, content.about, content.cost.raw())

@@ -49,7 +49,7 @@ def similarity(spec: SimilaritySpec) -> Similar:
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
     }  # fmt: skip
     guarded = ("score", "steps", "tokens")
-    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.about, guarded=guarded) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
             return this.kept
@@ -66,7 +66,13 @@ def similarity(spec: SimilaritySpec) -> Similar:
                     summaries.append(summary.select(*(pl.lit(v).alias(k) for k, v in about.items()), pl.all()))
         this.options.report("comparing", 1, 1)
         passes = sum(len(one.kept) for one in chosen.values()) / len(chosen)
-        found = Similar(this.setting.subject, pl.concat(tables), pl.concat(summaries), wanted, this.cost(passes))
+        found = Similar(
+            this.setting.subject,
+            pl.concat(tables),
+            pl.concat(summaries),
+            results.SimilarSettings(**wanted),
+            this.cost(passes),
+        )
         results.write(this.run, found)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
+from layercliff.analyses.trace.shapes import TraceSettings, TraceSummary
 from layercliff.choices import Half
 from layercliff.errors import RunError
 from layercliff.metrics import decision
@@ -15,7 +16,6 @@ from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
-from layercliff.run.stored_shapes import OfTask, TraceSummary
 from layercliff.run.subject import Subject
 from layercliff.tasks.question import Question
 
@@ -33,6 +33,7 @@ class Traced:
     subject: Subject
     trace: Trace
     analyses: Mapping[str, Analysis]
+    settings: TraceSettings
     cost: Mapping[str, Any]
 
     @property
@@ -105,7 +106,9 @@ def read(run: RunDirectory) -> Traced | None:
     arrays = folder.arrays("trace", shapes, {"question": len(table)})
     trace = rebuilt(folder, "trace", arrays, ["scores"], table, content.traced_tasks)[0]
     trace = replace(trace, option_mass=arrays["option_mass"])
-    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed), content.cost.raw())
+    cost = content.cost.raw()
+    settings = TraceSettings(option_mass=cost.pop("option_mass"))
+    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed), settings, cost)
 
 
 ASKED = {"mask": "bool question option", "gold": "int question"}
@@ -117,7 +120,7 @@ QUESTIONS = {
 """The columns of a table of questions that are read back."""
 
 
-def read_questions(folder: StoredFolder, name: str, tasks: Mapping[str, OfTask]) -> pl.DataFrame:
+def read_questions(folder: StoredFolder, name: str, tasks: Mapping[str, TracedTask]) -> pl.DataFrame:
     """A table of questions of these tasks. Raises `RunError` for any other."""
     table, file = folder.table(name, QUESTIONS), f"{name}.parquet"
     if set(table["task"]) != set(tasks):
@@ -135,7 +138,7 @@ def rebuilt(
     arrays: Mapping[str, np.ndarray],
     scores: Sequence[str],
     table: pl.DataFrame,
-    tasks: Mapping[str, OfTask],
+    tasks: Mapping[str, TracedTask],
 ) -> list[Trace]:
     """The traces of some arrays of scores, read from ``name.safetensors``, with their table of questions and what was said of its tasks. Raises `RunError` where
     these do not belong together, and for scores that are not finite."""
@@ -153,10 +156,9 @@ def rebuilt(
         Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject") or "")
         for r in table.iter_rows(named=True)
     )
-    about = {task: TracedTask.from_dict(entry.raw()) for task, entry in tasks.items()}
     columns = tuple(table["task"]), tuple(table["half"])
     return [
-        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), questions, *columns, about)
+        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), questions, *columns, tasks)
         for one in scores
     ]
 
@@ -177,7 +179,7 @@ def summary(traced: Traced) -> dict[str, Any]:
         "dtype": subject.dtype,
         "seed": subject.seed,
         "traced_tasks": {name: task.as_dict() for name, task in traced.trace.tasks.items()},
-        "cost": dict(traced.cost),
+        "cost": {**traced.settings.raw(), **traced.cost},
     }
 
 

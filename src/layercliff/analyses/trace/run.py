@@ -2,8 +2,8 @@
 
 from layercliff.analyses.trace import result as results
 from layercliff.analyses.trace.result import Traced
+from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.analyses.trace.spec import TraceSpec
-from layercliff.choices import OptionMass
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.readout.trace import Trace
@@ -29,19 +29,15 @@ def trace(spec: TraceSpec) -> Traced:
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
     wanted = {"option_mass": spec.option_mass}
-    with session(spec, results.FOLDER, wanted, results.read, _about) as this:
+    with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw()) as this:
         if this.kept is not None:
             return this.kept
         loaded, subject = this.model, this.setting.subject
         reading = Pass(loaded, subject, this.journal, spec.report, spec.note, option_mass=spec.option_mass)
         parts = reading.readings(this.setting.ask(loaded), loaded.batch_tokens(spec.batch_tokens))
         joined = Trace.joined([part.trace(readings) for part, readings in parts])
-        cost = {"device": str(loaded.device), **wanted, **reading.cost(), **this.spent()}
-        traced = Traced(subject, joined, analyse(joined, RESAMPLES, spec.seed), cost)
+        cost = {"device": str(loaded.device), **reading.cost(), **this.spent()}
+        traced = Traced(subject, joined, analyse(joined, RESAMPLES, spec.seed), TraceSettings(**wanted), cost)
         if this.run is not None:
             results.write(this.run, traced)
     return traced
-
-
-def _about(kept: Traced) -> dict[str, OptionMass]:
-    return {"option_mass": kept.cost["option_mass"]}

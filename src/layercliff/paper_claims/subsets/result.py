@@ -1,32 +1,47 @@
 """Sets of blocks removed, in a run directory: ``claims/subsets/``, with a row per set."""
 
 import polars as pl
+from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
 from layercliff.analyses.intervention_result import Probed
 from layercliff.interventions.subsets import Subset
+from layercliff.models.stored_path import Count
 from layercliff.run.directory import RunDirectory
-from layercliff.run.stored_shapes import SubsetsAbout
+from layercliff.run.stored_shapes import Settings
 
 FOLDER = "claims/subsets"
 
+Removed = tuple[str, list[Count]]
+"""The kind of a set of blocks, and the blocks."""
 
-def write(run: RunDirectory, found: Probed) -> None:
+
+class SubsetSettings(Settings):
+    """The depth T that parts the phases, how blocks were chosen (`race`) and drawn, `m` blocks at a time, and the sets."""
+
+    transition: int | None = None
+    race: float | None = None
+    draws: str | None = None
+    m: PositiveInt
+    subsets: list[Removed] = Field(min_length=1)
+
+
+def write(run: RunDirectory, found: Probed[SubsetSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed | None:
+def read(run: RunDirectory) -> Probed[SubsetSettings] | None:
     """A finished analysis, or None."""
-    return probed.read(run, FOLDER, SubsetsAbout, lambda about, _: len(about.subsets))
+    return probed.read(run, FOLDER, SubsetSettings, lambda about, _: len(about.subsets))
 
 
-def subsets(found: Probed) -> list[Subset]:
+def subsets(found: Probed[SubsetSettings]) -> list[Subset]:
     """The blocks that were removed, run by run."""
-    return [Subset(kind, tuple(removed)) for kind, removed in found.about["subsets"]]
+    return [Subset(kind, tuple(removed)) for kind, removed in found.settings.subsets]
 
 
-def table(found: Probed) -> pl.DataFrame:
+def table(found: Probed[SubsetSettings]) -> pl.DataFrame:
     """One row per set: margin and accuracy at the last depth and their change, with intervals."""
     margin, correct = found.decisions
     ((_, keep),) = found.parts()
