@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from layercliff.choices import Format
 from layercliff.errors import TaskError
 from layercliff.metrics import controls
+from layercliff.metrics.decision import Gold, Mask
 from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
@@ -25,8 +26,6 @@ FOLDS = 5
 ProbedStates = Float[np.ndarray, "question _ d"]
 """One state per question, with a direction per option (*letter*); or one per option, with a single direction."""
 
-Mask = Bool[np.ndarray, "question option"]
-Gold = Int[np.ndarray, " question"]
 OptionScores = Float[np.ndarray, "question option"]
 
 

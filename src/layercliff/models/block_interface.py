@@ -158,7 +158,9 @@ class _Observer:
     def follow(self, stack: ExitStack, around: Sequence[nn.Module], head: nn.Module) -> None:
         """Hook the blocks and the modules `around` them."""
         for index, block in enumerate(self.blocks):
-            stack.callback(block.register_forward_pre_hook(partial(self._enter, index), prepend=True, with_kwargs=True).remove)
+            stack.callback(
+                block.register_forward_pre_hook(partial(self._enter, index), prepend=True, with_kwargs=True).remove
+            )
             stack.callback(block.register_forward_hook(partial(self._leave, index), with_kwargs=True).remove)
         for module in around:
             if module is not head:
