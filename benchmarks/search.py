@@ -30,6 +30,7 @@ from layercliff.pruning.iterative import IterativeSelector
 from layercliff.pruning.objective import TaskObjective
 from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import EncodingOptions
 from layercliff.tasks import registry, splits
 
 TARGETS = {
@@ -77,7 +78,7 @@ def load(arguments: argparse.Namespace) -> tuple[Model, encoded_task.EncodedTask
     questions, examples = splits.draw(task, arguments.seed, arguments.limit)
     model = loading.load(arguments.model, device="cpu")
     part = encoded_task.ask(
-        model, task, arguments.format or task.default_format, questions, examples, seed=arguments.seed
+        model, task, arguments.format or task.default_format, questions, examples, EncodingOptions(seed=arguments.seed)
     )
     return model, part.of("select")
 

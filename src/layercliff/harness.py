@@ -28,6 +28,8 @@ from layercliff.readout.tokens import tokenise
 UNSAID = (None, "cuda:0")
 """The device where the user named none: the harness's functions and its command line differ."""
 
+NOT_USED = ("batch_size", "max_batch_size")
+
 Request = tuple[tuple[str, str] | None, list[int], list[int]]
 """The strings, the context's token ids, the continuation's."""
 
@@ -46,21 +48,20 @@ class LayercliffLM(TemplateLM):  # type: ignore[misc]
         dtype: str = "float32",
         weights_dtype: str | None = None,
         device: str | None = None,
-        batch_size: int | str | None = None,
-        max_batch_size: int | None = None,
         batch_tokens: int | None = None,
         trust_remote_code: bool = False,
-        **unknown: Any,
+        **others: Any,
     ) -> None:
-        """`pretrained` is any model name of layercliff's. Batches are of at most `batch_tokens` tokens; `batch_size`
-        and `max_batch_size`, which the harness always gives, are not used. Raises `LayercliffError`, for an `unknown`
-        argument too."""
+        """Load `pretrained`, any model name of layercliff's. Batches are of at most `batch_tokens` tokens.
+
+        Of the `others`, `NOT_USED` are what the harness always gives. Raises `LayercliffError`, also for any more.
+        """
         super().__init__()
-        if unknown:
+        if unknown := sorted(others.keys() - set(NOT_USED)):
             known = [name for name, of in signature(type(self)).parameters.items() if of.kind is not of.VAR_KEYWORD]
             raise ModelError(
-                f"layercliff's model for lm-evaluation-harness takes no argument {min(unknown)!r}: "
-                f"{nearest(min(unknown), known)}"
+                f"layercliff's model for lm-evaluation-harness takes no argument {unknown[0]!r}: "
+                f"{nearest(unknown[0], known)}"
             )
         if not pretrained:
             raise ModelError("layercliff's model for lm-evaluation-harness needs --model_args pretrained=MODEL.")

@@ -22,6 +22,7 @@ from layercliff.models.model import Model
 from layercliff.readout import encoded_task, logit_agreement
 from layercliff.readout.batches import Batch
 from layercliff.readout.encode import TokenRow
+from layercliff.readout.encoded_task import EncodingOptions
 from layercliff.readout.trace import LogitAgreement
 from layercliff.report import words
 from layercliff.run import stored_files
@@ -132,7 +133,7 @@ def test_positions_that_depend_on_the_length_of_a_batch(
     pruned = layercliff.prune(
         model, task, format=form, normalisation="sum", remove=1, assess=False, batch_tokens=300, note=notes.append
     )
-    part = encoded_task.ask(model, task, form, task.questions, normalisation="sum")
+    part = encoded_task.ask(model, task, form, task.questions, how=EncodingOptions("sum"))
     lengths = {len(row.tokens) for row in part.rows}
     assert min(lengths) < SWITCH < max(lengths)
     assert part.sharing == "alike"

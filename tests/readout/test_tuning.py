@@ -18,7 +18,7 @@ from layercliff.readout.gather import gather_states
 from layercliff.readout.lens import Lens, LogitLens, TunedLens
 from layercliff.readout.read import Reader
 from layercliff.readout.tuned_lens_file import TrainedLens
-from layercliff.readout.tuned_lens_training import TrainingStates
+from layercliff.readout.tuned_lens_training import LensTraining, TrainingStates
 from layercliff.tasks import prose
 from layercliff.tasks.question import Task
 
@@ -27,7 +27,7 @@ D, L = 32, families.N_LAYERS
 
 def trained(model: Model, positions: int = 1500, steps: int = 0) -> TrainedLens:
     return tuned_lens_training.train(
-        model, "prose", prose.PARAGRAPHS, positions=positions, steps=steps, seed=0, batch_tokens=1000
+        model, LensTraining("prose", prose.PARAGRAPHS, positions, steps, seed=0), batch_tokens=1000
     )
 
 
@@ -169,4 +169,5 @@ def test_files(tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no tuned lens"):
         tuned_lens_file.read(tmp_path / "bad.safetensors")
     with pytest.raises(TaskError, match="has 2 passages"):
-        tuned_lens_training.train(tiny, "few", prose.PARAGRAPHS[:2], positions=400, steps=0, seed=0, batch_tokens=1000)
+        few = LensTraining("few", prose.PARAGRAPHS[:2], positions=400, steps=0, seed=0)
+        tuned_lens_training.train(tiny, few, batch_tokens=1000)

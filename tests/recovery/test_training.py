@@ -18,13 +18,14 @@ from layercliff.finetuning.training import Training
 from layercliff.models.model import Model
 from layercliff.progress import silent
 from layercliff.readout import encoded_task
+from layercliff.readout.encoded_task import EncodingOptions
 from layercliff.tasks.question import Task
 
 HOW = Training("lora", 4, 3, 1e-2, 4, 0.0)
 
 
 def asked_whole(model: Model, task: Task, form: Format) -> tuple[Example, ...]:
-    return examples([encoded_task.ask(model, task, form, task.questions, whole=True)])
+    return examples([encoded_task.ask(model, task, form, task.questions, how=EncodingOptions(whole=True))])
 
 
 @pytest.mark.parametrize("form", ["letter", "cloze", "first_token"])

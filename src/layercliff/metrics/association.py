@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -51,8 +52,13 @@ class Association:
 
 
 def associate(
-    x: Points, y: Points, censored: Bool[np.ndarray, " point"], clusters: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
-) -> Association:  # fmt: skip
+    x: Points,
+    y: Points,
+    censored: Bool[np.ndarray, " point"],
+    clusters: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Association:
     """Associate `x` with `y`.
 
     `x` is infinite where it lies beyond all others. Where `censored`, `y` is a lower bound.
@@ -60,33 +66,36 @@ def associate(
     complete = np.isfinite(x) & ~censored
     comparable = _comparable(y, censored)
     names = np.asarray(clusters)
-
-    def interval(
-        measure: Callable[[ResampleWeights], Float[np.ndarray, " resample"]], keep: np.ndarray
-    ) -> Estimate | None:
-        weights = np.ones((1, int(keep.sum())))
-        point = float(measure(weights)[0]) if weights.size else np.nan
-        if np.isnan(point):
-            return None
-        if len(set(names[keep])) < LEAST_CLUSTERS:
-            return Estimate(point, np.nan, np.nan)
-        drawn = Resamples.draw(names[keep].tolist(), resamples, seed)
-        samples = measure(drawn.counts[:, drawn.index])
-        low, high = percentile_interval(samples[~np.isnan(samples)])
-        return Estimate(point, float(low), float(high))
-
+    draw = partial(Resamples.draw, resamples=resamples, seed=seed)
     a, b = x[complete], y[complete]
-    every = np.ones(len(x), bool)
     return Association(
         len(x),
         int(complete.sum()),
         len(set(names[complete])),
         len(set(clusters)),
         int(comparable.sum()) // 2,
-        interval(lambda weights: pearson(a, b, weights), complete),
-        interval(lambda weights: spearman(a, b, weights), complete),
-        interval(lambda weights: kendall(x, y, censored, weights), every),
+        _estimate(partial(pearson, a, b), names[complete], draw),
+        _estimate(partial(spearman, a, b), names[complete], draw),
+        _estimate(partial(kendall, x, y, censored), names, draw),
     )
+
+
+def _estimate(
+    measure: Callable[[ResampleWeights], Float[np.ndarray, " resample"]],
+    clusters: np.ndarray,
+    draw: Callable[[Sequence[str]], Resamples],
+) -> Estimate | None:
+    """A correlation of points in `clusters`, with the interval of resamples of whole clusters."""
+    weights = np.ones((1, len(clusters)))
+    point = float(measure(weights)[0]) if weights.size else np.nan
+    if np.isnan(point):
+        return None
+    if len(set(clusters)) < LEAST_CLUSTERS:
+        return Estimate(point, np.nan, np.nan)
+    drawn = draw(clusters.tolist())
+    samples = measure(drawn.counts[:, drawn.index])
+    low, high = percentile_interval(samples[~np.isnan(samples)])
+    return Estimate(point, float(low), float(high))
 
 
 def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:

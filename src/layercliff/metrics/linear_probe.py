@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,7 @@ from scipy.optimize import minimize
 from layercliff.choices import Format
 from layercliff.errors import TaskError
 from layercliff.metrics import controls
+from layercliff.metrics.decision import Gold, Mask
 from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
@@ -24,8 +26,6 @@ FOLDS = 5
 ProbedStates = Float[np.ndarray, "question _ d"]
 """One state per question, with a direction per option (*letter*); or one per option, with a single direction."""
 
-Mask = Bool[np.ndarray, "question option"]
-Gold = Int[np.ndarray, " question"]
 OptionScores = Float[np.ndarray, "question option"]
 
 
@@ -99,13 +99,7 @@ class _ProbeFit:
         flat = features.reshape(-1, features.shape[2])
         found: list[_ProbeFit] = []
         for ridge in ridges:
-
-            def objective(weights: np.ndarray, ridge: float = ridge) -> tuple[float, np.ndarray]:
-                matrix = weights.reshape(start.weights.shape)
-                loss, residual = _with_gradient((flat @ matrix).reshape(mask[use].shape), mask[use], gold[use])
-                slope = flat.T @ residual.reshape(len(flat), -1) + ridge * matrix
-                return loss + ridge / 2 * float(weights @ weights), slope.ravel()
-
+            objective = partial(_penalised, features=flat, mask=mask[use], gold=gold[use], ridge=ridge)
             begin = (found[-1] if found else start).weights.ravel()
             best = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-5})
             found.append(_ProbeFit(mean, spread, best.x.reshape(start.weights.shape)))
@@ -119,6 +113,16 @@ class _ProbeFit:
         """The score of every option, absent ones included."""
         found: OptionScores = (self._features(states) @ self.weights).reshape(len(states), -1)
         return found
+
+
+def _penalised(
+    weights: Float[np.ndarray, " weight"], features: Float[np.ndarray, "row e"], mask: Mask, gold: Gold, ridge: float
+) -> tuple[float, Float[np.ndarray, " weight"]]:
+    """The loss with its ridge penalty, and its gradient by the weights."""
+    matrix = weights.reshape(features.shape[1], -1)
+    loss, residual = _with_gradient((features @ matrix).reshape(mask.shape), mask, gold)
+    slope = features.T @ residual.reshape(len(features), -1) + ridge * matrix
+    return loss + ridge / 2 * float(weights @ weights), slope.ravel()
 
 
 def _with_gradient(scores: OptionScores, mask: Mask, gold: Gold) -> tuple[float, OptionScores]:

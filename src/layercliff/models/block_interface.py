@@ -4,6 +4,7 @@ import copy
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -157,30 +158,28 @@ class _Observer:
     def follow(self, stack: ExitStack, around: Sequence[nn.Module], head: nn.Module) -> None:
         """Hook the blocks and the modules `around` them."""
         for index, block in enumerate(self.blocks):
-            stack.callback(block.register_forward_pre_hook(self._enter(index), prepend=True, with_kwargs=True).remove)
-            stack.callback(block.register_forward_hook(self._leave(index), with_kwargs=True).remove)
+            stack.callback(
+                block.register_forward_pre_hook(partial(self._enter, index), prepend=True, with_kwargs=True).remove
+            )
+            stack.callback(block.register_forward_hook(partial(self._leave, index), with_kwargs=True).remove)
         for module in around:
             if module is not head:
                 stack.callback(module.register_forward_pre_hook(self._opened).remove)
                 stack.callback(module.register_forward_hook(self._closed).remove)
         stack.callback(head.register_forward_pre_hook(self._reached_head).remove)
 
-    def _enter(self, index: int) -> Any:
-        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self.order.append(index)
-            self._before = {place: dict(value) for place, value in _mappings(args, kwargs)}
-            self.calls.append(as_call(args, dict(kwargs)))
+    def _enter(self, index: int, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.order.append(index)
+        self._before = {place: dict(value) for place, value in _mappings(args, kwargs)}
+        self.calls.append(as_call(args, dict(kwargs)))
 
-        return hook
-
-    def _leave(self, index: int) -> Any:
-        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            self.outputs.append(output)
-            self.writes[index] = frozenset(
-                place for place, value in _mappings(args, kwargs) if not _alike(self._before[place], dict(value))
-            )
-
-        return hook
+    def _leave(
+        self, index: int, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        self.outputs.append(output)
+        self.writes[index] = frozenset(
+            place for place, value in _mappings(args, kwargs) if not _alike(self._before[place], dict(value))
+        )
 
     @property
     def _between(self) -> bool:

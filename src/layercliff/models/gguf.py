@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,17 @@ def checkpoint(file: Path, report: Report) -> Path:
     check(file)
     digest = packages.sha256(file)
     target = cache.directory() / "models" / f"gguf-{digest[:16]}"
-
-    def build(partial: Path) -> None:
-        cache.require_space(partial, 8 * file.stat().st_size, f"Converting {file.name}")
-        report(f"converting {file.name}", 0, 1)
-        convert(file, partial)
-        (partial / "source.json").write_text(json.dumps({"file": file.name, "sha256": digest}, indent=1))
-        report(f"converting {file.name}", 1, 1)
-
-    cache.make_directory(target, build, checkpoint_files.whole)
+    cache.make_directory(target, partial(_build, file, digest, report), checkpoint_files.whole)
     return target
+
+
+def _build(file: Path, digest: str, report: Report, target: Path) -> None:
+    """Convert `file` into the directory `target` of the cache."""
+    cache.require_space(target, 8 * file.stat().st_size, f"Converting {file.name}")
+    report(f"converting {file.name}", 0, 1)
+    convert(file, target)
+    (target / "source.json").write_text(json.dumps({"file": file.name, "sha256": digest}, indent=1))
+    report(f"converting {file.name}", 1, 1)
 
 
 def _check_header(file: Path) -> None:

@@ -5,6 +5,7 @@ So an 8B model in bfloat16 computes in float32 on a 24 GB card.
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,25 +38,27 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
                 hooks.enter_context(cast_to(dtype, module))
             stored: list[tuple[nn.Parameter, Tensor]] = []
 
-            def widen(
-                module: nn.Module, args: tuple[Any, ...], stored: list[tuple[nn.Parameter, Tensor]] = stored
-            ) -> tuple[Any, ...]:
-                for parameter in module.parameters():
-                    if parameter.is_floating_point() and parameter.dtype != dtype:
-                        stored.append((parameter, parameter.data))
-                        parameter.data = parameter.data.to(dtype)
-                return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
-
-            def restore(
-                _module: nn.Module, _args: Any, _output: Any, stored: list[tuple[nn.Parameter, Tensor]] = stored
-            ) -> None:
-                while stored:
-                    parameter, data = stored.pop()
-                    parameter.data = data
-
-            hooks.callback(module.register_forward_pre_hook(widen).remove)
-            hooks.callback(module.register_forward_hook(restore, always_call=True).remove)
+            hooks.callback(module.register_forward_pre_hook(partial(_widen, dtype, stored)).remove)
+            hooks.callback(module.register_forward_hook(partial(_restore, stored), always_call=True).remove)
         yield
+
+
+def _widen(
+    dtype: torch.dtype, stored: list[tuple[nn.Parameter, Tensor]], module: nn.Module, args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Cast a module's parameters and inputs to `dtype`; what the parameters held goes to `stored`."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point() and parameter.dtype != dtype:
+            stored.append((parameter, parameter.data))
+            parameter.data = parameter.data.to(dtype)
+    return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+
+
+def _restore(stored: list[tuple[nn.Parameter, Tensor]], _module: nn.Module, _args: Any, _output: Any) -> None:
+    """Give parameters back what they held."""
+    while stored:
+        parameter, data = stored.pop()
+        parameter.data = data
 
 
 @contextmanager

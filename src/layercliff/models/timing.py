@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from layercliff.models.greedy_decoding import GreedyDecoder, last_logits_only
 from layercliff.models.merged_blocks import NOTHING, Blends
@@ -39,13 +41,14 @@ def prompt(
     """
     row = ids[None].to(model.device)
     options = {"use_cache": False} | last_logits_only(model.network)
-
-    def forward() -> None:
-        with torch.inference_mode():
-            model.network(input_ids=row, **options)
-
+    forward = partial(_forward, model.network, row, options)
     seconds = [_in_turns(model, kept, blends, forward, forward, swapped=bool(n % 2)) for n in range(repeats + 1)]
     return Timings(len(ids), *zip(*seconds[1:], strict=True))
+
+
+@torch.inference_mode()
+def _forward(network: PreTrainedModel, row: Int[Tensor, "1 position"], options: dict[str, Any]) -> None:
+    network(input_ids=row, **options)
 
 
 def generation(

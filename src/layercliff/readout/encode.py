@@ -173,20 +173,22 @@ def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
     """
     if not tokenizer.chat_template:
         raise TaskError("This model's tokenizer has no chat template: leave out --chat.")
-
-    def render(messages: list[dict[str, str]]) -> str:
-        with (
-            within(TEMPLATE_SECONDS, _template("does not end")),
-            LibraryErrors("chat template", named(tokenizer), "leave out --chat."),
-        ):
-            return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
+    render = partial(_rendered, tokenizer)
     tried = render([{"role": "user", "content": PROBE}])
     if PROBE not in tried:
         raise TaskError(_template("leaves the question out"))
     if (end := tokenizer.eos_token) and tried.rstrip().endswith(str(end)):
         raise TaskError(_template(f"ends the text with {end} where the answer would begin"))
     return render
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """Messages through a tokenizer's chat template, up to where the answer begins."""
+    with (
+        within(TEMPLATE_SECONDS, _template("does not end")),
+        LibraryErrors("chat template", named(tokenizer), "leave out --chat."),
+    ):
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def _template(fault: str) -> str:

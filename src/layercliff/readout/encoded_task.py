@@ -165,46 +165,54 @@ def askable(encoded: EncodedPrompts, n: int, what: str) -> list[int]:
     return kept
 
 
+@dataclass(frozen=True)
+class EncodingOptions:
+    """How questions are encoded and scored.
+
+    `normalisation` is that of *cloze*. `chat` uses the model's chat template. `seed` draws the halves. `whole` scores
+    options of every format as continuations.
+    """
+
+    normalisation: Normalisation = "char"
+    chat: bool = False
+    seed: int = 0
+    whole: bool = False
+
+
 def ask(
     model: Model,
     task: Task,
     form: Format,
     questions: Sequence[Question],
     examples: Sequence[Sequence[Question]] = (),
-    *,
-    normalisation: Normalisation = "char",
-    chat: bool = False,
-    seed: int = 0,
-    whole: bool = False,
+    how: EncodingOptions = EncodingOptions(),
     note: Note = mute,
 ) -> EncodedTask:
     """Encode questions of a task, each after its worked examples.
 
-    `whole` scores options of every format as continuations. `normalisation` is that of *cloze*; `chat` uses the
-    model's chat template; `seed` draws the halves. How rows may be run is found here; anything unusual is told to
-    `note`.
+    How rows may be run is found here. Anything unusual is told to `note`.
 
     Raises `LayercliffError` where no question can be asked, or as `encode` and `logit_agreement.of` do.
     """
-    template = encode.chat_template(model.tokenizer) if chat else None
+    template = encode.chat_template(model.tokenizer) if how.chat else None
     questions = prompts.shown(task, questions, form)
     asked = [
         prompts.ask(task, question, form, prompts.shown(task, shots, form), template)
         for question, shots in zip(questions, examples or ((),) * len(questions), strict=True)
     ]
     encoded = encode.encode(
-        asked, "cloze" if whole else form, model.tokenizer, model.max_positions, tokens.vocabulary(model.network)
+        asked, "cloze" if how.whole else form, model.tokenizer, model.max_positions, tokens.vocabulary(model.network)
     )
     gone = dict(encoded.left_out)
     kept = askable(encoded, len(questions), f"{task.name} can be asked as {form} of {model.name}")
     place = {index: position for position, index in enumerate(kept)}
     left = tuple(questions[index] for index in kept)
-    halves = splits.halves(left, seed)
+    halves = splits.halves(left, how.seed)
     rows = tuple(replace(row, question=place[row.question]) for row in encoded.rows)
     return EncodedTask(
         task,
         form,
-        normalisation,
+        how.normalisation,
         left,
         tuple(halves[question.id] for question in left),
         rows,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
@@ -126,24 +127,25 @@ def _found(model: Model, trial: TrialRows, could: Sharing) -> LogitAgreement:
     longest, *others = trial.rows
     own = {longest: _causal(model, longest, most)}
     own |= {row: own_logits(model, row.tokens, _places(row)) for row in others}
-
-    def difference(sharing: Sharing) -> float:
-        if sharing == "alike":
-            own.update({row: own_logits(model, row.tokens, _places(row)) for row in trial.pair[:1]})
-        return max(_differences(model, trial.batches(sharing), own))
-
     lost: dict[Sharing, float] = {}
     allowed = ROUNDING.get(model.dtype, ROUNDING["float32"])
     if model.dtype in NARROW:
         allowed *= 2  # both sides are rounded
     for sharing in WAYS[WAYS.index(could) :]:
-        found = difference(sharing)
+        found = _largest(model, trial, sharing, own)
         if found > allowed and not lost:  # what a row by itself differs by, nothing can mend
-            allowed = max(allowed, min(most, 2 * _least(model, difference("alone"), most)))
+            allowed = max(allowed, min(most, 2 * _least(model, _largest(model, trial, "alone", own), most)))
         if found <= allowed:
             break
         lost[sharing] = found
     return LogitAgreement(sharing, len(own), _length(longest), found, lost)
+
+
+def _largest(model: Model, trial: TrialRows, sharing: Sharing, own: dict[TokenRow, Logits]) -> float:
+    """The largest difference from the network's `own` logits; those of further rows are added to them."""
+    if sharing == "alike":
+        own.update({row: own_logits(model, row.tokens, _places(row)) for row in trial.pair[:1]})
+    return max(_differences(model, trial.batches(sharing), own))
 
 
 def _least(model: Model, difference: float, most: float) -> float:
@@ -191,12 +193,7 @@ def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Lo
 
     Raises `ModelError` where the sequence does not fit in memory, or for logits that are not finite.
     """
-
-    def read_only(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        first, *others = args
-        return (first[:, list(places)], *others)
-
-    hook = model.anatomy.unembedding.head.register_forward_pre_hook(read_only)
+    hook = model.anatomy.unembedding.head.register_forward_pre_hook(partial(_only, list(places)))
     try:
         with model.anatomy.computing():
             ids = torch.tensor([list(tokens)], device=model.device)
@@ -210,6 +207,12 @@ def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Lo
     if not bool(torch.isfinite(logits).all()):
         raise not_finite(model)
     return logits.float()
+
+
+def _only(places: list[int], _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs of a head at some positions."""
+    first, *others = args
+    return (first[:, places], *others)
 
 
 def _differences(model: Model, batches: Iterator[Batch], own: dict[TokenRow, Logits]) -> Iterator[float]:

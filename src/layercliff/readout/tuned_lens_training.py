@@ -5,8 +5,9 @@ distribution from the model's own.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,19 +50,28 @@ class TrainingStates:
     held_out: Float[Tensor, "k d"]
 
 
+@dataclass(frozen=True)
+class LensTraining:
+    """What a lens is trained on, and how: `positions` tokens of `text`, then `steps` of descent per depth.
+
+    `source` is the text's name. `seed` draws its passages.
+    """
+
+    source: str
+    text: Sequence[str]
+    positions: int
+    steps: int
+    seed: int
+
+
 def train(
     model: Model,
-    source: str,
-    text: Sequence[str],
-    *,
-    positions: int,
-    steps: int,
-    seed: int,
+    wanted: LensTraining,
     batch_tokens: int,
     journal: Journal | None = None,
     report: Report = silent,
 ) -> TrainedLens:
-    """Train a map for each depth 0..L-1 on `positions` tokens of `text`, whose passages are drawn by `seed`.
+    """Train a map for each depth 0..L-1.
 
     First tokens are left out: many models keep an attention sink there. One passage in ten chooses the penalty and
     when to stop; one measures the result. All states of all depths are held in memory. Finished depths are kept in
@@ -69,15 +79,12 @@ def train(
 
     Raises `TaskError` for too little text.
     """
-    rows = _rows(model, text, positions, seed)
-    about = ("tuned lens", model.revision, model.dtype, texts.digest(text), positions, steps, seed)
+    text, steps, seed = wanted.text, wanted.steps, wanted.seed
+    rows = _rows(model, text, wanted.positions, seed)
+    about = ("tuned lens", model.revision, model.dtype, texts.digest(text), wanted.positions, steps, seed)
     states = gather_states(model, rows, [range(1, len(row.tokens)) for row in rows], batch_tokens, report)
     part = np.repeat(np.arange(len(rows)) % 10, [len(row.tokens) - 1 for row in rows])
-
-    def at(depth: int) -> TrainingStates:
-        found = torch.from_numpy(states[depth]).to(model.device)
-        return TrainingStates(*(found[torch.from_numpy(where)] for where in (part > 1, part == 0, part == 1)))
-
+    at = partial(_states_at, states, part, model.device)
     last = at(model.n_layers)
     unembedding = model.anatomy.unembedding
     unembedding = replace(unembedding, final_norm=copy.deepcopy(unembedding.final_norm))  # one that takes gradients
@@ -99,12 +106,20 @@ def train(
         np.stack([found["weight"] for found in maps]),
         np.stack([found["bias"] for found in maps]),
         LensProvenance(
-            model.name, model.revision, model.dtype, source, texts.digest(text), len(part), held_out, steps, seed,
+            model.name, model.revision, model.dtype, wanted.source, texts.digest(text), len(part), held_out, steps, seed,
             tuple(float(found["ridge"]) for found in maps), (), (), machine.versions(),
         ),
     )  # fmt: skip
     losses = _losses(model, trained, [at(depth).held_out[:held_out] for depth in range(model.n_layers + 1)])
     return replace(trained, provenance=replace(trained.provenance, logit=losses[0], tuned=losses[1]))
+
+
+def _states_at(
+    states: Float[np.ndarray, "depth n d"], part: Int[np.ndarray, " n"], device: torch.device, depth: int
+) -> TrainingStates:
+    """The states of a depth, by the tenth of the passages that they are in."""
+    found = torch.from_numpy(states[depth]).to(device)
+    return TrainingStates(*(found[torch.from_numpy(where)] for where in (part > 1, part == 0, part == 1)))
 
 
 def _rows(model: Model, text: Sequence[str], positions: int, seed: int) -> list[TokenRow]:
@@ -166,36 +181,64 @@ def translator(
     mean, spread, matrix, shift = (t.float() for t in (mean, spread, matrix, shift))
     unit = last.fitted.square().mean().sqrt()
     matrix, shift = (matrix / unit).requires_grad_(), (shift / unit).requires_grad_()
-
-    def divergence(before: Float[Tensor, "n d"], after: Float[Tensor, "n d"], rng: np.random.Generator) -> Tensor:
-        tokens, weight = _drawn(likely, rng)
-        read = unembedding.normed(before + unit * ((before - mean) / spread @ matrix + shift))
-        own, found = (
-            (unembedding.tokens(normed, tokens.expand(len(normed), -1)) + weight).log_softmax(-1)
-            for normed in (unembedding.normed(after), read)
-        )
-        return (own.exp() * (own - found)).sum(-1).mean()
-
-    def look() -> float:
-        with torch.no_grad():
-            some = slice(0, 4 * BATCH)
-            return float(
-                divergence(states.choosing[some], last.choosing[some], generator(RandomStream.TUNED_LENS, None))
-            )
-
-    best = (look(), matrix.detach().clone(), shift.detach().clone())
+    loss_of = partial(_divergence, _Basis(unembedding, likely, mean, spread, unit))
+    look = partial(_chosen_loss, loss_of, states.choosing[: 4 * BATCH], last.choosing[: 4 * BATCH])
+    best = (look(matrix, shift), matrix.detach().clone(), shift.detach().clone())
     optimiser = torch.optim.Adam([matrix, shift])
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = RATE * (1 - step / steps)
         batch = torch.from_numpy(rng.integers(0, len(states.fitted), BATCH)).to(unit.device)
-        loss = divergence(states.fitted[batch], last.fitted[batch], rng)
+        loss = loss_of(matrix, shift, states.fitted[batch], last.fitted[batch], rng)
         matrix.grad, shift.grad = torch.autograd.grad(loss, (matrix, shift))
         optimiser.step()
         if (step + 1) % LOOK == 0 or step + 1 == steps:
-            best = min(best, (look(), matrix.detach().clone(), shift.detach().clone()), key=lambda found: found[0])
+            tried = (look(matrix, shift), matrix.detach().clone(), shift.detach().clone())
+            best = min(best, tried, key=lambda found: found[0])
     _, matrix, shift = best
     weight = (unit * matrix / spread[:, None]).T
     return weight, unit * shift - weight @ mean, ridge
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What a map is expressed in: standardised features in, units of the last depth's size out."""
+
+    unembedding: Unembedding
+    likely: Int[Tensor, " vocabulary"]
+    mean: Float[Tensor, " d"]
+    spread: Float[Tensor, " d"]
+    unit: Tensor
+
+
+def _divergence(
+    basis: _Basis,
+    matrix: Float[Tensor, "d d"],
+    shift: Float[Tensor, " d"],
+    before: Float[Tensor, "n d"],
+    after: Float[Tensor, "n d"],
+    rng: np.random.Generator,
+) -> Tensor:
+    """The mean KL divergence of what the map reads from the model's own distribution, over sampled tokens."""
+    unembedding = basis.unembedding
+    tokens, weight = _drawn(basis.likely, rng)
+    read = unembedding.normed(before + basis.unit * ((before - basis.mean) / basis.spread @ matrix + shift))
+    own, found = (
+        (unembedding.tokens(normed, tokens.expand(len(normed), -1)) + weight).log_softmax(-1)
+        for normed in (unembedding.normed(after), read)
+    )
+    return (own.exp() * (own - found)).sum(-1).mean()
+
+
+@torch.no_grad()
+def _chosen_loss(
+    loss_of: Callable[..., Tensor],
+    before: Float[Tensor, "n d"],
+    after: Float[Tensor, "n d"],
+    matrix: Float[Tensor, "d d"],
+    shift: Float[Tensor, " d"],
+) -> float:
+    """The loss on the choosing states, with the same tokens at every call."""
+    return float(loss_of(matrix, shift, before, after, generator(RandomStream.TUNED_LENS, None)))
 
 
 def least_squares(
@@ -218,16 +261,13 @@ def least_squares(
     features, shift = (before - mean) / spread, (weight * (after - before)).sum(0)
     gram = features.T @ (weight * features)
     cross = features.T @ (weight * (after - before - shift))
-
-    def tried() -> Iterator[tuple[float, float, Tensor]]:
-        for ridge in RIDGES:
-            matrix = torch.linalg.solve(
-                gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device), cross
-            )
-            missed = aside_after - aside - shift - (aside - mean) / spread @ matrix
-            yield float((missed.square().sum(1) / aside_after.square().sum(1)).mean()), ridge, matrix
-
-    _, ridge, matrix = min(tried(), key=lambda found: found[0])
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    tried = []
+    for ridge in RIDGES:
+        matrix = torch.linalg.solve(gram + ridge * identity, cross)
+        missed = aside_after - aside - shift - (aside - mean) / spread @ matrix
+        tried.append((float((missed.square().sum(1) / aside_after.square().sum(1)).mean()), ridge, matrix))
+    _, ridge, matrix = min(tried, key=lambda found: found[0])
     return mean, spread, matrix, shift, ridge
 
 

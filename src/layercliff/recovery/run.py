@@ -22,7 +22,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import steps_of
 from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
 from layercliff.recovery.load import wearing
@@ -159,7 +159,7 @@ class _Recovery:
             raise TaskError(f"Task {task.name} leaves no question to train on ({chosen}): lower --limit.")
         put = encoded_task.ask(
             self.this.model, task, part.form, questions, shown,
-            normalisation=subject.normalisation, chat=subject.chat, seed=subject.seed, whole=True,
+            EncodingOptions(subject.normalisation, subject.chat, subject.seed, whole=True),
         )  # fmt: skip
         return put, chosen
 

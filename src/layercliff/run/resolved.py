@@ -14,7 +14,7 @@ from layercliff.models.lookup import LocatedModel
 from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout import encoded_task
-from layercliff.readout.encoded_task import EncodedTask
+from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
 from layercliff.run.directory import key
 from layercliff.run.spec import Loading, RunSpec
 from layercliff.run.subject import Subject, TaskSubject
@@ -84,7 +84,7 @@ class Setting:
         return tuple(
             encoded_task.ask(
                 model, task, about.format, questions, examples,
-                normalisation=self.subject.normalisation, chat=self.subject.chat, seed=self.subject.seed, whole=self.whole, note=note,
+                EncodingOptions(self.subject.normalisation, self.subject.chat, self.subject.seed, self.whole), note,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
         )  # fmt: skip

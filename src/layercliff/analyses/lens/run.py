@@ -24,6 +24,7 @@ from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.option_states import option_states
 from layercliff.readout.read import MakeStates
 from layercliff.readout.tuned_lens_file import TrainedLens
+from layercliff.readout.tuned_lens_training import LensTraining
 from layercliff.run.directory import key
 from layercliff.run.session import Session, session
 from layercliff.run.strict_json import plain
@@ -71,9 +72,12 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
         maps = known
         if passages:
             maps = tuned_lens_training.train(
-                this.model, text, passages, positions=spec.tokens, steps=spec.steps, seed=this.setting.subject.seed,
-                batch_tokens=this.model.batch_tokens(spec.batch_tokens), journal=this.journal, report=spec.report,
-            )  # fmt: skip
+                this.model,
+                LensTraining(text, passages, spec.tokens, spec.steps, this.setting.subject.seed),
+                this.model.batch_tokens(spec.batch_tokens),
+                this.journal,
+                spec.report,
+            )
         through = maps.lens(this.model) if maps else None
         n_depths = this.model.n_layers + 1
         planned = this.batched(this.asked)
