@@ -13,7 +13,10 @@ from layercliff.tasks.question import Task
 
 
 def test_block_influence_of_a_narrow_model_is_computed_wide(colours: Task) -> None:
-    """Blocks that write a little: 1 - cos is far below the 0.004 that bfloat16 resolves near 1, and the oracle is float64 over the same states."""
+    """Of blocks that write a little, 1 - cos is far below the 0.004 that bfloat16 resolves near 1.
+
+    The oracle is float64 over the same states.
+    """
     model = toy()
     with torch.no_grad():
         for block in model.model.layers:  # type: ignore[union-attr]

@@ -70,7 +70,7 @@ def test_a_race_chooses_what_all_questions_choose_with_fewer_passes(tiny: Model,
 
 @pytest.mark.parametrize("ends", [10, 18])
 def test_looks_of_a_race_may_begin_otherwise(tiny: Model, monkeypatch: pytest.MonkeyPatch, ends: int) -> None:
-    """What is known of the tokens that one look's prompts begin with says nothing of another's, be it as long or longer."""
+    """What is known of the prefix of one look's prompts says nothing of another's, be it as long or longer."""
     plain = word_tasks.task(20, "first_token").questions
     given = [replace(q, text=f"{'blue' if i < ends else 'iron'} {q.text}") for i, q in enumerate(plain)]
     task = Task("words", tuple(given), "made up", "none", "first_token")

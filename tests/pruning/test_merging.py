@@ -233,7 +233,7 @@ def test_come_merges_neighbours_across_which_nothing_turns(colours: Task) -> Non
 
 
 def test_come_against_one_prompt_at_a_time(colours: Task) -> None:
-    """Turns, Block Influence and sensitivities with hooks on the network's own forward; then what they say is to be taken."""
+    """Turns, Block Influence and sensitivities by hooks on the network's own forward, and what is to be taken by them."""
     given = brief(network(), colours)
     chooser = CoMe(given)
     step = chooser.choose(DENSE)
@@ -242,7 +242,7 @@ def test_come_against_one_prompt_at_a_time(colours: Task) -> None:
     writers = {"heads": [b.self_attn.o_proj for b in layers], "channels": [b.mlp.down_proj for b in layers]}
     seen: dict[str, list[list[torch.Tensor]]] = {kind: [[] for _ in layers] for kind in writers}
     hooks = [
-        module.register_forward_pre_hook(lambda _m, inputs, at=seen[kind][place]: at.append(inputs[0][0].detach().double()))
+        module.register_forward_pre_hook(lambda _, x, at=seen[kind][place]: at.append(x[0][0].detach().double()))
         for kind, modules in writers.items()
         for place, module in enumerate(modules)
     ]  # fmt: skip

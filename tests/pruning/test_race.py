@@ -26,7 +26,7 @@ def run(values: np.ndarray, alpha: float, seed: int) -> tuple[bool, float]:
 
 
 def margins(rng: np.random.Generator, n: int, units: int, gap: float, kind: str) -> np.ndarray:
-    """Per-question margins of candidates: one question's are alike over candidates; the best leads the next by `gap`."""
+    """Per-question margins of candidates, alike over candidates for a question; the best leads the next by `gap`."""
     easy = rng.normal(0, 0.5, units)
     if kind == "right or wrong":
         level = np.concatenate([[0.0], np.full(n - 1, -gap)])[:, None]
@@ -40,7 +40,7 @@ def margins(rng: np.random.Generator, n: int, units: int, gap: float, kind: str)
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.05])
 @pytest.mark.parametrize("units", [60, 200])
 def test_the_stated_error_holds(kind: str, gap: float, units: int) -> None:
-    """A step of 12 candidates has its share of an error of 0.05 over a path of 6: none of 300 trials may be expected to lose much."""
+    """A step of 12 candidates has its share of an error of 0.05 over 6 steps: hardly any of 300 trials may lose."""
     rng = np.random.default_rng(0)
     steps, trials = 6, 300
     alpha = race.level(0.05, 12, len(race.looks(units, 0)), steps)

@@ -9,6 +9,7 @@ import families
 import pytest
 
 import layercliff
+from layercliff.choices import Format
 from layercliff.errors import ModelError
 from layercliff.models import lookup
 
@@ -40,11 +41,11 @@ def test_counts_are_those_of_the_trace(saved: Path, task: str, form: str) -> Non
 
 
 @pytest.mark.parametrize("form", ["letter", "cloze"])
-def test_a_path_is_counted_at_most(saved: Path, task: str, form: str) -> None:
+def test_a_path_is_counted_at_most(saved: Path, task: str, form: Format) -> None:
     """Without room for reuse, the block passes of a path are those planned; with it, fewer."""
-    planned = layercliff.plan(str(saved), task, format=form, remove=3, memory_bytes=20_000).path  # type: ignore[arg-type]
+    planned = layercliff.plan(str(saved), task, format=form, remove=3, memory_bytes=20_000).path
     found = [
-        layercliff.prune(str(saved), task, format=form, remove=3, memory_bytes=memory, assess=False)  # type: ignore[arg-type]
+        layercliff.prune(str(saved), task, format=form, remove=3, memory_bytes=memory, assess=False)
         for memory in (20_000, 10**9)
     ]
     passes = [path.cost["selection_block_passes"] for path in found]

@@ -13,11 +13,13 @@ from layercliff.studies.grid import Asking, Grid
 STUDIES = Path(__file__).parent.parent.parent / "docs" / "studies"
 PAPER: dict[str, PretrainedConfig] = {
     "meta-llama/Meta-Llama-3-8B": LlamaConfig(
-        vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8
+        vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+        num_key_value_heads=8,
     ),
     "meta-llama/Llama-2-7b-hf": LlamaConfig(),
     "Qwen/Qwen3-4B": Qwen3Config(
-        hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32, num_key_value_heads=8, tie_word_embeddings=True
+        hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32, num_key_value_heads=8,
+        tie_word_embeddings=True,
     ),
 }  # fmt: skip
 

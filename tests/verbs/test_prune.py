@@ -25,15 +25,15 @@ from layercliff.tasks.question import Task
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "bloom"])
 @pytest.mark.parametrize("form", ["first_token", "cloze"])
-def test_each_step_is_the_best_of_running_every_candidate(task: Task, family: str, form: str) -> None:
+def test_each_step_is_the_best_of_running_every_candidate(task: Task, family: str, form: Format) -> None:
     """Against the careful loop: cut a block out, trace the model, take the best margin on the select half."""
-    found = layercliff.prune(Model.of(families.network(family), families.tokenizer()), task, remove=2, format=form)  # type: ignore[arg-type]
+    found = layercliff.prune(Model.of(families.network(family), families.tokenizer()), task, remove=2, format=form)
     for before, step in zip(found.steps, found.steps[1:], strict=False):
         margins = {}
         for block in before.kept:
             network = families.network(family)
             cut(network, [b for b in before.kept if b != block])
-            trace = layercliff.trace(network, task, tokenizer=families.tokenizer(), format=form).trace  # type: ignore[arg-type]
+            trace = layercliff.trace(network, task, tokenizer=families.tokenizer(), format=form).trace
             select = [h == "select" for h in trace.half_of]
             margins[block] = float(
                 decision.margin(decision.probabilities(trace.scores[-1:], trace.mask), trace.mask, trace.gold)[
@@ -322,8 +322,8 @@ def test_blocks_that_have_to_stay_are_kept_and_told(task: Task, tmp_path: Path) 
     """Before anything is scored, and on the page; where too few are left for what is asked, it is refused."""
     torch.manual_seed(0)
     config = DiffLlamaConfig(
-        vocab_size=families.VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=256,
+        vocab_size=families.VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
     )  # fmt: skip
     model = Model.of(AutoModelForCausalLM.from_config(config).eval(), families.tokenizer(), "placed")
     notes: list[str] = []

@@ -31,7 +31,7 @@ NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
 PROMPT_TOKENS = {"cpu": 48, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
 READ_BYTES = {"cpu": 6e10}
-"""Bytes of weights that completions may read in all, with one opening at least. Elsewhere all openings are continued."""
+"""Bytes of weights that completions may read in all, with one opening at least; elsewhere all are continued."""
 
 
 def assess(
@@ -54,11 +54,7 @@ def assess(
     """
     begin = time.perf_counter()
     kept = tuple(kept)
-    if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < model.n_layers:
-        raise RunError(
-            f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: "
-            f"name some of 0-{model.n_layers - 1}, each once, in their order."
-        )
+    _check(kept, model.n_layers)
     dense_size = _size(model.network)
     with pruned(model.network, kept, blends):
         pruned_size = _size(model.network)
@@ -96,6 +92,15 @@ def assess(
         repetition_pruned=repetition([small for _, small in texts]),
         seconds=round(time.perf_counter() - begin, 2),
     )
+
+
+def _check(kept: tuple[int, ...], n_layers: int) -> None:
+    """Raise `RunError` for blocks that are not there, or not in their order."""
+    if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < n_layers:
+        raise RunError(
+            f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: "
+            f"name some of 0-{n_layers - 1}, each once, in their order."
+        )
 
 
 def _size(network: PreTrainedModel) -> tuple[int, int]:
