@@ -22,7 +22,7 @@ ELSEWHERE = ("layercliff.forecasting", "layercliff.recovery")
 
 
 @dataclass(frozen=True)
-class Analysis:
+class RegisteredAnalysis:
     """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
 
     `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
@@ -45,9 +45,9 @@ class Analysis:
 
 
 @functools.cache
-def analyses() -> dict[str, Analysis]:
+def analyses() -> dict[str, RegisteredAnalysis]:
     """Every analysis by name, in the order of the page; those with a part of their own come first."""
     package = import_module(__package__)
     here = [f"{__package__}.{module.name}" for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
-    found: list[Analysis] = [import_module(f"{name}.spec").ANALYSIS for name in (*here, *ELSEWHERE)]
+    found: list[RegisteredAnalysis] = [import_module(f"{name}.spec").ANALYSIS for name in (*here, *ELSEWHERE)]
     return {one.name: one for one in sorted(found, key=lambda one: (one.place or 0, one.name))}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.run.spec import AnalysisSpec, Memory, option
 
 
@@ -18,7 +18,7 @@ class ForetellSpec(Memory, AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "foretell",
     __package__,
     ForetellSpec,

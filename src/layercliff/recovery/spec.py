@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import Material, TrainingMethod
 from layercliff.run.spec import AnalysisSpec, OfPath, option
 
@@ -36,7 +36,7 @@ class RecoverSpec(OfPath, AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "recover",
     __package__,
     RecoverSpec,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from layercliff.analyses.registry import Analysis, analyses
+from layercliff.analyses.registry import RegisteredAnalysis, analyses
 from layercliff.comparison.result import readable
 from layercliff.pruning.result import Pruned
 from layercliff.report.chart import Figure
@@ -16,7 +16,7 @@ from layercliff.run.directory import RunDirectory
 class Section:
     """A finished analysis on the page: `found` is what ``result.read`` of its folder gives. Drawn when it is asked for."""
 
-    analysis: Analysis
+    analysis: RegisteredAnalysis
     found: Any
 
     @property

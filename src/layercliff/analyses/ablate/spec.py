@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.run.spec import AnalysisSpec
 
 
@@ -11,7 +11,7 @@ class AblateSpec(AnalysisSpec):
     """What `layercliff.ablate` is told."""
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "ablate",
     __package__,
     AblateSpec,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import Control
 from layercliff.run import parsing
 from layercliff.run.spec import AnalysisSpec, option
@@ -31,7 +31,7 @@ class ControlsSpec(AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "controls",
     __package__,
     ControlsSpec,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import Lenses
 from layercliff.run import parsing
 from layercliff.run.spec import AnalysisSpec, option
@@ -37,7 +37,7 @@ class LensSpec(AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "lens",
     __package__,
     LensSpec,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import Positions
 from layercliff.run import parsing
 from layercliff.run.spec import AnalysisSpec, option
@@ -26,7 +26,7 @@ class NoiseSpec(AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "noise",
     __package__,
     NoiseSpec,

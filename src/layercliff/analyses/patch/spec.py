@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import Positions
 from layercliff.run.spec import AnalysisSpec, OfPath, option
 
@@ -16,7 +16,7 @@ class PatchSpec(OfPath, AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "patch",
     __package__,
     PatchSpec,

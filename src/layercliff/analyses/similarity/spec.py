@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.run.spec import AnalysisSpec, OfPath, option
 
 
@@ -13,7 +13,7 @@ class SimilaritySpec(OfPath, AnalysisSpec):
     tokens: int = option(4, help="Tokens of each question that stand for all.")
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "similarity",
     __package__,
     SimilaritySpec,

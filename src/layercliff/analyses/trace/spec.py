@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from layercliff.analyses.registry import Analysis
+from layercliff.analyses.registry import RegisteredAnalysis
 from layercliff.choices import OptionMass
 from layercliff.run.spec import AnalysisSpec, option
 
@@ -16,7 +16,7 @@ class TraceSpec(AnalysisSpec):
     )
 
 
-ANALYSIS = Analysis(
+ANALYSIS = RegisteredAnalysis(
     "trace",
     __package__,
     TraceSpec,

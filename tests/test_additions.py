@@ -1,4 +1,4 @@
-"""A criterion and a benchmark are added as the documentation says, and used."""
+"""Criteria and benchmarks that were added: listed, planned, raced, read again when they are gone."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 import families
 import polars as pl
 import pytest
+import test_extending
 import word_tasks
 from commands import Here
 
@@ -23,67 +24,15 @@ from layercliff.tasks import registry, rows
 from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
 from layercliff.tasks.question import Question, Task
 
-ONE_SHOT = '''"""The block that adds least to the residual stream goes first."""
-
-from collections.abc import Mapping
-from itertools import pairwise
-
-import numpy as np
-import torch
-
-from layercliff.pruning import calibration
-from layercliff.pruning.criterion_input import CriterionInput
-from layercliff.pruning.one_shot import one_shot
-
-
-@one_shot("update_norm", about="the block that adds least to the residual stream", citation="ours", cost="pass")
-@torch.inference_mode()
-def update_norm(given: CriterionInput) -> tuple[Mapping[int, float], int]:
-    """Minus the mean over tokens of |h_{b+1} - h_b| / |h_b|, by block; and the block passes taken."""
-    total, tokens, passes = np.zeros(given.model.n_layers), 0, 0
-    for batch in calibration.batches_of(given):
-        mask = calibration.tokens(batch)  # [row position]
-        states = (hidden[mask] for hidden in calibration.depths(given, batch))  # [token d], depth by depth
-        for block, (before, after) in enumerate(pairwise(states)):
-            total[block] += float(((after - before).norm(dim=-1) / before.norm(dim=-1)).double().sum())
-        tokens += int(mask.sum())
-        passes += given.model.n_layers
-    return {block: -float(value) / tokens for block, value in enumerate(total)}, passes
-'''
-ITERATIVE = '''"""Keep the gold option's probability highest."""
-
-import numpy as np
-
-from layercliff.metrics import decision
-from layercliff.pruning.criterion import criterion
-from layercliff.pruning.criterion_input import CriterionInput
-from layercliff.pruning.iterative import IterativeSelector
-from layercliff.pruning.objective import TaskObjective
-
-
-def gold_probability(scores, mask, gold):
-    """[candidate question option], [question option], [question] to [candidate question]; higher is better."""
-    return np.take_along_axis(decision.probabilities(scores, mask), gold[None, :, None], 2)[..., 0]
-
-
-@criterion(
-    "gold_probability", kind="iterative", about="keeps the gold option's probability highest", citation="ours",
-    raced=True, cost="sweep per step",
-)
-def selector(given: CriterionInput) -> IterativeSelector:
-    return IterativeSelector(given, [TaskObjective(part, gold_probability) for part in given.asked])
-'''
+RECIPES = test_extending.sections()["Add a criterion"]
 
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two more files in the folder of criteria, as long as the test runs."""
-    folder = tmp_path / "more"
-    folder.mkdir()
-    (folder / "update_norm.py").write_text(ONE_SHOT)
-    (folder / "gold_probability.py").write_text(ITERATIVE)
+    folder = tmp_path / test_extending.follow(RECIPES, tmp_path)[0]
     monkeypatch.setattr(criterion, "_REGISTERED", dict(criterion.registered()))
-    monkeypatch.setattr(criteria, "__path__", [*criteria.__path__, str(folder)])
+    monkeypatch.setattr(criteria, "__path__", [*criteria.__path__, str(folder.parent)])
     yield
     for name in ("update_norm", "gold_probability"):
         sys.modules.pop(f"{criteria.__name__}.{name}", None)
