@@ -6,8 +6,9 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import chromium
 import documented
@@ -25,6 +26,12 @@ from layercliff.studies import result as studied
 from layercliff.studies.grid import Grid
 
 COMMANDED = [page for page in PAGES if documented.commands(page)]
+QUICK = {
+    "README",
+    "benchmarks/README",
+    "docs/claims",
+    *(f"docs/how-to/{page}" for page in ("export", "own-model", "own-task")),
+}
 Run = Callable[[list[str]], None]
 
 
@@ -108,7 +115,13 @@ def run(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-@pytest.mark.parametrize("page", COMMANDED, ids=name)
+def by_length() -> Iterator[Any]:
+    """Pages; those whose commands other pages or tests run are slow."""
+    for page in COMMANDED:
+        yield pytest.param(page, id=name(page), marks=() if name(page) in QUICK else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("page", by_length())
 @pytest.mark.usefixtures("reloads_here")
 def test_the_commands_run(page: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [documented.stand_in(command) for command in documented.commands(page)]

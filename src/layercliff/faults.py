@@ -28,7 +28,7 @@ def contained() -> Iterator[None]:
 
 
 def refusal(error: Exception) -> LayercliffError:
-    """What to tell of an exception: a refusal itself, lack of memory, or a `Fault` with its traceback in a file."""
+    """What to tell of an exception: a refusal, a lack of memory, or a `Fault` with a traceback."""
     if isinstance(error, LayercliffError):
         return error
     if machine.out_of_memory(error):

@@ -81,9 +81,9 @@ def test_the_papers_models_can_be_planned_from_their_shapes(file: Path, tmp_path
     assert found.unplanned == ()
 
 
-@pytest.mark.parametrize("file", sorted(STUDIES.glob("paper*.yaml")), ids=lambda file: file.stem)
-def test_the_papers_studies_run_on_a_tiny_model(file: Path, tmp_path: Path) -> None:
-    grid = Grid.read(file)
+@pytest.mark.parametrize("name", ["paper-first-look", pytest.param("paper", marks=pytest.mark.slow)])
+def test_the_papers_studies_run_on_a_tiny_model(name: str, tmp_path: Path) -> None:
+    grid = Grid.read(STUDIES / f"{name}.yaml")
     here = {
         "models": (families.saved(tmp_path / "model"),),
         "tasks": (Asking(task=word_tasks.written(tmp_path)),),

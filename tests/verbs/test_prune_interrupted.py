@@ -139,6 +139,7 @@ prune('run')
 """
 
 
+@pytest.mark.slow
 def test_a_killed_path_ends_with_the_same_bytes(tmp_path: Path) -> None:
     """kill -9 at many moments, then two at once, then the same command again."""
     model, words_ = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)

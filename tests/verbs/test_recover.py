@@ -1,6 +1,7 @@
 """The recover verb on tiny models: resume, control, files, export, refusals."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -56,16 +57,12 @@ def cache(about: tuple[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def pruned(about: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Makes run directories with a path."""
-
-    def make() -> Path:
-        directory = tmp_path_factory.mktemp("recovered") / "run"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("LAYERCLIFF_CACHE", cache(about))
-            layercliff.prune(*about, format="first_token", remove=3, assess=False, limit=LIMIT, out=directory)
-        return directory
-
-    return make
+    """Makes run directories with a path, which is computed once."""
+    first = tmp_path_factory.mktemp("pruned") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERCLIFF_CACHE", cache(about))
+        layercliff.prune(*about, format="first_token", remove=3, assess=False, limit=LIMIT, out=first)
+    return lambda: Path(shutil.copytree(first, tmp_path_factory.mktemp("recovered") / "run"))
 
 
 def recover(about: tuple[str, str], out: Path, **more: Any) -> Recovered:
@@ -156,6 +153,7 @@ def test_an_interrupted_training_ends_with_the_same_numbers(
     assert not list((out / "recover" / "training").glob("*"))
 
 
+@pytest.mark.slow
 def test_checkpoints_of_a_finished_training_do_not_stay(
     about: tuple[str, str], pruned: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +192,7 @@ def test_what_is_trained_is_not_trained_again(
         recover(about, run[0], seeds=2, rate=2e-2)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_finished_training_of_other_steps(
     about: tuple[str, str], pruned: Callable[[], Path], full_disk: Callable[[str], AbstractContextManager[None]]
 ) -> None:
@@ -217,6 +216,7 @@ def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recov
     assert done.stdout.startswith("Accuracy after training (LoRA of rank 4, 10 updates of 8 at rate 0.01")
 
 
+@pytest.mark.usefixtures("reloads_here")
 def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_path: Path) -> None:
     directory, found = run
     seed = 1

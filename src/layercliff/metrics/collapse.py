@@ -64,7 +64,8 @@ def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " q
 
 
 def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
-    """The upper end of the one-sided score interval for the loss (lost - won) / n of paired proportions (Tango 1998)."""
+    """The upper end of the one-sided score interval for the loss (lost - won) / n of paired proportions (Tango
+    1998)."""
     z, edge = norm.ppf(level), 1 - 1e-9
     if _score(edge, lost, won, n) > -z:
         return 1.0

@@ -26,7 +26,7 @@ FOLDS = 5
 ProbedStates = Float[np.ndarray, "question _ d"]
 """One state per question, with a direction per option (*letter*); or one per option, with a single direction."""
 
-OptionScores = Float[np.ndarray, "question option"]
+ProbeScores = Float[np.ndarray, "question option"]
 
 
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
@@ -37,7 +37,7 @@ def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
     return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
-def exchanged(scores: OptionScores, gold: Gold, other: Gold) -> OptionScores:
+def exchanged(scores: ProbeScores, gold: Gold, other: Gold) -> ProbeScores:
     """The scores with the gold option and another swapped."""
     found, rows = scores.copy(), np.arange(len(gold))
     found[rows, gold], found[rows, other] = scores[rows, other], scores[rows, gold]
@@ -56,7 +56,7 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
     return np.asarray((order % min(FOLDS, len(names)))[index])
 
 
-def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> OptionScores:
+def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> ProbeScores:
     """Score every option by a probe that was fitted without the question's fold; absent options are nan.
 
     The probe is a softmax over a question's options, by maximum likelihood with a ridge penalty. The penalty does
@@ -109,9 +109,9 @@ class _ProbeFit:
         scaled = (states - self.mean) / self.spread
         return np.concatenate([scaled, np.ones((*scaled.shape[:2], 1))], 2)
 
-    def scores(self, states: ProbedStates) -> OptionScores:
+    def scores(self, states: ProbedStates) -> ProbeScores:
         """The score of every option, absent ones included."""
-        found: OptionScores = (self._features(states) @ self.weights).reshape(len(states), -1)
+        found: ProbeScores = (self._features(states) @ self.weights).reshape(len(states), -1)
         return found
 
 
@@ -125,7 +125,7 @@ def _penalised(
     return loss + ridge / 2 * float(weights @ weights), slope.ravel()
 
 
-def _with_gradient(scores: OptionScores, mask: Mask, gold: Gold) -> tuple[float, OptionScores]:
+def _with_gradient(scores: ProbeScores, mask: Mask, gold: Gold) -> tuple[float, ProbeScores]:
     """The mean negative log-probability of the gold option, and its gradient by the scores."""
     wide = np.where(mask, scores, -np.inf)
     wide = wide - wide.max(1, keepdims=True)
@@ -138,5 +138,5 @@ def _with_gradient(scores: OptionScores, mask: Mask, gold: Gold) -> tuple[float,
     return loss, probability / len(gold)
 
 
-def _loss(scores: OptionScores, mask: Mask, gold: Gold) -> float:
+def _loss(scores: ProbeScores, mask: Mask, gold: Gold) -> float:
     return _with_gradient(scores, mask, gold)[0]

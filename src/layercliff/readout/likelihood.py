@@ -30,10 +30,10 @@ def rows(
     max_positions: int | None = None,
     vocabulary: int | None = None,
 ) -> tuple[TokenRow, ...]:
-    """Each paragraph's first `length` tokens (or as many as it and the model have), of which the last `scored`, or all
-    but the first, are targets. Paragraphs of a single token have none and are left out; the others are numbered.
+    """Each paragraph's first `length` tokens. The last `scored` of them are targets; the first token never is.
 
-    Raises `TaskError` when none is left.
+    A shorter paragraph, or the model's limit, gives fewer. Paragraphs of a single token are left out and the others
+    numbered. Raises `TaskError` where none is left.
     """
     cut = [ids[: min(length, max_positions or length)] for ids in tokenise(tokenizer, text, vocabulary=vocabulary)]
     usable = [tokens for tokens in cut if len(tokens) > 1]
@@ -48,11 +48,10 @@ def rows(
 def log_likelihoods(
     model: Model, kept: Sequence[int], rows: Sequence[TokenRow], blends: Blends = NOTHING, report: Report = silent
 ) -> Float[np.ndarray, "2 row"]:
-    """The summed log-likelihood (nats) of each row's targets: the dense model's, then that of the model that keeps the
-    blocks `kept`, those in `blends` merged.
+    """The summed log-likelihood (nats) of each row's targets: the dense model's, then the pruned one's.
 
-    Blocks before the first removed or merged one are passed once for both. Only positions that predict a target reach
-    the head, a chunk of the vocabulary at a time. Raises `ModelError` for states that are not finite.
+    The pruned model keeps the blocks `kept`; those in `blends` are merged. Shared blocks at the start run once. Only
+    positions that predict a target reach the head. Raises `ModelError` for states that are not finite.
     """
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
     found = np.zeros((2, len(rows)))

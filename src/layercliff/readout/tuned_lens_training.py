@@ -106,10 +106,21 @@ def train(
         np.stack([found["weight"] for found in maps]),
         np.stack([found["bias"] for found in maps]),
         LensProvenance(
-            model.name, model.revision, model.dtype, wanted.source, texts.digest(text), len(part), held_out, steps, seed,
-            tuple(float(found["ridge"]) for found in maps), (), (), machine.versions(),
+            model.name,
+            model.revision,
+            model.dtype,
+            wanted.source,
+            texts.digest(text),
+            len(part),
+            held_out,
+            steps,
+            seed,
+            tuple(float(found["ridge"]) for found in maps),
+            (),
+            (),
+            machine.versions(),
         ),
-    )  # fmt: skip
+    )
     losses = _losses(model, trained, [at(depth).held_out[:held_out] for depth in range(model.n_layers + 1)])
     return replace(trained, provenance=replace(trained.provenance, logit=losses[0], tuned=losses[1]))
 
@@ -153,8 +164,7 @@ def _likely(unembedding: Unembedding, last: Float[Tensor, "n d"]) -> Int[Tensor,
 def _losses(
     model: Model, trained: TrainedLens, states: Sequence[Float[Tensor, "n d"]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean KL divergence from the model's own distribution of what the logit lens, and the trained one, read at each
-    depth before the last."""
+    """The mean KL divergence of the logit lens and of the trained one from the model's own distribution, per depth."""
     unembedding = model.anatomy.unembedding
     lenses = (LogitLens(unembedding), trained.lens(model))
     read = [lens.readable(depth, state) for lens in lenses for depth, state in enumerate(states[:-1])]
@@ -170,12 +180,14 @@ def translator(
     steps: int,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "d d"], Float[Tensor, " d"], float]:
-    """The map ``h + A h + b`` of one depth: A, b, and the penalty that was chosen.
+    """The map ``h + A h + b`` of one depth. **Returns** A, b and the chosen penalty.
 
-    Least squares weigh a position by one over the squared norm of its last state, so that each counts by its relative
-    error, and shrink A towards 0, which is the logit lens. `steps` of Adam then lower the KL divergence from the
-    model's own distribution, over the `LIKELY` first tokens and a fresh draw of the others, weighted by how many each
-    stands for (sampled softmax, Jean et al. 2015); the best look at the choosing states is kept.
+    First least squares. A position is weighted by one over the squared norm of its last state: its relative error
+    counts. The penalty shrinks A towards 0, the logit lens.
+
+    Then `steps` of Adam lower the KL divergence from the model's own distribution. It runs over the `LIKELY` first
+    tokens and a fresh draw of the others (sampled softmax, Jean et al. 2015). The best map on the choosing states is
+    kept.
     """
     mean, spread, matrix, shift, ridge = least_squares(states, last)
     mean, spread, matrix, shift = (t.float() for t in (mean, spread, matrix, shift))
@@ -246,8 +258,8 @@ def least_squares(
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
     """The ridge regression from a depth's states to the last depth's, in float64.
 
-    **Returns** mean and spread of the features, the matrix (feature by output) and shift that predict ``last -
-    state`` from standardised features, and the penalty that does best on the choosing states.
+    **Returns** mean and spread of the features, the matrix (feature by output), the shift and the penalty. Matrix and
+    shift predict ``last - state`` from standardised features. The penalty does best on the choosing states.
     """
     before, after, aside, aside_after = (
         t.double() if t.device.type != "mps" else t

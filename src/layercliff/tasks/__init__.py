@@ -1,1 +1,1 @@
-"""Multiple-choice tasks: questions, where they come from, how they are asked."""
+"""Questions, and how they are asked."""

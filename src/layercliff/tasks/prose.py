@@ -1,4 +1,4 @@
-"""Held-out text: a dozen paragraphs and four openings written for layercliff."""
+"""Held-out text written for layercliff: a dozen paragraphs and four openings."""
 
 LICENCE = "Apache-2.0 (written for layercliff)"
 

@@ -53,7 +53,7 @@ class Question:
             )
 
     def _check_texts(self) -> None:
-        """Raises `TaskError` for what is no text, or none that a file can hold."""
+        """Check that all texts are texts that a file can hold. Raises `TaskError`."""
         if isinstance(self.options, str):
             raise TaskError(f"question {quoted(self.id)}: the options are one text, and have to be several")
         for part in (self.id, self.group, self.subject, self.text, *self.options):
@@ -63,17 +63,16 @@ class Question:
                 raise TaskError(f"question {quoted(self.id)}: {quoted(part)} {HALF}")
 
     def reordered(self, order: Sequence[int]) -> "Question":
-        """The same question with its options in another order, the gold one among them."""
+        """The same question with its options in another order."""
         return replace(self, options=tuple(self.options[k] for k in order), gold=list(order).index(self.gold))
 
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """How a question is put in *letter*: `prompt` has ``{question}`` and ``{options}`` in it, `option` is the line of
-    one option.
+    """How a question is put in *letter*.
 
-    `shuffled`: the data have the right option always at one place, so that options are lettered in an order drawn by
-    the question's id.
+    `prompt` holds ``{question}`` and ``{options}``; `option` is the line of one option. `shuffled` letters the
+    options in an order drawn by the question's id: some data always have the right option in one place.
     """
 
     prompt: str = "Question: {question}\n{options}\nAnswer:"
