@@ -69,16 +69,16 @@ def merge(network: PreTrainedModel, folder: Path, name: str) -> PreTrainedModel:
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of keys that do not fit, which are counted here
-            worn = peft.PeftModel.from_pretrained(network, folder)
+            adapted = peft.PeftModel.from_pretrained(network, folder)
         with safe_open(folder / WEIGHTS, "pt") as file:
             given = set(file.keys())
-        wanted = set(peft.get_peft_model_state_dict(worn, save_embedding_layers=False))
+        wanted = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         if odd := sorted(given ^ wanted):
             where = "the model has no place for" if odd[0] in given else "it lacks"
             raise ModelError(
                 f"The adapter in {folder} is not one of {name}: {where} {len(odd)} of its tensors ({odd[0]} for one)."
             )
-        merged: PreTrainedModel = worn.merge_and_unload()
+        merged: PreTrainedModel = adapted.merge_and_unload()
     return merged
 
 

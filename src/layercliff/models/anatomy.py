@@ -167,8 +167,8 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
     dtype = dtype or _dtype(name, blocks)
     ids = _probe_ids(network)
     with understanding(name, "The forward pass"), computing_in(dtype, (*around, *blocks)), cast_to(dtype, head):
-        probe = block_interface.observe(network, path, blocks, head, ids)  # some networks ask their head for its dtype
-    _check_finite(network, probe.logits)
+        trial = block_interface.observe(network, path, blocks, head, ids)  # some networks ask their head for its dtype
+    _check_finite(network, trial.logits)
     found = Anatomy(
         network.base_model,
         blocks,
@@ -176,14 +176,14 @@ def dissect(network: PreTrainedModel, dtype: torch.dtype | None = None) -> Anato
         around,
         Unembedding(nn.Identity(), head),
         dtype,
-        block_interface.connect(name, probe, ids),
+        block_interface.connect(name, trial, ids),
     )
     with understanding(name, "The forward pass"), found.computing():
-        _check_causal(network, ids, probe.logits, tolerance(dtype, next(blocks.parameters()).dtype))
+        _check_causal(network, ids, trial.logits, tolerance(dtype, next(blocks.parameters()).dtype))
     with understanding(name, "The final norm or unembedding"):
-        found = _with_unembedding(found, probe, head, text_config(network.config), name)
+        found = _with_unembedding(found, trial, head, text_config(network.config), name)
     with understanding(name, "The way through the blocks"):
-        _prove_passage(found, name, probe, ids)
+        _prove_passage(found, name, trial, ids)
     return replace(found, runs_alone=_runs_alone(network, ids))
 
 
@@ -250,14 +250,14 @@ def _check_finite(network: PreTrainedModel, logits: Tensor) -> None:
 
 
 def _with_unembedding(
-    anatomy: Anatomy, probe: ObservedRun, head: nn.Module, config: PretrainedConfig, name: str
+    anatomy: Anatomy, trial: ObservedRun, head: nn.Module, config: PretrainedConfig, name: str
 ) -> Anatomy:
     """Add an unembedding that gives the trial's own logits from its last block's state."""
-    norm, softcap, hidden = nn.Sequential(*probe.tail), quirks.softcap(config), probe.states[-1][0]
+    norm, softcap, hidden = nn.Sequential(*trial.tail), quirks.softcap(config), trial.states[-1][0]
     plain = replace(anatomy, unembedding=Unembedding.of(norm, head, softcap=softcap))
-    scale = _logit_scale(plain, config, hidden, probe.logits)
+    scale = _logit_scale(plain, config, hidden, trial.logits)
     found = replace(plain, unembedding=replace(plain.unembedding, logit_scale=scale))
-    _prove(found, name, hidden, probe.logits)
+    _prove(found, name, hidden, trial.logits)
     return found
 
 
@@ -327,14 +327,14 @@ def _prove(anatomy: Anatomy, name: str, hidden: Tensor, logits: Tensor) -> None:
         )
 
 
-def _prove_passage(anatomy: Anatomy, name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> None:
+def _prove_passage(anatomy: Anatomy, name: str, trial: ObservedRun, ids: Int[Tensor, "1 position"]) -> None:
     """Run the trial sequence block by block and compare it with the network's own pass.
 
     Raises `ModelError` naming the first block after which they differ.
     """
     with anatomy.computing():
         passed = (found for _, found in anatomy.enter(ids).depths())
-        for index, (found, own) in enumerate(zip(passed, (probe.calls[0][0], *probe.states), strict=True)):
+        for index, (found, own) in enumerate(zip(passed, (trial.calls[0][0], *trial.states), strict=True)):
             difference = float((found - own).abs().max() / own.abs().max().clamp_min(1e-6))
             if not difference < TOLERANCE[anatomy.dtype]:
                 where = "before its first block" if index == 0 else f"after block {index - 1}"

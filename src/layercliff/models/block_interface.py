@@ -80,7 +80,7 @@ class BlockInterface:
         return tuple(sorted(frozenset[int]().union(*self.leans.values())))
 
     def check(self, index: int, passed: Sequence[int]) -> None:
-        """Check that the blocks that `index` depends on are among those `passed`. Raises `ModelError`."""
+        """Check that block `index` depends on no block that was not `passed`. Raises `ModelError`."""
         if missing := sorted(self.leans.get(index, frozenset()) - set(passed)):
             raise ModelError(
                 f"Block {missing[0]} cannot be taken out: what it hands on beside the residual stream (shared keys "
@@ -226,9 +226,9 @@ def hidden_state(output: Any) -> Tensor:
     return state
 
 
-def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> BlockInterface:
+def connect(name: str, trial: ObservedRun, ids: Int[Tensor, "1 position"]) -> BlockInterface:
     """Learn from a trial run how blocks are connected. Raises `ModelError` naming the block that was not understood."""
-    for index, output in enumerate(probe.outputs):
+    for index, output in enumerate(trial.outputs):
         state = hidden_state(output)
         if not isinstance(state, Tensor) or state.ndim != 3 or state.shape[:2] != ids.shape:
             found = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
@@ -236,19 +236,19 @@ def connect(name: str, probe: ObservedRun, ids: Int[Tensor, "1 position"]) -> Bl
                 f"Block {index} of {name} returns {found} for {ids.shape[1]} tokens, not one state a token: "
                 f"it cannot be read block by block; {quirks.PLACE}."
             )
-    for index, (state, call) in enumerate(zip(probe.states, probe.calls[1:], strict=False)):
+    for index, (state, call) in enumerate(zip(trial.states, trial.calls[1:], strict=False)):
         if not _same(state, call[0]):
             raise ModelError(
                 f"{name} changes what block {index} returns before block {index + 1} receives it: "
                 f"it cannot be read block by block; {quirks.PLACE}."
             )
-    kinds = {None if isinstance(output, Tensor) else type(output) for output in probe.outputs}
+    kinds = {None if isinstance(output, Tensor) else type(output) for output in trial.outputs}
     if len(kinds) > 1:
         raise ModelError(f"The blocks of {name} return different kinds of values: {quirks.PLACE}.")
-    parts = [() if isinstance(output, Tensor) else tuple(output) for output in probe.outputs]
+    parts = [() if isinstance(output, Tensor) else tuple(output) for output in trial.outputs]
     shapes = tuple(tuple(None if isinstance(part, Tensor) else part for part in found[1:]) for found in parts)
-    beside = (*_links(parts, probe.calls), *_written(probe))
-    return BlockInterface(kinds.pop(), shapes, beside, _leans(parts, probe, beside))
+    beside = (*_links(parts, trial.calls), *_written(trial))
+    return BlockInterface(kinds.pop(), shapes, beside, _leans(parts, trial, beside))
 
 
 def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[BlockCall]) -> Iterator[SideInput]:
@@ -262,23 +262,23 @@ def _links(parts: Sequence[tuple[Any, ...]], calls: Sequence[BlockCall]) -> Iter
                 yield link
 
 
-def _written(probe: ObservedRun) -> Iterator[SideInput]:
+def _written(trial: ObservedRun) -> Iterator[SideInput]:
     """The mappings that blocks write into."""
-    for place in sorted({place for places in probe.writes.values() for place in places}, key=str):
+    for place in sorted({place for places in trial.writes.values() for place in places}, key=str):
         yield SideInput(place)
 
 
 def _leans(
-    parts: Sequence[tuple[Any, ...]], probe: ObservedRun, beside: Sequence[SideInput]
+    parts: Sequence[tuple[Any, ...]], trial: ObservedRun, beside: Sequence[SideInput]
 ) -> dict[int, frozenset[int]]:
     """Which earlier blocks each block depends on."""
     found: dict[int, set[int]] = {}
     for one in beside:
         makers: set[int] = set()
-        for index, call in enumerate(probe.calls):
+        for index, call in enumerate(trial.calls):
             if one.part is None:
                 found.setdefault(index, set()).update(makers)
-                makers |= {index} if one.place in probe.writes[index] else set()
+                makers |= {index} if one.place in trial.writes[index] else set()
             elif parts[index][one.part] is not one.given(call):
                 makers = {index}
             elif one.given(call) is not None:

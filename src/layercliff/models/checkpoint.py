@@ -134,7 +134,7 @@ def _reload(
     queries: Sequence[LogitQuery],
     trust_remote_code: bool,
 ) -> ReloadedCheckpoint:
-    found, said = _ask(checkpoint, reload_check.probe(sequences, queries), trust_remote_code, model.dtype)
+    found, said = _ask(checkpoint, reload_check.request(sequences, queries), trust_remote_code, model.dtype)
     tensors = _tensors(reload_check.digests(model.network), said)
     with _on_the_cpu(model.network):
         here = [reload_check.copies(model.network, torch.tensor(tokens)) for tokens in sequences]
@@ -181,14 +181,14 @@ def _on_the_cpu(network: PreTrainedModel) -> Iterator[None]:
 
 
 def _ask(
-    checkpoint: Path, probe: dict[str, Tensor], trust_remote_code: bool, dtype: str
+    checkpoint: Path, request: dict[str, Tensor], trust_remote_code: bool, dtype: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What a fresh process found, and what loading reported there.
 
     The report holds lists of keys, and the digest of each of the ``tensors``.
     """
     given, answered = checkpoint / ".probe.safetensors", checkpoint / ".answers.safetensors"
-    save_file(probe, given)
+    save_file(request, given)
     command = [sys.executable, "-P", "-c", START, json.dumps(_search()), *map(str, (checkpoint, given, answered))]
     command += [str(torch.get_num_threads()), str(int(trust_remote_code)), dtype]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

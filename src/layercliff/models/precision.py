@@ -24,11 +24,11 @@ TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torc
 
 @contextmanager
 def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Compute each of `modules` in `dtype`: its floating-point parameters are cast when it is called and put back
-    afterwards.
+    """Compute each of `modules` in `dtype`.
 
-    Only one module's cast matrices exist at a time. A module that holds only vectors is cast for the whole time: some
-    networks ask a norm for its dtype before they call it. Modules already in `dtype` are left alone.
+    Floating-point parameters are cast when a module is called and put back afterwards. Only one module's cast
+    matrices exist at a time. A module that holds only vectors is cast for the whole time: some networks ask a norm
+    for its dtype before they call it. Modules already in `dtype` are left alone.
     """
     with ExitStack() as hooks:
         for module in modules:

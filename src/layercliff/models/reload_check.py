@@ -39,7 +39,7 @@ class LogitQuery:
     targets: Sequence[int]
 
 
-def probe(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> dict[str, Tensor]:
+def request(sequences: Sequence[Sequence[int]], queries: Sequence[LogitQuery]) -> dict[str, Tensor]:
     """Sequences and queries as tensors: ``sequence.N``, ``query.N`` and ``wanted.N`` (positions above targets)."""
     found = {f"sequence.{n:05}": torch.tensor(tokens) for n, tokens in enumerate(sequences)}
     for n, query in enumerate(queries):
@@ -177,8 +177,8 @@ def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: i
     return [(token, scores[0].float()) for token, scores in zip(found, out.scores, strict=True)]
 
 
-def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype: str) -> None:
-    """Load `checkpoint` and write what it computes for the file `probe` to `out`.
+def main(checkpoint: str, request: str, out: str, threads: str, trust: str, dtype: str) -> None:
+    """Load `checkpoint` and write what it computes for the file `request` to `out`.
 
     Answers are computed in `dtype`. The checkpoint's own code runs where `trust` is 1. The number of threads of the
     asking process gives the same bits.
@@ -193,4 +193,4 @@ def main(checkpoint: str, probe: str, out: str, threads: str, trust: str, dtype:
     network.eval()
     said = {name: sorted(map(str, info[name])) for name in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     metadata = {name: json.dumps(content) for name, content in {**said, "tensors": digests(network)}.items()}
-    save_file(behaviour(network, load_file(probe), getattr(torch, dtype)), Path(out), metadata)
+    save_file(behaviour(network, load_file(request), getattr(torch, dtype)), Path(out), metadata)

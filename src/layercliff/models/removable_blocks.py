@@ -48,7 +48,7 @@ SAME = {torch.float32: 2e-5, torch.float64: 2e-5, torch.float16: 4e-3, torch.bfl
 """How far the same blocks in the same order may differ, as a share of the largest logit."""
 PROBE = 8  # tokens
 GENERATED = 4  # tokens after them, with and without a cache
-LONGEST = 4098  # tokens of the probe that shows windows
+LONGEST = 4098  # tokens of the trial that shows windows
 DRAWS = 4  # random sets of blocks that are tried together
 
 

@@ -90,15 +90,14 @@ class Lettering:
 class Task:
     """Questions of one kind.
 
-    `prompt` is the text asked in *cloze* and *first_token*, with ``{question}`` in it, and `letter` the same for
-    *letter*. A `description` stands before everything, with ``{subject}`` in it where questions have subjects. Where
-    questions have a `blank`, their options fill it: *cloze* compares how likely each makes the text after it (Trinh &
-    Le 2018).
+    `prompt` is the text asked in *cloze* and *first_token*; it holds ``{question}``. `letter` is the same for
+    *letter*. `description` stands before everything; it may hold ``{subject}``. Where questions have a `blank`,
+    options fill it: *cloze* compares how likely each makes the text after it (Trinh & Le 2018).
 
-    `shots` is a pool of worked examples disjoint from `questions` (a training split, say); where it is empty, examples
-    are taken from the questions. `spare_shot`: lm-evaluation-harness draws one example more than wanted, since the task
-    has no test split (see `layercliff.tasks.shots`). `skipped` lists rows left out on the user's word, with reasons.
-    `asked_for` is what names the task on the command line, if it was named there.
+    `shots` is a pool of worked examples disjoint from `questions`, such as a training split. Where it is empty,
+    examples are taken from the questions. `spare_shot` says that lm-evaluation-harness draws one example more than
+    wanted, since the task has no test split (see `layercliff.tasks.shots`). `skipped` lists bad rows that the user
+    chose to leave out, with reasons. `asked_for` is the task's name on the command line, if it was named there.
     """
 
     name: str
