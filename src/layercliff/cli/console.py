@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from layercliff.progress import Report
 
 
@@ -42,12 +45,20 @@ def show_licence(model: str, note: Callable[[str], None]) -> None:
         stored_files.write_text(shown, entry.notice)
 
 
+def _show(bars: "Progress", shown: dict[str, "TaskID"], what: str, done: int, total: int, /) -> None:
+    """Move the bar of `what`, a new one where there is none."""
+    from layercliff.output import printable
+
+    if what not in shown:
+        shown[what] = bars.add_task(printable(what), total=total)
+    bars.update(shown[what], completed=done, total=total)
+
+
 @contextmanager
 def progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
     """A progress bar on standard error, with the time left; notes are printed above it."""
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from layercliff.output import printable
     from layercliff.rich_console import PlainConsole
 
     console = PlainConsole(stderr=True)
@@ -60,13 +71,7 @@ def progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def report(what: str, done: int, total: int, /) -> None:
-            if what not in shown:
-                shown[what] = bars.add_task(printable(what), total=total)
-            bars.update(shown[what], completed=done, total=total)
-
+        report = partial(_show, bars, {})
         report("starting", 0, 1)
         quiet_libraries()
         report("starting", 1, 1)

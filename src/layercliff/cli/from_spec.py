@@ -30,8 +30,7 @@ def command(
     """A function for typer: it makes a spec of what was given, and hands it to `run` with what was given of `more`."""
 
     def called(**given: Any) -> None:
-        extra = {one.name: given.pop(one.name) for one in more}
-        run(spec_of(spec, given), extra)
+        run(spec_of(spec, given), {one.name: given[one.name] for one in more})
 
     parameters = [*_parameters(spec), *more]
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -107,15 +107,16 @@ def claims(spec: ClaimsSpec, given: dict[str, Any]) -> None:
     terminal.show_claims(found, Path(str(spec.out)))
 
 
+def _rule(spec: ForetellSpec) -> None:
+    """Refuse a study that gives no rule."""
+    from layercliff.forecasting import result
+
+    result.training(None if spec.study is None else Path(spec.study))
+
+
 def foretell(spec: ForetellSpec, given: dict[str, Any]) -> None:
     """The forecast; whether there is a rule is said before the model library is imported."""
-
-    def rule() -> None:
-        from layercliff.forecasting import result
-
-        result.training(None if spec.study is None else Path(spec.study))
-
-    found = running.run("foretell", spec, given, rule)
+    found = running.run("foretell", spec, given, partial(_rule, spec))
     from layercliff.studies import terminal
 
     terminal.show_foretelling(found, Path(str(spec.out)))

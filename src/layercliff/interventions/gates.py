@@ -1,5 +1,7 @@
 """Gates on blocks: what closing each a little does to the gold option, all blocks at once."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,7 +15,7 @@ from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.model import Model
 from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import EncodedTask
-from layercliff.run.directory import Journal, key
+from layercliff.run.directory import Journal, journalled, key
 
 PASSES = 4  # dense passes: the states, and block by block from the last, once more forwards and once backwards, which costs two
 POSITIONS = 64  # read at once on the way back: whole rows of logits are held for so many
@@ -43,10 +45,7 @@ def gradients(
     found = np.zeros((model.n_layers, len(part.questions)))
     for batch in part.batches(batch_tokens, "rows"):
         name = key("gates", subject, part.form, part.reading, batch)
-        known = journal.get(name) if journal else None
-        values = known["values"] if known else _of_batch(model, part, pull, batch)
-        if journal and not known:
-            journal.put(name, {"values": values})
+        values = journalled(journal, name, partial(_of_batch, model, part, pull, batch))["values"]
         for sequence, question in {
             place: row.question for row, (place, _) in zip(batch.rows, batch.places, strict=True)
         }.items():
@@ -64,7 +63,7 @@ def _pull(scores: Float[np.ndarray, "question option"], part: EncodedTask) -> Fl
 
 def _of_batch(
     model: Model, part: EncodedTask, pull: Float[np.ndarray, "question option"], batch: Batch
-) -> Float[np.ndarray, "block sequence"]:
+) -> dict[str, Float[np.ndarray, "block sequence"]]:
     with torch.no_grad(), model.anatomy.computing():
         passage = model.anatomy.enter(batch.levels(model.device))
         states = [hidden for _, hidden in passage.depths()]
@@ -74,7 +73,7 @@ def _of_batch(
         found[block] = (back * (states[block + 1] - states[block]).float()).sum((1, 2)).double().cpu().numpy()
         if block:
             back = _through(passage, block, states[block], back, model.anatomy.dtype)
-    return found
+    return {"values": found}
 
 
 def _from_scores(

@@ -16,6 +16,7 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
 from layercliff.readout.lens import Lens
+from layercliff.run.directory import Journal, journalled
 
 LEAD_BYTES = (
     2**30
@@ -218,6 +219,11 @@ def too_large(model: Model, tokens: int) -> ModelError:
 def not_finite(model: Model) -> ModelError:
     """The error for scores that are NaN or infinite."""
     return ModelError(f"{model.name} gave scores that are NaN or infinite in {model.dtype}: use --dtype float32.")
+
+
+def read_once(journal: Journal | None, name: str, read: Callable[[], Reading]) -> Reading:
+    """A reading that a journal keeps under `name`; else what `read` gives, which is kept there."""
+    return Reading.of(journalled(journal, name, lambda: read().arrays()))
 
 
 def stacked(readings: Sequence[Reading]) -> Reading:

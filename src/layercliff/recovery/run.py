@@ -3,6 +3,7 @@
 import copy
 import time
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from layercliff.recovery.result import Recovered
 from layercliff.recovery.shapes import RecoverSettings
 from layercliff.recovery.spec import RecoverSpec
 from layercliff.run import stored_files
-from layercliff.run.directory import RunDirectory, key
+from layercliff.run.directory import RunDirectory, journalled, key
 from layercliff.run.passes import Pass
 from layercliff.run.session import Session, session
 from layercliff.run.verb import verb
@@ -177,15 +178,15 @@ class _Recovery:
             assert record is not None
         self.run.forget(_checkpoints(identity))
         self.seconds += record.seconds
-        assert self.this.journal is not None
         name = key("trained", self.this.setting.subject.model_dump(), identity)
-        if (kept := self.this.journal.get(name)) is None:
-            kept = {"scores": self._read(wearing(self._pruned(of), self.run.path / folder)).scores}
-            self.this.journal.put(name, kept)
+        kept = journalled(self.this.journal, name, partial(self._scores, of, folder))
         self.finished += 1
         self._tell(0)
         nothing = np.full(kept["scores"].shape[:2], np.nan, np.float32)
         return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record.losses)
+
+    def _scores(self, of: Step, folder: str) -> dict[str, np.ndarray]:
+        return {"scores": self._read(wearing(self._pruned(of), self.run.path / folder)).scores}
 
     def cost(self) -> dict[str, Any]:
         """What it took; training counts whenever it was done."""

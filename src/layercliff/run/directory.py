@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,16 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def journalled(journal: Journal | None, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What a journal keeps under `name`; else what `make` gives, which is kept there from now on."""
+    kept = journal.get(name) if journal else None
+    if kept is None:
+        kept = make()
+        if journal:
+            journal.put(name, kept)
+    return kept
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> str:

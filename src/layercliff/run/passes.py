@@ -1,6 +1,7 @@
 """The pass of all tasks' batches through a model, with a journal of finished batches."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from layercliff.choices import OptionMass
 from layercliff.models.model import Model
@@ -8,7 +9,7 @@ from layercliff.progress import Note, Report
 from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader, Reading
+from layercliff.readout.read import Reader, Reading, read_once
 from layercliff.run.directory import Journal, key
 from layercliff.run.subject import Subject
 
@@ -46,10 +47,7 @@ class Pass:
         where = _where(self.depths, self.model.n_layers)
         for batch in batches:
             name = key(self.subject.model_dump(), part.form, self.depths, self.option_mass, lens.name, batch)
-            kept = self.journal.get(name) if self.journal else None
-            reading = Reading.of(kept) if kept else reader.read(batch)
-            if self.journal and not kept:
-                self.journal.put(name, reading.arrays())
+            reading = read_once(self.journal, name, partial(reader.read, batch))
             self.done += batch.padded_tokens
             self.led += batch.lead if batch is not batches[0] else 0
             self.tokens += sum(len(row.tokens) for row in batch.rows)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,11 +18,12 @@ from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.model import Model
+from layercliff.progress import Report
 from layercliff.pruning import result as pruned
 from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.lens import Lens, LogitLens
-from layercliff.readout.read import MakeStates, Reader, Reading
+from layercliff.readout.read import MakeStates, Reader, read_once
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
 from layercliff.run.resolved import Setting
@@ -33,6 +34,30 @@ Kept = TypeVar("Kept")
 
 STANDALONE = {traced.FOLDER: "trace", "evaluate": "evaluation"}
 """Folders of results that do not look at a trace, and what they hold."""
+
+
+class _Told:
+    """Tells of the progress of batches, state by state; a batch whose reading is kept counts at once."""
+
+    def __init__(
+        self, report: Report, what: str, planned: Sequence[tuple[EncodedTask, tuple[Batch, ...]]], n_states: int
+    ) -> None:
+        self.report, self.what, self.n_states = report, what, n_states
+        self.total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
+        self.before = self.done = 0
+
+    def each(self, states: MakeStates, passage: BlockwisePass, batch: Batch) -> Iterator[tuple[int, Tensor]]:
+        """The states of a batch, each told of."""
+        for state in states(passage, batch):
+            yield state
+            self.done += batch.padded_tokens
+            self.report(self.what, min(self.done, self.total), self.total)
+
+    def finished(self, batch: Batch) -> None:
+        """All of a batch is done."""
+        self.before += batch.padded_tokens * self.n_states
+        self.done = self.before
+        self.report(self.what, self.done, self.total)
 
 
 class Session(Generic[Kept]):
@@ -72,35 +97,18 @@ class Session(Generic[Kept]):
         What is finished is kept in the journal, under `what` it is."""
         model = model or self.model
         lens = lens or LogitLens(model.anatomy.unembedding)
-        total = sum(batch.padded_tokens for _, batches in planned for batch in batches) * n_states
-        done = 0
+        told = _Told(self.options.report, what, planned, n_states)
         found = []
         for part, batches in planned:
             reader = Reader(model, lens, part.reading, "none", self.options.note)
             readings = []
             for batch in batches:
-
-                def told(
-                    passage: BlockwisePass, batch: Batch, part: EncodedTask = part
-                ) -> Iterator[tuple[int, Tensor]]:
-                    nonlocal done
-                    for state in states(part)(passage, batch):
-                        yield state
-                        done += batch.padded_tokens
-                        self.options.report(what, min(done, total), total)
-
                 name = key(what, self.setting.subject.model_dump(), self.wanted, part.form, batch)
-                if self.journal and (known := self.journal.get(name)):
-                    reading = Reading.of(known)
-                    done += batch.padded_tokens * n_states
-                else:
-                    reading = reader.read(batch, told)
-                    if self.journal:
-                        self.journal.put(name, reading.arrays())
+                read = partial(reader.read, batch, partial(told.each, states(part)))
+                readings.append((batch, read_once(self.journal, name, read)))
+                told.finished(batch)
                 self.batches += 1
-                readings.append((batch, reading))
             found.append(part.trace(readings))
-        self.options.report(what, total, total)
         return Trace.joined(found)
 
     @cached_property

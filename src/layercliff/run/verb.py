@@ -44,15 +44,18 @@ def _public(spec: Any, page: bool, function: Callable[[Any], Any]) -> Any:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs and isinstance(args[0], spec):
-            return _run(function, args[0], page)
-        return _run(function, spec(*args, **_today(kwargs, old)), page)
+        return _run(function, _given(spec, args, _today(kwargs, old)), page)
 
     called.__signature__ = inspect.signature(spec).replace(  # type: ignore[attr-defined]
         return_annotation=inspect.signature(function).return_annotation
     )
     called.spec = spec  # type: ignore[attr-defined]
     return called
+
+
+def _given(spec: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The spec itself, or what makes one."""
+    return args[0] if not kwargs and len(args) == 1 and isinstance(args[0], spec) else spec(*args, **kwargs)
 
 
 def _today(given: dict[str, Any], old: dict[str, str]) -> dict[str, Any]:

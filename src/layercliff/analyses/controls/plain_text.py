@@ -1,6 +1,7 @@
 """The loss on plain text, where there is nothing to decide: at every depth of a model, and after every step of a path."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from layercliff.pruning.step import Step
 from layercliff.readout import likelihood, logit_agreement
 from layercliff.readout.batches import Batch, plan
 from layercliff.readout.lens import LogitLens
-from layercliff.readout.read import Reader, Reading
+from layercliff.readout.read import Reader, read_once
 from layercliff.readout.tokens import vocabulary
 from layercliff.run.directory import key
 from layercliff.run.session import Session
@@ -46,10 +47,7 @@ def text_losses(
     for done, batch in enumerate(planned):
         this.options.report("reading plain text", done, len(planned))
         name = key("text", this.setting.subject.model_dump(), [(s.kept, ordered(s.blends)) for s in path], batch)
-        known = this.journal.get(name) if this.journal else None
-        reading = Reading.of(known) if known else reader.read(batch, states)
-        if this.journal and not known:
-            this.journal.put(name, reading.arrays())
+        reading = read_once(this.journal, name, partial(reader.read, batch, states))
         this.batches += 1
         for number, row in enumerate(batch.rows):
             found[:, row.question] = reading.scores[:, number, 0]
