@@ -191,7 +191,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     train = training.train
 
     def watched(*of: Any) -> Any:
-        done.append(of[6])
+        done.append(of[6].what)
         return train(*of)
 
     monkeypatch.setattr(training, "train", watched)
