@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from layercliff.forecasting.words import INTERVAL
 from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
-from layercliff.metrics.forecast import Against, Judgement
+from layercliff.metrics.forecast import BaselineComparison, Judgement
 from layercliff.metrics.perplexity import Estimate
 from layercliff.report.words import PERCENT
 from layercliff.studies.result import Panel, Row, Studied
@@ -113,7 +113,7 @@ def judgement(found: Judgement) -> Iterator[str]:
         yield _against(other)
 
 
-def _against(other: Against) -> str:
+def _against(other: BaselineComparison) -> str:
     error = f"error {other.error:.3f}; the rule's minus this {_three(other.difference)}"
     if other.beaten is None:
         return f"It is not shown to beat {other.name}, nor to be beaten by it ({error})."
