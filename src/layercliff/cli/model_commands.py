@@ -113,7 +113,7 @@ def foretell(spec: ForetellSpec, given: dict[str, Any]) -> None:
     def rule() -> None:
         from layercliff.forecasting import result
 
-        result.training(None if spec.study is None else Path(spec.study))
+        result.training_table(None if spec.study is None else Path(spec.study))
 
     found = running.run("foretell", spec, given, rule)
     from layercliff.studies import terminal
