@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
-from layercliff.choices import Score
 from layercliff.metrics.controls import ControlOutcome
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder, Summary
@@ -51,7 +50,7 @@ class ControlSettings(Settings):
     text: str | None = None
     tokens: int | None = None
     scored: int | None = None
-    path: Score | None = None
+    path: str | None = None
     steps: str | None = None
 
 
