@@ -1,4 +1,5 @@
-"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands, and what a mark says on hover."""
+"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands, and what a
+mark says on hover."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -35,7 +36,8 @@ def block_axis(n_layers: int, title: str, field: str = "place:Q") -> alt.X:
 
 
 def transition_mark(depth: int | None, n_layers: int, shift: float = 0.0) -> list[Chart]:
-    """A dashed line at T with its label; nothing for an undecided model. `shift` is where depth 0 lies on the axis: before block 0 at -1/2."""
+    """A dashed line at T with its label; nothing for an undecided model. `shift` is where depth 0 lies on the axis:
+    before block 0 at -1/2."""
     if depth is None:
         return []
     left = depth > n_layers * 0.6
@@ -60,8 +62,9 @@ def lines(
     domain: tuple[float, float] | None = None,
     log: bool = False,
 ) -> list[Chart]:
-    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``; `log`: on a logarithmic axis.
-    A point says what it is of, what `hover` adds (where it is, how many were asked), and its value with the interval."""
+    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to
+    ``<value>_high``; `log`: on a logarithmic axis. A point says what it is of, what `hover` adds (where it is, how
+    many were asked), and its value with the interval."""
     colour = alt.Color(
         f"{by}:N",
         title=None,

@@ -1,4 +1,5 @@
-"""Radar plots side by side. Vega-Lite has no polar axes: both of its axes get the same scale here, whatever the figure's width."""
+"""Radar plots side by side. Vega-Lite has no polar axes: both of its axes get the same scale here, whatever the
+figure's width."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,8 @@ class Radar:
 def radars(
     plots: Sequence[Radar], answers: Sequence[str], labels: Sequence[str], colours: Mapping[str, str], dashed: str
 ) -> Chart:
-    """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those of lines, of which one is `dashed`."""
+    """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those
+    of lines, of which one is `dashed`."""
     turns = [2 * math.pi * number / len(answers) for number in range(len(answers))]
     outer = max(1, math.ceil(10 * max(max(line.shares) for plot in plots for line in plot.lines.values()))) / 10
     middles = [(number - (len(plots) - 1) / 2) * PITCH for number in range(len(plots))]

@@ -1,4 +1,5 @@
-"""A trace beside its controls, in a run directory: ``controls/``, with a row per control and depth, a row per control, and the loss on plain text."""
+"""A trace beside its controls, in a run directory: ``controls/``, with a row per control and depth, a row per control,
+and the loss on plain text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,9 +30,19 @@ _DRAWS = dict.fromkeys(
 NULLABLE = tuple(f"transition_depth{end}" for end in _ENDS)
 CURVES = {"control": pl.String, "task": pl.String, "depth": pl.Int64, **_VALUES, **_DRAWS, "chance": pl.Float64}
 TABLE = {
-    "control": pl.String, "task": pl.String, "n": pl.Int64, "draws": pl.Int64, "chance": pl.Float64, **dict.fromkeys(NULLABLE, pl.Int64),
-    "transition_undecided_share": pl.Float64, "decided_draws": pl.Float64, "jump_block": pl.Int64, "jump_rise": pl.Float64, "jump_sharpness": pl.Float64, **_VALUES,
-}  # fmt: skip
+    "control": pl.String,
+    "task": pl.String,
+    "n": pl.Int64,
+    "draws": pl.Int64,
+    "chance": pl.Float64,
+    **dict.fromkeys(NULLABLE, pl.Int64),
+    "transition_undecided_share": pl.Float64,
+    "decided_draws": pl.Float64,
+    "jump_block": pl.Int64,
+    "jump_rise": pl.Float64,
+    "jump_sharpness": pl.Float64,
+    **_VALUES,
+}
 TEXT = {
     "where": pl.String,
     "index": pl.Int64,
@@ -61,9 +72,11 @@ class ControlsSummary(Summary):
 
 @dataclass(frozen=True)
 class Controlled:
-    """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
-    with its interval, the share of undecided resamples and of draws that decide (`ControlOutcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
-    token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `settings` say how
+    """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over
+    questions, and the least and greatest of a single draw. `table` has a row per control and task: T with its
+    interval, the share of undecided resamples and of draws that decide (`ControlOutcome.decided`), the largest rise,
+    and margin and accuracy at the last depth. `text` has the loss per token (nats) at every ``depth`` of the model and
+    after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `settings` say how
     each control was made."""
 
     subject: Subject
