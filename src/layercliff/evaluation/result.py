@@ -66,12 +66,14 @@ class EvaluationSummary(Summary):
 class Evaluated:
     """Benchmarks of one model: what was asked, and each option's log-likelihood.
 
-    `options` has one row per option, in the order asked: ``task``, ``question`` (from 0 within the task), ``id``,
-    ``group``, ``option``, ``gold`` (whether it is right), ``context`` and ``continuation`` (what was run),
-    ``log_likelihood`` (nats, summed over the continuation's tokens), ``greedy`` (whether the model itself would have
-    gone on so), and the continuation's ``tokens``, ``characters`` and ``bytes`` without the space that joins it to the
-    context. `about` says of each task where it comes from and what was left out; `cost` is what it took. `layerwise`
-    holds, by depth, the log-likelihoods that the logit lens reads at the depths asked for, the last one among them.
+    `options` has a row per option, in the order asked. ``task``, ``question`` (from 0 within the task), ``id``,
+    ``group`` and ``option`` say which; ``gold`` whether it is right. ``context`` and ``continuation`` are what was
+    run, ``log_likelihood`` is in nats, summed over the continuation's tokens. ``greedy`` says whether the model would
+    have gone on so. ``tokens``, ``characters`` and ``bytes`` are the continuation's, without the space before it.
+
+    `about` says of each task where it comes from and what was left out. `settings` are the depths that were read,
+    `cost` what it took. `layerwise` holds the log-likelihoods by depth, read through the logit lens, the last depth
+    among them.
     """
 
     subject: Subject

@@ -14,7 +14,7 @@ from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where, written_by
-from layercliff.report.radar import Line, Radar, radars
+from layercliff.report.radar import SHARE, Line, Radar, radars
 
 SHOWN = 8  # answers; the others are drawn together
 SHORT = 6  # letters: longer answers are numbered where radar plots stand beside each other
@@ -106,7 +106,8 @@ def _of(shares: Float[np.ndarray, " category"], shown: Sequence[int], n_names: i
     return own if n_names == len(own) else [*own, max(0.0, float(shares.sum()) - sum(own))]
 
 
-def _stacked(found: Sequence[Answering]) -> Chart:
+def _wins(found: Sequence[Answering]) -> tuple[pl.DataFrame, list[str]]:
+    """A row per bar and answer: its share, and how often it was offered; and the bars in their order, with gaps."""
     names, shown = _shares(found)
     rows: list[tuple[object, ...]] = []
     domain: list[str] = []
@@ -129,21 +130,12 @@ def _stacked(found: Sequence[Answering]) -> Chart:
         ("gold·gold", GOLD, "", "", of.n_counted, answer, share, None, None, None, order)
         for order, (answer, share) in enumerate(zip(names, _of(of.gold, shown, len(names)), strict=True))
     ]
-    domain.append("gold·gold")
-    columns = [
-        "column",
-        "model",
-        "depth",
-        "written by",
-        "n",
-        "answer",
-        "share",
-        "share_low",
-        "share_high",
-        "offered",
-        "order",
-    ]
-    table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+    columns = ["column", "model", "depth", "written by", "n", "answer", *SHARE, "offered", "order"]
+    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None), [*domain, "gold·gold"]
+
+
+def _stacked(found: Sequence[Answering]) -> Chart:
+    (table, domain), names = _wins(found), _shares(found)[0]
     x = alt.X(
         "column:N",
         sort=domain,

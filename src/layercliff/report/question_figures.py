@@ -24,9 +24,12 @@ def asked(traced: Traced | None, paths: Sequence[Pruned]) -> Trace | None:
 
 
 def content(dense: Trace, paths: Sequence[Pruned]) -> dict[str, Any]:
-    """What opens below each of `dense`'s questions, in their order: options, the gold one, and of every model its
-    depths (the dense model's), its answers and its margins in thousandths, null for questions it was not asked.
-    `figure` draws those of one question."""
+    """What opens below each of `dense`'s questions, in their order.
+
+    That is its options and the gold one, and, of every model, its depths (as the dense model's), its answers and its
+    margins in thousandths. Both are null for questions that a model was not asked. `figure` draws the margins of one
+    question.
+    """
     number = {key: i for i, key in enumerate(_keys(dense))}
     models: list[dict[str, Any]] = []
     for name, depths, trace in _models(dense, paths):

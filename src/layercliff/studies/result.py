@@ -1,5 +1,4 @@
-"""A study in its directory: ``study.yaml``, a run directory per cell below ``cells/``, the table of cells, and what
-they say together."""
+"""A study in its directory: ``study.yaml``, run directories below ``cells/``, the table of cells, and what they say."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,9 +39,12 @@ class StudySummary(Summary):
 
 @dataclass(frozen=True)
 class Row:
-    """What one cell came to. Steps of paths are said in blocks removed: `collapse` is k* (None: censored,
-    `collapse_beyond` so many blocks, or not `defined`), of ``random`` the median of its draws, which may end in a
-    half, with their range. `features` are empty where they were not measured; `reason` says why a cell failed."""
+    """What one cell came to.
+
+    `collapse` is k* in removed blocks. It is None where the path is censored, `collapse_beyond` so many blocks, or
+    where no collapse is `defined`. Of ``random`` it is the median of the draws, which may end in a half, with their
+    range. `features` are empty where they were not measured; `reason` says why a cell failed.
+    """
 
     model: str
     task: str

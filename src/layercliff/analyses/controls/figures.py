@@ -178,7 +178,7 @@ def _loss(found: Controlled, by_depth: pl.DataFrame) -> Chart:
     hover = [*where("index"), *_passages()]
     x = depth_axis(n_layers, field="index:Q")
     marks = transition_mark(found.transition(MODEL, found.name), n_layers)
-    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, log=True))
+    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, "log"))
 
 
 def _passages() -> list[alt.Tooltip]:

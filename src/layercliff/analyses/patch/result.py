@@ -1,5 +1,4 @@
-"""States exchanged between the dense model and steps of a path, in a run directory: ``patch/``, with a row per step,
-direction and depth."""
+"""States exchanged with steps of a path, in a run directory: ``patch/``, with a row per step, direction and depth."""
 
 import polars as pl
 
@@ -40,9 +39,11 @@ def _runs(about: PatchSettings, n_layers: int) -> int:
 
 
 def table(found: Probed[PatchSettings]) -> pl.DataFrame:
-    """One row per task, step, model that goes on, and matching depth, by its number of blocks in the dense and in the
-    pruned model: margin and accuracy at the last depth, their change against the dense model and (`gain`) against the
-    pruned one, with intervals."""
+    """One row per task, step, model that goes on, and matching depth, as the dense and as the pruned model count it.
+
+    Margin and accuracy are those of the last depth, with intervals. Their change is against the dense model, ``_gain``
+    against the pruned one.
+    """
     margin, correct = found.decisions
     frames = []
     for name, keep in found.parts():

@@ -191,19 +191,15 @@ def summary(traced: Traced) -> dict[str, Any]:
 
 
 def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, Any]:
-    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last
-    depth.
+    """The numbers of one analysis that a user reads first.
 
-    Of a model that has only the blocks `kept`, blocks are dense indices and a depth is the dense model's after the
-    same block; ``n_layers`` is how many blocks there are."""
+    ``decision_margin`` and ``accuracy`` are those of the last depth. Of a model that has only the blocks `kept`,
+    blocks are dense indices, and a depth is the dense model's after the same block. ``n_layers`` is how many blocks
+    there are.
+    """
     transition, jump = analysis.transition, analysis.jump
     decided = transition.depth is not None
     blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
-
-    def dense(value: float | int | None) -> int | None:
-        if value is None or not np.isfinite(value):
-            return None
-        return blocks[int(value) - 1] + 1 if value else 0
 
     return {
         "n_questions": analysis.n_questions,
@@ -216,12 +212,12 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "decision_margin": float(analysis.margin.point[-1]),
         "decision_margin_low": float(analysis.margin.low[-1]),
         "decision_margin_high": float(analysis.margin.high[-1]),
-        "transition_depth": dense(transition.depth),
-        "transition_depth_low": dense(transition.low),
-        "transition_depth_high": dense(transition.high),
+        "transition_depth": _dense(blocks, transition.depth),
+        "transition_depth_low": _dense(blocks, transition.low),
+        "transition_depth_high": _dense(blocks, transition.high),
         "transition_undecided_share": transition.undecided_share,
-        "silent_phase": [0, dense(transition.depth)] if decided else None,
-        "decisive_phase": [dense(transition.depth), blocks[-1] + 1] if decided else None,
+        "silent_phase": [0, _dense(blocks, transition.depth)] if decided else None,
+        "decisive_phase": [_dense(blocks, transition.depth), blocks[-1] + 1] if decided else None,
         "jump_block": blocks[jump.block],
         "jump_block_low": blocks[jump.block_low],
         "jump_block_high": blocks[jump.block_high],
@@ -234,6 +230,13 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "option_mass": _number(analysis.option_mass[-1]),
         **_bias(analysis),
     }
+
+
+def _dense(blocks: Sequence[int], depth: float | int | None) -> int | None:
+    """A depth of a model that has some dense blocks, as the dense model's after the same block; None where there is none."""
+    if depth is None or not np.isfinite(depth):
+        return None
+    return blocks[int(depth) - 1] + 1 if depth else 0
 
 
 def _bias(analysis: Analysis) -> dict[str, float]:
