@@ -1,4 +1,4 @@
-"""Similarity of depths of dense and pruned models, in a run directory: ``similarity/``, with a row per pair of depths."""
+"""Similarity of dense and pruned models, in a run directory: ``similarity/``, with a row per pair of depths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Similar:
     samples, or half of the groups are too few for an interval.
 
     `summary` has a row per task, step, map and scaling. `third` is the mean over the last third of the pruned model's
-    depths, each against the depth of the same block in the dense model; `third_samples` has it in every subsample.
+    depths, each against the depth of the same block in the dense model. `third_samples` has it in every subsample.
     `last` compares the last depths.
     """
 

@@ -233,7 +233,7 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
 
 
 def _dense(blocks: Sequence[int], depth: float | int | None) -> int | None:
-    """A depth of a model that has some dense blocks, as the dense model's after the same block; None where there is none."""
+    """The dense model's depth after the same block, for a depth of a model of some dense `blocks`."""
     if depth is None or not np.isfinite(depth):
         return None
     return blocks[int(depth) - 1] + 1 if depth else 0
