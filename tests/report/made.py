@@ -56,7 +56,7 @@ def trace(depths: int = L + 1, decided: int = 3, seed: int = 0) -> Trace:
 
 
 def traced() -> Traced:
-    return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(), {})
+    return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(option_mass="last"), {})
 
 
 def pruned(score: str = "margin") -> Pruned:
