@@ -241,6 +241,7 @@ def test_steps_around_the_collapse_are_trained_when_asked_for(
     assert len(trainings) == 5
 
 
+@pytest.mark.slow
 def test_a_training_that_is_there_is_gone_on_with_as_it_was_made(
     decided: Model, task: Task, copied: Path, trainings: list[str]
 ) -> None:
