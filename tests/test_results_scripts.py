@@ -32,6 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+@pytest.mark.slow
 def test_verdicts_and_figures(run: Run, tmp_path: Path) -> None:
     asked = ("--out", "runs", "--model", "stand-in", "--format", "cloze", "--limit", "16")
     printed = run("verdicts", *asked, "--tasks", "capitals")

@@ -45,9 +45,6 @@ OptionMass = Literal["last", "all", "none"]
 Half = Literal["select", "report"]
 """Pruning selects on one half of the questions and reports on the other."""
 
-Score = str
-"""The name of a criterion, what a path of pruned models is chosen by (`layercliff.pruning.criterion`)."""
-
 At = Literal["recommended", "before-cliff"]
 """Named steps of a path: the recommended one, and the last before the collapse."""
 

@@ -13,7 +13,7 @@ import pytest
 from commands import Here
 
 FAULT = 70
-QUICK, ALL = 99, 1100
+QUICK, ALL = 50, 1100
 
 
 @pytest.fixture(scope="module")

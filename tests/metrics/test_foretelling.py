@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from layercliff.metrics import forecast as foretelling
-from layercliff.metrics import ridge
+from layercliff.metrics import forecast, ridge
 from layercliff.metrics.forecast import FEATURES, Rule, judge
 
 Study = tuple[np.ndarray, np.ndarray, list[str], list[str]]
@@ -45,13 +44,13 @@ def test_left_out_rows_take_no_part() -> None:
 
 def test_shares_of_blocks() -> None:
     costs = np.array([0.3, -0.2, 0.1, 0.5])
-    assert foretelling.share_below(costs, 0.45) == 0.75
-    assert foretelling.share_below(costs, 0.1) == 0.25
-    assert foretelling.effective_share(np.array([0.3, 0.3, 0.3])) == pytest.approx(1)
-    assert foretelling.effective_share(np.array([0.3, 0.0, -0.5])) == pytest.approx(1 / 3)
-    assert foretelling.effective_share(np.zeros(3)) == 1.0
-    assert foretelling.share_below(costs, 0.0) == foretelling.share_below(costs, -1.0) == 0.0
-    found = foretelling.features(
+    assert forecast.share_below(costs, 0.45) == 0.75
+    assert forecast.share_below(costs, 0.1) == 0.25
+    assert forecast.effective_share(np.array([0.3, 0.3, 0.3])) == pytest.approx(1)
+    assert forecast.effective_share(np.array([0.3, 0.0, -0.5])) == pytest.approx(1 / 3)
+    assert forecast.effective_share(np.zeros(3)) == 1.0
+    assert forecast.share_below(costs, 0.0) == forecast.share_below(costs, -1.0) == 0.0
+    found = forecast.features(
         None, 0.7, 0.25, 0.4, np.array([0.1, 0.3, 0.2, 0.2]), np.array([0.4, 0.39, 0.1, 0.3]), np.array([0.0, 0.2, -0.5, 0.2])
     )  # fmt: skip
     influence = 2 ** (-(0.125 * np.log2(0.125) + 0.375 * np.log2(0.375) + 2 * 0.25 * np.log2(0.25))) / 4
@@ -94,23 +93,23 @@ def test_error_rate_of_beats(n_models: int) -> None:
         own, other = (
             np.abs(np.repeat(rng.normal(0, 0.1, n_models), 3) + rng.normal(0, 0.1, 3 * n_models)) for _ in range(2)
         )
-        said.append(foretelling._against("another", own, other, models).beaten is not None)
+        said.append(forecast._compared("another", own, other, models).beaten is not None)
     assert np.mean(said) < 0.075
 
 
 def test_a_better_rule_beats_another() -> None:
     rng = np.random.default_rng(0)
     own, other, models = rng.random(18) / 10, 0.1 + rng.random(18) / 10, [f"m{i // 3}" for i in range(18)]
-    assert foretelling._against("another", own, other, models).beaten is True
-    assert foretelling._against("another", other, own, models).beaten is False
-    assert foretelling._against("another", own, own, models).beaten is None
-    assert foretelling._against("another", own[:15], other[:15], models[:15]).beaten is None  # five models
+    assert forecast._compared("another", own, other, models).beaten is True
+    assert forecast._compared("another", other, own, models).beaten is False
+    assert forecast._compared("another", own, own, models).beaten is None
+    assert forecast._compared("another", own[:15], other[:15], models[:15]).beaten is None  # five models
 
 
 def test_nothing_above_chance_is_no_strength() -> None:
     """All golds alike: the best constant answer is always right."""
     flat = np.full(4, 0.5)
-    assert foretelling.features(2, 1.0, 1.0, 0.3, flat, flat, flat)["strength"] == 0.0
+    assert forecast.features(2, 1.0, 1.0, 0.3, flat, flat, flat)["strength"] == 0.0
 
 
 def test_intervals_cover_new_models() -> None:
@@ -119,14 +118,14 @@ def test_intervals_cover_new_models() -> None:
         x, y, models, _ = study(0.4, 0.05, seed, n_models=9)
         rule = Rule.fitted(x[:32], y[:32], models[:32], list(FEATURES))
         hits += [
-            one.low <= v <= one.high for one, v in ((rule.foretell(a), b) for a, b in zip(x[32:], y[32:], strict=True))
+            one.low <= v <= one.high for one, v in ((rule.forecast(a), b) for a, b in zip(x[32:], y[32:], strict=True))
         ]
     assert 0.75 <= np.mean(hits) <= 1.0
 
 
 def test_too_small_a_table_gives_no_interval() -> None:
     x, y, models, _ = study(0.4, 0.05, 0, n_models=2)
-    found = Rule.fitted(x, y, models, list(FEATURES)).foretell(x[0])
+    found = Rule.fitted(x, y, models, list(FEATURES)).forecast(x[0])
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert 0 <= found.ratio <= 1
 
@@ -135,11 +134,11 @@ def test_what_lies_outside_is_said() -> None:
     rng = np.random.default_rng(0)
     x = np.repeat(rng.random((24, 1)), 5, axis=1) + 0.01 * rng.normal(size=(24, 5))
     rule = Rule.fitted(x, x[:, 0], [f"m{i % 6}" for i in range(24)], list(FEATURES))
-    assert rule.foretell(x[3]).outside == ()
+    assert rule.forecast(x[3]).outside == ()
     beyond = x[3].copy()
     beyond[1] = 2.0
-    assert rule.foretell(beyond).outside[0].startswith("strength is 2.00, and between")
+    assert rule.forecast(beyond).outside[0].startswith("strength is 2.00, and between")
     across = np.where(
         np.arange(5) % 2, x.min(0) + 0.02, x.max(0) - 0.02
     )  # every feature within its range, none with the others
-    assert "together they lie farther off" in rule.foretell(across).outside[0]
+    assert "together they lie farther off" in rule.forecast(across).outside[0]

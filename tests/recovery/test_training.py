@@ -14,9 +14,8 @@ from layercliff.choices import Format
 from layercliff.errors import ModelError, RunError
 from layercliff.finetuning import training, weights
 from layercliff.finetuning.examples import Example, examples
-from layercliff.finetuning.training import Training
+from layercliff.finetuning.training import Progress, Training
 from layercliff.models.model import Model
-from layercliff.progress import silent
 from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodingOptions
 from layercliff.tasks.question import Task
@@ -73,13 +72,11 @@ def test_the_loss_is_that_of_answers_read_one_by_one(colours: Task, family: str)
 def trained(task: Task, how: Training, seed: int, folder: Path, **more: Any) -> Model:
     """A tiny model after training, from its weights on disk."""
     model, dense = (Model.of(families.network("llama_tied"), families.tokenizer()) for _ in range(2))
-    found, losses = training.train(
-        model, asked_whole(model, task, "cloze"), how, seed, folder / "c", dense, "", silent, **more
-    )  # fmt: skip
+    found, losses = training.train(model, dense, asked_whole(model, task, "cloze"), how, seed, folder / "c", **more)
     assert [update for update, _ in losses] == list(range(1, how.updates + 1))
     (folder / "w").mkdir(parents=True)
     weights.save(found, folder / "w")
-    return Model.of(weights.wear(families.network("llama_tied"), folder / "w"), families.tokenizer())
+    return Model.of(weights.load(families.network("llama_tied"), folder / "w"), families.tokenizer())
 
 
 def parameters(model: Model) -> Tensor:
@@ -137,7 +134,7 @@ def test_out_of_memory_halves_the_parts(colours: Task, tmp_path: Path, monkeypat
         return tight
 
     monkeypatch.setattr(training, "loss", small(40))
-    halved = trained(colours, how, 0, tmp_path / "halved", note=notes.append)
+    halved = trained(colours, how, 0, tmp_path / "halved", progress=Progress(note=notes.append))
     torch.testing.assert_close(parameters(halved), whole, rtol=0, atol=1e-4)
     assert notes and all("--batch-tokens" in note for note in notes)
     monkeypatch.setattr(training, "loss", small(3))
@@ -149,7 +146,7 @@ def test_training_lowers_the_loss(colours: Task, tmp_path: Path) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     some = asked_whole(model, colours, "cloze")
     before = training.loss(model, *batch(some), model, 0.0).item()
-    training.train(model, some, Training("lora", 20, 4, 1e-2, 4, 0.0), 0, tmp_path, model, "", silent)
+    training.train(model, model, some, Training("lora", 20, 4, 1e-2, 4, 0.0), 0, tmp_path)
     assert training.loss(model, *batch(some), model, 0.0).item() < 0.9 * before
 
 

@@ -19,7 +19,7 @@ from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
-from layercliff.metrics.forecast import FEATURES, Foretold
+from layercliff.metrics.forecast import FEATURES, Forecast
 from layercliff.pruning.repeats import PathRepeat
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
@@ -56,7 +56,7 @@ def trace(depths: int = L + 1, decided: int = 3, seed: int = 0) -> Trace:
 
 
 def traced() -> Traced:
-    return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(), {})
+    return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(option_mass="last"), {})
 
 
 def pruned(score: str = "margin") -> Pruned:
@@ -149,7 +149,7 @@ def foretelling() -> Foretelling:
     measured = Measured(
         dict.fromkeys(FEATURES, 0.5), values, 0.8 - values, values - 0.1, values + 0.1, values, 0.8, N, {}
     )
-    return Foretelling(SUBJECT, measured, Foretold(0.5, 0.3, 0.7, 1.0, 2.0, ()), "a study", 9, ("a", "b"))
+    return Foretelling(SUBJECT, measured, Forecast(0.5, 0.3, 0.7, 1.0, 2.0, ()), "a study", 9, ("a", "b"))
 
 
 def row(model: str, task: str, transition: int | None, collapse: int | None, **more: Any) -> Row:

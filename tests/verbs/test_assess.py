@@ -84,6 +84,7 @@ def test_other_refusals(tiny: Model) -> None:
         assess(model, KEPT)
 
 
+@pytest.mark.slow
 @pytest.mark.packaged
 def test_a_real_model_loses_what_is_taken() -> None:
     """Half of the blocks gone, SmolLM2 finds ordinary prose less likely."""

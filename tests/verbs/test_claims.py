@@ -191,7 +191,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     train = training.train
 
     def watched(*of: Any) -> Any:
-        done.append(of[6])
+        done.append(of[6].what)
         return train(*of)
 
     monkeypatch.setattr(training, "train", watched)
@@ -241,6 +241,7 @@ def test_steps_around_the_collapse_are_trained_when_asked_for(
     assert len(trainings) == 5
 
 
+@pytest.mark.slow
 def test_a_training_that_is_there_is_gone_on_with_as_it_was_made(
     decided: Model, task: Task, copied: Path, trainings: list[str]
 ) -> None:

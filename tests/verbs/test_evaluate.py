@@ -37,8 +37,15 @@ def log_likelihood(model: Model, context: str, continuation: str) -> tuple[float
     return float(log_probability.gather(1, targets[:, None]).sum()), greedy, len(targets)
 
 
-@pytest.mark.parametrize("form", ["cloze", "letter"])
-@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize(
+    ("form", "shots"),
+    [
+        ("cloze", 0),
+        ("letter", 2),
+        pytest.param("cloze", 2, marks=pytest.mark.slow),
+        pytest.param("letter", 0, marks=pytest.mark.slow),
+    ],
+)
 def test_every_option_the_slow_way(family: str, colours: Task, form: str, shots: int) -> None:
     model = Model.of(families.network(family), families.tokenizer(begin=True), family)
     found = layercliff.evaluate(model, colours, format=form, shots=shots)  # type: ignore[arg-type]

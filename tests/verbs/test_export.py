@@ -171,7 +171,9 @@ def test_an_existing_target_is_said_before_anything_is_loaded(tmp_path: Path) ->
         layercliff.export(tmp_path / "nowhere", tmp_path / "small")
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3_moe", "smollm3"])
+@pytest.mark.parametrize(
+    "family", ["llama", "gemma3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3_moe", "smollm3"))]
+)
 def test_export_is_an_ordinary_checkpoint(tmp_path: Path, family: str) -> None:
     model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     found = layercliff.prune(model, words, remove=2, format="letter", device="cpu", out=tmp_path / "run")
@@ -271,8 +273,14 @@ def chatty(directory: Path) -> str:
     [
         {},
         {"remove": 2, "protect": (0, 1), "limit": 20, "seed": 3, "race": 0.05, "assess": False, "shots": 1, "chat": True},
-        {"to_ratio": 0.4, "criterion": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
-        {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "criterion": "accuracy", "assess": False},
+        pytest.param(
+            {"to_ratio": 0.4, "criterion": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "criterion": "accuracy", "assess": False},
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str, Any]) -> None:

@@ -113,11 +113,11 @@ def test_the_rule_is_the_studys_and_a_model_outside_of_it_is_told(
 
 def test_the_rule_that_ships(tiny: Model, colours: Task, tmp_path: Path) -> None:
     found = layercliff.foretell(tiny, colours, out=tmp_path / "run")
-    training = foretold.training()
+    training = foretold.training_table()
     assert found.source == training.source == "the rule that ships with layercliff"
-    assert found.rows == len(training.table) >= LEAST_ROWS
+    assert found.rows == len(training.rows) >= LEAST_ROWS
     assert found.models == training.models
-    assert training.table["ratio"].is_between(0, 1).all()
+    assert training.rows["ratio"].is_between(0, 1).all()
 
 
 def test_without_a_rule_nothing_is_computed(

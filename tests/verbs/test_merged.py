@@ -68,12 +68,19 @@ def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: str
         assert torch.equal(parameter, value)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3"])
-@pytest.mark.parametrize("score", ["laco", "come"])
+QUICK = (("gpt2", "laco"), ("llama", "come"), ("gemma3", "come"))
+EXPORTED = [
+    pytest.param(family, score, marks=() if (family, score) in QUICK else pytest.mark.slow)
+    for score in ("laco", "come")
+    for family in ("llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3")
+]
+
+
+@pytest.mark.parametrize(("family", "score"), EXPORTED)
 def test_export_is_an_ordinary_checkpoint(
     tmp_path: Path, request: pytest.FixtureRequest, family: str, score: str
 ) -> None:
-    if (family, score) != ("llama", "come"):  # which a fresh process reloads
+    if (family, score) != ("llama", "laco"):  # which a fresh process reloads
         request.getfixturevalue("reloads_here")
     model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     run = tmp_path / "run"
@@ -104,7 +111,7 @@ def test_export_is_an_ordinary_checkpoint(
     )
 
 
-@pytest.mark.parametrize("score", MERGES)
+@pytest.mark.parametrize("score", ["laco", "come", pytest.param("mka", marks=pytest.mark.slow)])
 def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
     tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: str
 ) -> None:
@@ -156,6 +163,7 @@ def test_an_assessment_is_of_the_merged_model(task: Task, score: str) -> None:
     assert [c.pruned for c in found.completions] == [c.dense for c in other.completions]
 
 
+@pytest.mark.usefixtures("reloads_here")
 def test_a_step_of_a_step(tmp_path: Path) -> None:
     """A path that removes blocks from a step that removed some is of the dense model; one that merges has to begin from a checkpoint."""
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)

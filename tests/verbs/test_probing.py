@@ -73,7 +73,12 @@ def test_what_rows_share_changes_nothing(
     ("verb", "settings", "others"),
     [
         ("noise", {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 1}),
-        ("similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1, 2), "criterion": "tail"}),
+        pytest.param(
+            "similarity",
+            {"steps": (1,), "criterion": "tail"},
+            {"steps": (1, 2), "criterion": "tail"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
@@ -93,9 +98,11 @@ def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
     ("verb", "settings", "others", "more"),
     [
         ("noise", {"eps": (0.1,), "draws": 2}, {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 3}),
-        ("noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None),
+        pytest.param("noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None, marks=pytest.mark.slow),
         ("patch", {"steps": (1,), "criterion": "tail"}, {"steps": (2,), "criterion": "tail"}, {"steps": (1, 2), "criterion": "tail"}),
-        ("similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1,), "criterion": "tail", "tokens": 2}, None),
+        pytest.param(
+            "similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1,), "criterion": "tail", "tokens": 2}, None, marks=pytest.mark.slow
+        ),
         ("lens", {"lenses": ("probe",)}, {"lenses": ("tuned",), "text": "prose", "tokens": 99, "steps": 0}, None),
     ],
 )  # fmt: skip

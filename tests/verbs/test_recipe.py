@@ -73,6 +73,7 @@ def test_from_the_command_line(run: Path, tmp_path: Path, here: Here) -> None:
     assert "llama-quantize --prune-layers" in card
 
 
+@pytest.mark.usefixtures("reloads_here")
 @pytest.mark.parametrize("run", ["smollm3"], indirect=True)
 def test_reasons_stand_in_the_card(run: Path, tmp_path: Path) -> None:
     layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)

@@ -226,7 +226,7 @@ def test_a_trained_step_is_exported_and_proven(run: tuple[Path, Recovered], tmp_
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoint").eval()
     network = families.network("llama")
     cut(network, found.kept(3))
-    network = weights.wear(network, directory / "recover" / "models" / f"step-3-seed-{seed}")
+    network = weights.load(network, directory / "recover" / "models" / f"step-3-seed-{seed}")
     ids = torch.tensor([[5, 9, 17, 3]])
     with torch.no_grad():
         assert torch.equal(reloaded(ids).logits, network(ids).logits)

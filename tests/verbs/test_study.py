@@ -82,11 +82,39 @@ def test_cells_are_runs_and_those_that_fail_stop_nothing(files: Path, tmp_path: 
     assert layercliff.figures(tmp_path / "s", ("svg",)) == []  # random models decide nothing: no figure has a point
 
 
-def test_a_finished_study_is_read_and_a_killed_one_goes_on(
+def small(files: Path) -> dict[str, object]:
+    """A study of two cells."""
+    return content(files, "gemma3") | {"tasks": [{"task": str(files / "words.jsonl"), "format": "letter"}]}
+
+
+def test_a_finished_study_is_read_and_an_interrupted_one_goes_on(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grid = content(files, "gemma3")
-    grid["tasks"] = [{"task": str(files / "words.jsonl"), "format": "letter"}]
+    grid = small(files) | {"criteria": ["margin", "tail"], "foretell": False}
+    prune, ends = study_verb.prune, iter([False, True])
+    layercliff.study(grid, out=tmp_path / "whole")
+
+    def interrupted(*arguments: object) -> object:
+        if next(ends):
+            raise KeyboardInterrupt
+        return prune(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_verb, "prune", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            layercliff.study(grid, out=tmp_path / "gone-on")
+    assert not (tmp_path / "gone-on" / "study.json").exists()
+    layercliff.study(grid, out=tmp_path / "gone-on")
+    assert whole(tmp_path / "gone-on") == whole(tmp_path / "whole")
+    monkeypatch.setattr(LazyModel, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
+    again = layercliff.study(grid, out=tmp_path / "whole")
+    assert whole(tmp_path / "whole") == whole(tmp_path / "gone-on")
+    assert studied.read(tmp_path / "whole").rows == again.rows
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on(files: Path, tmp_path: Path) -> None:
+    grid = small(files)
     layercliff.study(grid, out=tmp_path / "whole")
     (tmp_path / "s.yaml").write_text(json.dumps(grid))
     command = [sys.executable, "-m", "layercliff", "study", str(tmp_path / "s.yaml"), "-o", str(tmp_path / "killed")]
@@ -99,10 +127,6 @@ def test_a_finished_study_is_read_and_a_killed_one_goes_on(
     assert not (tmp_path / "killed" / "study.json").exists()
     layercliff.study(tmp_path / "s.yaml", out=tmp_path / "killed")
     assert whole(tmp_path / "killed") == whole(tmp_path / "whole")
-    monkeypatch.setattr(LazyModel, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
-    again = layercliff.study(grid, out=tmp_path / "whole")
-    assert whole(tmp_path / "whole") == whole(tmp_path / "killed")
-    assert studied.read(tmp_path / "whole").rows == again.rows
 
 
 def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,7 @@ for count in counts:
 """
 
 
+@pytest.mark.slow
 def test_killed_without_warning(tmp_path: Path) -> None:
     """kill -9 after some batches, twice, then a run to the end: only what was missing is computed, the same to the bit."""
     model = families.saved(tmp_path / "model")

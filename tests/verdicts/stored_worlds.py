@@ -165,7 +165,7 @@ def evidence(flaw: str = "") -> Evidence:
     dense = depths(flaw)
     whole = trace(scores(*dense))
     return Evidence(
-        Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
+        Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(option_mass="last"), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
         None, beside(flaw, dense), trained(flaw),
     )  # fmt: skip
 

@@ -43,7 +43,10 @@ def rates(world: Callable[[np.random.Generator], Verdict], n_worlds: int = WORLD
     return {verdict: found.count(verdict) / n_worlds for verdict in ("supported", "contradicted", "undecided")}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", EDGES)
+SLOW = ("C2, independent questions", "C5, hidden states on the edge", "C6", "C9")  # others are judged in the same ways
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in EDGES])
 def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
     found = rates(EDGES[name])
     allowed = most(TAIL / 2 if name.startswith(TWO_PARTS) else TAIL)
@@ -65,7 +68,9 @@ def test_a_block_that_nothing_works_without_is_not_missed() -> None:
 MANY = int(os.environ.get("LAYERCLIFF_WORLDS", WORLDS))
 
 
-@pytest.mark.parametrize(("groups", "allowed"), [(FEWEST, 0.02), (75, most(RARE, MANY))])
+@pytest.mark.parametrize(
+    ("groups", "allowed"), [(FEWEST, 0.02), pytest.param(75, most(RARE, MANY), marks=pytest.mark.slow)]
+)
 def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, allowed: float) -> None:
     """At the bound that verdicts have, on few questions, one in ten of which decides: an uncorrected percentile fails in 3 % with the fewest that a verdict may rest on.
     ``docs/results/rare_failures.py`` measures worlds in which it fails more often than it says. ``LAYERCLIFF_WORLDS=4000`` counts more of this one, ``-s`` shows it."""
@@ -76,7 +81,9 @@ def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, 
     assert found["contradicted"] <= most(RARE, MANY)
 
 
-@pytest.mark.parametrize(("later", "wrong"), [(2.0, "supported"), (0.75, "contradicted")])
+@pytest.mark.parametrize(
+    ("later", "wrong"), [(2.0, "supported"), pytest.param(0.75, "contradicted", marks=pytest.mark.slow)]
+)
 def test_steps_of_a_path(later: float, wrong: str) -> None:
     """Steps are whole numbers: two steps apart the claim is false, within one it is true, however near the crossings are to a step."""
     found = rates(lambda rng: worlds.c4(rng, ALONE, later))

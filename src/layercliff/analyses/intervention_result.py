@@ -1,4 +1,5 @@
-"""What a probe did to a model's decisions, in a run directory: the scores of every run, the questions, a table, and a summary that comes last."""
+"""What a probe did to a model's decisions, in a run directory: the scores of every run, the questions, a table, and a
+summary that comes last."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ class ProbedSummary(Summary):
 
 @dataclass(frozen=True)
 class Probed(Generic[Own]):
-    """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what the runs are follows from
-    `settings`, those of the analysis. `transition` is the depth T that figures mark, None for an undecided model."""
+    """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what
+    the runs are follows from `settings`, those of the analysis. `transition` is the depth T that figures mark, None
+    for an undecided model."""
 
     subject: Subject
     trace: Trace
@@ -95,14 +97,18 @@ class Probed(Generic[Own]):
 def columns(found: Effects) -> dict[str, np.ndarray]:
     """Effects as columns of a table, a row per run."""
     curves = {
-        "margin": found.margin, "accuracy": found.accuracy, "margin_change": found.margin_change, "accuracy_change": found.accuracy_change,
-    }  # fmt: skip
+        "margin": found.margin,
+        "accuracy": found.accuracy,
+        "margin_change": found.margin_change,
+        "accuracy_change": found.accuracy_change,
+    }
     ends = {"": "point", "_low": "low", "_high": "high"}
     return {f"{name}{end}": getattr(curve, side) for name, curve in curves.items() for end, side in ends.items()}
 
 
 def write(run: RunDirectory, folder: str, probed: Probed[Own], table: pl.DataFrame) -> None:
-    """Write everything; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    """Write everything; the summary comes last and says that the rest is complete, and goes first where another one
+    lay there."""
     place = stored(run, folder)
     run.forget(f"{folder}/{SUMMARY}")
     trace = probed.trace
@@ -128,8 +134,8 @@ def stored(run: RunDirectory, folder: str) -> StoredFolder:
 
 
 def read(run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own, int], int]) -> Probed[Own] | None:
-    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the scores. Settings of a `shape` and the number of
-    blocks say how many runs there are (`count`)."""
+    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the
+    scores. Settings of a `shape` and the number of blocks say how many runs there are (`count`)."""
     subject, place = run.subject(), stored(run, folder)
     content = place.content(ProbedSummary)
     if subject is None or content is None:

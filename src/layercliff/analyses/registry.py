@@ -26,10 +26,10 @@ class RegisteredAnalysis:
     """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
 
     `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
-    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page; `about` is what the command does, in a
-    line. `place` orders analyses on the page (smallest first); None means that the page shows it in a part of its own.
-    With `of_steps` it looks at steps of a path, and the page shows it only while that path is the current one.
-    """
+    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page;
+    `about` is what the command does, in a line. `place` orders analyses on the page (smallest first); None means that
+    the page shows it in a part of its own. With `of_steps` it looks at steps of a path, and the page shows it only
+    while that path is the current one."""
 
     name: str
     package: str

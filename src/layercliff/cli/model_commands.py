@@ -111,7 +111,7 @@ def _rule(spec: ForetellSpec) -> None:
     """Refuse a study that gives no rule."""
     from layercliff.forecasting import result
 
-    result.training(None if spec.study is None else Path(spec.study))
+    result.training_table(None if spec.study is None else Path(spec.study))
 
 
 def foretell(spec: ForetellSpec, given: dict[str, Any]) -> None:

@@ -27,9 +27,20 @@ SUMMARY = f"{FOLDER}/summary.json"
 AGAINST = f"{FOLDER}/against.json"
 LAYERWISE = ("depth", "task", "question", "option", "log_likelihood", "greedy")
 OPTIONS = {
-    "task": pl.String, "question": pl.Int64, "id": pl.String, "group": pl.String, "option": pl.Int64, "gold": pl.Boolean, "context": pl.String, "continuation": pl.String,
-    "log_likelihood": pl.Float64, "greedy": pl.Boolean, "tokens": pl.Int64, "characters": pl.Int64, "bytes": pl.Int64,
-}  # fmt: skip
+    "task": pl.String,
+    "question": pl.Int64,
+    "id": pl.String,
+    "group": pl.String,
+    "option": pl.Int64,
+    "gold": pl.Boolean,
+    "context": pl.String,
+    "continuation": pl.String,
+    "log_likelihood": pl.Float64,
+    "greedy": pl.Boolean,
+    "tokens": pl.Int64,
+    "characters": pl.Int64,
+    "bytes": pl.Int64,
+}
 DEPTHS = {"depth": pl.Int64} | {name: OPTIONS[name] for name in LAYERWISE[1:]}
 """The columns of both tables that are read back."""
 
@@ -55,11 +66,14 @@ class EvaluationSummary(Summary):
 class Evaluated:
     """Benchmarks of one model: what was asked, and each option's log-likelihood.
 
-    `options` has one row per option, in the order asked: ``task``, ``question`` (from 0 within the task), ``id``, ``group``, ``option``, ``gold``
-    (whether it is right), ``context`` and ``continuation`` (what was run), ``log_likelihood`` (nats, summed over the continuation's tokens),
-    ``greedy`` (whether the model itself would have gone on so), and the continuation's ``tokens``, ``characters`` and ``bytes`` without the space
-    that joins it to the context. `about` says of each task where it comes from and what was left out; `cost` is what it took. `layerwise` holds, by
-    depth, the log-likelihoods that the logit lens reads at the depths asked for, the last one among them.
+    `options` has a row per option, in the order asked. ``task``, ``question`` (from 0 within the task), ``id``,
+    ``group`` and ``option`` say which; ``gold`` whether it is right. ``context`` and ``continuation`` are what was
+    run, ``log_likelihood`` is in nats, summed over the continuation's tokens. ``greedy`` says whether the model would
+    have gone on so. ``tokens``, ``characters`` and ``bytes`` are the continuation's, without the space before it.
+
+    `about` says of each task where it comes from and what was left out. `settings` are the depths that were read,
+    `cost` what it took. `layerwise` holds the log-likelihoods by depth, read through the logit lens, the last depth
+    among them.
     """
 
     subject: Subject
@@ -71,7 +85,8 @@ class Evaluated:
 
     @cached_property
     def questions(self) -> pl.DataFrame:
-        """One row per question: ``task``, ``id``, ``group``, ``gold`` (the right option's place), and 1.0 or 0.0 by each metric."""
+        """One row per question: ``task``, ``id``, ``group``, ``gold`` (the right option's place), and 1.0 or 0.0 by
+        each metric."""
         return pl.concat([self._questions(name) for name in self.about])
 
     @cached_property
@@ -123,7 +138,9 @@ class Evaluated:
             same = (there[task.name].digest, there[task.name].format) == (task.digest, task.format)
             if not same or self.ids[task.name] != list(ids[task.name]):
                 raise RunError(
-                    f"The two evaluations asked other questions of {task.name} ({len(ids[task.name])} here, {len(self.ids[task.name])} there): use the same tasks, --format, --shots, --limit and --seed."
+                    f"The two evaluations asked other questions of {task.name} "
+                    f"({len(ids[task.name])} here, {len(self.ids[task.name])} there): use "
+                    "the same tasks, --format, --shots, --limit and --seed."
                 )
 
     def against(self, other: "Evaluated") -> dict[str, dict[str, PairedComparison]]:
@@ -205,7 +222,8 @@ def summary(evaluated: Evaluated) -> dict[str, Any]:
 
 
 def read(run: RunDirectory) -> Evaluated | None:
-    """The evaluation in a run directory, or None where there is no finished one. Its metrics are computed anew from the log-likelihoods."""
+    """The evaluation in a run directory, or None where there is no finished one. Its metrics are computed anew from
+    the log-likelihoods."""
     subject, folder = run.subject(), stored(run)
     content = folder.content(EvaluationSummary)
     if subject is None or content is None:

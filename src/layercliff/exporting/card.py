@@ -15,7 +15,7 @@ from layercliff.models.lookup import LocatedModel
 from layercliff.models.merged_blocks import Blends
 from layercliff.models.recipe import Recipes
 from layercliff.pruning.selected_step import SelectedStep
-from layercliff.recovery.load import Worn
+from layercliff.recovery.load import TrainedStep
 from layercliff.report import words
 
 
@@ -24,20 +24,20 @@ def documents(
     located: LocatedModel,
     n_layers: int,
     recipes: Recipes | None,
-    worn: Worn | None,
+    trained: TrainedStep | None,
     trust_remote_code: bool,
     proven: str,
 ) -> dict[str, str]:
     """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The card says how the
-    checkpoint was `proven`, and with `recipes` how other tools make the same model; with `worn`, both say how the step was trained."""
-    card = _card(chosen, located, n_layers, worn, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
+    checkpoint was `proven`, and with `recipes` how other tools make the same model; with `trained`, both say how the step was trained."""
+    card = _card(chosen, located, n_layers, trained, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
     return {
         "README.md": card,
-        "layercliff.json": json.dumps(_record(chosen, located, n_layers, worn), indent=1) + "\n",
+        "layercliff.json": json.dumps(_record(chosen, located, n_layers, trained), indent=1) + "\n",
     }
 
 
-def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, worn: Worn | None) -> dict[str, Any]:
+def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, trained: TrainedStep | None) -> dict[str, Any]:
     """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
     `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
     the dense model's after the same block."""
@@ -59,8 +59,8 @@ def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, worn: Wo
         "report_dense": traced.figures(pruned.main(0), begin),
         "harmless": asdict(pruned.harmless[step - 1]) if step else None,
         "training": None
-        if worn is None
-        else {**worn.about, "report": traced.figures(worn.analysis, located.dense(chosen.kept))},
+        if trained is None
+        else {**trained.about, "report": traced.figures(trained.analysis, located.dense(chosen.kept))},
         "versions": machine.versions(),
     }
 
@@ -70,7 +70,12 @@ def _merged(chosen: SelectedStep, located: LocatedModel) -> Blends:
 
 
 def _card(
-    chosen: SelectedStep, located: LocatedModel, n_layers: int, worn: Worn | None, trust_remote_code: bool, proven: str
+    chosen: SelectedStep,
+    located: LocatedModel,
+    n_layers: int,
+    trained: TrainedStep | None,
+    trust_remote_code: bool,
+    proven: str,
 ) -> str:
     """What was taken out, what is known of the rest, and the commands that make it again."""
     pruned, step = chosen.pruned, chosen.step
@@ -78,7 +83,7 @@ def _card(
     gone = sorted(set(range(n_layers)) - set(kept))
     first = "dense" if located.base is None else pruned.subject.model
     models = {first: pruned.main(0), "pruned": pruned.main(step)}
-    models |= {} if worn is None else {"pruned and trained": worn.analysis}
+    models |= {} if trained is None else {"pruned and trained": trained.analysis}
     rows = "".join(
         f"| {name} | {words.interval(found, 'accuracy')} | {words.interval(found, 'margin')} |\n"
         for name, found in models.items()
@@ -105,14 +110,14 @@ Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Ke
 {rows}
 {pruned.caption()}.
 
-{words.shown(pruned, step)}{"" if worn is None else f" Trained: {worn.said}."} Likelihood on multiple choice does not vouch for generation.
+{words.shown(pruned, step)}{"" if trained is None else f" Trained: {trained.said}."} Likelihood on multiple choice does not vouch for generation.
 
 {proven}
 
 Made with layercliff {machine.versions()["layercliff"]}:
 
     {command(pruned, "RUN", trust_remote_code)}
-    layercliff export --run RUN --step {step}{"" if worn is None else f" --trained {worn.about['seed']}"} --to CHECKPOINT{trust}{fingerprint}
+    layercliff export --run RUN --step {step}{"" if trained is None else f" --trained {trained.about['seed']}"} --to CHECKPOINT{trust}{fingerprint}
 """
 
 

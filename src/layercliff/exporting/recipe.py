@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from layercliff.choices import At, Score
+from layercliff.choices import At
 from layercliff.errors import ModelError
 from layercliff.models import loading, removable_blocks
 from layercliff.models.lookup import LocatedModel
@@ -15,7 +15,7 @@ from layercliff.pruning.selected_step import SelectedStep, select_step
 def recipe(
     run: str | Path,
     step: int | At | None = None,
-    score: Score | None = None,
+    score: str | None = None,
     *,
     trust_remote_code: bool = False,
     report: Report = silent,

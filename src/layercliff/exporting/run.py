@@ -16,7 +16,7 @@ from layercliff.models.surgery import cut
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import SelectedStep, select_step
 from layercliff.readout.encoded_task import EncodedTask
-from layercliff.recovery.load import wearing, worn_by
+from layercliff.recovery.load import find_trained_step, with_trained_weights
 from layercliff.report import words
 from layercliff.run.resolved import Setting
 from layercliff.run.spec import RunSpec
@@ -53,7 +53,7 @@ def export(spec: ExportSpec) -> Exported:
     every tensor equal to the bit; logits that differ by no more than two copies of the same model do, as measured; the same text with and
     without a cache; the path's own scores of 32 report questions (all, where there are fewer), shared between the tasks, within rounding.
     Rounding is what `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in bfloat16.
-    Questions and texts in which that decides are counted. With `trained`, the step wears the weights that `layercliff.recover` trained by
+    Questions and texts in which that decides are counted. With `trained`, the step has the weights that `layercliff.recover` trained by
     that seed, and its scores are those traced there. With `recipes`, the model card says how other tools make the same model (see
     `layercliff.recipe`).
 
@@ -69,11 +69,11 @@ def export(spec: ExportSpec) -> Exported:
         raise RunError("Other tools cannot make trained weights: leave out the recipes, or the training.")
     located = found.located(report)
     written = recipe.of(found, trust_remote_code, report) if recipes else None
-    worn = None if trained is None else worn_by(Path(run), found, trained)
+    trained_step = None if trained is None else find_trained_step(Path(run), found, trained)
     report("loading the dense model", 0, 1)
     model = _cut(found, located, device, trust_remote_code)
-    if worn is not None:
-        model = wearing(model, worn.folder)
+    if trained_step is not None:
+        model = with_trained_weights(model, trained_step.folder)
     report("loading the dense model", 1, 1)
     n_layers = quirks.block_count(text_config(loading.configuration(located.name, located.location, trust_remote_code)))
     asked = answers.drawn(_report_questions(found.pruned, model), PREDICTIONS)
@@ -81,14 +81,14 @@ def export(spec: ExportSpec) -> Exported:
     sequences = prompts[:: max(1, len(prompts) // SEQUENCES)][:SEQUENCES]
     report("exporting and reloading", 0, 1)
     with checkpoint.exporting(model, Path(to), sequences, answers.queries(asked), trust_remote_code) as reloaded:
-        trace = found.pruned.traces[found.step] if worn is None else worn.trace
+        trace = found.pruned.traces[found.step] if trained_step is None else trained_step.trace
         agreed = answers.compare(asked, reloaded.answers, trace, ROUNDING[found.pruned.subject.dtype])
         exported = Exported(
             Path(to), found.step, located.dense(found.kept), reloaded.proof, agreed.questions, agreed.tied,
             words.shown(found.pruned, found.step), agreed.difference,
         )  # fmt: skip
         proven = words.proof(exported)
-        documents = card.documents(found, located, n_layers, written, worn, trust_remote_code, proven)
+        documents = card.documents(found, located, n_layers, written, trained_step, trust_remote_code, proven)
         checkpoint.write(reloaded.directory, documents)
     report("exporting and reloading", 1, 1)
     return exported

@@ -1,4 +1,4 @@
-"""What a model is trained on: questions followed by their right answers, of which only the answers count."""
+"""Training examples: questions followed by their right answers, of which only the answers count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

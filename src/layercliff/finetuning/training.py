@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,23 @@ from layercliff.machine import out_of_memory
 from layercliff.models.adapters import library, quietly
 from layercliff.models.model import Model
 from layercliff.models.precision import computing_in
-from layercliff.progress import Note, Report, mute
+from layercliff.progress import Note, Report, mute, silent
 
 RATES: Mapping[choices.TrainingMethod, float] = {"lora": 5e-4, "full": 5e-5}
 WARMUP = 0.1  # share of the updates over which the rate rises; then it falls to 0 along a line
 CHECKPOINTS = 5  # of a training
 LOGGED = 4  # losses between two checkpoints
-HELD = 4  # times fewer tokens than are read at once pass through at once, since what every layer computed is held for the way back
+HELD = 4
+"""Times fewer tokens pass through at once than are read at once: what every layer computed is held for the way back."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How models are trained: AdamW, `updates` of `batch` questions each. `rank` is that of the LoRA matrices, `distill` the weight of the divergence from the
-    dense model's distribution at the answer's tokens, the rest being the answer's own loss. Raises `RunError` for what cannot be."""
+    """How models are trained: AdamW, `updates` of `batch` questions each.
+
+    `rank` is that of the LoRA matrices. `distill` is the weight of the divergence from the dense model's distribution
+    at the answer's tokens; the rest is the answer's own loss. Raises `RunError` for what cannot be.
+    """
 
     method: choices.TrainingMethod
     updates: int
@@ -49,75 +53,47 @@ class Training:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What is told of a training: updates of `what` to `report`, and remarks to `note`."""
+
+    what: str = ""
+    report: Report = silent
+    note: Note = mute
+
+
 def train(
-    model: Model, examples: Sequence[Example], how: Training, seed: int, folder: Path, teacher: Model, what: str, report: Report, note: Note = mute,
+    model: Model,
+    teacher: Model,
+    examples: Sequence[Example],
+    how: Training,
+    seed: int,
+    folder: Path,
+    progress: Progress = Progress(),
     batch_tokens: int | None = None,
-) -> tuple[Any, list[tuple[int, float]]]:  # fmt: skip
-    """Train `model`'s network, for good. Checkpoints lie in `folder`, from the last whole one of which an interrupted training goes on.
+) -> tuple[Any, list[tuple[int, float]]]:
+    """Train `model`'s network, for good; `teacher` is the dense model, whose distribution `how` may ask for.
 
-    The questions of an update pass through in parts of at most `batch_tokens` padded tokens (default: what suits the device), whose gradients add up to that of all;
-    out of memory, the parts are halved.
+    Checkpoints lie in `folder`, from the last whole one of which an interrupted training goes on. The questions of an
+    update pass through in parts of at most `batch_tokens` padded tokens (default: what suits the device), whose
+    gradients add up to that of all. Out of memory, the parts are halved.
 
-    **Returns** the trained network (with its adapter) and the mean loss up to some of the updates. `teacher` is the dense model, which `how` may ask for. Raises
-    `ModelError` when a single question does not fit in memory.
+    **Returns** the trained network (with its adapter) and the mean loss up to some of the updates. Raises `ModelError`
+    when a single question does not fit in memory.
     """
-    trl = library("trl")
     budget = model.batch_tokens() // HELD if batch_tokens is None else batch_tokens
-    every = max(1, how.updates // (CHECKPOINTS * LOGGED))
-
-    class Trainer(trl.SFTTrainer):  # type: ignore[misc]
-        """The loss is computed at the answers' tokens alone, by the model's own head."""
-
-        def training_step(self, network: Any, inputs: dict[str, Tensor], *_: Any) -> Tensor:
-            nonlocal budget
-            network.train()
-            inputs = self._prepare_inputs(inputs)
-            longest = int(inputs["attention_mask"].sum(1).max())
-            while True:
-                try:
-                    return self._gradient(inputs)
-                except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                    if not out_of_memory(error):
-                        raise
-                network.zero_grad()
-                if budget <= longest:
-                    raise ModelError(
-                        f"Training on a single question of {longest} tokens does not fit in memory on {model.device}: use --method lora with --dtype bfloat16, or another --device."
-                    )
-                budget = max(longest, min(budget, inputs["input_ids"].numel()) // 2)
-                note(f"Out of memory: going on with {budget} tokens at once. Set --batch-tokens {budget} next time.")
-
-        def _gradient(self, inputs: dict[str, Tensor]) -> Tensor:
-            """Add the gradient of the loss of a batch, part by part."""
-            ids, labels, lengths = inputs["input_ids"], inputs["labels"], inputs["attention_mask"].sum(1)
-            total, whole = (labels[:, 1:] != IGNORED).sum(), torch.zeros((), device=ids.device)
-            for some, gold in parts(ids, labels, lengths, budget):
-                share = (gold[:, 1:] != IGNORED).sum() / total
-                part = share * loss(model, some, gold, teacher, how.distill)
-                self.accelerator.backward(part)
-                whole += part.detach()
-            return whole
-
-        def create_model_card(self, *_: Any, **__: Any) -> None:
-            """A checkpoint of a training is nobody's model."""
-
-    class Progress(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            report(what, state.global_step, how.updates)
-            control.should_save &= state.global_step < how.updates  # a training that is resumed at its end would go on
-
+    rows = [{"input_ids": list(example.tokens), "labels": list(example.labels)} for example in examples]
     with quietly():
-        settings = trl.SFTConfig(
-            output_dir=str(folder), max_steps=max(1, how.updates), per_device_train_batch_size=how.batch, learning_rate=how.rate, weight_decay=0.0,
-            lr_scheduler_type="linear", warmup_steps=round(WARMUP * how.updates), seed=seed, logging_steps=every, save_steps=every * LOGGED, save_total_limit=2,
-            bf16=False, gradient_checkpointing=False, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, report_to="none", disable_tqdm=True,
-            use_cpu=model.device.type == "cpu", dataloader_pin_memory=False,
-        )  # fmt: skip
-        rows = [{"input_ids": list(example.tokens), "labels": list(example.labels)} for example in examples]
-        trainer = Trainer(
-            model=model.network, args=settings, train_dataset=library("datasets").Dataset.from_list(rows), processing_class=model.tokenizer,
-            data_collator=library("trl.trainer.sft_trainer").DataCollatorForLanguageModeling(pad_token_id=0), peft_config=_adapter(how), callbacks=[Progress()],
-        )  # fmt: skip
+        trainer: Any = type("Trainer", (_Partwise, library("trl").SFTTrainer), {})(
+            model=model.network,
+            args=_arguments(how, seed, folder, model.device),
+            train_dataset=library("datasets").Dataset.from_list(rows),
+            processing_class=model.tokenizer,
+            data_collator=library("trl.trainer.sft_trainer").DataCollatorForLanguageModeling(pad_token_id=0),
+            peft_config=_adapter(how),
+            callbacks=[_ReportUpdates(progress, how.updates)],
+        )
+        trainer.gradients = _Gradients(model, teacher, how.distill, progress.note, budget)
         trainer.remove_callback(PrinterCallback)
         if how.updates:
             with cache.disk_errors(folder):  # torch writes the checkpoints
@@ -127,10 +103,107 @@ def train(
     return trainer.model, losses
 
 
+def _arguments(how: Training, seed: int, folder: Path, device: torch.device) -> Any:
+    """The settings of the trainer."""
+    every = max(1, how.updates // (CHECKPOINTS * LOGGED))
+    return library("trl").SFTConfig(
+        output_dir=str(folder),
+        max_steps=max(1, how.updates),
+        per_device_train_batch_size=how.batch,
+        learning_rate=how.rate,
+        weight_decay=0.0,
+        lr_scheduler_type="linear",
+        warmup_steps=round(WARMUP * how.updates),
+        seed=seed,
+        logging_steps=every,
+        save_steps=every * LOGGED,
+        save_total_limit=2,
+        bf16=False,
+        gradient_checkpointing=False,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=False,
+    )
+
+
+class _Partwise:
+    """A trainer whose loss is computed at the answers' tokens alone, part by part, by the model's own head."""
+
+    gradients: "_Gradients"
+    accelerator: Any
+    _prepare_inputs: Any
+
+    def training_step(self, network: Any, inputs: dict[str, Tensor], *_: Any) -> Tensor:
+        network.train()
+        return self.gradients.add(self._prepare_inputs(inputs), network, self.accelerator.backward)
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """A checkpoint of a training is nobody's model."""
+
+
+@dataclass
+class _Gradients:
+    """Gradients of batches, in parts of at most `budget` tokens; out of memory, these are halved."""
+
+    model: Model
+    teacher: Model
+    distill: float
+    note: Note
+    budget: int
+
+    def add(self, inputs: dict[str, Tensor], network: Any, backward: Callable[[Tensor], None]) -> Tensor:
+        """Add the gradient of a batch's loss to those of the network. **Returns** the loss."""
+        longest = int(inputs["attention_mask"].sum(1).max())
+        while True:
+            try:
+                return self._added(inputs, backward)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+            network.zero_grad()
+            self._halve(longest, inputs["input_ids"].numel())
+
+    def _added(self, inputs: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Tensor:
+        ids, labels, lengths = inputs["input_ids"], inputs["labels"], inputs["attention_mask"].sum(1)
+        total, whole = (labels[:, 1:] != IGNORED).sum(), torch.zeros((), device=ids.device)
+        for some, gold in parts(ids, labels, lengths, self.budget):
+            share = (gold[:, 1:] != IGNORED).sum() / total
+            part = share * loss(self.model, some, gold, self.teacher, self.distill)
+            backward(part)
+            whole += part.detach()
+        return whole
+
+    def _halve(self, longest: int, tokens: int) -> None:
+        if self.budget <= longest:
+            raise ModelError(
+                f"Training on a single question of {longest} tokens does not fit in memory on {self.model.device}: use "
+                "--how lora with --dtype bfloat16, or another --device."
+            )
+        self.budget = max(longest, min(self.budget, tokens) // 2)
+        self.note(
+            f"Out of memory: going on with {self.budget} tokens at once. Set --batch-tokens {self.budget} next time."
+        )
+
+
+class _ReportUpdates(TrainerCallback):
+    def __init__(self, progress: Progress, updates: int) -> None:
+        self._progress, self._updates = progress, updates
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._progress.report(self._progress.what, state.global_step, self._updates)
+        control.should_save &= state.global_step < self._updates  # one that is resumed at its end would go on
+
+
 def parts(
     ids: Int[Tensor, "row position"], labels: Int[Tensor, "row position"], lengths: Int[Tensor, " row"], tokens: int
 ) -> Iterator[tuple[Int[Tensor, "some _"], Int[Tensor, "some _"]]]:
-    """A batch as it is, or, where it has more than `tokens` padded tokens, rows of like lengths that have no more, each part as wide as its longest row."""
+    """A batch in parts of at most `tokens` padded tokens, or whole where it has no more.
+
+    Rows of like lengths go together, each part as wide as its longest row.
+    """
     if ids.numel() <= tokens:
         yield ids, labels
         return
@@ -148,8 +221,11 @@ def loss(
     teacher: Model,
     distill: float,
 ) -> Float[Tensor, ""]:
-    """The mean over all answers' tokens of their negative log-probability, in nats, and by the weight `distill` in its place the divergence
-    KL(teacher || model) over the vocabulary (Hinton et al. 2015, at temperature 1)."""
+    """The mean over all answers' tokens of their negative log-probability, in nats.
+
+    By the weight `distill` the divergence KL(teacher || model) over the vocabulary takes its place (Hinton et al. 2015,
+    at temperature 1).
+    """
     read = labels[:, 1:] != IGNORED
     logits = answers(model, ids, read)
     found = functional.cross_entropy(logits, labels[:, 1:][read])
@@ -165,7 +241,10 @@ def loss(
 def answers(
     model: Model, ids: Int[Tensor, "row position"], read: Bool[Tensor, "row earlier"]
 ) -> Float[Tensor, "n vocabulary"]:
-    """The logits that predict the tokens after `read` positions. Padding is on the right, and causal attention keeps it from the tokens before it."""
+    """The logits that predict the tokens after `read` positions.
+
+    Padding is on the right, and causal attention keeps it from the tokens before it.
+    """
     states = model.anatomy.backbone(input_ids=ids, use_cache=False).last_hidden_state
     unembedding = model.anatomy.unembedding
     return unembedding.vocabulary_logits(states[:, :-1][read].float(), 0, unembedding.vocabulary)

@@ -1,4 +1,4 @@
-"""Trained weights on disk: an adapter or a whole network, and a network that wears them."""
+"""Trained weights on disk: an adapter, or a whole network."""
 
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ def save(trained: Any, folder: Path) -> None:
         save_model(trained, str(folder / WHOLE))
 
 
-def wear(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """Give `network`, pruned as the trained one was, the weights in `folder`: an adapter is merged into its own. **Returns** the plain network."""
+def load(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Load the weights in `folder` into `network`, which is pruned as the trained one was; an adapter is merged.
+
+    **Returns** the plain network.
+    """
     if not (folder / ADAPTER).exists():
         load_model(network, folder / WHOLE)
         return network

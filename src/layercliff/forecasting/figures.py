@@ -40,5 +40,9 @@ def figures(found: Foretelling) -> Iterator[Figure]:
     points = base.mark_point(filled=True, color=BLUE, opacity=1).encode(y=height, tooltip=hover)
     ends = base.mark_rule(color=INK).encode(y="lost_low:Q", y2="lost_high:Q")
     (task,) = found.subject.tasks
-    caption = f"Lines are 95 % intervals over groups of questions. Hover for each block's influence and the derivative of the gold option's log-probability by its gate. {described(found.subject, task.name, f'n = {measured.n_select} of the select half')}."
+    about = described(found.subject, task.name, f"n = {measured.n_select} of the select half")
+    caption = (
+        "Lines are 95 % intervals over groups of questions. Hover for each block's influence and the derivative of the "
+        f"gold option's log-probability by its gate. {about}."
+    )
     yield Figure("foretell-blocks", "What each block is worth alone", caption, alt.layer(bars, ends, points))

@@ -1,4 +1,4 @@
-"""What foretells a model's collapse, in a run directory: ``foretell/``; and the rules, each said by the table it is fitted to."""
+"""A forecast of a model's collapse, in a run directory: ``foretell/``; and the tables that rules are fitted to."""
 
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pydantic import PositiveInt
 
 from layercliff.errors import RunError
-from layercliff.metrics.forecast import FEATURES, Foretold, Rule
+from layercliff.metrics.forecast import FEATURES, Forecast, Rule
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import Stored, StoredFolder, Summary
 from layercliff.run.stored_shapes import Cost
@@ -47,8 +47,11 @@ class ForetoldSummary(Stored):
 
 @dataclass(frozen=True)
 class Measured:
-    """The dense model on one half of the questions: what each block is worth, in three ways, and the features made of it. `without` is the margin without
-    each block; what is lost of it lies between `lost_low` and `lost_high` (95 %, over groups of questions)."""
+    """The dense model on one half of the questions: what each block is worth, and the `features` made of it.
+
+    `without` is the margin without each block. What is lost of it lies between `lost_low` and `lost_high` (95 %, over
+    groups of questions).
+    """
 
     features: dict[str, float]
     influence: PerBlock
@@ -62,32 +65,37 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Training:
-    """A table that a rule is fitted to: a row per model and task of a study, `FEATURES` and the critical ratio. `source` says whose it is."""
+class TrainingTable:
+    """What a rule is fitted to: rows of `FEATURES` and the critical ratio, one per model and task of a study.
 
-    table: pl.DataFrame
+    `source` says whose it is.
+    """
+
+    rows: pl.DataFrame
     source: str
 
     @property
     def rule(self) -> Rule:
         """The rule; the table decides it."""
-        x, y = self.table.select(*FEATURES).to_numpy(), self.table[TARGET].to_numpy()
-        return Rule.fitted(x, y, self.table["model"].to_list(), list(FEATURES))
+        x, y = self.rows.select(*FEATURES).to_numpy(), self.rows[TARGET].to_numpy()
+        return Rule.fitted(x, y, self.rows["model"].to_list(), list(FEATURES))
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models it was made from."""
-        return tuple(sorted(set(self.table["model"])))
+        return tuple(sorted(set(self.rows["model"])))
 
 
 @dataclass(frozen=True)
 class Foretelling:
-    """The collapse point of a model on a task, foretold: k*/L, and `blocks`, as many of L removed. `source` says whose rule it is, `rows` and `models` what it was
-    fitted to."""
+    """A forecast of the collapse point of a model on a task: k*/L, and `blocks`, as many of L removed.
+
+    `source` says whose rule it is, `rows` and `models` what it was fitted to.
+    """
 
     subject: Subject
     measured: Measured
-    foretold: Foretold
+    foretold: Forecast
     source: str
     rows: int
     models: tuple[str, ...]
@@ -164,12 +172,15 @@ def read(run: RunDirectory) -> Foretelling | None:
     if subject is None or measured is None or content is None:
         return None
     low, high = (sign * np.inf if end is None else end for sign, end in ((-1, content.low), (1, content.high)))
-    told = Foretold(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
+    told = Forecast(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
     return Foretelling(subject, measured, told, content.source, content.rows, tuple(content.models))
 
 
-def training(study: Path | None = None) -> Training:
-    """The table of a study, or the one that ships with layercliff. Raises `RunError`, in one sentence, where there is none to fit a rule to."""
+def training_table(study: Path | None = None) -> TrainingTable:
+    """The table of a study, or the one that ships with layercliff.
+
+    Raises `RunError`, in one sentence, where there is none to fit a rule to.
+    """
     if study is not None:
         file = study / "training.parquet"
         if not file.exists():
@@ -182,15 +193,17 @@ def training(study: Path | None = None) -> Training:
     shipped = files(__package__) / SHIPPED
     if not shipped.is_file():
         raise RunError(
-            "No rule ships with this version of layercliff, since the study it would be fitted to has not been run: name a study of your own with --study DIR."
+            "No rule ships with this version of layercliff, since the study it would be fitted to has not been run: "
+            "name a study of your own with --study DIR."
         )
     return _checked(pl.read_csv(shipped.read_bytes()), "the rule that ships with layercliff")
 
 
-def _checked(table: pl.DataFrame, source: str) -> Training:
+def _checked(table: pl.DataFrame, source: str) -> TrainingTable:
     models = table["model"].n_unique()
     if models < 2:
         raise RunError(
-            f"No rule can be fitted to {source}: {len(table)} of its cells, of {models} models, have a collapse on their path by margin and the features; it takes at least 2 models."
+            f"No rule can be fitted to {source}: {len(table)} of its cells, of {models} models, have a collapse on "
+            "their path by margin and the features; it takes at least 2 models."
         )
-    return Training(table, source)
+    return TrainingTable(table, source)

@@ -1,8 +1,10 @@
-"""Foretell the collapse point of a model on a task from the dense model alone, before any path is walked."""
+"""Forecast the collapse point of a model on a task from the dense model alone, before any path is walked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.result import Traced
@@ -13,8 +15,7 @@ from layercliff.forecasting import result as results
 from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.forecasting.spec import ForetellSpec
 from layercliff.interventions import gates
-from layercliff.metrics import decision
-from layercliff.metrics import forecast as foretelling
+from layercliff.metrics import decision, forecast
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models.lazy import LazyModel
 from layercliff.pruning import result as pruned
@@ -25,29 +26,33 @@ from layercliff.pruning.iterative import IterativeSelector
 from layercliff.pruning.objective import TaskObjective
 from layercliff.pruning.step import Step
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
-from layercliff.run.session import session
+from layercliff.run.session import Session, session
 from layercliff.run.verb import verb
 
 
 @verb(ForetellSpec)
 def foretell(spec: ForetellSpec) -> Foretelling:
-    """Say where the collapse will be: k*/L with an interval, by a rule fitted to a study, from what the dense model shows by itself.
+    """Forecast the collapse from the dense model alone: k*/L with an interval, by a rule fitted to a study.
 
-    That is its trace, and on the ``select`` half the Block Influence of each block, the margin without each block (the first step of a path by ``margin``, whose path
-    then begins with it), and the derivative by each block's gate. The rule is fitted to the table that ships with layercliff, or to that of the
-    directory `study`. The other arguments are those of `layercliff.trace`; `out` is needed, results lie in ``DIR/trace`` and ``DIR/foretell``.
+    The rule is given the model's trace, and what is measured on the ``select`` half: the Block Influence of each
+    block, the margin without each block, and the derivative by each block's gate. The margins without a block are the
+    first step of a path by ``margin``, which then begins with it. The rule is fitted to the table that ships with
+    layercliff, or to that of the directory `study`. The other arguments are those of `layercliff.trace`; `out` is
+    needed. Results lie in ``DIR/trace`` and ``DIR/foretell``.
 
-    **Returns** a `Foretelling`. Raises `LayercliffError`, in one sentence: before anything is computed where there is no rule.
+    **Returns** a `Foretelling`. Raises `LayercliffError`, in one sentence: before anything is computed where there is
+    no rule.
     """
-    training = results.training(None if spec.study is None else Path(spec.study))
-    traced_, measured = measure(spec)
-    x = np.array([measured.features[name] for name in foretelling.FEATURES])
-    told = training.rule.foretell(x)
-    found = Foretelling(traced_.subject, measured, told, training.source, len(training.table), training.models)
+    table = results.training_table(None if spec.study is None else Path(spec.study))
+    found, measured = measure(spec)
+    x = np.array([measured.features[name] for name in forecast.FEATURES])
+    told = Foretelling(
+        found.subject, measured, table.rule.forecast(x), table.source, len(table.rows), table.models
+    )  # fmt: skip
     run = RunDirectory(Path(str(spec.out)))
     with run.lock():
-        results.write(run, found)
-    return found
+        results.write(run, told)
+    return told
 
 
 def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
@@ -55,55 +60,68 @@ def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
     if spec.out is None:
         raise RunError("What foretells the collapse is kept in a run directory: give one with --out.")
     run = RunDirectory(Path(spec.out))
-    held = LazyModel(spec.model, spec)
+    model = LazyModel(spec.model, spec)
     done = spec.resume and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
-    found = trace(spec.into(TraceSpec, model=held.given(done), resume=True))
+    found = trace(spec.into(TraceSpec, model=model.given(done), resume=True))
     if len(found.trace.tasks) != 1:
         raise RunError("The collapse is foretold of one task at a time: name one.")
-    with session(spec.given(model=held.given(done)), results.FOLDER, {}, results.read_measured, lambda _: {}) as this:
-        if this.kept is not None:
-            return found, this.kept
-        loaded, (part,) = this.model, [part.of("select") for part in this.asked]
-        if not part.questions:
-            raise RunError(
-                f"Task {part.task.name} has too few questions to foretell anything from one half: ask at least 2 groups."
-            )
-        budget, subject = loaded.batch_tokens(spec.batch_tokens), this.setting.subject.model_dump()
-        half = np.array([name == "select" for name in found.trace.half_of])
-        scores = found.trace.scores[-1][half, : part.width]
-        with Journal(run.path / pruned.FOLDER / JOURNAL) as paths:  # the first step of a path is the same
-            last = loaded.n_layers - 1
-            given = CriterionInput(
-                loaded, (part,), (), (), last, this.setting.subject.seed, budget, spec.memory_bytes, None, paths, subject, spec.report, spec.note
-            )  # fmt: skip
-            first = IterativeSelector(given, [TaskObjective(part, decision_margin)])
-            step = first.choose(Step(tuple(range(loaded.n_layers))))
-        if step is None:
-            raise RunError(
-                f"{loaded.name} has a single block, and a path none to remove: there is nothing to foretell."
-            )
-        spec.report("block influence and gates", 0, 2)
-        influence, passes = block_influence(given)
-        spec.report("block influence and gates", 1, 2)
-        gradients = gates.gradients(loaded, part, scores, budget, this.journal, subject)
-        spec.report("block influence and gates", 2, 2)
-        blocks = range(loaded.n_layers)
-        turned = -np.array([influence[block] for block in blocks])
-        without = np.array([step.scores[block] for block in blocks])
-        gate = gradients.mean(1)
-        (margins,) = decision.margin(decision.probabilities(scores[None], part.mask), part.mask, part.gold)
-        margin, lost = float(margins.mean()), margins - np.stack([first.values[block] for block in blocks])
-        resamples = Resamples.draw([question.group for question in part.questions], seed=this.setting.subject.seed)
-        low, high = percentile_interval(resamples.means(lost))
-        main = found.main
-        features = foretelling.features(
-            found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, turned, without, gate
-        )
-        n_batches = len(part.batches(budget, "rows"))
-        cost = this.cost(0) | {
-            "block_passes": first.passes + passes + gates.PASSES * loaded.n_layers * n_batches,
-            "removal_block_passes": first.passes,
-        }
-        measured = Measured(features, turned, without, low, high, gate, margin, len(part.questions), cost)
-        results.write_measured(run, measured)
+    with session(spec.given(model=model.given(done)), results.FOLDER, {}, results.read_measured, lambda _: {}) as this:
+        measured = this.kept
+        if measured is None:
+            measured = _measured(this, spec, found)
+            results.write_measured(run, measured)
     return found, measured
+
+
+def _measured(this: Session[Measured], spec: ForetellSpec, found: Traced) -> Measured:
+    model, (part,), seed = this.model, [part.of("select") for part in this.asked], this.setting.subject.seed
+    if not part.questions:
+        raise RunError(
+            f"Task {part.task.name} has too few questions to foretell anything from one half: ask at least 2 groups."
+        )
+    budget, subject = model.batch_tokens(spec.batch_tokens), this.setting.subject.model_dump()
+    given = CriterionInput(
+        model, (part,), (), (), model.n_layers - 1, seed, budget, spec.memory_bytes, None, None, subject, spec.report,
+        spec.note,
+    )  # fmt: skip
+    without, values, removal_passes = _without_each_block(this, given)
+    spec.report("block influence and gates", 0, 2)
+    by_block, influence_passes = block_influence(given)
+    spec.report("block influence and gates", 1, 2)
+    scores = found.trace.scores[-1][np.array([half == "select" for half in found.trace.half_of]), : part.width]
+    gate = gates.gradients(model, part, scores, budget, this.journal, subject).mean(1)
+    spec.report("block influence and gates", 2, 2)
+    influence = -np.array([by_block[block] for block in range(model.n_layers)])
+    (margins,) = decision.margin(decision.probabilities(scores[None], part.mask), part.mask, part.gold)
+    resamples = Resamples.draw([question.group for question in part.questions], seed=seed)
+    low, high = percentile_interval(resamples.means(margins - values))
+    main, margin = found.main, float(margins.mean())
+    features = forecast.features(
+        found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, influence, without, gate
+    )
+    gate_passes = gates.PASSES * model.n_layers * len(part.batches(budget, "rows"))
+    cost = this.cost(0) | {
+        "block_passes": removal_passes + influence_passes + gate_passes,
+        "removal_block_passes": removal_passes,
+    }
+    return Measured(features, influence, without, low, high, gate, margin, len(part.questions), cost)
+
+
+def _without_each_block(
+    this: Session[Measured], given: CriterionInput
+) -> tuple[Float[np.ndarray, " block"], Float[np.ndarray, "block question"], int]:
+    """The margin without each block, in the mean and question by question, and the block passes that it took.
+
+    It is the first step of a path by margin, and is kept in the journal of paths.
+    """
+    assert this.run is not None
+    (part,), blocks = given.asked, range(given.model.n_layers)
+    with Journal(this.run.path / pruned.FOLDER / JOURNAL) as paths:
+        selector = IterativeSelector(replace(given, journal=paths), [TaskObjective(part, decision_margin)])
+        step = selector.choose(Step(tuple(blocks)))
+    if step is None:
+        raise RunError(
+            f"{given.model.name} has a single block, and a path none to remove: there is nothing to foretell."
+        )
+    means = np.array([step.scores[block] for block in blocks])
+    return means, np.stack([selector.values[block] for block in blocks]), selector.passes

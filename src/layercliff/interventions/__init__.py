@@ -1,1 +1,1 @@
-"""Interventions on the residual stream: noise, blocks taken out, states exchanged."""
+"""Interventions on the residual stream: noise, blocks skipped, states exchanged, gates."""

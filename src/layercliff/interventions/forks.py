@@ -1,7 +1,7 @@
-"""Many disturbed runs of a batch in one pass: what lies before a disturbance is computed once, for all of them.
+"""Many interventions on a batch in one pass.
 
-Each run leaves the undisturbed stream at some depth, changed, and goes on alone from there, as the candidates of a pruning step do
-(`layercliff.pruning.sweep`).
+Each run leaves the undisturbed residual stream at some depth, changed, and goes on alone from there. What lies before
+is computed once for all of them, as it is for the candidates of a pruning step (`layercliff.pruning.sweep`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,10 @@ Change = Callable[[ResidualStream, Batch], ResidualStream]
 
 @dataclass(frozen=True)
 class Fork:
-    """Leaves the dense stream at `depth`, as `change` makes it, and goes on through the blocks of the dense indices `rest`."""
+    """A run that leaves the dense stream at `depth`, as `change` makes it.
+
+    It goes on through the blocks `rest`, by their indices in the dense model.
+    """
 
     depth: int
     rest: tuple[int, ...]
@@ -34,7 +37,10 @@ def unchanged(stream: ResidualStream, _batch: Batch) -> ResidualStream:
 def states(
     passage: BlockwisePass, batch: Batch, n_layers: int, forks: Sequence[Fork]
 ) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-    """At every depth the dense state, then, as of the last depth, the last state of each fork that leaves there, in their order."""
+    """The dense state at every depth, each followed by the last states of the forks that leave there, in their order.
+
+    Each comes with the depth it is read at, which is the last one for forks.
+    """
     stream = passage.embedded
     yield 0, stream.levels[-1]
     for depth in range(n_layers + 1):

@@ -1,4 +1,4 @@
-"""Gates on blocks: what closing each a little does to the gold option, all blocks at once."""
+"""Gates on blocks: the derivative of the gold option's log-probability by each, for all blocks at once."""
 
 from functools import partial
 
@@ -17,7 +17,8 @@ from layercliff.readout.batches import Batch
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.run.directory import Journal, journalled, key
 
-PASSES = 4  # dense passes: the states, and block by block from the last, once more forwards and once backwards, which costs two
+PASSES = 4
+"""Dense passes: one for the states; then, block by block from the last, one forwards and one backwards (two)."""
 POSITIONS = 64  # read at once on the way back: whole rows of logits are held for so many
 
 
@@ -29,17 +30,21 @@ def gradients(
     journal: Journal | None = None,
     subject: object = None,
 ) -> Float[np.ndarray, "block question"]:
-    """The derivative of each question's gold log-probability (nats, among its options) by the gate g of every block, h + g (block(h) - h) at every position, at g = 1.
+    """The derivative of each question's gold log-probability (nats, among its options) by the gate of every block.
 
-    Minus the derivative is what removing the block would do, to first order (after Molchanov et al. 2017, whose gates are of channels). At g = 1 it is the inner
-    product of the block's update with the gradient by its output, so that one pass back serves all blocks. `scores` are the dense model's at its last depth, as `Trace` has them.
-    Only one block's activations are held at a time. What is finished is kept in the journal. Raises `ModelError` for gradients that are not finite,
-    and where more than the state passes between blocks, since a gate does not act on that.
+    The gate g makes ``h + g (block(h) - h)`` of a block at every position; the derivative is taken at g = 1. Minus the
+    derivative is what removing the block would do, to first order (after Molchanov et al. 2017, whose gates are of
+    channels). At g = 1 it is the inner product of the block's update with the gradient by its output, so that one pass
+    back serves all blocks.
+
+    `scores` are the dense model's at its last depth, as `Trace` has them. Only one block's activations are held at a
+    time. What is finished is kept in the journal. Raises `ModelError` for gradients that are not finite, and where
+    more than the state passes between blocks, since a gate does not act on that.
     """
     if model.anatomy.wiring.beside:
         raise ModelError(
-            f"The blocks of {model.name} hand on values beside the residual stream: what a gate on a block would do is not "
-            "known from the stream alone, and this model cannot be foretold."
+            f"The blocks of {model.name} hand on values beside the residual stream: what a gate on a block would do is "
+            "not known from the stream alone, and this model cannot be foretold."
         )
     pull = _pull(scores, part)
     found = np.zeros((model.n_layers, len(part.questions)))
@@ -56,7 +61,10 @@ def gradients(
 
 
 def _pull(scores: Float[np.ndarray, "question option"], part: EncodedTask) -> Float[np.ndarray, "question option"]:
-    """The derivative of the gold option's log-probability by each option's score: 1 for the gold one, less the probability of each."""
+    """The derivative of the gold option's log-probability by each option's score.
+
+    It is 1 for the gold option and 0 for others, less the probability of each.
+    """
     probabilities = decision.probabilities(scores[None], part.mask)[0]
     return np.asarray(np.eye(part.width)[part.gold] - probabilities)
 
@@ -77,12 +85,14 @@ def _of_batch(
 
 
 def _from_scores(
-    model: Model, part: EncodedTask, pull: Float[np.ndarray, "question option"], batch: Batch, last: Float[Tensor, "row position d"]
-) -> Float[Tensor, "row position d"]:  # fmt: skip
+    model: Model,
+    part: EncodedTask,
+    pull: Float[np.ndarray, "question option"],
+    batch: Batch,
+    last: Float[Tensor, "row position d"],
+) -> Float[Tensor, "row position d"]:
     """The gradient by the last depth's states, a few positions at a time."""
-    whole = (
-        part.reading == "cloze"
-    )  # log-probabilities under the whole vocabulary; elsewhere what all options share cancels
+    whole = part.reading == "cloze"  # over the whole vocabulary; elsewhere what all options share cancels
     unembedding = model.anatomy.unembedding
     where: list[tuple[int, int]] = []
     tokens: list[tuple[int, ...]] = []
@@ -117,9 +127,16 @@ def _from_scores(
 
 
 def _through(
-    passage: BlockwisePass, block: int, state: Float[Tensor, "row position d"], back: Float[Tensor, "row position d"], dtype: torch.dtype
-) -> Float[Tensor, "row position d"]:  # fmt: skip
-    """The gradient by a block's input, from that by its output; its weights are cast for as long as this takes, wherever they are stored narrower."""
+    passage: BlockwisePass,
+    block: int,
+    state: Float[Tensor, "row position d"],
+    back: Float[Tensor, "row position d"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "row position d"]:
+    """The gradient by a block's input, from that by its output.
+
+    Weights that are stored narrower are cast for as long as this takes.
+    """
     module = passage.blocks[block]
     cast = {n: p.detach().to(dtype) if p.is_floating_point() else p.detach() for n, p in module.named_parameters()}
     _, args, kwargs = passage.calls[0][block]

@@ -1,4 +1,4 @@
-"""States exchanged between a dense and a pruned model at matching blocks: from which depth on does the decision return?"""
+"""Activation patching: states exchanged between a dense and a pruned model after matching blocks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,11 +16,16 @@ from layercliff.readout.batches import Batch, read_from
 def states(
     passage: BlockwisePass, batch: Batch, n_layers: int, kept: Sequence[int], positions: Positions
 ) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-    """Both models go on side by side. After no block and after each block of `kept`: the pruned model's state; the last state of the pruned model that goes on from
-    the dense one's state there; the last state of the dense model that goes on from the pruned one's. Before them come the dense states of
-    depths that the pruned model has no match for, after them those of what is left (see `order`).
+    """Run both models side by side, and yield states with the depths that they are read at (see `order`).
 
-    With ``decision`` only the positions that are read are exchanged; batches must then share nothing.
+    There are three after no block, and after each block of `kept`:
+
+    * the pruned model's state;
+    * the last state of the pruned model that goes on from the dense one's state there;
+    * the last state of the dense model that goes on from the pruned one's state there.
+
+    Dense states come in between, at every depth. With `positions` of ``decision`` only those that are read are
+    exchanged; batches must then share nothing.
     """
     dense = pruned = passage.embedded
     for depth, block in enumerate((-1, *kept)):
@@ -41,8 +46,7 @@ def states(
 
 
 def order(n_layers: int, kept: Sequence[int]) -> tuple[Int[np.ndarray, " depth"], Int[np.ndarray, "3 match"]]:
-    """Where the dense depths come among `states`, and where, for each matching depth, the pruned model's state, the end of the pruned model with the dense
-    state, and of the dense one with the pruned state."""
+    """Where the dense depths come among `states`, and where the three states of each matching depth do."""
     dense, matches = [], []
     place = 0
     matching = {block + 1 for block in (-1, *kept)}

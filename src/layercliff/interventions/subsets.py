@@ -1,4 +1,4 @@
-"""Which sets of blocks are taken out to compare the phases: known without a model."""
+"""Which sets of blocks are removed to compare the phases: known without a model."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ DRAWS = 20  # random subsets of each kind, at least
 
 @dataclass(frozen=True)
 class Subset:
-    """Blocks that are taken out, in dense indices, and what `kind` of set they are."""
+    """Blocks that are removed, in dense indices, and what `kind` of set they are."""
 
     kind: str
     removed: tuple[int, ...]
@@ -25,13 +25,19 @@ class Subset:
 
 
 def size(n_layers: int, transition: int) -> int:
-    """How many blocks go: half of the shorter phase, rounded up (our choice), so that both phases have several such subsets."""
+    """How many blocks go: half of the shorter phase, rounded up (our choice).
+
+    Both phases then have several such subsets.
+    """
     return -(-min(transition, n_layers - transition) // 2)
 
 
 def drawn(n_layers: int, transition: int, seed: int) -> list[Subset]:
-    """Random subsets of equal size of the ``silent`` and of the ``decisive`` phase, and from ``anywhere``: all there are where these are no more than `DRAWS`. Blocks take
-    turns: each has gone before any but a few go again, so that one that nothing works without is never missed."""
+    """Random subsets of equal size of the ``silent`` and the ``decisive`` phase, and from ``anywhere``.
+
+    They are all subsets there are where these are no more than `DRAWS`. Blocks take turns: each has gone before any
+    but a few go again, so that one that nothing works without is never missed.
+    """
     m = size(n_layers, transition)
     phases = {"silent": range(transition), "decisive": range(transition, n_layers), "anywhere": range(n_layers)}
     return [
@@ -47,7 +53,11 @@ def is_whole(subsets: Iterable[Subset], kind: str, n_blocks: int, m: int) -> boo
 
 
 def _some(blocks: range, m: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Different subsets, in order: all blocks in random order, cut into pieces of `m`, the last one filled up from the beginning; and again."""
+    """Different subsets of `m` blocks.
+
+    All blocks in random order are cut into pieces, the last one filled up from the beginning; and again, until there
+    are enough.
+    """
     n = len(blocks)
     if comb(n, m) <= DRAWS:
         return list(combinations(blocks, m))

@@ -1,4 +1,4 @@
-"""The collapse point foretold from the dense model alone: features, a rule, and what the rule is worth on models and tasks it has not seen."""
+"""Forecasts of the collapse point: features of the dense model, a rule, and its errors where it was not fitted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,17 @@ from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.ridge import FeatureRows, Ridge, Target
 from layercliff.metrics.statistics import clustered_interval
 
-LEVEL = 0.9  # of intervals around what is foretold
+LEVEL = 0.9  # of intervals around a forecast
 
 FEATURES: Mapping[str, str] = {
     "transition": "T/L; an undecided model counts as if it decided one block after its last",
-    "strength": "accuracy above chance at the last depth, over what there is above chance; 0 where there is nothing above it",
+    "strength": "accuracy above chance at the last depth, over what there is above chance; 0 where there is nothing "
+    "above it",
     "influence": "effective share of blocks, by Block Influence: 1 where all have as much, 1/L where one has it all",
-    "removal": "share of blocks, the cheapest first, until the margins lost by removing each alone add up to half of the margin",
-    "gates": "effective share of blocks, by what closing each one's gate costs the gold option's log-probability, to first order",
+    "removal": "share of blocks, the cheapest first, until the margins lost by removing each alone add up to half of "
+    "the margin",
+    "gates": "effective share of blocks, by what closing each one's gate costs the gold option's log-probability, to "
+    "first order",
 }
 """What a rule is given, each a number about between 0 and 1."""
 
@@ -32,13 +35,18 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
 
 
 def share_below(costs: Float[np.ndarray, " block"], budget: float) -> float:
-    """The share of blocks that go, the cheapest first, while the sum of their costs stays below `budget`; a negative cost is none."""
+    """The share of blocks that go, the cheapest first, while the sum of their costs stays below `budget`.
+
+    A negative cost is none.
+    """
     return float((np.cumsum(np.sort(np.clip(costs, 0, None))) < budget).mean())
 
 
 def effective_share(weights: Float[np.ndarray, " block"]) -> float:
-    """exp of the entropy of the blocks' shares of the whole, over the number of blocks (the Hill number of order 1: Hill 1973); a negative weight is none. 1 where
-    no block has any."""
+    """exp of the entropy of the blocks' shares, over the number of blocks (the Hill number of order 1: Hill 1973).
+
+    A negative weight is none. It is 1 where no block has any.
+    """
     positive = np.clip(weights, 0, None)
     if not positive.sum():
         return 1.0
@@ -55,8 +63,12 @@ def features(
     without: Float[np.ndarray, " block"],
     gates: Float[np.ndarray, " block"],
 ) -> dict[str, float]:
-    """The `FEATURES` of a model on a task: T, accuracy, chance and Decision Margin at the last depth; and of each block its Block Influence, the margin of the model
-    without it, and the derivative of the gold option's log-probability (nats) by its gate."""
+    """The `FEATURES` of a model on a task.
+
+    `transition` is T; `accuracy`, `chance` and `margin` are those of the last depth. Of each block, `influence` is its
+    Block Influence, `without` the margin without it, and `gates` the derivative of the gold option's log-probability
+    (nats) by its gate.
+    """
     n = len(influence)
     return {
         "transition": (n + 1 if transition is None else transition) / n,
@@ -68,9 +80,12 @@ def features(
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """k*/L with an interval (infinite where the training table is too small for one), and why the model lies outside of what the rule was fitted on, if it does.
-    `distance` is Mahalanobis's from the training rows, `farthest` the greatest among these."""
+class Forecast:
+    """k*/L with an interval, which is infinite where the training table is too small for one.
+
+    `outside` says why the model lies outside of what the rule was fitted on, if it does. `distance` is Mahalanobis's
+    from the training rows, `farthest` the greatest among these.
+    """
 
     ratio: float
     low: float
@@ -82,7 +97,7 @@ class Foretold:
 
 @dataclass(frozen=True)
 class Rule:
-    """A ridge regression of k*/L, with the errors it makes on models left out, sorted, and where its training rows lie."""
+    """A ridge regression of k*/L, with its sorted errors on models left out, and where its training rows lie."""
 
     names: tuple[str, ...]
     ridge: Ridge
@@ -100,13 +115,15 @@ class Rule:
         spread = np.cov(x, rowvar=False, ddof=0).reshape(x.shape[1], x.shape[1])
         precision = np.linalg.inv(spread + 1e-4 * np.eye(x.shape[1])) if x.shape[1] else spread
         farthest = max((_distance(row - x.mean(0), precision) for row in x), default=0.0)
-        return Rule(
-            tuple(names), ridge.fit(x, y, penalty), np.sort(errors[~np.isnan(errors)]), x.min(0), x.max(0), precision, farthest
-        )  # fmt: skip
+        errors = np.sort(errors[~np.isnan(errors)])
+        return Rule(tuple(names), ridge.fit(x, y, penalty), errors, x.min(0), x.max(0), precision, farthest)
 
-    def foretell(self, x: Float[np.ndarray, " feature"]) -> Foretold:
-        """k*/L of a model with features `x`. The interval holds with probability `LEVEL` if its error is exchangeable with those of the models left
-        out (conformal: Vovk et al. 2005); no ratio lies outside of 0..1."""
+    def forecast(self, x: Float[np.ndarray, " feature"]) -> Forecast:
+        """k*/L of a model with features `x`, between 0 and 1.
+
+        The interval holds with probability `LEVEL` if its error is exchangeable with those of the models left out
+        (conformal: Vovk et al. 2005).
+        """
         ratio = float(np.clip(self.ridge.predict(x[None])[0], 0, 1))
         rank = int(np.ceil(LEVEL * (len(self.errors) + 1)))
         half = float(self.errors[rank - 1]) if rank <= len(self.errors) else np.inf
@@ -119,9 +136,10 @@ class Rule:
         ]
         if distance > self.farthest * (1 + 1e-9) and not outside:
             outside = [
-                f"no feature by itself is, but together they lie farther off ({distance:.1f}) than any training row ({self.farthest:.1f})"
+                f"no feature by itself is, but together they lie farther off ({distance:.1f}) than any training row "
+                f"({self.farthest:.1f})"
             ]
-        return Foretold(ratio, low, high, distance, self.farthest, tuple(outside))
+        return Forecast(ratio, low, high, distance, self.farthest, tuple(outside))
 
 
 def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.ndarray, "feature feature"]) -> float:
@@ -129,9 +147,12 @@ def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.nda
 
 
 @dataclass(frozen=True)
-class Against:
-    """A baseline's mean absolute error in k*/L on the same held-out cells, and what the rule's is more (negative: less), with its interval over models.
-    `beaten`: the interval lies below 0; False where it lies above; None where neither is shown, or models are too few to show it."""
+class BaselineComparison:
+    """A baseline's mean absolute error in k*/L on the same held-out cells.
+
+    `difference` is what the rule's error is more (negative: less), with its interval over models. `beaten` says
+    whether that lies below 0 (True) or above (False); it is None where neither is shown, or models are too few.
+    """
 
     name: str
     error: float
@@ -141,8 +162,11 @@ class Against:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule is worth where all cells of a `left_out` (model or task) took no part in its fit: `error`, the mean absolute error in k*/L, the share of cells
-    inside their intervals, `None` where there were none, and `predicted` k*/L of every cell with its interval from `low` to `high` (infinite: none)."""
+    """What a rule is worth on cells of a `left_out` (model or task) that took no part in its fit.
+
+    `error` is the mean absolute error in k*/L. `covered` is the share of cells inside their intervals, None where there
+    were no intervals. `predicted` is k*/L of every cell, with its interval from `low` to `high` (infinite: none).
+    """
 
     left_out: str
     n: int
@@ -152,12 +176,15 @@ class Judgement:
     predicted: Target
     low: Target
     high: Target
-    against: tuple[Against, ...]
+    against: tuple[BaselineComparison, ...]
 
 
 def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
-    """Fit to all groups but one, foretell that one, in turn; everything that is chosen is chosen anew each time. Columns of `x` are `FEATURES`; the clusters of the
-    intervals (t: `clustered_interval`) are `models`. Needs two groups at least."""
+    """Fit to all groups but one and forecast that one, in turn; whatever is chosen is chosen anew each time.
+
+    Columns of `x` are `FEATURES`. The clusters of the intervals (t: `clustered_interval`) are `models`. It takes at
+    least two groups.
+    """
     names = list(FEATURES)
     out = np.asarray(groups)
     predictors = {"rule": tuple(names)} | dict(BASELINES)
@@ -169,12 +196,12 @@ def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, group
         for name, used in predictors.items():
             columns = [names.index(feature) for feature in used]
             rule = Rule.fitted(x[~held][:, columns], y[~held], kept, used)
-            found = [rule.foretell(row) for row in x[held][:, columns]]
+            found = [rule.forecast(row) for row in x[held][:, columns]]
             predicted[name][held] = [one.ratio for one in found]
             if name == "rule":
                 low[held], high[held] = [one.low for one in found], [one.high for one in found]
     errors = {name: np.abs(values - y) for name, values in predicted.items()}
-    against = tuple(_against(name, errors["rule"], errors[name], models) for name in BASELINES)
+    against = tuple(_compared(name, errors["rule"], errors[name], models) for name in BASELINES)
     inside = ((low <= y) & (y <= high))[np.isfinite(high)]
     return Judgement(
         left_out, len(y), len(set(groups)), float(errors["rule"].mean()), float(inside.mean()) if len(inside) else None,
@@ -182,11 +209,11 @@ def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, group
     )  # fmt: skip
 
 
-def _against(name: str, own: Target, other: Target, models: Sequence[str]) -> Against:
+def _compared(name: str, own: Target, other: Target, models: Sequence[str]) -> BaselineComparison:
     paired = np.round(own - other, 9)  # rounding is no difference
     difference = float(paired.mean())
     if len(set(models)) < LEAST_CLUSTERS:
-        return Against(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
+        return BaselineComparison(name, float(other.mean()), Estimate(difference, np.nan, np.nan), None)
     low, high = clustered_interval(paired, models)
     beaten = None if len(set(models)) < SHOWN else True if high < 0 else False if low > 0 else None
-    return Against(name, float(other.mean()), Estimate(difference, low, high), beaten)
+    return BaselineComparison(name, float(other.mean()), Estimate(difference, low, high), beaten)

@@ -24,9 +24,10 @@ class Completion:
 class Assessment:
     """A pruned model beside the dense one.
 
-    `kept` are dense indices of `n_layers` blocks; `parameters` and `weight_bytes` count shared weights once. Speeds are those of the network
-    as it is stored (`weights_dtype`) on `device`: `prompt`, a forward over a prompt, `generation`, greedy and cached, one text at a time.
-    `repetition` is the share of 3-grams of tokens a completion has had before.
+    `kept` are dense indices of `n_layers` blocks; `parameters` and `weight_bytes` count shared weights once. Speeds are
+    those of the network as it is stored (`weights_dtype`) on `device`. `prompt` is a forward over a prompt;
+    `generation` is greedy and cached, one text at a time. `repetition` is the share of 3-grams of tokens that a
+    completion has had before.
     """
 
     kept: tuple[int, ...]

@@ -17,22 +17,34 @@ from layercliff.report.frequency_figures import Answering
 
 
 def figures(pruned: Pruned) -> Iterator[Figure]:
-    """Accuracy against the share of blocks removed with the cliff, margin curves of dense, light and heavy pruning, and all candidates' scores."""
+    """Accuracy along the path with the cliff, margins of dense, light and heavy pruning, and all candidates' scores."""
     name, caption = f"prune-{pruned.score}", pruned.caption()
-    text = f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share of blocks removed; {words.cliff(pruned)} {caption}."
+    text = (
+        f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share "
+        f"of blocks removed; {words.cliff(pruned)} {caption}."
+    )
     yield Figure(f"{name}-accuracy", "Accuracy along the path", text, _accuracy(pruned))
     steps = (0, *pruned.light_and_heavy)
-    text = f"Decision margin after each kept block, by its index in the dense model: {', '.join(_name(pruned, step) for step in steps)}. Dashed ends of a line bridge removed blocks. {caption}."
+    text = (
+        "Decision margin after each kept block, by its index in the dense model: "
+        f"{', '.join(_name(pruned, step) for step in steps)}. Dashed ends of a line bridge removed blocks. {caption}."
+    )
     yield Figure(f"{name}-margins", "Dense, light and heavy pruning", text, _margins(pruned, steps))
     for task, analysis in pruned.analyses[0].items():
         if analysis.frequency is not None:
             shown = [_answering(pruned, task, step) for step in steps]
             yield from frequency_figures.figures(f"{name}-{task}", shown, caption)
     if pruned.watched:
-        text = f"Accuracy along the path of tasks that took no part in the choice, with {words.PERCENT} intervals. {caption}."
+        text = (
+            "Accuracy along the path of tasks that took no part in the choice, "
+            f"with {words.PERCENT} intervals. {caption}."
+        )
         yield Figure(f"{name}-watched", "Watched tasks", text, _watched(pruned))
     if pruned.stability is not None:
-        text = f"Share of {len(pruned.stability.loss)} repetitions in which a block is gone, per step. {words.stability(pruned)} {caption}."
+        text = (
+            f"Share of {len(pruned.stability.loss)} repetitions in which a block is gone, per step. "
+            f"{words.stability(pruned)} {caption}."
+        )
         yield Figure(
             f"{name}-stability",
             "Stability",
@@ -41,7 +53,10 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
             height=max(120, 18 * len(pruned.stability.gone)),
         )
     if len(pruned.subject.tasks) == 1:
-        text = f"Prediction bias along the path: KL of the answers' distribution at the last depth from the gold answers', in nats, with its {words.PERCENT} interval. {caption}."
+        text = (
+            "Prediction bias along the path: KL of the answers' distribution at the last depth from the gold answers', "
+            f"in nats, with its {words.PERCENT} interval. {caption}."
+        )
         yield Figure(f"{name}-bias", "Prediction bias", text, _bias(pruned))
     if not any(step.scores for step in pruned.steps):
         return
@@ -142,7 +157,7 @@ def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:
 
 
 def _solid(pruned: Pruned, steps: tuple[int, ...], names: list[str], base: Chart, y: alt.Y) -> Iterator[Chart]:
-    """Solid line pieces between blocks that follow one another in the dense model; what bridges removed blocks stays dashed."""
+    """Solid line pieces between blocks that are neighbours in the dense model; other pieces stay dashed."""
     for step, name in zip(steps, names, strict=True):
         kept = np.array(pruned.dense_depths(step))
         for piece in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1):

@@ -15,8 +15,11 @@ from layercliff.readout.trace import Trace
 
 @dataclass(frozen=True)
 class PathRepeat:
-    """One of the repetitions: the blocks `kept` and the report half's last-depth `accuracy` at every step from the dense model on, and
-    whether there is a transition depth (`decided`; nothing in files of before it was kept)."""
+    """One of the repetitions, at every step from the dense model on.
+
+    It has the blocks `kept`, the report half's `accuracy` at the last depth, and `decided`: whether there is a
+    transition depth (nothing in files of before it was kept).
+    """
 
     kept: tuple[tuple[int, ...], ...]
     accuracy: tuple[float, ...]
@@ -25,7 +28,7 @@ class PathRepeat:
 
     @staticmethod
     def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "PathRepeat":
-        """What is kept of a walked path with its `traces`, of which the last depth says all of it: whether there is a transition depth, too."""
+        """What is kept of a walked path; the last depth of its `traces` is enough."""
         chance = chance_of(traces[0])
         decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
         return PathRepeat(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)
@@ -41,8 +44,8 @@ class PathRepeat:
 class Stability:
     """Over all repetitions, up to the steps that every one of them has.
 
-    `loss[split, step]`: accuracy lost against the dense model. `gone[step, block]`: share of repetitions in which a block is gone.
-    `collapse`: the collapse steps, None where censored.
+    `loss[split, step]`: accuracy lost against the dense model. `gone[step, block]`: share of repetitions in which a
+    block is gone. `collapse`: the collapse steps, None where censored.
     """
 
     loss: Float[np.ndarray, "split step"]

@@ -1,4 +1,4 @@
-"""A pruning path in a run directory: ``prune/<score>/`` with the path, tables per step, and the scores of every step's model."""
+"""A pruning path in a run directory: ``prune/<criterion>/`` with the path, tables, and every step's scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from layercliff.analyses.trace import result as traced
-from layercliff.choices import Score
 from layercliff.metrics import collapse as falling
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
@@ -45,15 +44,16 @@ MARGIN = 0.05  # a loss of accuracy below this is called harmless
 class Pruned:
     """A path with what every step's model does on the report half.
 
-    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows; `watched[k]` is the same of tasks that took no part in
-    the choice. `others` are repetitions of the path; `race` is the error allowed to a race, if there was one;
-    `assessment` is of the recommended step; `not_assessed` says why there is none. `described` is what was stored of the
-    criterion. `settings` are those of the path (None in directories of before they were kept), `text` names the text that
-    was read, and `stay` says which blocks have to stay.
+    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows. `watched[k]` is the same of
+    tasks that took no part in the choice. `others` are repetitions of the path. `race` is the error allowed to a race,
+    if there was one. `assessment` is of the recommended step; `not_assessed` says why there is none.
+
+    `described` is what was stored of the criterion. `settings` are those of the path (None in directories of before
+    they were kept). `text` names the text that was read, and `stay` says which blocks have to stay.
     """
 
     subject: Subject
-    score: Score
+    score: str
     protected: tuple[int, ...]
     n_select: int
     steps: tuple[Step, ...]
@@ -95,7 +95,7 @@ class Pruned:
 
     @property
     def limited(self) -> bool:
-        """Whether the path ends where it was told to; otherwise it ends beyond the collapse, or where no other block can go."""
+        """Whether the path ends where it was told to; else beyond the collapse, or where no other block can go."""
         return self.settings is not None and (self.settings.remove is not None or self.settings.to_ratio is not None)
 
     @cached_property
@@ -165,8 +165,11 @@ class Pruned:
         return float(low), float(high)
 
     def paired(self, step: int) -> dict[str, Any]:
-        """A step against the dense model on the same questions: the accuracy lost with its paired bootstrap interval, the one-sided bound
-        that non-inferiority is judged by, and the exact McNemar p-value (None where questions are grouped: the test needs independent ones)."""
+        """A step against the dense model on the same questions.
+
+        The accuracy lost has its paired bootstrap interval, and the one-sided bound that non-inferiority is judged by.
+        The exact McNemar p-value is None where questions are grouped: the test needs independent ones.
+        """
         low, high = self.loss_interval(step)
         found = self.harmless[step - 1]
         return {
@@ -183,12 +186,18 @@ class Pruned:
         """What the path was selected and measured on, in a line."""
         tasks = " + ".join(f"{task.name} ({task.split}, {task.format})" for task in self.subject.tasks)
         n = len(self.traces[0].questions)
-        return f"{self.subject.model} · {tasks} · selected by {self.score} on n = {self.n_select}, reported on n = {n} others · {self.subject.dtype} · seed {self.subject.seed}"
+        return (
+            f"{self.subject.model} · {tasks} · selected by {self.score} on n = {self.n_select}, "
+            f"reported on n = {n} others · {self.subject.dtype} · seed {self.subject.seed}"
+        )
 
 
 def write(run: RunDirectory, pruned: Pruned) -> None:
-    """Write everything; ``path.json`` comes last and says that the rest is complete, and goes first where another path lay there. What a run costs lies
-    beside it in ``cost.json``."""
+    """Write everything.
+
+    ``path.json`` comes last and says that the rest is complete; it goes first where another path lay there. What a run
+    costs lies beside it in ``cost.json``.
+    """
     folder = stored(run, pruned.score)
     run.forget(f"{FOLDER}/{pruned.score}/path.json")
     tables = path_tables.every(pruned)
@@ -203,7 +212,7 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     folder.write_json("repetitions", [asdict(split) for split in pruned.others])
     for name, table in tables.items():
         folder.write_table(name, table)
-    # What times and costs is another each time: these files are known by their own checksums, so that the path's bytes stay.
+    # Times and costs are others each time: they lie in files of their own, so that the path's bytes stay.
     place = f"{FOLDER}/{pruned.score}"
     run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
     run.write_json(f"{place}/cost.json", _cost(pruned))
@@ -232,7 +241,10 @@ def stored(run: RunDirectory, score: str) -> StoredFolder:
 
 
 def path(pruned: Pruned) -> dict[str, Any]:
-    """The content of ``path.json``: steps with their kept blocks, candidates and report figures, the collapse point, the recommendation."""
+    """The content of ``path.json``.
+
+    Steps have their kept blocks, candidates and report figures; beside them stand the collapse and the recommendation.
+    """
     return {
         "model": pruned.subject.model,
         "revision": pruned.subject.revision,
@@ -301,20 +313,20 @@ def _stability(found: Stability | None) -> dict[str, Any] | None:
     }
 
 
-def scores_of(run: RunDirectory) -> list[Score]:
+def scores_of(run: RunDirectory) -> list[str]:
     """The scores by which a finished path lies in a run directory."""
     found = (file.parent.name for file in (run.path / FOLDER).glob("*/path.json"))
     return sorted(name for name in found if criteria.NAME.fullmatch(name))
 
 
 def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
-    """Whether the steps that an analysis looked at, as its settings have them, are those of a path that a run directory holds."""
+    """Whether the steps in an analysis's settings are those of a path that a run directory holds."""
     settings = stored_files.shaped(dict(about), StepSettings)
     found = read(run, settings.score)
     return found is not None and found.holds(settings)
 
 
-def read(run: RunDirectory, score: Score) -> Pruned | None:
+def read(run: RunDirectory, score: str) -> Pruned | None:
     """A finished path, or None. Its metrics are computed anew from the scores."""
     subject, folder = run.subject(), stored(run, score)
     content = folder.content(PathSummary)

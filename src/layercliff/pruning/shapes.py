@@ -4,10 +4,9 @@ from typing import Any
 
 from pydantic import Field, RootModel, model_validator
 
-from layercliff.choices import Score
 from layercliff.models.stored_path import Count, KeptBlocks, PathFacts, StepName, StoredStep
 from layercliff.pruning.assessment import Assessment
-from layercliff.pruning.criterion import Description
+from layercliff.pruning.criterion import NAME, Description
 from layercliff.pruning.repeats import PathRepeat
 from layercliff.readout.trace import TracedTask
 from layercliff.run.stored_files import Stored
@@ -35,7 +34,7 @@ class PruneSettings(Settings):
 class StepSettings(Settings):
     """The steps of a path that an analysis looked at, by the blocks they keep."""
 
-    score: Score
+    score: str = Field(pattern=rf"^{NAME.pattern}$")
     steps: dict[StepName, KeptBlocks] = Field(min_length=1)
 
 
@@ -77,8 +76,11 @@ class PathSummary(PathFacts):
 
 
 class PathCost(Stored):
-    """What a path took. Three fields that are no cost lie in the same file: `wanted` are its settings, `text` names the
-    text that was read, `stay` says which blocks have to stay, `not_assessed` why the recommended step was not looked at."""
+    """What a path took; some fields that are no cost lie in the same file.
+
+    `wanted` are its settings. `text` names the text that was read, `stay` says which blocks have to stay, and
+    `not_assessed` why the recommended step was not looked at.
+    """
 
     seconds: float
     selection_block_passes: int

@@ -1,6 +1,7 @@
 """The figures of trained steps."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -18,14 +19,24 @@ VALUES = (("margin", "decision margin"), ("accuracy", "accuracy"))
 
 
 def figures(found: Recovered) -> Iterator[Figure]:
-    """Margin and accuracy over depth of every step before and after training, and at the last depth against the number of blocks removed."""
+    """Margin and accuracy of every step before and after training.
+
+    They are drawn over depth, and at the last depth against the number of blocks removed.
+    """
     curves = recovered.table(found).filter(pl.col("task") == found.name)
     last = recovered.ends(found).filter(pl.col("task") == found.name)
     for value, title in VALUES:
-        text = f"The {title} after each block that is left, by its place in the dense model, after training (drawn through, with {words.PERCENT} intervals over questions) and as pruned (dashed){_bars(found)}; the dense model with the same training is the control. {_about(found)}."
+        text = (
+            f"The {title} after each block that is left, by its place in the dense model, after training (drawn "
+            f"through, with {words.PERCENT} intervals over questions) and as pruned (dashed){_bars(found)}; the dense "
+            f"model with the same training is the control. {_about(found)}."
+        )
         yield Figure(f"recover-{value}", f"After training: {title}", text, _curves(found, curves, value, title))
     for value, title in VALUES:
-        text = f"The {title} at the last depth against the number of blocks removed, as pruned and after training, with {words.PERCENT} intervals over questions; {_cliff(found)}. {_about(found)}."
+        text = (
+            f"The {title} at the last depth against the number of blocks removed, as pruned and after training, with "
+            f"{words.PERCENT} intervals over questions; {_cliff(found)}. {_about(found)}."
+        )
         yield Figure(
             f"recover-last-{value}", f"What training brings back: {title}", text, _last(found, last, value, title)
         )
@@ -34,12 +45,18 @@ def figures(found: Recovered) -> Iterator[Figure]:
 def sentence(found: Recovered) -> str:
     """What training does to each step, in a sentence."""
     rows = recovered.ends(found).filter(pl.col("task") == found.name).sort("step").to_dicts()
-    parts = [
-        f"{_name(found, row['step'])} {row['accuracy_before']:.2f} becomes {row['accuracy_after']:.2f} [{row['accuracy_after_low']:.2f}, {row['accuracy_after_high']:.2f}]"
-        + (", undecided" if row["transition_after"] is None else f", decided from its depth {row['transition_after']}")
-        for row in rows
-    ]
-    return f"Accuracy after training ({words.training(found)}{_seeds(found)}): {'; '.join(parts)}; chance {rows[0]['chance']:.2f}."
+    parts = "; ".join(_became(found, row) for row in rows)
+    how = f"{words.training(found)}{_seeds(found)}"
+    return f"Accuracy after training ({how}): {parts}; chance {rows[0]['chance']:.2f}."
+
+
+def _became(found: Recovered, row: dict[str, Any]) -> str:
+    decided = f"decided from its depth {row['transition_after']}"
+    return (
+        f"{_name(found, row['step'])} {row['accuracy_before']:.2f} becomes {row['accuracy_after']:.2f} "
+        f"[{row['accuracy_after_low']:.2f}, {row['accuracy_after_high']:.2f}], "
+        f"{'undecided' if row['transition_after'] is None else decided}"
+    )
 
 
 def _name(found: Recovered, step: int) -> str:

@@ -1,4 +1,4 @@
-"""Trained weights of a run directory, and pruned models that wear them."""
+"""Load trained weights for a pruned step, from a run directory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,12 @@ from layercliff.report import words
 
 
 @dataclass(frozen=True)
-class Worn:
-    """A trained step of a path: the `folder` of its weights, its trace on the ``report`` half with what that says, and how it was trained, also in words."""
+class TrainedStep:
+    """A trained step of a path.
+
+    `folder` holds its weights, `trace` is that of the ``report`` half with its `analysis`, `about` says how it was
+    trained, and `said` the same in words.
+    """
 
     folder: Path
     trace: Trace
@@ -29,8 +33,11 @@ class Worn:
     said: str
 
 
-def worn_by(run: Path, chosen: SelectedStep, seed: int) -> Worn:
-    """What a recovery in the run directory `run` trained of a step by `seed`. Raises `RunError` for what is not there."""
+def find_trained_step(run: Path, chosen: SelectedStep, seed: int) -> TrainedStep:
+    """What `layercliff.recover` trained of a step in the run directory `run` by `seed`.
+
+    Raises `RunError` where there is no such training.
+    """
     directory = traced.open_run(run)
     found = recovered.read(directory)
     if found is None:
@@ -40,28 +47,29 @@ def worn_by(run: Path, chosen: SelectedStep, seed: int) -> Worn:
     if not known or found.kept(chosen.step) != chosen.kept:
         steps = ", ".join(map(str, found.steps))
         raise RunError(
-            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it holds steps {steps} of the path by {found.settings.score}, {numbered('seed', found.settings.seeds)}."
+            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it "
+            f"holds steps {steps} of the path by {found.settings.score}, {numbered('seed', found.settings.seeds)}."
         )
     record = recovered.record(directory, folder)
     if record is None or record.identity != found.identity(chosen.step, seed):
         raise RunError(
-            f"The weights in {run / folder} are of another training than the traces: run `layercliff recover` to its end."
+            f"The weights in {run / folder} are of another training than the traces: run `layercliff recover` to its "
+            "end."
         )
     trace = found.trained[chosen.step][seed]
     analyses = analyse(trace, RESAMPLES, found.subject.seed)
-    about = {
-        **{name: getattr(found.settings, name) for name in recovered.HOW},
-        "seed": seed,
-        "material": dict(found.material),
-    }
-    return Worn(
-        run / folder, trace, analyses.get("joint") or next(iter(analyses.values())), about, words.training(found)
-    )
+    analysis = analyses.get("joint") or next(iter(analyses.values()))
+    how = {name: getattr(found.settings, name) for name in recovered.HOW}
+    about = {**how, "seed": seed, "material": dict(found.material)}
+    return TrainedStep(run / folder, trace, analysis, about, words.training(found))
 
 
-def wearing(pruned: Model, folder: Path) -> Model:
-    """A pruned model with the trained weights in `folder`, in the dtype that it computes in; its network becomes the new one's."""
+def with_trained_weights(pruned: Model, folder: Path) -> Model:
+    """A pruned model with the trained weights in `folder`, in the dtype that it computes in.
+
+    It takes over the network of `pruned`.
+    """
     network: Any = pruned.network
     stored_in(pruned.anatomy.dtype, network)
-    network = weights.wear(network, folder)
+    network = weights.load(network, folder)
     return Model.of(network, pruned.tokenizer, pruned.name, pruned.revision, pruned.anatomy.dtype)

@@ -1,4 +1,4 @@
-"""Steps of a path before and after training, in a run directory: ``recover/``, with a row per step, training and depth."""
+"""Steps of a path before and after training, in a run directory: ``recover/``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,8 +45,11 @@ Course = list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Curves:
-    """A step's model over its own depths: Decision Margin and accuracy with intervals over questions, the mean over seeds first; the least and greatest
-    of a single seed, ``[2, depth]``; T with its interval."""
+    """A step's model over its own depths.
+
+    Decision margin and accuracy are means over seeds, with intervals over questions; beside them stand the least and
+    the greatest of a single seed, ``[2, depth]``, and T with its interval.
+    """
 
     margin: Curve
     accuracy: Curve
@@ -57,8 +60,11 @@ class Curves:
 
 @dataclass(frozen=True)
 class Recovered:
-    """`untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed. `material` says per
-    task what was trained on, `losses` the course of each training, by step and seed."""
+    """Steps of a path before and after training.
+
+    `untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed.
+    `material` says per task what was trained on, and `losses` the course of each training, by step and seed.
+    """
 
     subject: Subject
     untrained: Mapping[int, Trace]
@@ -142,8 +148,10 @@ class Recovered:
         )
 
     def gained(self, step: int, keep: Kept, resamples: Resamples) -> dict[str, float]:
-        """What training changed at the last depth, and how far the trained step is from the dense model with the same training, paired question by
-        question, with intervals."""
+        """What training changed at the last depth, and how far the step then is from the dense model trained alike.
+
+        Both are paired question by question, with intervals.
+        """
         before = [values[-1] for values in _decisions(self.untrained[step], keep)]
         after, dense = (
             [np.concatenate(values).mean(0) for values in zip(*_last(self.trained[s], keep), strict=True)]
@@ -166,8 +174,13 @@ class Recovered:
 
 
 def identity(
-    about: Mapping[str, Any], kept: Sequence[int], merged: object, material: Mapping[str, str], subject: Subject, seed: int
-) -> dict[str, Any]:  # fmt: skip
+    about: Mapping[str, Any],
+    kept: Sequence[int],
+    merged: object,
+    material: Mapping[str, str],
+    subject: Subject,
+    seed: int,
+) -> dict[str, Any]:
     """What decides the weights that a training of one step ends with, as JSON has it."""
     how = {name: about[name] for name in HOW}
     return {
@@ -191,8 +204,11 @@ def _last(traces: Sequence[Trace], keep: Kept) -> list[tuple[np.ndarray, np.ndar
 
 
 def table(found: Recovered) -> pl.DataFrame:
-    """One row per task, step, training (or none) and depth, by its number of blocks in the dense model and in the step's own: margin and accuracy with intervals
-    over questions, and the range over seeds."""
+    """One row per task, step, training (or none) and depth: margin and accuracy.
+
+    They have intervals over questions and the range over seeds. A depth is given by its number of blocks in the step's
+    own model and in the dense one.
+    """
     frames = []
     for name, keep in found.parts():
         resamples = found.resamples(keep)
@@ -200,9 +216,16 @@ def table(found: Recovered) -> pl.DataFrame:
             for is_trained, traces in ((False, (found.untrained[step],)), (True, found.trained[step])):
                 of = found.curves(name, keep, traces, resamples)
                 columns: dict[str, Any] = {
-                    "task": name, "step": step, "removed": found.gone(step), "place": found.place(step), "trained": is_trained, "seeds": len(traces) * is_trained,
-                    "depth": range(len(found.kept(step)) + 1), "dense": [0, *(block + 1 for block in found.kept(step))], "n": int(keep.sum()),
-                }  # fmt: skip
+                    "task": name,
+                    "step": step,
+                    "removed": found.gone(step),
+                    "place": found.place(step),
+                    "trained": is_trained,
+                    "seeds": len(traces) * is_trained,
+                    "depth": range(len(found.kept(step)) + 1),
+                    "dense": [0, *(block + 1 for block in found.kept(step))],
+                    "n": int(keep.sum()),
+                }
                 for label, values, seeds in (
                     ("margin", of.margin, of.margin_seeds),
                     ("accuracy", of.accuracy, of.accuracy_seeds),
@@ -214,15 +237,22 @@ def table(found: Recovered) -> pl.DataFrame:
 
 
 def ends(found: Recovered) -> pl.DataFrame:
-    """One row per task and step: the last depth before and after training, T before and after, what training changed, and what is missing to the dense model with
-    the same training."""
+    """One row per task and step: the last depth and T before and after training, and what training changed.
+
+    `from_dense` columns say what is missing to the dense model with the same training.
+    """
     rows = []
     for name, keep in found.parts():
         resamples, chance = found.resamples(keep), found.chance(name)
         for step in found.steps:
             row: dict[str, Any] = {
-                "task": name, "step": step, "removed": found.gone(step), "place": found.place(step), "n": int(keep.sum()), "chance": chance,
-            }  # fmt: skip
+                "task": name,
+                "step": step,
+                "removed": found.gone(step),
+                "place": found.place(step),
+                "n": int(keep.sum()),
+                "chance": chance,
+            }
             for when, traces in (("before", (found.untrained[step],)), ("after", found.trained[step])):
                 of = found.curves(name, keep, traces, resamples)
                 row |= {f"transition_{when}": of.transition.depth, f"undecided_{when}": of.transition.undecided_share}
@@ -237,7 +267,10 @@ def ends(found: Recovered) -> pl.DataFrame:
 
 
 def write(run: RunDirectory, found: Recovered) -> None:
-    """Write traces, questions, tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    """Write traces, questions, tables and summary.
+
+    The summary comes last and says that the rest is complete; another one that lay there goes first.
+    """
     folder, dense = stored(run), found.untrained[0]
     run.forget(SUMMARY)
     arrays = {"mask": dense.mask, "gold": dense.gold}

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from layercliff import cache, choices
 from layercliff.errors import RunError, TaskError
 from layercliff.finetuning import training, weights
 from layercliff.finetuning.examples import examples
-from layercliff.finetuning.training import Training
+from layercliff.finetuning.training import Progress, Training
 from layercliff.models import adapters, merged_blocks
 from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
@@ -26,7 +27,6 @@ from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
-from layercliff.recovery.load import wearing
 from layercliff.recovery.result import Recovered
 from layercliff.recovery.shapes import RecoverSettings
 from layercliff.recovery.spec import RecoverSpec
@@ -47,61 +47,72 @@ ALL = "trained models"  # what progress of all trainings together is told under
 
 @verb(RecoverSpec)
 def recover(spec: RecoverSpec) -> Recovered:
-    """Train steps of a path on the task's right answers, and the dense model in the same way, and trace them again: does the decision come back?
+    """Train steps of a path, and the dense model in the same way, and trace them again: does the decision come back?
 
-    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one, the last before the collapse, the collapsed one, and one two
-    steps beyond). Each is trained once per seed 0..`seeds` - 1, which decides the order of questions and the first adapter: `updates` of `batch` questions by AdamW at
-    the learning `rate` (default: 5e-4 for ``lora``, 5e-5 for ``full``), which rises and then falls along a line. The loss is that of the answer's tokens; with `distill`, so
-    much of it is the divergence from the dense model there. ``lora`` trains matrices of `rank` beside every linear layer of the blocks and merges them; ``full`` trains every weight.
+    They are trained on the task's right answers. `steps` are steps of the path by `criterion` in the run directory
+    `out` (default: the recommended one, the last before the collapse, the collapsed one, and one two steps beyond).
 
-    `material` is what is trained on: questions that are asked nowhere else (``unasked``: those beyond `limit`, and the task's pool of worked examples), or the half that the
-    path was chosen on (``select``). Default: the first, where there are at least 100. Both have no group in common with the ``report`` half, which
-    is traced. The other arguments are those of `layercliff.trace`; results lie in ``DIR/recover/``, trained weights in ``DIR/recover/models/``. An interrupted training goes
-    on from its last checkpoint; a finished one is not made again.
+    Each is trained once per seed 0..`seeds` - 1, which decides the order of questions and the first adapter. AdamW
+    makes `updates` of `batch` questions at the learning `rate` (default: 5e-4 for ``lora``, 5e-5 for ``full``), which
+    rises and then falls along a line. The loss is that of the answer's tokens. With `distill`, so much of it is the
+    divergence from the dense model there. `how` is ``lora``, which trains matrices of `rank` beside every linear layer
+    of the blocks and merges them, or ``full``, which trains every weight.
+
+    `material` is what is trained on. It is questions asked nowhere else (``unasked``: those beyond `limit`, and the
+    task's pool of worked examples), or the half that the path was chosen on (``select``). Default: the first, where
+    there are at least 100. Both have no group in common with the ``report`` half, which is traced.
+
+    The other arguments are those of `layercliff.trace`. Results lie in ``DIR/recover/``, trained weights in
+    ``DIR/recover/models/``. An interrupted training goes on from its last checkpoint; a finished one is not made again.
 
     **Returns** a `Recovered`. Raises `LayercliffError`, in one sentence.
     """
-    seeds, material = spec.seeds, spec.material
     rate = training.RATES[spec.how] if spec.rate is None else spec.rate
     how = Training(spec.how, spec.updates, spec.batch, rate, spec.rank, spec.distill)
     path, some = steps_of(spec.out, (0, *spec.steps), spec.criterion)
     if not spec.steps:
         some |= {step: path.steps[step] for step in _default(path)}
     some = dict(sorted(some.items()))
-    wanted: dict[str, Any] = {
-        "score": path.score, "steps": {str(step): list(of.kept) for step, of in some.items()}, "merged": {str(step): _merged(of) for step, of in some.items()},
-        "cliff": path.collapse.step, "seeds": seeds, "material": material, **how.as_dict(),
-    }  # fmt: skip
+    wanted = _settings(spec, how, path, some)
     guarded = ("score", "material", *results.HOW)  # trainings of other steps and seeds stay
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
             return this.kept
-        for name in LIBRARIES:
-            adapters.library(name)
-        if how.method == "full" and this.setting.subject.dtype != "float32":
-            raise RunError(
-                f"In {this.setting.subject.dtype} most updates of full training would be rounded away: use --dtype float32, or --method lora."
-            )
-        found = _Recovery(this, this.run, how, material, len(some) * seeds)
-        trained = {
-            step: [found.trained(step, some[step], path.traces[step], seed) for seed in range(seeds)] for step in some
-        }
-        recovered = Recovered(
-            this.setting.subject,
-            {step: path.traces[step] for step in trained},
-            {step: tuple(trace for trace, _ in runs) for step, runs in trained.items()},
-            RecoverSettings(**wanted),
-            found.material,
-            {step: [course for _, course in runs] for step, runs in trained.items()},
-            found.cost(),
-        )
+        _require(how, this.setting.subject.dtype)
+        recovered = _Recovery(this, this.run, how, spec.material, len(some) * spec.seeds).all(path, some, wanted)
         results.write(this.run, recovered)
     return recovered
 
 
+def _settings(spec: RecoverSpec, how: Training, path: Pruned, some: Mapping[int, Step]) -> dict[str, Any]:
+    """What decides the result, as it is stored."""
+    return {
+        "score": path.score,
+        "steps": {str(step): list(of.kept) for step, of in some.items()},
+        "merged": {str(step): _merged(of) for step, of in some.items()},
+        "cliff": path.collapse.step,
+        "seeds": spec.seeds,
+        "material": spec.material,
+        **how.as_dict(),
+    }
+
+
+def _require(how: Training, dtype: str) -> None:
+    """Raise `LayercliffError` where nothing can be trained in this way."""
+    for name in LIBRARIES:
+        adapters.library(name)
+    if how.method == "full" and dtype != "float32":
+        raise RunError(
+            f"In {dtype} most updates of full training would be rounded away: use --dtype float32, or --how lora."
+        )
+
+
 def around(path: Pruned) -> tuple[int, ...]:
-    """The last step before the collapse, the collapsed one and one beyond, as far as the path goes; none without a collapse."""
+    """The last step before the collapse, the collapsed one and one beyond, as far as the path goes.
+
+    There are none without a collapse.
+    """
     last, cliff = len(path.steps) - 1, path.collapse.step
     return () if cliff is None else tuple(sorted({cliff - 1, cliff, min(cliff + BEYOND, last)}))
 
@@ -120,6 +131,11 @@ def _merged(of: Step) -> str | None:
 def _checkpoints(identity: dict[str, Any]) -> str:
     """Where a training lies until it is finished."""
     return f"{results.CHECKPOINTS}/{key(identity)[:16]}"
+
+
+def _write(place: Path, trained: Any, content: dict[str, Any]) -> None:
+    weights.save(trained, place)
+    stored_files.write_json(place / results.RECORD, content)
 
 
 class _Recovery:
@@ -164,12 +180,28 @@ class _Recovery:
         )  # fmt: skip
         return put, chosen
 
+    def all(self, path: Pruned, some: Mapping[int, Step], wanted: Mapping[str, Any]) -> Recovered:
+        """Every step trained by every seed."""
+        seeds = range(wanted["seeds"])
+        trained = {
+            step: [self.trained(step, of, path.traces[step], seed) for seed in seeds] for step, of in some.items()
+        }
+        return Recovered(
+            self.this.setting.subject,
+            {step: path.traces[step] for step in trained},
+            {step: tuple(trace for trace, _ in runs) for step, runs in trained.items()},
+            RecoverSettings(**wanted),
+            self.material,
+            {step: [course for _, course in runs] for step, runs in trained.items()},
+            self.cost(),
+        )
+
     def trained(self, step: int, of: Step, untrained: Trace, seed: int) -> tuple[Trace, results.Course]:
         """The trace of a step after training, and the course of the training."""
         folder, what = results.folder_of(step, seed), f"training step {step}, seed {seed}"
-        identity = results.identity(
-            self.how.as_dict(), of.kept, _merged(of), {name: about["digest"] for name, about in self.material.items()}, self.this.setting.subject, seed
-        )  # fmt: skip
+        digests = {name: about["digest"] for name, about in self.material.items()}
+        subject = self.this.setting.subject
+        identity = results.identity(self.how.as_dict(), of.kept, _merged(of), digests, subject, seed)
         record = results.record(self.run, folder)
         if record is None or record.identity != identity:
             self.run.forget(folder)
@@ -178,7 +210,7 @@ class _Recovery:
             assert record is not None
         self.run.forget(_checkpoints(identity))
         self.seconds += record.seconds
-        name = key("trained", self.this.setting.subject.model_dump(), identity)
+        name = key("trained", subject.model_dump(), identity)
         kept = journalled(self.this.journal, name, partial(self._scores, of, folder))
         self.finished += 1
         self._tell(0)
@@ -186,7 +218,7 @@ class _Recovery:
         return replace(untrained, scores=kept["scores"], option_mass=nothing), results.course(record.losses)
 
     def _scores(self, of: Step, folder: str) -> dict[str, np.ndarray]:
-        return {"scores": self._read(wearing(self._pruned(of), self.run.path / folder)).scores}
+        return {"scores": self._read(with_trained_weights(self._pruned(of), self.run.path / folder)).scores}
 
     def cost(self) -> dict[str, Any]:
         """What it took; training counts whenever it was done."""
@@ -210,17 +242,13 @@ class _Recovery:
         if self.how.method == "full":
             size = sum(p.numel() * p.element_size() for p in model.network.parameters())
             cache.require_space(self.run.path, WRITTEN * size, "Full training with its checkpoints", "--out")
+        options = self.this.options
         trained, losses = training.train(
-            model, self.examples, self.how, seed, checkpoints, self.this.model, what, self._told, self.this.options.note,
-            self.this.options.batch_tokens,
+            model, self.this.model, self.examples, self.how, seed, checkpoints,
+            Progress(what, self._told, options.note), options.batch_tokens,
         )  # fmt: skip
-
-        def write(place: Path) -> None:
-            weights.save(trained, place)
-            content = {"identity": identity, "losses": losses, "seconds": round(time.perf_counter() - begin, 2)}
-            stored_files.write_json(place / results.RECORD, content)
-
-        cache.make_directory(self.run.path / folder, write)
+        content = {"identity": identity, "losses": losses, "seconds": round(time.perf_counter() - begin, 2)}
+        cache.make_directory(self.run.path / folder, partial(_write, trained=trained, content=content))
 
     def _told(self, what: str, done: int, total: int, /) -> None:
         """The progress of a training, and with it of all."""

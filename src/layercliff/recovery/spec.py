@@ -41,7 +41,8 @@ ANALYSIS = RegisteredAnalysis(
     __package__,
     RecoverSpec,
     heading="Pruned models after training",
-    about="Train steps of the directory's path, and the dense model alike, on questions the report half does not hold: does the decision come back?",
+    about="Train steps of the directory's path, and the dense model alike, on questions the report half does not hold: "
+    "does the decision come back?",
     place=80,
     of_steps=True,
 )

@@ -1,4 +1,5 @@
-"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands, and what a mark says on hover."""
+"""What figures over depth have in common: the axis, the mark of the transition, lines with their bands, and what a
+mark says on hover."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -35,7 +36,8 @@ def block_axis(n_layers: int, title: str, field: str = "place:Q") -> alt.X:
 
 
 def transition_mark(depth: int | None, n_layers: int, shift: float = 0.0) -> list[Chart]:
-    """A dashed line at T with its label; nothing for an undecided model. `shift` is where depth 0 lies on the axis: before block 0 at -1/2."""
+    """A dashed line at T with its label; nothing for an undecided model. `shift` is where depth 0 lies on the axis:
+    before block 0 at -1/2."""
     if depth is None:
         return []
     left = depth > n_layers * 0.6
@@ -57,27 +59,36 @@ def lines(
     by: str,
     colours: dict[str, str],
     hover: Sequence[alt.Tooltip],
-    domain: tuple[float, float] | None = None,
-    log: bool = False,
+    domain: tuple[float, float] | Literal["log"] | None = None,
 ) -> list[Chart]:
-    """A line per value of the column `by`, of the column `value` with its band from ``<value>_low`` to ``<value>_high``; `log`: on a logarithmic axis.
-    A point says what it is of, what `hover` adds (where it is, how many were asked), and its value with the interval."""
+    """A line with its band for each value of the column `by`.
+
+    The line is the column `value`, the band reaches from ``<value>_low`` to ``<value>_high``. With the `domain`
+    ``log`` the axis is logarithmic. On hover a point says what it is of, what `hover` adds, and its value with the
+    interval.
+    """
     colour = alt.Color(
         f"{by}:N",
         title=None,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=legend(),
     )
-    scale = alt.Scale(type="log") if log else alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
+    scale = _scale(domain)
     y = alt.Y(f"{value}:Q", title=title, scale=scale)
     base = alt.Chart(table).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18).encode(
         y=alt.Y(f"{value}_low:Q", title=title, scale=scale), y2=alt.Y2(f"{value}_high:Q")
     )
-    unsigned = log or (domain is not None and domain[0] >= 0)
+    unsigned = domain == "log" or (isinstance(domain, tuple) and domain[0] >= 0)
     told = [alt.Tooltip(f"{by}:N"), *hover, *reading(value, title, ".3f" if unsigned else "+.3f")]
     points = base.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=told)
     return [band, base.mark_line(strokeWidth=2).encode(y=y), points]
+
+
+def _scale(domain: tuple[float, float] | Literal["log"] | None) -> alt.Scale:
+    if domain == "log":
+        return alt.Scale(type="log")
+    return alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
 
 
 def legend(orient: Literal["top", "bottom"] = "top") -> alt.Legend:

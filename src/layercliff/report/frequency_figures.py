@@ -1,4 +1,5 @@
-"""Which answers win at which depth, of one model or of several beside each other: stacked, as a distance from the gold answers, and as radar plots."""
+"""Which answers win at which depth, of one model or of several beside each other: stacked, as a distance from the gold
+answers, and as radar plots."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where, written_by
-from layercliff.report.radar import Line, Radar, radars
+from layercliff.report.radar import SHARE, Line, Radar, radars
 
 SHOWN = 8  # answers; the others are drawn together
 SHORT = 6  # letters: longer answers are numbered where radar plots stand beside each other
@@ -36,7 +37,8 @@ class Answering:
 
 
 def figures(name: str, found: Sequence[Answering], caption: str) -> Iterator[Figure]:
-    """The figures of models that answered the same questions; nothing for several tasks together, whose answers are not of one kind."""
+    """The figures of models that answered the same questions; nothing for several tasks together, whose answers are
+    not of one kind."""
     if any(one.analysis.frequency is None for one in found):
         return
     of, n = found[0].frequency, found[0].analysis.n_questions
@@ -45,16 +47,26 @@ def figures(name: str, found: Sequence[Answering], caption: str) -> Iterator[Fig
     answers = f"the {len(shown)} that win most at any depth of {len(of.labels)}" if len(names) > len(shown) else "all"
     counted = "" if of.n_counted == n else f" {of.n_counted} questions of the usual number of options are counted."
     beside = f"{several} side by side, at depths of the dense model" if several else ""
-    text = f"Share of questions each answer wins ({answers}){beside}; the last bar is the gold answers.{counted} {caption}."
+    text = (
+        f"Share of questions each answer wins ({answers}){beside}; the last bar is the gold "
+        f"answers.{counted} {caption}."
+    )
     yield Figure(f"{name}-frequency", f"Option frequency{several}", text, _stacked(found))
     what = "KL divergence" if several else "Divergence"
-    text = f"{what} of the option frequency from the gold answers{several}, 1/2 added to every count, with {words.PERCENT} intervals.{counted} {caption}."
+    text = (
+        f"{what} of the option frequency from the gold answers{several}, 1/2 added to every "
+        f"count, with {words.PERCENT} intervals.{counted} {caption}."
+    )
     yield Figure(f"{name}-divergence", f"Prediction bias{several}", text, _divergence(found))
     spokes = _most(found, without=RARE)
     if len(spokes) > 2:
         own = " Each model has its own T, in its own depths; an undecided one has none." if several else ""
         some = "all" if len(spokes) == len(of.labels) else f"{len(spokes)} of {len(of.labels)}"
-        text = f"Share of questions each answer wins ({some}) before the first block, on both sides of the transition and at the last depth; dashed: the gold answers.{own}{_key(found)}{counted} {caption}."
+        text = (
+            f"Share of questions each answer wins ({some}) before the first block, on both sides "
+            "of the transition and at the last depth; dashed: the gold "
+            f"answers.{own}{_key(found)}{counted} {caption}."
+        )
         yield Figure(f"{name}-radar", f"Answers around the transition{several}", text, _radar(found))
 
 
@@ -67,14 +79,16 @@ def _most(found: Sequence[Answering], without: str = "") -> list[int]:
 
 
 def _shares(found: Sequence[Answering]) -> tuple[list[str], list[int]]:
-    """The answers that are drawn, by their numbers, with their names; a last name stands for all others where there are any."""
+    """The answers that are drawn, by their numbers, with their names; a last name stands for all others where there
+    are any."""
     of, shown = found[0].frequency, _most(found)
     names = [of.labels[c] for c in shown]
     return (names if len(names) == len(of.labels) else [*names, f"other ({len(of.labels) - len(names)})"]), shown
 
 
 def _spokes(found: Sequence[Answering]) -> tuple[list[str], list[str]]:
-    """The answers of radar plots, and what stands at their spokes: their numbers, where they would run into each other."""
+    """The answers of radar plots, and what stands at their spokes: their numbers, where they would run into each
+    other."""
     names = [found[0].frequency.labels[c] for c in _most(found, without=RARE)]
     short = len(found) == 1 or max(map(len, names)) <= SHORT
     return names, names if short else [str(number) for number in range(1, len(names) + 1)]
@@ -92,7 +106,8 @@ def _of(shares: Float[np.ndarray, " category"], shown: Sequence[int], n_names: i
     return own if n_names == len(own) else [*own, max(0.0, float(shares.sum()) - sum(own))]
 
 
-def _stacked(found: Sequence[Answering]) -> Chart:
+def _wins(found: Sequence[Answering]) -> tuple[pl.DataFrame, list[str]]:
+    """A row per bar and answer: its share, and how often it was offered; and the bars in their order, with gaps."""
     names, shown = _shares(found)
     rows: list[tuple[object, ...]] = []
     domain: list[str] = []
@@ -115,21 +130,12 @@ def _stacked(found: Sequence[Answering]) -> Chart:
         ("gold·gold", GOLD, "", "", of.n_counted, answer, share, None, None, None, order)
         for order, (answer, share) in enumerate(zip(names, _of(of.gold, shown, len(names)), strict=True))
     ]
-    domain.append("gold·gold")
-    columns = [
-        "column",
-        "model",
-        "depth",
-        "written by",
-        "n",
-        "answer",
-        "share",
-        "share_low",
-        "share_high",
-        "offered",
-        "order",
-    ]
-    table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+    columns = ["column", "model", "depth", "written by", "n", "answer", *SHARE, "offered", "order"]
+    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None), [*domain, "gold·gold"]
+
+
+def _stacked(found: Sequence[Answering]) -> Chart:
+    (table, domain), names = _wins(found), _shares(found)[0]
     x = alt.X(
         "column:N",
         sort=domain,
@@ -145,9 +151,17 @@ def _stacked(found: Sequence[Answering]) -> Chart:
             y=alt.Y("share:Q", title="share of questions won", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("answer:N", sort=names, scale=alt.Scale(domain=names, range=PALETTE), title=None),
             order=alt.Order("order:Q"),
-            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("depth:N"), alt.Tooltip("written by:N"), alt.Tooltip("answer:N"), counted(), *reading("share", "share", ".3f"), *numbers(["offered"], ".3f")],
+            tooltip=[
+                alt.Tooltip("model:N"),
+                alt.Tooltip("depth:N"),
+                alt.Tooltip("written by:N"),
+                alt.Tooltip("answer:N"),
+                counted(),
+                *reading("share", "share", ".3f"),
+                *numbers(["offered"], ".3f"),
+            ],
         )
-    )  # fmt: skip
+    )
     if len(found) == 1:
         return bars
     heads = pl.DataFrame({"column": [f"{number}·0" for number in range(len(found))], "name": [m.name for m in found]})
@@ -167,13 +181,17 @@ def _divergence(found: Sequence[Answering]) -> Chart:
         [
             pl.DataFrame(
                 {
-                    "curve": name, "depth": places, "n": n,
-                    "divergence": curve.point, "divergence_low": curve.low, "divergence_high": curve.high,
+                    "curve": name,
+                    "depth": places,
+                    "n": n,
+                    "divergence": curve.point,
+                    "divergence_low": curve.low,
+                    "divergence_high": curve.high,
                 }
             )
             for name, (curve, places, n) in curves.items()
         ]
-    )  # fmt: skip
+    )
     x = depth_axis(found[0].places[-1], "depth (blocks passed)" if len(found) == 1 else "depth in the dense model")
     hover = [*where(), counted()]
     return alt.layer(*lines(placed(table), x, "divergence", "divergence (nats)", "curve", colours, hover))

@@ -49,8 +49,8 @@ def once(run: RunDirectory) -> Iterator[None]:
 
 
 def write(run: RunDirectory) -> None:
-    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page opens without network. What is damaged is named
-    on the page, which shows the rest."""
+    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page
+    opens without network. What is damaged is named on the page, which shows the rest."""
     if run.path in _later:
         return
     unread: list[str] = []
@@ -114,7 +114,8 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
 def _answers(
     traced: Traced | None, paths: Sequence[Pruned], probes: Sequence[Section]
 ) -> Iterator[tuple[str, str, str]]:
-    """What was asked, the section that shows it, and the answer: where the decision forms, what can go, where the cliff is, what analyses found."""
+    """What was asked, the section that shows it, and the answer: where the decision forms, what can go, where the
+    cliff is, what analyses found."""
     for name, analysis in traced.analyses.items() if traced else ():
         yield f"Where does the decision form: {_title(name)}?", f"trace-{name}", words.verdict(analysis)
     for path in paths:
@@ -215,7 +216,8 @@ def shown(figure: Figure) -> dict[str, Any]:
 
 
 def _compact(specification: dict[str, Any]) -> dict[str, Any]:
-    """A specification without the columns that it does not name, and with five digits of every number, which makes the page a fifth smaller."""
+    """A specification without the columns that it does not name, and with five digits of every number, which makes the
+    page a fifth smaller."""
     named = json.dumps({name: part for name, part in specification.items() if name != "datasets"})
     tables = {
         name: [{column: value for column, value in row.items() if column in named} for row in table]

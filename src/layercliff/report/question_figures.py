@@ -18,13 +18,18 @@ UNIT = 1000  # margins are integers on the page, in thousandths
 
 
 def asked(traced: Traced | None, paths: Sequence[Pruned]) -> Trace | None:
-    """The dense model's trace of the questions that the page lists: all, or where nothing was traced a path's report half."""
+    """The dense model's trace of the questions that the page lists: all, or where nothing was traced a path's report
+    half."""
     return traced.trace if traced else paths[0].traces[0] if paths else None
 
 
 def content(dense: Trace, paths: Sequence[Pruned]) -> dict[str, Any]:
-    """What opens below each of `dense`'s questions, in their order: options, the gold one, and of every model its depths (the dense model's), its answers and
-    its margins in thousandths, null for questions it was not asked. `figure` draws those of one question."""
+    """What opens below each of `dense`'s questions, in their order.
+
+    That is its options and the gold one, and, of every model, its depths (as the dense model's), its answers and its
+    margins in thousandths. Both are null for questions that a model was not asked. `figure` draws the margins of one
+    question.
+    """
     number = {key: i for i, key in enumerate(_keys(dense))}
     models: list[dict[str, Any]] = []
     for name, depths, trace in _models(dense, paths):
@@ -56,7 +61,8 @@ def _keys(trace: Trace) -> list[tuple[str, str]]:
 
 
 def _models(dense: Trace, paths: Sequence[Pruned]) -> Iterator[tuple[str, Sequence[int], Trace]]:
-    """The dense model, then a light and a heavy step of every path, each with the dense model's depths after its blocks."""
+    """The dense model, then a light and a heavy step of every path, each with the dense model's depths after its
+    blocks."""
     yield "dense", range(dense.n_layers + 1), dense
     for path in paths:
         for step in path.light_and_heavy:
@@ -64,20 +70,21 @@ def _models(dense: Trace, paths: Sequence[Pruned]) -> Iterator[tuple[str, Sequen
 
 
 def figure(names: Sequence[str], n_layers: int) -> dict[str, Any]:
-    """The Vega-Lite specification of one question's margins; its rows, of ``model``, ``depth``, ``written by`` and ``margin``, come by the name `DATA`."""
+    """The Vega-Lite specification of one question's margins; its rows, of ``model``, ``depth``, ``written by`` and
+    ``margin``, come by the name `DATA`."""
     colours = [BLUE, *PALETTE[2:]]
     pick = alt.selection_point(fields=["model"], bind="legend")
-    base = (
-        alt.Chart(alt.NamedData(DATA))
-        .encode(
-            x=depth_axis(n_layers, "depth in the dense model"),
-            y=alt.Y("margin:Q", title="decision margin", scale=alt.Scale(domain=[-1, 1])),
-            color=alt.Color(
-                "model:N", title=None, scale=alt.Scale(domain=list(names), range=[colours[i % len(colours)] for i in range(len(names))]), legend=legend()
-            ),
-            opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
-        )
-    )  # fmt: skip
+    base = alt.Chart(alt.NamedData(DATA)).encode(
+        x=depth_axis(n_layers, "depth in the dense model"),
+        y=alt.Y("margin:Q", title="decision margin", scale=alt.Scale(domain=[-1, 1])),
+        color=alt.Color(
+            "model:N",
+            title=None,
+            scale=alt.Scale(domain=list(names), range=[colours[i % len(colours)] for i in range(len(names))]),
+            legend=legend(),
+        ),
+        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
+    )
     hover = [alt.Tooltip("model:N"), *where(), *numbers(["margin"])]
     points = base.mark_point(filled=True, size=45).encode(tooltip=hover).add_params(pick)
     chart = alt.layer(level(0.0, ""), base.mark_line(strokeWidth=2), points)

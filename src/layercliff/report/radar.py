@@ -1,4 +1,5 @@
-"""Radar plots side by side. Vega-Lite has no polar axes: both of its axes get the same scale here, whatever the figure's width."""
+"""Radar plots side by side. Vega-Lite has no polar axes: both of its axes get the same scale here, whatever the
+figure's width."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from layercliff.report.depth_chart import counted, legend, reading, where, writt
 PITCH = 2.9  # radii from the middle of a plot to the next one's
 TALL = 3.0  # radii that plots take in height
 LABEL = 1.1  # radii from a middle to a label
+SHARE = ("share", "share_low", "share_high")
 
 Point = TypeVar("Point")
 
@@ -40,55 +42,14 @@ class Radar:
 def radars(
     plots: Sequence[Radar], answers: Sequence[str], labels: Sequence[str], colours: Mapping[str, str], dashed: str
 ) -> Chart:
-    """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name; `colours` are those of lines, of which one is `dashed`."""
+    """Plots of shares of `answers`, one spoke each, clockwise from the top, which `labels` name.
+
+    `colours` are those of the lines, of which one is `dashed`.
+    """
     turns = [2 * math.pi * number / len(answers) for number in range(len(answers))]
     outer = max(1, math.ceil(10 * max(max(line.shares) for plot in plots for line in plot.lines.values()))) / 10
     middles = [(number - (len(plots) - 1) / 2) * PITCH for number in range(len(plots))]
-
-    def around(radii: Sequence[float], middle: float) -> list[tuple[float, float]]:
-        return [(middle + r * math.sin(turn), r * math.cos(turn)) for r, turn in zip(radii, turns, strict=True)]
-
-    rows = []
-    for number, plot in enumerate(plots):
-        for name, line in plot.lines.items():
-            nothing = [None] * len(answers)
-            places = around([share / outer for share in line.shares], middles[number])
-            points = list(zip(answers, line.shares, line.low or nothing, line.high or nothing, places, strict=True))
-            by = None if line.depth is None else written_by([line.depth])[0]
-            rows += [
-                (name, f"{name} {number}", plot.title, line.depth, by, plot.n, answer, *shares, x, y, order)
-                for order, (answer, *shares, (x, y)) in enumerate(_closed(points))
-            ]
-    columns = [
-        "line",
-        "path",
-        "plot",
-        "depth",
-        "written by",
-        "n",
-        "answer",
-        "share",
-        "share_low",
-        "share_high",
-        "x",
-        "y",
-        "order",
-    ]
-    table = pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
-    rings = [
-        (f"{middle} {ring}", x, y, order)
-        for middle in middles
-        for ring in (0.5, 1.0)
-        for order, (x, y) in enumerate(_closed(around([ring] * len(answers), middle)))
-    ]
-    spokes = [
-        (f"{middle} spoke {number}", *point, order)
-        for middle in middles
-        for number, end in enumerate(around([1.0] * len(answers), middle))
-        for order, point in enumerate([(middle, 0.0), end])
-    ]
-    web = pl.DataFrame([*rings, *spokes], schema=["path", "x", "y", "order"], orient="row")
-    axes = _places(len(plots))
+    table, axes = _lines(plots, answers, turns, middles, outer), _places(len(plots))
     kinds = [line for line in colours if line in set(table["line"])]
     colour = alt.Color(
         "line:N",
@@ -106,6 +67,7 @@ def radars(
         counted(),
         *reading("share", "share", ".3f"),
     ]
+    web = _web(turns, middles)
     base = alt.Chart(web).encode(**axes, detail=alt.Detail("path:N"), order=alt.Order("order:Q"))
     return alt.layer(
         base.mark_line(color=INK, opacity=0.35, strokeWidth=1),
@@ -115,18 +77,59 @@ def radars(
     )
 
 
+def _lines(
+    plots: Sequence[Radar], answers: Sequence[str], turns: Sequence[float], middles: Sequence[float], outer: float
+) -> pl.DataFrame:
+    """A row per plot, line and answer, with its place; `outer` is the share at the ends of the spokes."""
+    rows = []
+    for number, plot in enumerate(plots):
+        for name, line in plot.lines.items():
+            nothing = [None] * len(answers)
+            places = _around([share / outer for share in line.shares], turns, middles[number])
+            points = list(zip(answers, line.shares, line.low or nothing, line.high or nothing, places, strict=True))
+            by = None if line.depth is None else written_by([line.depth])[0]
+            rows += [
+                (name, f"{name} {number}", plot.title, line.depth, by, plot.n, answer, *shares, x, y, order)
+                for order, (answer, *shares, (x, y)) in enumerate(_closed(points))
+            ]
+    columns = ["line", "path", "plot", "depth", "written by", "n", "answer", *SHARE, "x", "y", "order"]
+    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+
+
+def _web(turns: Sequence[float], middles: Sequence[float]) -> pl.DataFrame:
+    """Two rings and the spokes of each plot, as paths."""
+    rings = [
+        (f"{middle} {ring}", x, y, order)
+        for middle in middles
+        for ring in (0.5, 1.0)
+        for order, (x, y) in enumerate(_closed(_around([ring] * len(turns), turns, middle)))
+    ]
+    spokes = [
+        (f"{middle} spoke {number}", *point, order)
+        for middle in middles
+        for number, end in enumerate(_around([1.0] * len(turns), turns, middle))
+        for order, point in enumerate([(middle, 0.0), end])
+    ]
+    return pl.DataFrame([*rings, *spokes], schema=["path", "x", "y", "order"], orient="row")
+
+
+def _around(radii: Sequence[float], turns: Sequence[float], middle: float) -> list[tuple[float, float]]:
+    """The points at these radii from a middle, one on each spoke."""
+    return [(middle + r * math.sin(turn), r * math.cos(turn)) for r, turn in zip(radii, turns, strict=True)]
+
+
 def _places(n_plots: int) -> dict[str, Any]:
     """Both axes, in radii: as many as fit, so that one is as long in both."""
     radius = f"min(height / {TALL}, width / {PITCH * n_plots})"  # in pixels
 
-    def scale(side: str) -> alt.Scale:
-        end = f"{side} / 2 / {radius}"
-        return alt.Scale(domainMin=alt.ExprRef(f"-{end}"), domainMax=alt.ExprRef(end), nice=False, zero=False)
-
     return {
-        "x": alt.X("x:Q", axis=None, scale=scale("width")),
-        "y": alt.Y("y:Q", axis=None, scale=scale("height")),
+        "x": alt.X("x:Q", axis=None, scale=_centred(f"width / 2 / {radius}")),
+        "y": alt.Y("y:Q", axis=None, scale=_centred(f"height / 2 / {radius}")),
     }
+
+
+def _centred(end: str) -> alt.Scale:
+    return alt.Scale(domainMin=alt.ExprRef(f"-{end}"), domainMax=alt.ExprRef(end), nice=False, zero=False)
 
 
 def _text(

@@ -18,10 +18,11 @@ from layercliff.studies import result as studied
 
 
 def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
-    """Write every figure of a run or a study into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew. No model is loaded.
+    """Write every figure of a run or a study into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew.
+    No model is loaded.
 
-    **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format, and, when all others are drawn, for results that are damaged.
-    """
+    **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format, and, when all
+    others are drawn, for results that are damaged."""
     for kind in formats:
         if kind not in chart.FORMATS:
             raise RunError(f"There is no figure format {kind!r}: {nearest(kind, list(chart.FORMATS))}")
@@ -41,7 +42,8 @@ def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> 
     drawn += [figure for section in analyses.sections(run, paths, unread) for figure in section.figures]
     if not drawn and not unread:
         raise RunError(
-            f"{directory} holds no finished result: run the same command again with --out {directory}; it goes on where it stopped."
+            f"{directory} holds no finished result: run the same command again with --out "
+            f"{directory}; it goes on where it stopped."
         )
     page.write(run)
     written = chart.write(drawn, run.path / "figures", formats)

@@ -14,7 +14,8 @@ from layercliff.run.directory import RunDirectory
 
 @dataclass(frozen=True)
 class Section:
-    """A finished analysis on the page: `found` is what ``result.read`` of its folder gives. Drawn when it is asked for."""
+    """A finished analysis on the page: `found` is what ``result.read`` of its folder gives. Drawn when it is asked
+    for."""
 
     analysis: RegisteredAnalysis
     found: Any

@@ -66,7 +66,10 @@ def show(traced: "Traced", out: Path) -> None:
             if sentence:
                 console.print(sentence)
     console.print(
-        f"{traced.cost['seconds']} s, {traced.cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Page: {out / 'report.html'}",
+        (
+            f"{traced.cost['seconds']} s, {traced.cost['peak_memory_bytes'] / 1e9:.2f} GB at "
+            f"most. Page: {out / 'report.html'}"
+        ),
         soft_wrap=True,
     )
 
@@ -148,8 +151,16 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
         cliff = f"> {line['removed_at_most']}" if line["collapse"] is None else str(line["collapse"])
         shown = "shown" if line["shown"] else "not shown" if line["recommended"] else ""
         rows.append(
-            (path.score, words.interval(path.main(at), "accuracy"), cliff, str(line["recommended"]), shown, f"{line['block_passes']:,}", f"{line['seconds']:.1f}")
-        )  # fmt: skip
+            (
+                path.score,
+                words.interval(path.main(at), "accuracy"),
+                cliff,
+                str(line["recommended"]),
+                shown,
+                f"{line['block_passes']:,}",
+                f"{line['seconds']:.1f}",
+            )
+        )
     headings = ("criterion", f"accuracy, {most} removed", "cliff", "can go", "harmless", "passes", "s")
     table(headings, rows, title=found[0].caption())
     PlainConsole().print(f"Page: {out / 'report.html'}", soft_wrap=True)
@@ -199,15 +210,22 @@ def show_plan(plan: "Plan") -> None:
         ("multiplications", f"{plan.multiplications / 1e12:,.2f} T"),
         (
             "memory",
-            f"about {(plan.weights_bytes + plan.activations_bytes) / 1e9:,.1f} GB, {plan.weights_bytes / 1e9:,.1f} of it weights",
+            (
+                f"about {(plan.weights_bytes + plan.activations_bytes) / 1e9:,.1f} GB, "
+                f"{plan.weights_bytes / 1e9:,.1f} of it weights"
+            ),
         ),
         (
             "time",
-            f"about {duration(plan.seconds)} of reading on {plan.device} at {plan.gflops:,.0f} GFLOP/s, and the time to load",
+            (
+                f"about {duration(plan.seconds)} of reading on {plan.device} at "
+                f"{plan.gflops:,.0f} GFLOP/s, and the time to load"
+            ),
         ),
         (
             f"a path, {plan.path.removed} removed",
-            f"at most {plan.path.selection_block_passes:,} block passes to choose and {plan.path.report_block_passes:,} to measure, "
+            f"at most {plan.path.selection_block_passes:,} block passes to choose and "
+            f"{plan.path.report_block_passes:,} to measure, "
             f"{plan.path.multiplications / 1e12:,.2f} T multiplications, {duration(plan.path_seconds)}",
         ),
     ]
@@ -243,7 +261,11 @@ def show_evaluation(evaluated: "Evaluated", out: Path) -> None:
             PlainConsole().print(f"Note: {gone} questions of {name} were left out (see summary.json).")
     cost = evaluated.cost
     PlainConsole().print(
-        f"± standard error over groups, [95 % interval]. {cost['seconds']} s, {cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: {out / 'evaluate' / 'options.parquet'}",
+        (
+            f"± standard error over groups, [95 % interval]. {cost['seconds']} s, "
+            f"{cost['peak_memory_bytes'] / 1e9:.2f} GB at most. Options: "
+            f"{out / 'evaluate' / 'options.parquet'}"
+        ),
         soft_wrap=True,
     )
 

@@ -28,8 +28,11 @@ def verdict(analysis: Analysis) -> str:
     if transition.depth is None:
         decided = 1 - transition.undecided_share
         return (
-            f"The model is undecided: up to its last depth, {analysis.n_layers}, margin and accuracy do not stay above 0 and chance "
-            f"(margin {interval(analysis, 'margin')}, accuracy {interval(analysis, 'accuracy')}, chance {analysis.chance:.2f}; {decided:.0%} of resamples are decided)."
+            f"The model is undecided: up to its last depth, {analysis.n_layers}, margin and "
+            "accuracy do not stay above 0 and chance "
+            f"(margin {interval(analysis, 'margin')}, accuracy "
+            f"{interval(analysis, 'accuracy')}, chance {analysis.chance:.2f}; {decided:.0%} "
+            "of resamples are decided)."
         )
     where = f"depth {transition.depth}, {PERCENT} interval {depth_interval(analysis)}"
     if transition.depth == 0:
@@ -52,7 +55,11 @@ def jump(analysis: Analysis) -> str:
     """The largest rise of the margin over one block, in a sentence."""
     found = analysis.jump
     low, high = found.rise_interval
-    return f"Largest rise: block {found.block}, {found.rise:+.2f} [{low:+.2f}, {high:+.2f}], {found.sharpness:.0%} of all rises [{found.sharpness_interval[0]:.0%}, {found.sharpness_interval[1]:.0%}]."
+    return (
+        f"Largest rise: block {found.block}, {found.rise:+.2f} [{low:+.2f}, {high:+.2f}], "
+        f"{found.sharpness:.0%} of all rises [{found.sharpness_interval[0]:.0%}, "
+        f"{found.sharpness_interval[1]:.0%}]."
+    )
 
 
 def option_mass(analysis: Analysis) -> str | None:
@@ -110,8 +117,10 @@ def stability(pruned: Pruned) -> str | None:
     always = [str(b) for b, share in enumerate(found.gone[step]) if share == 1]
     agreed = f"blocks {', '.join(always)} are gone in all of them" if always else "no block is gone in all of them"
     return (
-        f"Over {len(found.loss)} {what} the cliff is at step {middle} in the median ({low} to {high}); after {step} removals the loss is "
-        f"{statistics.median(losses):+.1f} points in the median ({min(losses):+.1f} to {max(losses):+.1f}), and {agreed}."
+        f"Over {len(found.loss)} {what} the cliff is at step {middle} in the median ({low} "
+        f"to {high}); after {step} removals the loss is "
+        f"{statistics.median(losses):+.1f} points in the median ({min(losses):+.1f} to "
+        f"{max(losses):+.1f}), and {agreed}."
     )
 
 
@@ -119,7 +128,10 @@ def race(pruned: Pruned) -> str | None:
     """What a race leaves to chance, or None."""
     if pruned.race is None:
         return None
-    return f"Candidates were raced: with a probability of at most {pruned.race:g} over the whole path, another block was chosen somewhere than all questions would have chosen."
+    return (
+        f"Candidates were raced: with a probability of at most {pruned.race:g} over the whole "
+        "path, another block was chosen somewhere than all questions would have chosen."
+    )
 
 
 def merged(blends: Blends) -> str:
@@ -148,12 +160,22 @@ def recommendation(pruned: Pruned) -> str:
     gone = sorted(set(pruned.steps[0].kept) - set(pruned.steps[step].kept))
     blocks = f"block{'s' * (len(gone) > 1)} {', '.join(map(str, gone))}"
     low, high = pruned.loss_interval(step)
-    cost = f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], one-sided bound {100 * found.upper:+.1f}"
+    cost = (
+        f"accuracy lost {100 * found.loss:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], "
+        f"one-sided bound {100 * found.upper:+.1f}"
+    )
     if found.shown:
-        return f"Take out {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below {margin} is shown at {PERCENT} ({cost}).{made} {warning}"
+        return (
+            f"Take out {blocks} ({pruned.gone(step)} of {pruned.n_layers}): a loss below "
+            f"{margin} is shown at {PERCENT} ({cost}).{made} {warning}"
+        )
     needed = "more questions" if found.questions_needed is None else f"about {found.questions_needed} questions"
     n = len(pruned.traces[0].questions)
-    return f"By the estimate, {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} {warning}"
+    return (
+        f"By the estimate, {blocks} ({pruned.gone(step)} of {pruned.n_layers}) can go, but a "
+        f"loss below {margin} is not shown with {n} questions ({cost}); {needed} would do.{made} "
+        f"{warning}"
+    )
 
 
 def shown(pruned: Pruned, step: int) -> str:
@@ -162,7 +184,10 @@ def shown(pruned: Pruned, step: int) -> str:
         return "Nothing is removed: this is the model that the path began with."
     found = pruned.harmless[step - 1]
     verdict = "is shown" if found.shown else "is not shown"
-    return f"A loss of accuracy below {100 * results.MARGIN:.0f} points {verdict} at {PERCENT} (lost {100 * found.loss:+.1f}, one-sided bound {100 * found.upper:+.1f})."
+    return (
+        f"A loss of accuracy below {100 * results.MARGIN:.0f} points {verdict} at {PERCENT} "
+        f"(lost {100 * found.loss:+.1f}, one-sided bound {100 * found.upper:+.1f})."
+    )
 
 
 def proof(found: "Exported") -> str:
@@ -173,10 +198,14 @@ def proof(found: "Exported") -> str:
 
     proof = found.proof
     return (
-        f"Reloaded in a fresh process: all {proof.tensors} tensors are equal to the bit, none missing or unexpected. Logits of {proof.sequences} "
-        f"sequences differ by {proof.largest_logit_difference:.2g}, those of two copies of the same model by up to {proof.noise_floor:.2g}. "
-        f"The scores of {found.predictions_compared} report questions are the path's within {found.scores_differ:.2g} of what rounding explains"
-        f"{but(found.predictions_tied, 'answered otherwise')}; cached generation equals uncached{but(proof.generations_tied, 'of them')}."
+        f"Reloaded in a fresh process: all {proof.tensors} tensors are equal to the bit, "
+        f"none missing or unexpected. Logits of {proof.sequences} "
+        f"sequences differ by {proof.largest_logit_difference:.2g}, those of two copies of "
+        f"the same model by up to {proof.noise_floor:.2g}. "
+        f"The scores of {found.predictions_compared} report questions are the path's within "
+        f"{found.scores_differ:.2g} of what rounding explains"
+        f"{but(found.predictions_tied, 'answered otherwise')}; cached generation equals "
+        f"uncached{but(proof.generations_tied, 'of them')}."
     )
 
 
@@ -184,18 +213,22 @@ def assessment(found: Assessment) -> Iterator[str]:
     """What the recommended step is like besides its answers, in sentences."""
     share = 1 - found.parameters_pruned / found.parameters_dense
     yield (
-        f"{found.parameters_dense / 1e6:,.1f} M parameters become {found.parameters_pruned / 1e6:,.1f} M ({share:.0%} less), "
+        f"{found.parameters_dense / 1e6:,.1f} M parameters become "
+        f"{found.parameters_pruned / 1e6:,.1f} M ({share:.0%} less), "
         f"{found.weight_bytes_dense / 1e6:,.0f} MB of weights {found.weight_bytes_pruned / 1e6:,.0f} MB."
     )
     for name, pace in (("a prompt", found.prompt), ("generation", found.generation)):
         yield (
-            f"Tokens per second of {name} on {found.device} in {found.weights_dtype}: {pace.dense:,.1f} become {pace.pruned:,.1f}, "
+            f"Tokens per second of {name} on {found.device} in {found.weights_dtype}: "
+            f"{pace.dense:,.1f} become {pace.pruned:,.1f}, "
             f"{pace.ratio:.2f} times as fast ({pace.low:.2f} to {pace.high:.2f} in {pace.repeats} turns)."
         )
     text = found.perplexity
     yield (
-        f"Perplexity of held-out prose ({text.paragraphs} paragraphs): {estimate(text.dense)} becomes {estimate(text.pruned)}, "
-        f"{estimate(text.ratio)} times as high; repeated 3-grams in completions: {found.repetition_dense:.0%}, then {found.repetition_pruned:.0%}."
+        f"Perplexity of held-out prose ({text.paragraphs} paragraphs): "
+        f"{estimate(text.dense)} becomes {estimate(text.pruned)}, "
+        f"{estimate(text.ratio)} times as high; repeated 3-grams in completions: "
+        f"{found.repetition_dense:.0%}, then {found.repetition_pruned:.0%}."
     )
 
 
@@ -217,14 +250,23 @@ def notices(traced: Traced) -> Iterator[str]:
     """What a reader must know about the questions: those left out, skipped, answers that carry little probability."""
     for task in traced.trace.tasks.values():
         if task.left_out:
-            yield f"{task.name}: {len(task.left_out)} questions were left out by the format {task.form} ({task.left_out[0].partition(': ')[2]})."
+            yield (
+                f"{task.name}: {len(task.left_out)} questions were left out by the format "
+                f"{task.form} ({task.left_out[0].partition(': ')[2]})."
+            )
         if task.agreement is not None and task.agreement.notice:
             yield f"{task.name}: {task.agreement.notice}"
         if task.skipped:
-            yield f"{task.name}: {len(task.skipped)} bad rows were skipped: {'; '.join(task.skipped[:3])}{'; ...' if len(task.skipped) > 3 else ''}."
+            yield (
+                f"{task.name}: {len(task.skipped)} bad rows were skipped: "
+                f"{'; '.join(task.skipped[:3])}{'; ...' if len(task.skipped) > 3 else ''}."
+            )
     for name, analysis in traced.analyses.items():
         if analysis.option_mass[-1] < 0.01:
-            yield f"{name}: the options carry only {analysis.option_mass[-1]:.1%} of the model's probability at the last depth; it would rather say something else."
+            yield (
+                f"{name}: the options carry only {analysis.option_mass[-1]:.1%} of the model's "
+                "probability at the last depth; it would rather say something else."
+            )
         if few := few_questions(analysis):
             yield f"{name}: {few}"
 

@@ -43,8 +43,12 @@ def figures(found: Studied) -> Iterator[Figure]:
         )
         caption = " ".join(study_words.judgement(judgement))
         yield Figure(
-            f"{FORETOLD}{judgement.left_out}", f"Foretold with the {judgement.left_out} left out", caption, _foretold(told), HEIGHT
-        )  # fmt: skip
+            f"{FORETOLD}{judgement.left_out}",
+            f"Foretold with the {judgement.left_out} left out",
+            caption,
+            _foretold(told),
+            HEIGHT,
+        )
 
 
 def name_of(panel: Panel) -> str:
@@ -71,22 +75,39 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
         }
     )
     table = table.with_columns(written=pl.Series(_apart(table["transition"].to_list(), table["ratio"].to_list())))
-    ticks = alt.Axis(labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED], labelOverlap=False)  # fmt: skip
+    ticks = alt.Axis(
+        labelExpr="datum.value > 1 ? 'undecided' : format(datum.value, '.1f')",
+        values=[0, 0.2, 0.4, 0.6, 0.8, 1, UNDECIDED],
+        labelOverlap=False,
+    )
     kinds = ["both known", "censored: k* lies above", "undecided", "undecided and censored"]
     pick = alt.selection_point(fields=["model"], bind="legend")
     base = alt.Chart(table).encode(
-        x=alt.X("transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks),
+        x=alt.X(
+            "transition:Q", title="T / L, transition depth over depth", scale=alt.Scale(domain=[0, 1.16]), axis=ticks
+        ),
         y=alt.Y("ratio:Q", title="k* / L, critical ratio", scale=RATIO),
         color=alt.Color("model:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=legend("bottom")),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.12)),
-    )  # fmt: skip
+    )
     hover = [
-        alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("transition:Q", format=".3f"), alt.Tooltip("ratio:Q", format=".3f"), alt.Tooltip("kind:N"), alt.Tooltip("T:N"), alt.Tooltip("k*:N"), alt.Tooltip("L:Q", title="blocks"), counted(), alt.Tooltip("seeds:Q"),
-    ]  # fmt: skip
+        alt.Tooltip("model:N"),
+        alt.Tooltip("task:N"),
+        alt.Tooltip("transition:Q", format=".3f"),
+        alt.Tooltip("ratio:Q", format=".3f"),
+        alt.Tooltip("kind:N"),
+        alt.Tooltip("T:N"),
+        alt.Tooltip("k*:N"),
+        alt.Tooltip("L:Q", title="blocks"),
+        counted(),
+        alt.Tooltip("seeds:Q"),
+    ]
     shape = alt.Shape(
-        "kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
+        "kind:N",
+        title=None,
+        scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
         legend=legend("bottom"),
-    )  # fmt: skip
+    )
     marks = base.mark_point(filled=True, size=80).encode(shape=shape, tooltip=hover).add_params(pick)
     names = base.mark_text(align="right", dx=-7, dy=-6, fontSize=10).encode(
         text=alt.Text("task:N"), y=alt.Y("written:Q", scale=RATIO)
@@ -95,7 +116,8 @@ def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
 
 
 def _apart(across: Sequence[float], up: Sequence[float]) -> list[float]:
-    """How high each point's label stands, so that none covers another: beside its point, or as far from there as it must, towards the middle."""
+    """How high each point's label stands, so that none covers another: beside its point, or as far from there as it
+    must, towards the middle."""
     placed: list[tuple[float, float]] = []
     for x, y in zip(across, up, strict=True):
         at, step = y, LABEL[1] if y < 0.5 else -LABEL[1]
@@ -130,7 +152,16 @@ def _foretold(table: pl.DataFrame) -> Chart:
             x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("model:N", title=None, legend=legend("bottom")),
-            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("task:N"), alt.Tooltip("seed:Q"), alt.Tooltip("n_layers:Q", title="blocks"), counted("questions reported on"), alt.Tooltip("told:N", title="k*/L foretold"), alt.Tooltip(f"{TARGET}:Q", title="k*/L measured", format=".3f"), alt.Tooltip("k*:N")],
+            tooltip=[
+                alt.Tooltip("model:N"),
+                alt.Tooltip("task:N"),
+                alt.Tooltip("seed:Q"),
+                alt.Tooltip("n_layers:Q", title="blocks"),
+                counted("questions reported on"),
+                alt.Tooltip("told:N", title="k*/L foretold"),
+                alt.Tooltip(f"{TARGET}:Q", title="k*/L measured", format=".3f"),
+                alt.Tooltip("k*:N"),
+            ],
         )
-    )  # fmt: skip
+    )
     return alt.layer(line, points)

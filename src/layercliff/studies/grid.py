@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, field_vali
 from pydantic_core import PydanticCustomError
 
 from layercliff import limits
-from layercliff.choices import DType, Format, Score
+from layercliff.choices import DType, Format
 from layercliff.errors import RunError, nearest, quoted
 from layercliff.pruning.criterion import named
 from layercliff.pruning.spec import PruneSpec
@@ -76,7 +76,7 @@ class Cell:
     model: str
     asking: Asking
     panel: str
-    criterion: Score
+    criterion: str
     seed: int
 
     @property
@@ -107,7 +107,7 @@ class Grid(Shared, frozen=True, extra="forbid"):
     models: tuple[str, ...] = Field(min_length=1)
     tasks: tuple[Asking, ...] = Field(min_length=1)
     formats: tuple[Format, ...] = ()
-    criteria: tuple[Score, ...] = Field(("margin",), min_length=1)
+    criteria: tuple[str, ...] = Field(("margin",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     limit: int | None = None
     remove: int | None = None

@@ -1,4 +1,4 @@
-"""A study in its directory: ``study.yaml``, a run directory per cell below ``cells/``, the table of cells, and what they say together."""
+"""A study in its directory: ``study.yaml``, run directories below ``cells/``, the table of cells, and what they say."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +39,12 @@ class StudySummary(Summary):
 
 @dataclass(frozen=True)
 class Row:
-    """What one cell came to. Steps of paths are said in blocks removed: `collapse` is k* (None: censored, `collapse_beyond` so many blocks, or not `defined`), of
-    ``random`` the median of its draws, which may end in a half, with their range. `features` are empty where they were not measured; `reason` says why a cell failed."""
+    """What one cell came to.
+
+    `collapse` is k* in removed blocks. It is None where the path is censored, `collapse_beyond` so many blocks, or
+    where no collapse is `defined`. Of ``random`` it is the median of the draws, which may end in a half, with their
+    range. `features` are empty where they were not measured; `reason` says why a cell failed.
+    """
 
     model: str
     task: str
@@ -80,7 +84,8 @@ class Row:
 
     @property
     def place(self) -> tuple[float, float, bool] | None:
-        """T/L (infinite: undecided), k*/L or what it lies beyond, and whether this is censored; None where there is no collapse to speak of."""
+        """T/L (infinite: undecided), k*/L or what it lies beyond, and whether this is censored; None where there is no
+        collapse to speak of."""
         blocks = self.collapse_beyond if self.collapse is None else self.collapse
         if not self.finished or not self.defined or not self.n_layers or blocks is None:
             return None
@@ -112,7 +117,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class Studied:
-    """A finished study. `judgements` are of a rule that foretells k*/L, by left-out models and tasks; `unjudged` says why there are none."""
+    """A finished study. `judgements` are of a rule that foretells k*/L, by left-out models and tasks; `unjudged` says
+    why there are none."""
 
     grid: Grid
     rows: tuple[Row, ...]
@@ -126,7 +132,8 @@ class Studied:
 
 
 def row(study: Path, cell: Cell) -> Row:
-    """A cell as its run directory tells it; `reason` says so where it is not finished, or damaged. Nothing is computed."""
+    """A cell as its run directory tells it; `reason` says so where it is not finished, or damaged. Nothing is
+    computed."""
     about = unfinished(cell)
     try:
         return _told(about, study, cell)
@@ -155,19 +162,34 @@ def _told(about: Row, study: Path, cell: Cell) -> Row:
     cost = folder.beside("cost", PathCost)
     return replace(
         about,
-        format=trace.format, n_questions=trace.n_questions, n_report=path.n_report, n_layers=path.n_layers, chance=trace.chance,
-        accuracy=trace.accuracy, margin=trace.decision_margin, transition=trace.transition_depth, transition_low=trace.transition_depth_low,
-        transition_high=trace.transition_depth_high, undecided_share=trace.transition_undecided_share, defined=found.defined,
-        collapse=collapse, collapse_low=low, collapse_high=high, collapse_beyond=beyond, removed_at_most=blocks[-1], features=foretold.features(run),
+        format=trace.format,
+        n_questions=trace.n_questions,
+        n_report=path.n_report,
+        n_layers=path.n_layers,
+        chance=trace.chance,
+        accuracy=trace.accuracy,
+        margin=trace.decision_margin,
+        transition=trace.transition_depth,
+        transition_low=trace.transition_depth_low,
+        transition_high=trace.transition_depth_high,
+        undecided_share=trace.transition_undecided_share,
+        defined=found.defined,
+        collapse=collapse,
+        collapse_low=low,
+        collapse_high=high,
+        collapse_beyond=beyond,
+        removed_at_most=blocks[-1],
+        features=foretold.features(run),
         selection_block_passes=cost.selection_block_passes if cost else None,
-    )  # fmt: skip
+    )
 
 
 def _drawn(
     steps: Sequence[int | None], last: int
 ) -> tuple[int | None, int | float | None, int | None, int | float | None]:
-    """The least, the median and the greatest collapse step of draws, each of which removes a block a step, and what the median lies beyond where it is censored.
-    Draws that do not collapse (None) go on at least to `last`, where the first one ends."""
+    """The least, the median and the greatest collapse step of draws, each of which removes a block a step, and what
+    the median lies beyond where it is censored. Draws that do not collapse (None) go on at least to `last`, where the
+    first one ends."""
     known = [step for step in steps if step is not None]
     middle, censored = _median([(last if step is None else step, step is None) for step in steps])
     low, high = min(known, default=None), None if None in steps else max(known)
@@ -175,7 +197,8 @@ def _drawn(
 
 
 def _median(values: Sequence[tuple[int | float, bool]]) -> tuple[int | float, bool]:
-    """The median of values of which the censored (True) are greater than they say, and count as greater than all others; where it is censored itself, what it lies beyond."""
+    """The median of values of which the censored (True) are greater than they say, and count as greater than all
+    others; where it is censored itself, what it lies beyond."""
     middle = median(math.inf if censored else value for value, censored in values)
     return (median(value for value, _ in values), True) if math.isinf(middle) else (middle, False)
 
@@ -227,7 +250,8 @@ def judged(table: pl.DataFrame) -> tuple[tuple[Judgement, ...], str | None]:
     n_models, n_tasks = table["model"].n_unique(), table["task"].n_unique()
     if len(table) < LEAST_ROWS or n_models < 2:
         return (), (
-            f"No rule is judged: {len(table)} cells of {n_models} models have both a collapse on their path by margin and the features "
+            f"No rule is judged: {len(table)} cells of {n_models} models have both a "
+            "collapse on their path by margin and the features "
             f"(`foretell: true`), and a rule takes at least {LEAST_ROWS} of 2 models."
         )
     x, y = table.select(*FEATURES).to_numpy(), table[foretold.TARGET].to_numpy()

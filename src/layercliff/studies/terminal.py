@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 def show(found: "Studied", out: Path) -> None:
     """A line per cell, what is not a plain point, how transition and collapse go together, and what a rule is worth."""
     rows = [
-        (row.model, row.task, row.format or row.panel, row.schedule, str(row.seed), *_numbers(row.n_layers, row.accuracy), study_words.transition(row) or "failed", study_words.collapse(row))
+        (
+            row.model,
+            row.task,
+            row.format or row.panel,
+            row.schedule,
+            str(row.seed),
+            *_numbers(row.n_layers, row.accuracy),
+            study_words.transition(row) or "failed",
+            study_words.collapse(row),
+        )
         for row in found.rows
-    ]  # fmt: skip
+    ]
     table(("model", "task", "format", "criterion", "seed", "L", "accuracy", "T", "k*"), rows)
     _say("")
     for sentence in study_words.left_out(found.rows):
@@ -62,7 +71,11 @@ def show_plan(plan: "StudyPlan") -> None:
         _say(f"Not counted: what choosing by {', '.join(plan.unplanned)} takes.")
     guessed = any(run.plan.tokens_estimated for run in plan.runs if run.plan)
     _say(
-        f"At most {plan.block_passes:,} block passes, {duration(plan.seconds)} at this machine's matrix rate, without loading, if paths go to their end and nothing is reused between steps."
+        (
+            f"At most {plan.block_passes:,} block passes, {duration(plan.seconds)} at this "
+            "machine's matrix rate, without loading, if paths go to their end and nothing is "
+            "reused between steps."
+        )
         + (" Tokens are guessed from characters where the tokenizer is not here yet." if guessed else "")
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from layercliff.forecasting.words import INTERVAL
 from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
-from layercliff.metrics.forecast import Against, Judgement
+from layercliff.metrics.forecast import BaselineComparison, Judgement
 from layercliff.metrics.perplexity import Estimate
 from layercliff.report.words import PERCENT
 from layercliff.studies.result import Panel, Row, Studied
@@ -44,12 +44,26 @@ def association(panel: Panel) -> Iterator[str]:
     found = panel.association
     if found.pearson is None or found.spearman is None:
         why = "a side does not vary" if found.complete > 1 else "that takes more"
-        yield f"T/L and k*/L: no correlation can be given over the {found.complete} of {found.points} pairs of model and task with both: {why}."
+        yield (
+            f"T/L and k*/L: no correlation can be given over the {found.complete} of "
+            f"{found.points} pairs of model and task with both: {why}."
+        )
     else:
-        yield f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson {estimate(found.pearson)}, Spearman {estimate(found.spearman)}."
+        yield (
+            f"T/L and k*/L over {found.complete} pairs of model and task with both: Pearson "
+            f"{estimate(found.pearson)}, Spearman {estimate(found.spearman)}."
+        )
     if found.kendall is not None:
-        yield f"Over all {found.points} pairs, undecided ones last and censored ones as far as they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples whose order in k* is known."
-    yield f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: it is called supported where Spearman's whole interval lies below 0, contradicted where it lies above, and undecided with fewer than {SHOWN} models."
+        yield (
+            f"Over all {found.points} pairs, undecided ones last and censored ones as far as "
+            f"they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples "
+            "whose order in k* is known."
+        )
+    yield (
+        f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: "
+        "it is called supported where Spearman's whole interval lies below 0, contradicted "
+        f"where it lies above, and undecided with fewer than {SHOWN} models."
+    )
     yield _clusters(found.clusters)
 
 
@@ -60,13 +74,19 @@ def falls(found: Association) -> str:
 
 def _clusters(n: int) -> str:
     if n < LEAST_CLUSTERS:
-        return f"{n} {'model is' if n == 1 else 'models are'} too few for an interval: the tasks of one model are not independent of one another."
+        return (
+            f"{n} {'model is' if n == 1 else 'models are'} too few for an interval: the tasks of "
+            "one model are not independent of one another."
+        )
     few = (
         f"; so few clusters make them too narrow (below about {FEW_CLUSTERS}), so read them as hints"
         if n < FEW_CLUSTERS
         else ""
     )
-    return f"Intervals ({PERCENT}) resample the {n} models whole, since the tasks of one model are not independent of one another{few}."
+    return (
+        f"Intervals ({PERCENT}) resample the {n} models whole, since the tasks of one model are "
+        f"not independent of one another{few}."
+    )
 
 
 def estimate(found: Estimate | None) -> str:
@@ -91,7 +111,11 @@ def left_out(rows: tuple[Row, ...]) -> Iterator[str]:
         if row.reason is not None:
             yield f"{cell}: failed. {row.reason}"
         elif not row.defined:
-            yield f"{cell}: no point, since the dense model's accuracy is not shown to lie above chance; {'T = ' + str(row.transition) if row.transition is not None else 'undecided'}."
+            yield (
+                f"{cell}: no point, since the dense model's accuracy is not shown to lie above "
+                "chance; "
+                f"{'T = ' + str(row.transition) if row.transition is not None else 'undecided'}."
+            )
         elif row.transition is None:
             yield f"{cell}: undecided, so that it has no T; k* {collapse(row)}. It takes part in Kendall's tau alone."
         elif row.collapse is None:
@@ -102,7 +126,10 @@ def judgement(found: Judgement) -> Iterator[str]:
     """What a rule is worth on models or tasks it has not seen."""
     n = sum(map(math.isfinite, found.high))
     yield (
-        f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
+        (
+            f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells "
+            f"k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
+        )
         + (
             "; with so few cells left to fit to, it gave none of them an interval."
             if found.covered is None
@@ -113,7 +140,7 @@ def judgement(found: Judgement) -> Iterator[str]:
         yield _against(other)
 
 
-def _against(other: Against) -> str:
+def _against(other: BaselineComparison) -> str:
     error = f"error {other.error:.3f}; the rule's minus this {_three(other.difference)}"
     if other.beaten is None:
         return f"It is not shown to beat {other.name}, nor to be beaten by it ({error})."
@@ -135,6 +162,7 @@ def summary(studied: Studied) -> str:
     censored = sum(row.defined and row.collapse is None for row in done)
     chance = sum(not row.defined for row in done)
     return (
-        f"{len(rows)} cells: {points} with both T and k*, {undecided} undecided, {censored} censored, {chance} without a collapse to speak of "
+        f"{len(rows)} cells: {points} with both T and k*, {undecided} undecided, {censored} "
+        f"censored, {chance} without a collapse to speak of "
         f"(no better than chance), {len(rows) - len(done)} failed."
     )

@@ -29,7 +29,11 @@ def figures(found: Controlled) -> Iterator[Figure]:
     for task in dict.fromkeys(found.curves["task"]):
         curves = found.curves.filter(pl.col("task") == task)
         for value, title in (("margin", "decision margin"), ("accuracy", "layer accuracy")):
-            text = f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over questions (thin bars: the range over draws); T is the model's. {_made(found, task)} {found.caption(task)}."
+            text = (
+                f"{title.capitalize()} beside controls, with {words.PERCENT} intervals over "
+                "questions (thin bars: the range over draws); T is the model's. "
+                f"{_made(found, task)} {found.caption(task)}."
+            )
             yield Figure(
                 f"controls-{task}-{value}", f"Controls: {title}", text, _curves(found, curves, task, value, title)
             )
@@ -38,11 +42,18 @@ def figures(found: Controlled) -> Iterator[Figure]:
     n = f"{found.text['paragraphs'][0]} passages, {found.text['tokens'][0]} tokens"
     about = f"{found.subject.model} · {PLAIN} · {n} · {found.subject.dtype} · seed {found.subject.seed}"
     by_depth = found.text.filter(pl.col("where") == "depth")
-    text = f"Loss per token of plain text at every depth, where there is nothing to decide, with {words.PERCENT} intervals over passages; T is that of the questions. {about}."
+    text = (
+        "Loss per token of plain text at every depth, where there is nothing to decide, with "
+        f"{words.PERCENT} intervals over passages; T is that of the questions. {about}."
+    )
     yield Figure("controls-text-depth", "Plain text: loss over depth", text, _loss(found, by_depth))
     path = found.text.filter(pl.col("where") == "step")
     if len(path) > 1:
-        text = f"By how much the loss per token of plain text rises along the path by {found.settings['plain-text'].path}, with paired {words.PERCENT} intervals over passages. {about}."
+        text = (
+            "By how much the loss per token of plain text rises along the path by "
+            f"{found.settings['plain-text'].path}, with paired {words.PERCENT} intervals over "
+            f"passages. {about}."
+        )
         yield Figure("controls-text-path", "Plain text: loss along the path", text, _rise(path))
 
 
@@ -69,12 +80,19 @@ def table(found: Controlled) -> tuple[tuple[str, ...], ...]:
     )
     rows = [
         (
-            row["task"], NAMES[row["control"]], str(row["n"]), str(row["draws"]), f"{_depth(row)} [{_interval(row)}]", f"{row['decided_draws']:.0%}",
-            _value(row, "margin", "+"), _value(row, "accuracy", ""), f"{row['chance']:.2f}",
+            row["task"],
+            NAMES[row["control"]],
+            str(row["n"]),
+            str(row["draws"]),
+            f"{_depth(row)} [{_interval(row)}]",
+            f"{row['decided_draws']:.0%}",
+            _value(row, "margin", "+"),
+            _value(row, "accuracy", ""),
+            f"{row['chance']:.2f}",
             f"{row['jump_rise']:+.2f} in block {row['jump_block']} ({row['jump_sharpness']:.0%} of all rises)",
         )
         for row in _ordered(found.table)
-    ]  # fmt: skip
+    ]
     return (head, *rows)
 
 
@@ -122,7 +140,10 @@ def _fall(found: Controlled) -> str:
     if not len(found.text):
         return ""
     block, fall, share = rises(-found.text.filter(pl.col("where") == "depth")["loss"].to_numpy())
-    return f" The loss on plain text falls most in block {int(block)}, by {float(fall):.2f} nats ({float(share):.0%} of all falls)."
+    return (
+        f" The loss on plain text falls most in block {int(block)}, by {float(fall):.2f} nats "
+        f"({float(share):.0%} of all falls)."
+    )
 
 
 def _curves(found: Controlled, curves: pl.DataFrame, task: str, value: str, title: str) -> Chart:
@@ -157,7 +178,7 @@ def _loss(found: Controlled, by_depth: pl.DataFrame) -> Chart:
     hover = [*where("index"), *_passages()]
     x = depth_axis(n_layers, field="index:Q")
     marks = transition_mark(found.transition(MODEL, found.name), n_layers)
-    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, log=True))
+    return alt.layer(*marks, *lines(shown, x, "loss", "loss (nats per token)", "curve", {PLAIN: INK}, hover, "log"))
 
 
 def _passages() -> list[alt.Tooltip]:

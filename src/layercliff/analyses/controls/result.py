@@ -1,4 +1,4 @@
-"""A trace beside its controls, in a run directory: ``controls/``, with a row per control and depth, a row per control, and the loss on plain text."""
+"""A trace beside its controls, in a run directory: ``controls/``, with tables of curves, of ends and of plain text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
-from layercliff.choices import Score
 from layercliff.metrics.controls import ControlOutcome
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder, Summary
@@ -30,9 +29,19 @@ _DRAWS = dict.fromkeys(
 NULLABLE = tuple(f"transition_depth{end}" for end in _ENDS)
 CURVES = {"control": pl.String, "task": pl.String, "depth": pl.Int64, **_VALUES, **_DRAWS, "chance": pl.Float64}
 TABLE = {
-    "control": pl.String, "task": pl.String, "n": pl.Int64, "draws": pl.Int64, "chance": pl.Float64, **dict.fromkeys(NULLABLE, pl.Int64),
-    "transition_undecided_share": pl.Float64, "decided_draws": pl.Float64, "jump_block": pl.Int64, "jump_rise": pl.Float64, "jump_sharpness": pl.Float64, **_VALUES,
-}  # fmt: skip
+    "control": pl.String,
+    "task": pl.String,
+    "n": pl.Int64,
+    "draws": pl.Int64,
+    "chance": pl.Float64,
+    **dict.fromkeys(NULLABLE, pl.Int64),
+    "transition_undecided_share": pl.Float64,
+    "decided_draws": pl.Float64,
+    "jump_block": pl.Int64,
+    "jump_rise": pl.Float64,
+    "jump_sharpness": pl.Float64,
+    **_VALUES,
+}
 TEXT = {
     "where": pl.String,
     "index": pl.Int64,
@@ -44,14 +53,17 @@ TEXT = {
 
 
 class ControlSettings(Settings):
-    """How one control was made: how often it was drawn. Of plain text: its digest, `tokens` of a passage, of which the
-    last `scored` are scored, and the criterion of the `path` along which it was read, with a digest of its `steps`."""
+    """How one control was made: how often it was drawn.
+
+    Of plain text: `text` is its digest; of each passage's `tokens` the last `scored` are scored. It was read along the
+    `path` of this criterion, whose steps have the digest `steps`.
+    """
 
     draws: int | None = None
     text: str | None = None
     tokens: int | None = None
     scored: int | None = None
-    path: Score | None = None
+    path: str | None = None
     steps: str | None = None
 
 
@@ -62,10 +74,17 @@ class ControlsSummary(Summary):
 
 @dataclass(frozen=True)
 class Controlled:
-    """`curves` has a row per control (and ``model``), task and depth: margin and accuracy with their intervals over questions, and the least and greatest of a single draw. `table` has a row per control and task: T
-    with its interval, the share of undecided resamples and of draws that decide (`ControlOutcome.decided`), the largest rise, and margin and accuracy at the last depth. `text` has the loss per
-    token (nats) at every ``depth`` of the model and after every ``step`` of a path, `removed` blocks gone; it is empty where that was not asked for. `settings` say how
-    each control was made."""
+    """The model and its controls, with plain text where that was asked for.
+
+    `curves` has a row per control (and ``model``), task and depth. It holds margin and accuracy with intervals over
+    questions, and the least and greatest of a single draw.
+
+    `table` has a row per control and task. It holds T with its interval, the share of undecided resamples and of draws
+    that decide (`ControlOutcome.decided`), and the largest rise. Margin and accuracy are those of the last depth.
+
+    `text` has the loss per token (nats) at every ``depth``, and after every ``step`` of a path with `removed` blocks
+    gone. It is empty where that was not asked for. `settings` say how each control was made.
+    """
 
     subject: Subject
     curves: pl.DataFrame

@@ -11,7 +11,7 @@ from layercliff.analyses.controls import plain_text
 from layercliff.analyses.controls import result as results
 from layercliff.analyses.controls.result import MODEL, Controlled
 from layercliff.analyses.controls.spec import ControlsSpec
-from layercliff.choices import Control, Score
+from layercliff.choices import Control
 from layercliff.errors import RunError, nearest
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.controls import ControlOutcome
@@ -99,7 +99,7 @@ def controls(spec: ControlsSpec) -> Controlled:
 
 
 def _settings(
-    name: Control, draws: int, passages: Sequence[str], path: Sequence[Step], score: Score | None
+    name: Control, draws: int, passages: Sequence[str], path: Sequence[Step], score: str | None
 ) -> dict[str, Any]:
     if name in ("shuffled-gold", "wrong-gold"):
         return {"draws": GOLD_DRAWS}
@@ -111,7 +111,7 @@ def _settings(
     return {"draws": draws}
 
 
-def _path(out: str | Path | None, score: Score | None) -> tuple[tuple[Step, ...], Score | None]:
+def _path(out: str | Path | None, score: str | None) -> tuple[tuple[Step, ...], str | None]:
     """The path that text is read along, with its criterion: none where the run directory holds none and none is asked for."""
     if score is None and (out is None or not pruned.scores_of(RunDirectory(Path(out)))):
         return (), None

@@ -31,10 +31,19 @@ def figures(found: Probed[LensSettings]) -> Iterator[Figure]:
     chance = float(table["chance"][0])
     nothing = {"margin": level(0.0, ""), "accuracy": level(chance, f"chance {chance:.2f}")}
     for value, title in (("margin", "decision margin"), ("accuracy", "layer accuracy")):
-        text = f"The {title} at every depth by each lens, with {words.PERCENT} intervals over questions; T is the logit lens's. {_trained(found)}{_probe(found)}{found.caption(f'n = {len(found.trace.questions)}')}."
+        text = (
+            f"The {title} at every depth by each lens, with {words.PERCENT} intervals over "
+            "questions; T is the logit lens's. "
+            f"{_trained(found)}{_probe(found)}{found.caption(f'n = {len(found.trace.questions)}')}."
+        )
         yield Figure(f"lens-{value}", f"Lenses: {title}", text, _read(found, table, value, title, nothing[value]))
     if (trained := found.settings.provenance) is not None:
-        text = f"How far each lens is from the model's own next-token distribution on running text: mean KL divergence over the whole vocabulary at {trained.held_out} positions of passages that took no part in training. {_trained(found)}{trained.model} ({trained.dtype})."
+        text = (
+            "How far each lens is from the model's own next-token distribution on running text: "
+            f"mean KL divergence over the whole vocabulary at {trained.held_out} positions of "
+            f"passages that took no part in training. {_trained(found)}{trained.model} "
+            f"({trained.dtype})."
+        )
         yield Figure("lens-divergence", "Lenses on running text", text, _divergence(found, trained))
 
 
@@ -60,7 +69,10 @@ def _trained(found: Probed[LensSettings]) -> str:
     """What the tuned lens was trained on, if there is one."""
     if (about := found.settings.provenance) is None:
         return ""
-    return f"Tuned lens: {about.positions} tokens of {about.text}, {about.steps} steps after least squares, seed {about.seed}. "
+    return (
+        f"Tuned lens: {about.positions} tokens of {about.text}, {about.steps} steps after least "
+        f"squares, seed {about.seed}. "
+    )
 
 
 def _probe(found: Probed[LensSettings]) -> str:

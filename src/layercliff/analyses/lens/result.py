@@ -1,4 +1,4 @@
-"""What every lens reads, in a run directory: ``lens/``, with a row per lens and depth, and the maps of the tuned lens."""
+"""What every lens reads, in a run directory: ``lens/``, with a row per lens and depth, and the tuned lens's maps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +20,8 @@ TUNED = f"{FOLDER}/tuned.safetensors"
 
 LOGIT, TUNED_LENS, PROBE = "logit", "tuned", "probe"
 CONTROL = "probe of shuffled gold"
-"""The probe of the control task: gold options are exchanged at random. In its runs the scores of the gold option and of the one it was exchanged for have
-changed places, so that it is measured like the others."""
+"""The probe of the control task: gold options are exchanged at random. In its runs the scores of the gold option and
+of the one it was exchanged for have changed places, so that it is measured like the others."""
 
 
 class TunedOn(Settings):
@@ -39,8 +39,11 @@ class TunedOn(Settings):
 
 
 class LensSettings(Settings):
-    """The lenses beside the logit lens. Of the tuned one: the digest of the file it was read from (`trained`), or what it
-    was trained with; and in either case its `provenance`."""
+    """The lenses beside the logit lens.
+
+    Of a tuned lens that was read, `trained` is the digest of its file. Of one that was trained here, `text`, `digest`,
+    `tokens` and `steps` say how. Both have a `provenance`.
+    """
 
     lenses: list[Lenses] = Field(min_length=1)
     trained: str | None = None
@@ -71,8 +74,12 @@ def _beside(lenses: Sequence[str]) -> list[str]:
 
 
 def table(found: Probed[LensSettings]) -> pl.DataFrame:
-    """One row per task, lens and depth: margin and accuracy with intervals, and (`gain`) their difference to the logit lens at this depth on the same questions, null
-    for the control, which has other gold options; `transition` is the lens's own transition depth with its interval, null where it is undecided."""
+    """One row per task, lens and depth: margin and accuracy with intervals.
+
+    ``_gain`` is the difference to the logit lens at this depth on the same questions. It is null for the control,
+    which has other gold options. `transition` is the lens's own transition depth with its interval, null where it is
+    undecided.
+    """
     n_depths = len(found.trace.scores)
     margin, correct = found.decisions
     own_margin, own_correct = found.undisturbed_depths

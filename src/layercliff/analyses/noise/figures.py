@@ -19,7 +19,11 @@ def figures(found: Probed[NoiseSettings]) -> Iterator[Figure]:
     """Change of margin and of accuracy at the last depth, by the depth that gets the noise."""
     table = noised.table(found).filter(pl.col("task") == found.name)
     for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
-        text = f"Change of the {title} at the last depth when noise is put on the stream at one depth, mean over draws, with {words.PERCENT} intervals over questions; {_about(found)}. {found.caption(f'n = {len(found.trace.questions)}')}."
+        text = (
+            f"Change of the {title} at the last depth when noise is put on the stream at one "
+            f"depth, mean over draws, with {words.PERCENT} intervals over questions; "
+            f"{_about(found)}. {found.caption(f'n = {len(found.trace.questions)}')}."
+        )
         yield Figure(f"noise-{value}", f"Noise and the {title}", text, _change(found, table, value, title))
 
 
@@ -30,14 +34,19 @@ def sentence(found: Probed[NoiseSettings]) -> str:
     for size in found.settings.eps:
         row = table.filter(pl.col("eps") == size).sort("margin_change").to_dicts()[0]
         parts.append(
-            f"{size:g} costs most at depth {row['depth']} (margin {row['margin_change']:+.2f} [{row['margin_change_low']:+.2f}, {row['margin_change_high']:+.2f}])"
+            f"{size:g} costs most at depth {row['depth']} (margin "
+            f"{row['margin_change']:+.2f} [{row['margin_change_low']:+.2f}, "
+            f"{row['margin_change_high']:+.2f}])"
         )
     return f"Noise of size {'; '.join(parts)}."
 
 
 def _about(found: Probed[NoiseSettings]) -> str:
     where = "at all positions" if found.settings.positions == "all" else "at the positions that are read"
-    return f"eps times the token's standard deviation over features, {where}, {found.settings.draws} draws (thin bars: their range)"
+    return (
+        f"eps times the token's standard deviation over features, {where}, "
+        f"{found.settings.draws} draws (thin bars: their range)"
+    )
 
 
 def _change(found: Probed[NoiseSettings], table: pl.DataFrame, value: str, title: str) -> Chart:

@@ -14,8 +14,11 @@ FOLDER = "noise"
 
 
 class NoiseSettings(Settings):
-    """The sizes of noise in standard deviations of a token's state over features, how often each was drawn, and at which
-    positions."""
+    """How noise was put on the residual stream.
+
+    Sizes are in standard deviations of a token's state over features. Each was drawn `draws` times, at these
+    positions.
+    """
 
     eps: list[float] = Field(min_length=1)
     draws: PositiveInt
@@ -35,8 +38,11 @@ def read(run: RunDirectory) -> Probed[NoiseSettings] | None:
 
 
 def table(found: Probed[NoiseSettings]) -> pl.DataFrame:
-    """One row per task, size of noise and depth: margin and accuracy at the last depth, the mean over draws, and their change, with intervals over
-    questions, and the least and greatest change of a single draw."""
+    """One row per task, size of noise and depth: margin and accuracy at the last depth, and their change.
+
+    They are means over draws, with intervals over questions. ``_draw_least`` and ``_draw_greatest`` are the changes of
+    a single draw.
+    """
     eps, draws = found.settings.eps, found.settings.draws
     shape = (len(eps), draws, len(found.trace.scores), -1)
     margin, correct = (values.reshape(shape) for values in found.decisions)
@@ -55,10 +61,15 @@ def table(found: Probed[NoiseSettings]) -> pl.DataFrame:
             frames.append(
                 pl.DataFrame(
                     {
-                        "task": name, "eps": float(size), "depth": range(shape[2]), "n": int(keep.sum()), **probed.columns(effects), **spread,
+                        "task": name,
+                        "eps": float(size),
+                        "depth": range(shape[2]),
+                        "n": int(keep.sum()),
+                        **probed.columns(effects),
+                        **spread,
                     }
                 )
-            )  # fmt: skip
+            )
     return pl.concat(frames)
 
 

@@ -25,7 +25,14 @@ def figures(found: Probed[PatchSettings]) -> Iterator[Figure]:
         removed = found.trace.n_layers - len(kept)
         some = table.filter(pl.col("step") == int(step))
         for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
-            text = f"The {title} at the last depth when one model goes on with the other's state {where}, by the block after which it gets it, with {words.PERCENT} intervals; {words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by themselves. {found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by {found.settings.score}."
+            text = (
+                f"The {title} at the last depth when one model goes on with the other's state "
+                f"{where}, by the block after which it gets it, with {words.PERCENT} intervals; "
+                f"{words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by "
+                "themselves. "
+                f"{found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by "
+                f"{found.settings.score}."
+            )
             yield Figure(
                 f"patch-step-{step}-{value}",
                 f"States exchanged, step {step}: {title}",
@@ -42,7 +49,8 @@ def sentence(found: Probed[PatchSettings]) -> str:
         rows = table.filter(pl.col("step") == int(step)).sort("pruned").to_dicts()
         dense, pruned = _alone(rows, "change"), _alone(rows, "gain")
         parts.append(
-            f"without {words.blocks_of(found.trace.n_layers - len(kept))} the margin is {pruned:+.2f} (dense {dense:+.2f}){_return(rows, dense, pruned)}"
+            f"without {words.blocks_of(found.trace.n_layers - len(kept))} the margin is "
+            f"{pruned:+.2f} (dense {dense:+.2f}){_return(rows, dense, pruned)}"
         )
     return f"States exchanged: {'; '.join(parts)}."
 

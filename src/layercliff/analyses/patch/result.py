@@ -1,4 +1,4 @@
-"""States exchanged between the dense model and steps of a path, in a run directory: ``patch/``, with a row per step, direction and depth."""
+"""States exchanged with steps of a path, in a run directory: ``patch/``, with a row per step, direction and depth."""
 
 import polars as pl
 
@@ -31,15 +31,19 @@ def read(run: RunDirectory) -> Probed[PatchSettings] | None:
 
 
 def _runs(about: PatchSettings, n_layers: int) -> int:
-    """The step's own depths, and at each of them an exchange either way. Raises `ValueError` for blocks that there are not."""
+    """The step's own depths, and at each of them an exchange either way. Raises `ValueError` for blocks that there are
+    not."""
     if (last := max(block for kept in about.steps.values() for block in kept)) >= n_layers:
         raise ValueError(f"block {last} of {n_layers}")
     return sum((1 + len(INTO)) * (len(kept) + 1) for kept in about.steps.values())
 
 
 def table(found: Probed[PatchSettings]) -> pl.DataFrame:
-    """One row per task, step, model that goes on, and matching depth, by its number of blocks in the dense and in the pruned model: margin and accuracy at the
-    last depth, their change against the dense model and (`gain`) against the pruned one, with intervals."""
+    """One row per task, step, model that goes on, and matching depth, as the dense and as the pruned model count it.
+
+    Margin and accuracy are those of the last depth, with intervals. Their change is against the dense model, ``_gain``
+    against the pruned one.
+    """
     margin, correct = found.decisions
     frames = []
     for name, keep in found.parts():

@@ -26,11 +26,21 @@ def figures(found: Similar) -> Iterator[Figure]:
             for what, about in ABOUT.items():
                 some = table.filter((pl.col("what") == what) & (pl.col("standardised") == standardised))
                 name = f"similarity-{task}-{what}{'-standardised' if standardised else ''}"
-                text = f"Debiased linear CKA{scaled} of {about} between all depths of the dense and of pruned models; a cell with a dot is at a matching block. {_empty(some)}{found.caption(task, what)}."
+                text = (
+                    f"Debiased linear CKA{scaled} of {about} between all depths of the dense and "
+                    "of pruned models; a cell with a dot is at a matching block. "
+                    f"{_empty(some)}{found.caption(task, what)}."
+                )
                 yield Figure(name, f"Similarity of {SHORT[what]}{scaled}", text, _map(some, found), height=HEIGHT)
         for step in _pruned(found):
             some = table.filter((pl.col("step") == int(step)) & ~pl.col("standardised"))
-            text = f"Debiased linear CKA of the dense and the pruned model at matching blocks, {words.blocks_of(_removed(found, step))} removed, with {words.PERCENT} intervals from subsamples of half of the questions; with samples paired at random it is {_shuffled(found, task, step)}. {_sizes(some)}; {found.caption(task, 'options')}."
+            text = (
+                "Debiased linear CKA of the dense and the pruned model at matching blocks, "
+                f"{words.blocks_of(_removed(found, step))} removed, with {words.PERCENT} "
+                "intervals from subsamples of half of the questions; with samples paired at "
+                f"random it is {_shuffled(found, task, step)}. {_sizes(some)}; "
+                f"{found.caption(task, 'options')}."
+            )
             yield Figure(
                 f"similarity-{task}-step-{step}",
                 f"Similarity at matching depths, step {step}",
@@ -110,9 +120,14 @@ def _about() -> list[alt.Tooltip]:
 
 
 def _map(table: pl.DataFrame, found: Similar) -> Chart:
-    shown = placed(table, "dense").rename({"low": "cka_low", "high": "cka_high"}).with_columns(
-        column=pl.format("{}·{}", pl.col("step"), pl.col("pruned")), matching=_matched(found),
-    )  # fmt: skip
+    shown = (
+        placed(table, "dense")
+        .rename({"low": "cka_low", "high": "cka_high"})
+        .with_columns(
+            column=pl.format("{}·{}", pl.col("step"), pl.col("pruned")),
+            matching=_matched(found),
+        )
+    )
     columns = list(dict.fromkeys(shown.sort("step", "pruned", maintain_order=True)["column"]))
     steps = [step for step in found.settings.steps if f"{step}·0" in columns]
     domain = [
@@ -121,9 +136,12 @@ def _map(table: pl.DataFrame, found: Similar) -> Chart:
         for c in ([f"gap{number}·"] if number else []) + [c for c in columns if c.split("·")[0] == step]
     ]
     x = alt.X(
-        "column:N", sort=domain, title=f"depth of {', then '.join(_called(found, s) for s in steps)}",
-        scale=alt.Scale(domain=domain, paddingInner=0.02), axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, labelOverlap=True, ticks=False),
-    )  # fmt: skip
+        "column:N",
+        sort=domain,
+        title=f"depth of {', then '.join(_called(found, s) for s in steps)}",
+        scale=alt.Scale(domain=domain, paddingInner=0.02),
+        axis=alt.Axis(labelExpr="split(datum.label, '·')[1]", labelAngle=0, labelOverlap=True, ticks=False),
+    )
     y = alt.Y(
         "dense:O",
         title="depth of the dense model",

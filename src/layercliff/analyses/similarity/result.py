@@ -1,4 +1,4 @@
-"""How alike the depths of the dense and of pruned models are, in a run directory: ``similarity/``, with a row per map and pair of depths."""
+"""Similarity of dense and pruned models, in a run directory: ``similarity/``, with a row per pair of depths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,9 +55,16 @@ class SimilarSummary(Summary):
 
 @dataclass(frozen=True)
 class Similar:
-    """`table` has a row per task, step of the path, map, scaling, dense depth and pruned depth: the debiased CKA with its interval, and what is left of it
-    with the pairing shuffled (mean, and the 95 % quantile of its size); null where a depth does not vary over the samples, or where half of the groups are too few for an interval. Step 0 is the dense model beside itself. `summary` has, per task, step, map and scaling, the mean over the last third of the pruned model's depths, each against
-    that of the same block in the dense one (`third`, and in every subsample `third_samples`), and the last depths against each other (`last`)."""
+    """Debiased CKA between all depths of the dense model and of steps of a path. Step 0 is the dense model itself.
+
+    `table` has a row per task, step, map, scaling, dense depth and pruned depth. It holds the CKA with its interval,
+    and the CKA of shuffled pairs: the mean, and the 95 % quantile of its size. Null: a depth does not vary over the
+    samples, or half of the groups are too few for an interval.
+
+    `summary` has a row per task, step, map and scaling. `third` is the mean over the last third of the pruned model's
+    depths, each against the depth of the same block in the dense model. `third_samples` has it in every subsample.
+    `last` compares the last depths.
+    """
 
     subject: Subject
     table: pl.DataFrame
@@ -73,7 +80,8 @@ class Similar:
 
 
 def write(run: RunDirectory, found: Similar) -> None:
-    """Write tables and summary; the summary comes last and says that the rest is complete, and goes first where another one lay there."""
+    """Write tables and summary; the summary comes last and says that the rest is complete, and goes first where
+    another one lay there."""
     folder = stored(run)
     run.forget(SUMMARY)
     folder.write_table("similarity", found.table)

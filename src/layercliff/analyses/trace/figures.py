@@ -26,13 +26,19 @@ def figures(traced: Traced) -> Iterator[tuple[str, list[Figure]]]:
                 Figure(
                     f"{name}-margin",
                     "Decision margin",
-                    f"Mean Decision Margin, gold minus the best other option, with its {words.PERCENT} interval. {caption}.",
+                    (
+                        "Mean Decision Margin, gold minus the best other option, with its "
+                        f"{words.PERCENT} interval. {caption}."
+                    ),
                     _margin(analysis),
                 ),
                 Figure(
                     f"{name}-accuracy",
                     "Layer accuracy",
-                    f"Share of questions whose gold option wins, with its {words.PERCENT} interval; chance is dashed. {caption}.",
+                    (
+                        f"Share of questions whose gold option wins, with its {words.PERCENT} "
+                        f"interval; chance is dashed. {caption}."
+                    ),
                     _accuracy(analysis),
                 ),
                 *frequency_figures.figures(

@@ -27,8 +27,8 @@ SUMMARY = f"{FOLDER}/summary.json"
 class Traced:
     """A finished trace: what it is about, the scores, what they say, and what it cost.
 
-    `analyses` holds one `Analysis` per task, and ``joint`` when there are several; `cost` the machine, seconds, memory, tokens and versions.
-    """
+    `analyses` holds one `Analysis` per task, and ``joint`` when there are several; `cost` the machine, seconds,
+    memory, tokens and versions."""
 
     subject: Subject
     trace: Trace
@@ -96,7 +96,8 @@ def stored(run: RunDirectory) -> StoredFolder:
 
 
 def read(run: RunDirectory) -> Traced | None:
-    """The trace in a run directory, or None where there is no finished one. Its metrics are computed anew from the scores."""
+    """The trace in a run directory, or None where there is no finished one. Its metrics are computed anew from the
+    scores."""
     subject, folder = run.subject(), stored(run)
     content = folder.content(TraceSummary)
     if subject is None or content is None:
@@ -115,8 +116,14 @@ ASKED = {"mask": "bool question option", "gold": "int question"}
 """The arrays that say what the scores beside them are of."""
 
 QUESTIONS = {
-    "task": pl.String, "id": pl.String, "group": pl.String, "half": pl.String, "text": pl.String, "options": pl.List(pl.String), "gold": pl.Int64,
-}  # fmt: skip
+    "task": pl.String,
+    "id": pl.String,
+    "group": pl.String,
+    "half": pl.String,
+    "text": pl.String,
+    "options": pl.List(pl.String),
+    "gold": pl.Int64,
+}
 """The columns of a table of questions that are read back."""
 
 
@@ -140,8 +147,8 @@ def rebuilt(
     table: pl.DataFrame,
     tasks: Mapping[str, TracedTask],
 ) -> list[Trace]:
-    """The traces of some arrays of scores, read from ``name.safetensors``, with their table of questions and what was said of its tasks. Raises `RunError` where
-    these do not belong together, and for scores that are not finite."""
+    """The traces of some arrays of scores, read from ``name.safetensors``, with their table of questions and what was
+    said of its tasks. Raises `RunError` where these do not belong together, and for scores that are not finite."""
     mask, gold, file = arrays["mask"], arrays["gold"], f"{name}.safetensors"
     n_options = table["options"].list.len().to_numpy()
     if not np.array_equal(mask, np.arange(mask.shape[1]) < n_options[:, None]):
@@ -184,19 +191,15 @@ def summary(traced: Traced) -> dict[str, Any]:
 
 
 def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, Any]:
-    """The numbers of one analysis that a user reads first; ``decision_margin`` and ``accuracy`` are those of the last depth.
+    """The numbers of one analysis that a user reads first.
 
-    Of a model that has only the blocks `kept`, blocks are dense indices and a depth is the dense model's after the same block; ``n_layers`` is
-    how many blocks there are.
+    ``decision_margin`` and ``accuracy`` are those of the last depth. Of a model that has only the blocks `kept`,
+    blocks are dense indices, and a depth is the dense model's after the same block. ``n_layers`` is how many blocks
+    there are.
     """
     transition, jump = analysis.transition, analysis.jump
     decided = transition.depth is not None
     blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
-
-    def dense(value: float | int | None) -> int | None:
-        if value is None or not np.isfinite(value):
-            return None
-        return blocks[int(value) - 1] + 1 if value else 0
 
     return {
         "n_questions": analysis.n_questions,
@@ -209,12 +212,12 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "decision_margin": float(analysis.margin.point[-1]),
         "decision_margin_low": float(analysis.margin.low[-1]),
         "decision_margin_high": float(analysis.margin.high[-1]),
-        "transition_depth": dense(transition.depth),
-        "transition_depth_low": dense(transition.low),
-        "transition_depth_high": dense(transition.high),
+        "transition_depth": _dense(blocks, transition.depth),
+        "transition_depth_low": _dense(blocks, transition.low),
+        "transition_depth_high": _dense(blocks, transition.high),
         "transition_undecided_share": transition.undecided_share,
-        "silent_phase": [0, dense(transition.depth)] if decided else None,
-        "decisive_phase": [dense(transition.depth), blocks[-1] + 1] if decided else None,
+        "silent_phase": [0, _dense(blocks, transition.depth)] if decided else None,
+        "decisive_phase": [_dense(blocks, transition.depth), blocks[-1] + 1] if decided else None,
         "jump_block": blocks[jump.block],
         "jump_block_low": blocks[jump.block_low],
         "jump_block_high": blocks[jump.block_high],
@@ -227,6 +230,13 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "option_mass": _number(analysis.option_mass[-1]),
         **_bias(analysis),
     }
+
+
+def _dense(blocks: Sequence[int], depth: float | int | None) -> int | None:
+    """The dense model's depth after the same block, for a depth of a model of some dense `blocks`."""
+    if depth is None or not np.isfinite(depth):
+        return None
+    return blocks[int(depth) - 1] + 1 if depth else 0
 
 
 def _bias(analysis: Analysis) -> dict[str, float]:
@@ -242,7 +252,8 @@ def _number(value: float) -> float | None:
 
 
 def depths_table(traced: Traced) -> pl.DataFrame:
-    """One row per analysis and depth, with intervals; ``block`` is the 0-based block whose output the depth is (null at 0)."""
+    """One row per analysis and depth, with intervals; ``block`` is the 0-based block whose output the depth is (null
+    at 0)."""
     frames = []
     for name, analysis in traced.analyses.items():
         curves = {"margin": analysis.margin, "margin_logit": analysis.margin_logit, "accuracy": analysis.accuracy}
@@ -273,7 +284,8 @@ def frequency_table(analyses: Mapping[str, Analysis]) -> pl.DataFrame:
 
 
 def questions_table(trace: Trace) -> pl.DataFrame:
-    """One row per question: what was asked, what the model answered, its margin at the last depth and the depth it is decided from."""
+    """One row per question: what was asked, what the model answered, its margin at the last depth and the depth it is
+    decided from."""
     probabilities = decision.probabilities(trace.scores, trace.mask)
     margins = decision.margin(probabilities, trace.mask, trace.gold)
     decided = decision.decided_from(margins)

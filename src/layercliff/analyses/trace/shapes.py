@@ -11,7 +11,7 @@ from layercliff.run.stored_shapes import Cost, Settings
 class TraceSettings(Settings):
     """At which depths the options' share of the whole vocabulary was computed."""
 
-    option_mass: OptionMass = "last"
+    option_mass: OptionMass
 
 
 class TraceCost(Cost):
