@@ -9,7 +9,7 @@ import made
 import pytest
 
 import layercliff
-from layercliff.analyses.registry import ELSEWHERE, Analysis, analyses
+from layercliff.analyses.registry import ELSEWHERE, RegisteredAnalysis, analyses
 from layercliff.report import chart, page, sections
 from layercliff.run.directory import RunDirectory
 
@@ -24,7 +24,7 @@ def test_every_folder_registers() -> None:
 
 
 @pytest.mark.parametrize("analysis", ALL, ids=lambda one: one.name)
-def test_folders_follow_the_convention(analysis: Analysis) -> None:
+def test_folders_follow_the_convention(analysis: RegisteredAnalysis) -> None:
     if analysis.package not in ELSEWHERE:
         assert analysis.package.endswith(f"analyses.{analysis.name}")
     assert analysis.name == analysis.module("result").FOLDER
