@@ -27,6 +27,7 @@ from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
 from layercliff.readout.trace import Trace
 from layercliff.recovery import result as results
+from layercliff.recovery.load import with_trained_weights
 from layercliff.recovery.result import Recovered
 from layercliff.recovery.shapes import RecoverSettings
 from layercliff.recovery.spec import RecoverSpec
