@@ -184,3 +184,9 @@ def opens(browser: Browser) -> Iterator[Opener]:
     opener = Opener(browser)
     yield opener
     opener.close()
+
+
+@pytest.fixture
+def task() -> Task:
+    """Forty questions, twenty to either half."""
+    return word_tasks.task(40, "first_token")

@@ -3,9 +3,7 @@
 import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -34,25 +32,11 @@ from layercliff.run.directory import RunDirectory
 PAGE = "report.html"
 RESULTS = {".json", ".parquet", ".safetensors", ".yaml"}
 """The kinds of files that results are in."""
-_later: set[Path] = set()  # directories whose page is written at the end of several results
-
-
-@contextmanager
-def once(run: RunDirectory) -> Iterator[None]:
-    """Write the page of a directory once, after all that is done meanwhile and not after each of it."""
-    _later.add(run.path)
-    try:
-        yield
-    finally:
-        _later.discard(run.path)
-    write(run)
 
 
 def write(run: RunDirectory) -> None:
     """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page
     opens without network. What is damaged is named on the page, which shows the rest."""
-    if run.path in _later:
-        return
     unread: list[str] = []
     traced, claims = readable(results.read, run, unread), readable(claimed.read, run, unread)
     found = compared.paths(run, unread)

@@ -92,14 +92,5 @@ def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Rep
         measure(spec.into(ForetellSpec, model=held.given(measured)))
     walked = pruned.stored(run, cell.criterion).summary.exists()
     prune(spec.given(model=held.given(walked), race=grid.race if named(cell.criterion).raced else None))
-    if not _is_current(run):
+    if not page.is_current(run):
         page.write(run)
-
-
-def _is_current(run: RunDirectory) -> bool:
-    """Whether a run directory's page is not older than its results."""
-    drawn = run.path / page.PAGE
-    if not drawn.exists():
-        return False
-    files = (file for file in run.path.rglob("*") if file.suffix in (".json", ".parquet"))
-    return all(file.stat().st_mtime <= drawn.stat().st_mtime for file in files)
