@@ -8,7 +8,7 @@ from layercliff.errors import RunError
 from layercliff.run import yaml_files
 from layercliff.studies.grid import Grid
 
-SHIPPED = sorted((Path(__file__).parent.parent / "docs" / "studies").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "docs" / "studies").glob("*.yaml"))
 
 BOMB = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))])
 MERGED = "\n".join(["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 40))])

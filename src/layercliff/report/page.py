@@ -35,7 +35,7 @@ RESULTS = {".json", ".parquet", ".safetensors", ".yaml"}
 
 
 def write(run: RunDirectory) -> None:
-    """Write ``report.html`` from what the directory holds, unless it will be (`once`). All text is escaped; the page
+    """Write ``report.html`` from what the directory holds. All text is escaped; the page
     opens without network. What is damaged is named on the page, which shows the rest."""
     unread: list[str] = []
     traced, claims = readable(results.read, run, unread), readable(claimed.read, run, unread)
