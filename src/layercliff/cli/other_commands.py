@@ -1,4 +1,5 @@
-"""The commands about finished runs, studies and what layercliff knows: export, study, figures, criteria, models, tasks."""
+"""The commands about finished runs, studies and what layercliff knows: export, study, figures, criteria, models,
+tasks."""
 
 from pathlib import Path
 from typing import Annotated, Any

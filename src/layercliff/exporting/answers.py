@@ -18,7 +18,8 @@ from layercliff.readout.trace import Trace
 
 
 def drawn(asked: Sequence[EncodedTask], most: int) -> tuple[EncodedTask, ...]:
-    """The first questions of each task, `most` in all where there are so many, the same number of each task as far as it goes."""
+    """The first questions of each task, `most` in all where there are so many, the same number of each task as far as
+    it goes."""
     turns = sorted((turn, number) for number, part in enumerate(asked) for turn in range(len(part.questions)))[:most]
     counts = Counter(number for _, number in turns)
     return tuple(part.subset(range(counts[number])) for number, part in enumerate(asked) if counts[number])
@@ -31,8 +32,8 @@ def queries(asked: Sequence[EncodedTask]) -> list[LogitQuery]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the scores of `questions` questions agree with a path's: they differ by at most the share `difference` of what rounding explains.
-    In `tied` questions it was rounding that decided."""
+    """How the scores of `questions` questions agree with a path's: they differ by at most the share `difference` of
+    what rounding explains. In `tied` questions it was rounding that decided."""
 
     questions: int
     tied: int
@@ -44,8 +45,8 @@ def compare(
 ) -> Agreement:
     """Hold the `answers` to `queries` against the last depth of `path`, the trace of a step.
 
-    A score may differ by what it is when logits are off by `rounding`, as a share of the largest logit of its task's questions. Raises
-    `ModelError` naming a question that is scored otherwise.
+    A score may differ by what it is when logits are off by `rounding`, as a share of the largest logit of its task's
+    questions. Raises `ModelError` naming a question that is scored otherwise.
     """
     compared = tied = 0
     largest = 0.0
@@ -62,7 +63,8 @@ def compare(
             worst = int(wrong.argmax())
             off = float(np.max(apart[worst]))
             raise ModelError(
-                f"The reloaded checkpoint scores question {part.questions[worst].id} otherwise than the path, {off:.3g} "
+                f"The reloaded checkpoint scores question {part.questions[worst].id} otherwise than the path, "
+                f"{off:.3g} "
                 "times as far off as rounding explains: nothing was exported."
             )
         for ours, theirs in zip(here, there, strict=True):

@@ -28,8 +28,9 @@ def documents(
     trust_remote_code: bool,
     proven: str,
 ) -> dict[str, str]:
-    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The card says how the
-    checkpoint was `proven`, and with `recipes` how other tools make the same model; with `trained`, both say how the step was trained."""
+    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The
+    card says how the checkpoint was `proven`, and with `recipes` how other tools make the same model; with `trained`,
+    both say how the step was trained."""
     card = _card(chosen, located, n_layers, trained, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
     return {
         "README.md": card,
@@ -38,9 +39,9 @@ def documents(
 
 
 def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, trained: TrainedStep | None) -> dict[str, Any]:
-    """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that step, `removed_before` and
-    `merged_before` what had been done to the dense model by then. What `merged` says, it says of the blocks that were left then. Depths in ``report`` are
-    the dense model's after the same block."""
+    """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that
+    step, `removed_before` and `merged_before` what had been done to the dense model by then. What `merged` says, it
+    says of the blocks that were left then. Depths in ``report`` are the dense model's after the same block."""
     pruned, step = chosen.pruned, chosen.step
     base, begin = located.base or located, located.dense(pruned.steps[0].kept)
     return {

@@ -11,7 +11,8 @@ from layercliff.pruning.run import prune
 def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     """``layercliff prune`` with the options that `pruned` was made with and that differ from their defaults.
 
-    A task is named as it was, a file of text without its directory; a format is said where all tasks have the same one. Neither device nor memory is, which decide no choice.
+    A task is named as it was, a file of text without its directory; a format is said where all tasks have the same one.
+    Neither device nor memory is, which decide no choice.
     """
     subject, wanted = pruned.subject, pruned.settings.raw() if pruned.settings else {}
     formats = {task.format for task in subject.tasks}

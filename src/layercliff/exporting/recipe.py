@@ -20,9 +20,9 @@ def recipe(
     trust_remote_code: bool = False,
     report: Report = silent,
 ) -> Recipes:
-    """The mergekit configuration and the llama.cpp command that prune the dense model as step `step` (default: the recommended one) of
-    the path by `score` in the run directory `run` did; where a tool would make another model, the reason. Only the dense model's
-    configuration is read.
+    """The mergekit configuration and the llama.cpp command that prune the dense model as step `step` (default: the
+    recommended one) of the path by `score` in the run directory `run` did; where a tool would make another model, the
+    reason. Only the dense model's configuration is read.
 
     Raises `LayercliffError` saying what is missing.
     """
@@ -34,7 +34,8 @@ def of(chosen: SelectedStep, trust_remote_code: bool, report: Report) -> Recipes
     subject, located = chosen.pruned.subject, chosen.located(report)
     if located.adapter is not None:
         raise ModelError(
-            f"{located.name} has an adapter merged into it, which other tools would leave out: export the step instead, "
+            f"{located.name} has an adapter merged into it, which other tools would leave out: export the step "
+            "instead, "
             "without --recipe."
         )
     config = loading.configuration(located.name, located.location, trust_remote_code)

@@ -30,8 +30,9 @@ SEQUENCES = 4  # prompts of which all logits and a continuation are compared
 class Exported:
     """A checkpoint, where it lies, which dense blocks it holds, and how it was proven.
 
-    The scores of `predictions_compared` questions are the path's, within `scores_differ` of what rounding explains. In `predictions_tied` of
-    them another option wins, by no more than that. `shown` says in a sentence whether the step is shown to do no harm.
+    The scores of `predictions_compared` questions are the path's, within `scores_differ` of what rounding explains. In
+    `predictions_tied` of them another option wins, by no more than that. `shown` says in a sentence whether the step is
+    shown to do no harm.
     """
 
     directory: Path
@@ -46,16 +47,18 @@ class Exported:
 
 @verb(ExportSpec, page=False)
 def export(spec: ExportSpec) -> Exported:
-    """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run directory `run` as a plain checkpoint `to`.
+    """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run
+    directory `run` as a plain checkpoint `to`.
 
-    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation configuration, a model
-    card and ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it on a CPU and found all of this:
-    every tensor equal to the bit; logits that differ by no more than two copies of the same model do, as measured; the same text with and
-    without a cache; the path's own scores of 32 report questions (all, where there are fewer), shared between the tasks, within rounding.
-    Rounding is what `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in bfloat16.
-    Questions and texts in which that decides are counted. With `trained`, the step has the weights that `layercliff.recover` trained by
-    that seed, and its scores are those traced there. With `recipes`, the model card says how other tools make the same model (see
-    `layercliff.recipe`).
+    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
+    configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has
+    reloaded it on a CPU and found all of this: every tensor equal to the bit; logits that differ by no more than two
+    copies of the same model do, as measured; the same text with and without a cache; the path's own scores of 32 report
+    questions (all, where there are fewer), shared between the tasks, within rounding. Rounding is what
+    `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in
+    bfloat16. Questions and texts in which that decides are counted. With `trained`, the step has the weights that
+    `layercliff.recover` trained by that seed, and its scores are those traced there. With `recipes`, the model card
+    says how other tools make the same model (see `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """
@@ -114,6 +117,7 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[EncodedTask, ...]:
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
         if there.digest != here.digest:
             raise RunError(
-                f"The questions of {there.name} ({there.source}) have changed since the path was made: predictions cannot be compared."
+                f"The questions of {there.name} ({there.source}) have changed since the path was made: predictions "
+                "cannot be compared."
             )
     return tuple(part.of("report") for part in replace(setting, subject=subject).ask(model))

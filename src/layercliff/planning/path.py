@@ -24,8 +24,9 @@ class Part:
 
 @dataclass(frozen=True)
 class PathPlan:
-    """`removed` blocks go one after another. Block passes of batches that choosing takes if nothing is reused between steps (a path with memory for it
-    takes a fraction), and those of measuring every step; multiplications of both, and of measuring alone."""
+    """`removed` blocks go one after another. Block passes of batches that choosing takes if nothing is reused between
+    steps (a path with memory for it takes a fraction), and those of measuring every step; multiplications of both, and
+    of measuring alone."""
 
     removed: int
     selection_block_passes: int
@@ -37,7 +38,8 @@ class PathPlan:
 def along(
     parts: Sequence[Part], n_layers: int, removed: int, at_once: int, budget: int, per_block: float, width: int, vocabulary: int
 ) -> PathPlan:  # fmt: skip
-    """Count a path of `removed` steps: selection runs `at_once` tokens together, measuring `budget`; a token costs `per_block` multiplications in a block."""
+    """Count a path of `removed` steps: selection runs `at_once` tokens together, measuring `budget`; a token costs
+    `per_block` multiplications in a block."""
     selection = report = 0
     choosing = measuring = 0.0
     for part in parts:
@@ -60,7 +62,8 @@ def along(
 def rows_of_head(
     rows: Sequence[TokenRow], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass
 ) -> int:
-    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a continuation."""
+    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a
+    continuation."""
     if form == "cloze":
         return (n_layers + 1) * sum(len(row.targets) for row in rows) * (vocabulary + 1)
     whole = {"none": 0, "last": 1, "all": n_layers + 1}[option_mass]

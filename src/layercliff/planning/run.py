@@ -1,4 +1,5 @@
-"""What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's prompts alone."""
+"""What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's
+prompts alone."""
 
 import functools
 import time
@@ -32,8 +33,9 @@ CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a trace, and of a path beside it. `tokens_estimated` says that tokens were guessed from characters, the tokenizer not being here;
-    `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out downloads."""
+    """The cost of a trace, and of a path beside it. `tokens_estimated` says that tokens were guessed from characters,
+    the tokenizer not being here; `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out
+    downloads."""
 
     model: str
     parameters: int
@@ -59,9 +61,9 @@ class Plan:
 
 @verb(PlanSpec, page=False)
 def plan(spec: PlanSpec) -> Plan:
-    """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative criterion of questions
-    (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is read, so that a model far too large for this
-    machine can be planned for from its configuration.
+    """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative
+    criterion of questions (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is
+    read, so that a model far too large for this machine can be planned for from its configuration.
 
     Raises `LayercliffError` like `layercliff.trace`.
     """
@@ -171,7 +173,8 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
 
 
 def _guess(asked: list[Prompt], form: Format) -> EncodedPrompts:
-    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its own."""
+    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its
+    own."""
 
     def fake(text: str, *token: int) -> tuple[int, ...]:
         return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
@@ -192,7 +195,8 @@ def _guess(asked: list[Prompt], form: Format) -> EncodedPrompts:
 
 
 def _active(parameters: int, config: PretrainedConfig) -> float:
-    """Parameters of the blocks that a token meets: all, or in a mixture of experts about the share of experts it is sent to."""
+    """Parameters of the blocks that a token meets: all, or in a mixture of experts about the share of experts it is
+    sent to."""
     inner = text_config(config)
     experts = next(
         (
@@ -218,7 +222,8 @@ def _widest_features(blocks: torch.nn.ModuleList) -> int:
 
 @functools.cache
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """Floating-point operations per second of this device's matrix product, measured for a moment, once in a process."""
+    """Floating-point operations per second of this device's matrix product, measured for a moment, once in a
+    process."""
     try:
         a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
         for _ in range(3):

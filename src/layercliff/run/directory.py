@@ -48,7 +48,8 @@ class RunDirectory:
             ) from error
 
     def claim(self, subject: Subject) -> None:
-        """Make the directory this subject's, or check that it is; one in which another subject's run came to nothing is taken over.
+        """Make the directory this subject's, or check that it is; one in which another subject's run came to nothing is
+        taken over.
 
         Raises `RunError` when it holds another subject, or files that no run wrote.
         """
@@ -61,7 +62,8 @@ class RunDirectory:
             )
         elif differences := subject.differences(kept):
             raise RunError(
-                f"{self.path} holds another run: {'; '.join(differences)}. Repeat what was given there, or choose another --out."
+                f"{self.path} holds another run: {'; '.join(differences)}. Repeat what was given there, or choose "
+                "another --out."
             )
 
     def _holds_nothing(self) -> bool:
@@ -92,11 +94,13 @@ class RunDirectory:
         stored_files.write_text(self.path / name, text)
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write strict JSON with its checksum, whole or not at all: numbers that are not finite must have been made null."""
+        """Write strict JSON with its checksum, whole or not at all: numbers that are not finite must have been made
+        null."""
         stored_files.write_json(self.path / name, content)
 
     def read_json(self, name: str, shape: type[Shape], again: str) -> Shape | None:
-        """The content of a JSON file here, of a shape, or None where it is not there. Raises `RunError`, which says to run `again`, for any other content."""
+        """The content of a JSON file here, of a shape, or None where it is not there. Raises `RunError`, which says to
+        run `again`, for any other content."""
         return self.folder("", name, again).content(shape)
 
     def folder(self, name: str, summary: str, again: str) -> StoredFolder:
@@ -112,8 +116,8 @@ class RunDirectory:
 class Journal:
     """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns.
 
-    An entry carries a checksum of its arrays (`checksum`). One that does not come back as it was put counts as not there, and its work is
-    done again. Entries of before there were checksums carry none, and are taken as they are.
+    An entry carries a checksum of its arrays (`checksum`). One that does not come back as it was put counts as not
+    there, and its work is done again. Entries of before there were checksums carry none, and are taken as they are.
     """
 
     def __init__(self, file: Path) -> None:
@@ -129,12 +133,14 @@ class Journal:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Tell a disk that is full or cannot be written, where everything finished is kept, from a damaged file, which has to go."""
+        """Tell a disk that is full or cannot be written, where everything finished is kept, from a damaged file, which
+        has to go."""
         try:
             yield
         except sqlite3.OperationalError as error:
             raise RunError(
-                f"The journal {self._file} cannot be used ({error}): free some space or see that the place can be written, and run the same command again; what was finished is kept."
+                f"The journal {self._file} cannot be used ({error}): free some space or see that the place can be "
+                "written, and run the same command again; what was finished is kept."
             ) from error
         except sqlite3.DatabaseError as error:
             raise RunError(f"The journal {self._file} is damaged ({error}): remove it and run again.") from error

@@ -35,7 +35,8 @@ class Pass:
     def readings(
         self, parts: Sequence[EncodedTask], budget: int
     ) -> Iterator[tuple[EncodedTask, Iterator[tuple[Batch, Reading]]]]:
-        """Every task with the readings of its batches of at most `budget` tokens, each to be used before the next is taken."""
+        """Every task with the readings of its batches of at most `budget` tokens, each to be used before the next is
+        taken."""
         planned = [part.batches(budget) for part in parts]
         self.total = sum(batch.padded_tokens for batches in planned for batch in batches)
         for part, batches in zip(parts, planned, strict=True):
@@ -56,8 +57,8 @@ class Pass:
             yield batch, reading
 
     def cost(self) -> dict[str, int]:
-        """What was run: tokens of the rows, tokens that passed the blocks (what all batches of a task begin with counts once), batches, and
-        blocks times batches."""
+        """What was run: tokens of the rows, tokens that passed the blocks (what all batches of a task begin with counts
+        once), batches, and blocks times batches."""
         passes = self.batches * self.model.n_layers
         return {
             "tokens": self.tokens,

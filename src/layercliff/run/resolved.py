@@ -27,7 +27,8 @@ Drawn = tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]
 
 @dataclass(frozen=True)
 class Setting:
-    """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the worked examples of each."""
+    """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the
+    worked examples of each."""
 
     subject: Subject
     source: LocatedModel | Model
@@ -58,7 +59,8 @@ class Setting:
         return Setting(subject, source, tasks, drawn, whole)
 
     def beside(self, task: str | Task | Sequence[Task]) -> "Setting":
-        """The same model and settings with other tasks, in their own formats, which stand beside the run's. Raises `TaskError` for one of the run's own."""
+        """The same model and settings with other tasks, in their own formats, which stand beside the run's. Raises
+        `TaskError` for one of the run's own."""
         subject = self.subject
         tasks = _tasks(task, subject.seed, skip_bad_rows=False) if task else ()
         if twice := {t.name for t in tasks} & {t.name for t in self.tasks}:
@@ -83,11 +85,16 @@ class Setting:
         """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
         return tuple(
             encoded_task.ask(
-                model, task, about.format, questions, examples,
-                EncodingOptions(self.subject.normalisation, self.subject.chat, self.subject.seed, self.whole), note,
+                model,
+                task,
+                about.format,
+                questions,
+                examples,
+                EncodingOptions(self.subject.normalisation, self.subject.chat, self.subject.seed, self.whole),
+                note,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
-        )  # fmt: skip
+        )
 
 
 def drawn_tasks(spec: RunSpec, order: Order = "shuffled") -> tuple[tuple[Task, ...], tuple[Drawn, ...]]:
@@ -100,8 +107,8 @@ def drawn_tasks(spec: RunSpec, order: Order = "shuffled") -> tuple[tuple[Task, .
 def _first(
     task: Task, seed: int, limit: int | None, shots: int, sampler: Sampler
 ) -> tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]:
-    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first, of each subject where there are
-    subjects. Raises `TaskError` as it does."""
+    """What `splits.draw` gives, but the questions in the task's own order, of which `limit` keeps the first, of each
+    subject where there are subjects. Raises `TaskError` as it does."""
     questions, examples = splits.draw(task, seed, None, shots, sampler)
     place = {question.id: position for position, question in enumerate(task.questions)}
     order: list[int] = []

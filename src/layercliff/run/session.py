@@ -93,8 +93,8 @@ class Session(Generic[Kept]):
         model: Model | None = None,
         lens: Lens | None = None,
     ) -> Trace:  # fmt: skip
-        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another; the trace of all tasks has a row for each.
-        What is finished is kept in the journal, under `what` it is."""
+        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another;
+        the trace of all tasks has a row for each. What is finished is kept in the journal, under `what` it is."""
         model = model or self.model
         lens = lens or LogitLens(model.anatomy.unembedding)
         told = _Told(self.options.report, what, planned, n_states)
@@ -188,7 +188,8 @@ def session(
 def _guard(
     run: RunDirectory, folder: str, had: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]
 ) -> None:
-    """Raise `RunError` where an analysis would replace one that has something it has not, unless that is of a path that is gone."""
+    """Raise `RunError` where an analysis would replace one that has something it has not, unless that is of a path that
+    is gone."""
     if "score" in had and not pruned.current(run, had):
         return
     lost = [name for name in names if name in had and not _has_all(name, wanted.get(name), had[name])]
@@ -197,7 +198,8 @@ def _guard(
             f"{name} is {said(_listed(had[name]))} there and {said(_listed(wanted.get(name)))} here" for name in lost
         ]
         raise RunError(
-            f"{run.path / folder} holds results that these would replace: {'; '.join(phrases)}. Ask for all of it at once, give --fresh to replace them, or choose another --out."
+            f"{run.path / folder} holds results that these would replace: {'; '.join(phrases)}. Ask for all of it at "
+            "once, give --fresh to replace them, or choose another --out."
         )
 
 

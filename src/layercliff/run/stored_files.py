@@ -1,4 +1,5 @@
-"""Files of results: written whole or not at all, with checksums, and read back for what they should be, or refused in one sentence."""
+"""Files of results: written whole or not at all, with checksums, and read back for what they should be, or refused in
+one sentence."""
 
 import hashlib
 import io
@@ -26,7 +27,8 @@ KINDS: Mapping[str, Any] = {"float": np.floating, "int": np.integer, "bool": np.
 
 
 class Stored(BaseModel, extra="allow", strict=True):
-    """A JSON object as it is stored. Fields that this version does not know are left alone; those that came later have a default."""
+    """A JSON object as it is stored. Fields that this version does not know are left alone; those that came later have
+    a default."""
 
     def raw(self) -> dict[str, Any]:
         """As it is stored, with the fields that this version does not know."""
@@ -40,7 +42,8 @@ class Summary(Stored):
 
 
 def write_bytes(file: Path, content: bytes) -> str:
-    """Write a file whole or not at all. **Returns** its sha256. Raises `LayercliffError` where the disk is full or cannot be written."""
+    """Write a file whole or not at all. **Returns** its sha256. Raises `LayercliffError` where the disk is full or
+    cannot be written."""
     with cache.whole_file(file) as partial:
         partial.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
@@ -52,7 +55,8 @@ def write_text(file: Path, text: str) -> str:
 
 
 def write_json(file: Path, content: Any) -> str:
-    """Write strict JSON, as `write_bytes` does; an object gets the checksum of its content. Numbers that are not finite must have been made null."""
+    """Write strict JSON, as `write_bytes` does; an object gets the checksum of its content. Numbers that are not finite
+    must have been made null."""
     if isinstance(content, Mapping):
         content = {**content, CHECKSUM: _checksum(content)}
     return write_text(file, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -66,16 +70,19 @@ def write_table(file: Path, table: pl.DataFrame) -> str:
 
 
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray], about: dict[str, str] | None = None) -> str:
-    """Write arrays as safetensors, as `write_bytes` does, with `about` as their metadata. Views are made whole: safetensors takes none."""
+    """Write arrays as safetensors, as `write_bytes` does, with `about` as their metadata. Views are made whole:
+    safetensors takes none."""
     from safetensors.numpy import save
 
     return write_bytes(file, save({name: np.asarray(array, order="C") for name, array in arrays.items()}, about))
 
 
 class StoredFolder:
-    """A folder of results whose files a summary speaks of: it is written last, says that the rest is complete, and holds its checksums.
+    """A folder of results whose files a summary speaks of: it is written last, says that the rest is complete, and
+    holds its checksums.
 
-    `again` is the command that makes all of it again, for refusals: every reading raises `RunError` with file, fault and cure.
+    `again` is the command that makes all of it again, for refusals: every reading raises `RunError` with file, fault
+    and cure.
     """
 
     def __init__(self, folder: Path, summary: str, again: str) -> None:
@@ -128,8 +135,8 @@ class StoredFolder:
     def arrays(
         self, name: str, shapes: Mapping[str, str], sizes: Mapping[str, int] | None = None
     ) -> dict[str, np.ndarray]:
-        """``name.safetensors``, which has these arrays: of each a kind and names of dimensions (``float depth question``), which are the same wherever a name stands, and as
-        `sizes` has them."""
+        """``name.safetensors``, which has these arrays: of each a kind and names of dimensions (``float depth
+        question``), which are the same wherever a name stands, and as `sizes` has them."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -191,7 +198,8 @@ class StoredFolder:
 
 
 def parsed(content: bytes, shape: type[Shape]) -> Shape:
-    """JSON of a shape, without the checksum of its object. Raises `ValueError`, in a phrase, for anything else, and where the checksum is that of another content."""
+    """JSON of a shape, without the checksum of its object. Raises `ValueError`, in a phrase, for anything else, and
+    where the checksum is that of another content."""
     try:
         found = json.loads(content.decode(), parse_constant=_no_number)
     except RecursionError as error:
@@ -202,7 +210,8 @@ def parsed(content: bytes, shape: type[Shape]) -> Shape:
 
 
 def shaped(found: Any, shape: type[Kind]) -> Kind:
-    """What JSON holds as a model or a dataclass: strict, but that a list may be a tuple. Raises `ValueError`, in a phrase."""
+    """What JSON holds as a model or a dataclass: strict, but that a list may be a tuple. Raises `ValueError`, in a
+    phrase."""
     try:
         return TypeAdapter(shape).validate_json(json.dumps(found), strict=True)
     except ValidationError as error:

@@ -8,7 +8,8 @@ from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 
 
 class TaskSubject(BaseModel, frozen=True, extra="forbid"):
-    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples, `asked_for` what it was named with."""
+    """A task of a run: `digest` is a fingerprint of its questions, prompt and worked examples, `asked_for` what it was
+    named with."""
 
     name: str
     format: Format
@@ -21,7 +22,8 @@ class TaskSubject(BaseModel, frozen=True, extra="forbid"):
 class Subject(BaseModel, frozen=True, extra="forbid"):
     """One model on one set of tasks: everything that decides a run's numbers but the machine it runs on.
 
-    `normalisation` divides a *cloze* log-likelihood by the option's characters, tokens or UTF-8 bytes, or leaves the sum.
+    `normalisation` divides a *cloze* log-likelihood by the option's characters, tokens or UTF-8 bytes, or leaves the
+    sum.
     """
 
     version: Literal[1] = 1

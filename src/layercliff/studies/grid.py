@@ -1,4 +1,5 @@
-"""A study file: which models are put on which tasks, and pruned how. Strict, so that a mistyped setting is never silently the default."""
+"""A study file: which models are put on which tasks, and pruned how. Strict, so that a mistyped setting is never
+silently the default."""
 
 import re
 from collections import Counter
@@ -70,8 +71,8 @@ class Asking(Checked, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Cell:
-    """One path of one model on one task. `panel` is the format the study asked for, ``own`` where it named none; cells of one model, task, format and seed
-    share a run directory, `directory` in the study's."""
+    """One path of one model on one task. `panel` is the format the study asked for, ``own`` where it named none; cells
+    of one model, task, format and seed share a run directory, `directory` in the study's."""
 
     model: str
     asking: Asking
@@ -100,8 +101,8 @@ else:
 class Grid(Shared, frozen=True, extra="forbid"):
     """Every model on every task, in every format, by every criterion, with every seed.
 
-    The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `criteria` choose the blocks;
-    `foretell` measures what forecasts the collapse point as well.
+    The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `criteria` choose the
+    blocks; `foretell` measures what forecasts the collapse point as well.
     """
 
     models: tuple[str, ...] = Field(min_length=1)
@@ -154,7 +155,8 @@ class Grid(Shared, frozen=True, extra="forbid"):
         points = [(cell.asking.task, cell.panel, cell.model, cell.criterion, cell.seed) for cell in self.cells()]
         if twice := _twice(points):
             raise ValueError(
-                f"tasks holds {twice[0]!r} twice for one figure, where it would count as two seeds: leave one out, or name its formats under formats"
+                f"tasks holds {twice[0]!r} twice for one figure, where it would count as two seeds: leave one out, "
+                "or name its formats under formats"
             )
         return self
 

@@ -17,7 +17,8 @@ from layercliff.studies.grid import Grid
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most. `reason`: why it cannot be planned."""
+    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most. `reason`:
+    why it cannot be planned."""
 
     model: str
     task: str
@@ -47,10 +48,12 @@ class StudyPlan:
 
 
 def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = silent) -> StudyPlan:
-    """Count what `layercliff.study` would do with a study file: traces, paths to the end (every block but one, where no `remove` or `to_ratio` ends them
-    before; they stop at the collapse) without any reuse between steps, and what foretells the collapse.
+    """Count what `layercliff.study` would do with a study file: traces, paths to the end (every block but one, where no
+    `remove` or `to_ratio` ends them before; they stop at the collapse) without any reuse between steps, and what
+    foretells the collapse.
 
-    No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no study.
+    No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no
+    study.
     """
     grid = file if isinstance(file, Grid) else Grid.of(file) if isinstance(file, Mapping) else Grid.read(Path(file))
     together: dict[str, list[Any]] = {}

@@ -1,4 +1,5 @@
-"""The loss on plain text, where there is nothing to decide: at every depth of a model, and after every step of a path."""
+"""The loss on plain text, where there is nothing to decide: at every depth of a model, and after every step of a
+path."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -28,8 +29,9 @@ from layercliff.run.session import Session
 def text_losses(
     this: Session[Controlled], passages: Sequence[str], path: Sequence[Step], batch_tokens: int | None
 ) -> pl.DataFrame:
-    """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of each passage, with its interval over
-    passages, and after a step also by how much it is above the whole model's. What is finished is kept in the journal."""
+    """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of
+    each passage, with its interval over passages, and after a step also by how much it is above the whole model's. What
+    is finished is kept in the journal."""
     model, seed = this.model, this.setting.subject.seed
     rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.options.note)

@@ -41,14 +41,17 @@ GOLD_DRAWS = 20  # of other golds, which need no pass
 def controls(spec: ControlsSpec) -> Controlled:
     """Put controls beside a trace: margin and accuracy at every depth, with T, of
 
-    ``random-weights``, a model of the same shape that has learnt nothing; ``shuffled-gold``, where questions exchange their right answers; ``wrong-gold``, where
-    the right option is taken out and a wrong one called right; ``shuffled-options`` (*letter* only), where each question's options stand in
-    another order; ``constant``, the best answer that is the same whatever the question; and ``plain-text``, the loss on passages of the file `text`
-    (default: a dozen paragraphs that come with layercliff) at every depth, and along the path by `score` in the run directory, if it holds one.
+    ``random-weights``, a model of the same shape that has learnt nothing; ``shuffled-gold``, where questions exchange
+    their right answers; ``wrong-gold``, where the right option is taken out and a wrong one called right;
+    ``shuffled-options`` (*letter* only), where each question's options stand in another order; ``constant``, the best
+    answer that is the same whatever the question; and ``plain-text``, the loss on passages of the file `text` (default:
+    a dozen paragraphs that come with layercliff) at every depth, and along the path by `score` in the run directory, if
+    it holds one.
 
-    `which` are the controls (default: all that the tasks allow). `draws` is how often what needs a pass is drawn; other golds, which need none, are drawn
-    20 times. The trace is that of the run directory `out`, or is made. The other arguments are those of `layercliff.trace`; results lie in
-    ``DIR/controls/``, where controls that were made before stay.
+    `which` are the controls (default: all that the tasks allow). `draws` is how often what needs a pass is drawn; other
+    golds, which need none, are drawn 20 times. The trace is that of the run directory `out`, or is made. The other
+    arguments are those of `layercliff.trace`; results lie in ``DIR/controls/``, where controls that were made before
+    stay.
 
     **Returns** a `Controlled`. Raises `LayercliffError`, in one sentence.
     """
@@ -112,7 +115,8 @@ def _settings(
 
 
 def _path(out: str | Path | None, score: str | None) -> tuple[tuple[Step, ...], str | None]:
-    """The path that text is read along, with its criterion: none where the run directory holds none and none is asked for."""
+    """The path that text is read along, with its criterion: none where the run directory holds none and none is asked
+    for."""
     if score is None and (out is None or not pruned.scores_of(RunDirectory(Path(out)))):
         return (), None
     if out is None:

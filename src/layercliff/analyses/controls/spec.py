@@ -36,6 +36,9 @@ ANALYSIS = RegisteredAnalysis(
     __package__,
     ControlsSpec,
     heading="Controls",
-    about="Put controls beside a trace: random weights, other golds, another order of options, a constant answer, plain text.",
+    about=(
+        "Put controls beside a trace: random weights, other golds, another order of options, a constant answer, "
+        "plain text."
+    ),
     place=20,
 )

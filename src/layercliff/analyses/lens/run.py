@@ -34,15 +34,19 @@ from layercliff.tasks import text as texts
 
 @verb(LensSpec)
 def lens(spec: LensSpec) -> Probed[results.LensSettings]:
-    """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see may be there in another basis.
+    """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see
+    may be there in another basis.
 
-    ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose et al. 2023); see
-    `layercliff.readout.tuned_lens_training`. The maps are trained on `tokens` tokens of `text` (a file or name, see `layercliff.tasks.text.load`), with `steps` of descent after
-    the least squares, or read from `trained`, the ``lens/tuned.safetensors`` of another run of the same model. ``probe``: options are scored by a direction that
-    is fitted to the gold options of other groups of questions (Alain and Bengio 2016), and once more with the gold options exchanged at random (Hewitt and
-    Liang 2019). All questions are asked. The other arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/lens/``.
+    ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose
+    et al. 2023); see `layercliff.readout.tuned_lens_training`. The maps are trained on `tokens` tokens of `text` (a
+    file or name, see `layercliff.tasks.text.load`), with `steps` of descent after the least squares, or read from
+    `trained`, the ``lens/tuned.safetensors`` of another run of the same model. ``probe``: options are scored by a
+    direction that is fitted to the gold options of other groups of questions (Alain and Bengio 2016), and once more
+    with the gold options exchanged at random (Hewitt and Liang 2019). All questions are asked. The other arguments are
+    those of `layercliff.trace`; with `out`, results lie in ``DIR/lens/``.
 
-    **Returns** a `Probed`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`, in one sentence.
+    **Returns** a `Probed`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`,
+    in one sentence.
     """
     lenses, trained, text = spec.lenses, spec.trained, spec.text
     if unknown := [name for name in lenses if name not in get_args(Lenses)]:
@@ -89,9 +93,13 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
             runs += _probe(this, logit.mask)
         provenance = plain(asdict(maps.provenance)) if maps else None
         found = Probed(
-            this.setting.subject, logit, np.concatenate(runs), results.LensSettings(**wanted, provenance=provenance), this.transition(logit),
+            this.setting.subject,
+            logit,
+            np.concatenate(runs),
+            results.LensSettings(**wanted, provenance=provenance),
+            this.transition(logit),
             this.cost(this.model.n_layers),
-        )  # fmt: skip
+        )
         if this.run is not None:
             if maps:
                 files.write(this.run.path / results.TUNED, maps)
@@ -109,7 +117,8 @@ def _depths(_: EncodedTask) -> MakeStates:
 def _probe(
     this: Session[Probed[results.LensSettings]], mask: np.ndarray
 ) -> list[Float[np.ndarray, "depth question option"]]:
-    """The cross-validated scores of the probe, and of the control, at every depth; both measured at the gold option's place."""
+    """The cross-validated scores of the probe, and of the control, at every depth; both measured at the gold option's
+    place."""
     seed, n_depths = this.setting.subject.seed, this.model.n_layers + 1
     found = [np.full((n_depths, *mask.shape), np.nan, np.float32) for _ in range(2)]
     begin = 0

@@ -19,9 +19,10 @@ from layercliff.run.verb import verb
 def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
     """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
 
-    ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or at those that are read
-    (``decision``), for every depth 0..L, every size of `eps` and `draws` draws. The same numbers are drawn for a question whatever the size and
-    however it is batched. All questions are asked. The other arguments are those of `layercliff.trace`; with `out`, results lie in ``DIR/noise/``.
+    ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or
+    at those that are read (``decision``), for every depth 0..L, every size of `eps` and `draws` draws. The same numbers
+    are drawn for a question whatever the size and however it is batched. All questions are asked. The other arguments
+    are those of `layercliff.trace`; with `out`, results lie in ``DIR/noise/``.
 
     **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
     """
@@ -48,8 +49,13 @@ def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
         trace = this.traces(planned, states, len(dense) + len(runs), "noise at every depth")
         undisturbed = trace.at(dense)
         found = Probed(
-            subject, undisturbed, trace.scores[runs], results.NoiseSettings(**wanted), this.transition(undisturbed), this.cost(forks.passes(n_layers, some))
-        )  # fmt: skip
+            subject,
+            undisturbed,
+            trace.scores[runs],
+            results.NoiseSettings(**wanted),
+            this.transition(undisturbed),
+            this.cost(forks.passes(n_layers, some)),
+        )
         if this.run is not None:
             results.write(this.run, found)
     return found

@@ -20,21 +20,25 @@ from layercliff.run.verb import verb
 
 @verb(PatchSpec)
 def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
-    """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the decision returns; and the reverse.
+    """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the
+    decision returns; and the reverse.
 
-    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed one). With ``all``
-    `positions` the patched run is the model with every block up to there and only the kept ones above; with ``decision`` only the positions that
-    are read get the other model's state. The ``report`` half of the questions is asked, since the path was chosen on the other. The
-    other arguments are those of `layercliff.trace`; results lie in ``DIR/patch/``.
+    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed
+    one). With ``all`` `positions` the patched run is the model with every block up to there and only the kept ones
+    above; with ``decision`` only the positions that are read get the other model's state. The ``report`` half of the
+    questions is asked, since the path was chosen on the other. The other arguments are those of `layercliff.trace`;
+    results lie in ``DIR/patch/``.
 
-    **Returns** a `Probed`, whose runs are, per step, the pruned model's own depths, then what becomes of the pruned model with the
-    dense state at each of them, then of the dense model with the pruned one's. Raises `LayercliffError`, in one sentence.
+    **Returns** a `Probed`, whose runs are, per step, the pruned model's own depths, then what becomes of the pruned
+    model with the dense state at each of them, then of the dense model with the pruned one's. Raises `LayercliffError`,
+    in one sentence.
     """
     positions = spec.positions
     path, some = steps_of(spec.out, spec.steps, spec.criterion)
     if merged := [step for step, found in some.items() if found.blends]:
         raise RunError(
-            f"Step {merged[0]} of the path by {path.score} has merged blocks, whose states match none of the dense model's: patch steps of a path that only removes blocks."
+            f"Step {merged[0]} of the path by {path.score} has merged blocks, whose states match none of the dense "
+            "model's: patch steps of a path that only removes blocks."
         )
     chosen = {step: found.kept for step, found in some.items()}
     wanted: dict[str, Any] = {
@@ -64,8 +68,12 @@ def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
         assert undisturbed is not None
         passes = sum(patching.passes(n_layers, kept) for kept in chosen.values())
         found = Probed(
-            this.setting.subject, undisturbed, np.concatenate(runs), results.PatchSettings(**wanted), this.transition(undisturbed),
+            this.setting.subject,
+            undisturbed,
+            np.concatenate(runs),
+            results.PatchSettings(**wanted),
+            this.transition(undisturbed),
             this.cost(passes / len(chosen)),
-        )  # fmt: skip
+        )
         results.write(this.run, found)
     return found

@@ -21,7 +21,10 @@ ANALYSIS = RegisteredAnalysis(
     __package__,
     PatchSpec,
     heading="States exchanged with pruned models",
-    about="Put the dense model's state into steps of the directory's path, and the reverse: from which depth on does the decision return?",
+    about=(
+        "Put the dense model's state into steps of the directory's path, and the reverse: from which depth on does "
+        "the decision return?"
+    ),
     place=70,
     of_steps=True,
 )

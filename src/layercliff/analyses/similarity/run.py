@@ -32,22 +32,26 @@ from layercliff.run.verb import verb
 
 @verb(SimilaritySpec)
 def similarity(spec: SimilaritySpec) -> Similar:
-    """Compare every depth of the dense model with every depth of its own and of pruned ones: debiased linear CKA of the states of all tokens, of the states of the token
-    that decides, and of decision representations.
+    """Compare every depth of the dense model with every depth of its own and of pruned ones: debiased linear CKA of the
+    states of all tokens, of the states of the token that decides, and of decision representations.
 
-    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one and the collapsed one). Up to `tokens` tokens
-    of each question stand for all; those that every prompt begins with are left out. A decision representation is a question's option scores, less their mean, over the
-    questions of the most common number of options. Controls: samples paired at random, and random rows of the vocabulary in place of the options'
-    tokens (a token always gets the same one). All questions are asked. The other arguments are those of `layercliff.trace`; results lie in ``DIR/similarity/``.
+    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one and the collapsed
+    one). Up to `tokens` tokens of each question stand for all; those that every prompt begins with are left out. A
+    decision representation is a question's option scores, less their mean, over the questions of the most common number
+    of options. Controls: samples paired at random, and random rows of the vocabulary in place of the options' tokens (a
+    token always gets the same one). All questions are asked. The other arguments are those of `layercliff.trace`;
+    results lie in ``DIR/similarity/``.
 
     **Returns** a `Similar`. Raises `LayercliffError`, in one sentence.
     """
     path, pruned = steps_of(spec.out, spec.steps, spec.criterion)
     chosen = {0: path.steps[0], **pruned}
     wanted: dict[str, Any] = {
-        "tokens": spec.tokens, "score": path.score, "steps": {str(step): list(found.kept) for step, found in chosen.items()},
+        "tokens": spec.tokens,
+        "score": path.score,
+        "steps": {str(step): list(found.kept) for step, found in chosen.items()},
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
-    }  # fmt: skip
+    }
     guarded = ("score", "steps", "tokens")
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
@@ -79,7 +83,8 @@ def similarity(spec: SimilaritySpec) -> Similar:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a model showed of a task: option scores, those of random tokens, and states; `owner` is each token's question."""
+    """What a model showed of a task: option scores, those of random tokens, and states; `owner` is each token's
+    question."""
 
     scores: Float[np.ndarray, "depth question option"]
     random: Float[np.ndarray, "depth question option"]
@@ -102,7 +107,8 @@ def _see(this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[i
     for done, batch in enumerate(batches):
         this.options.report(f"states of {part.task.name} ({name})", done, len(batches))
         here = [row.question for row in batch.rows if row.option in (None, 0)]
-        # Entries under "states" came from views, of which older versions kept the wrong values: they are not read again.
+        # Entries under "states" came from views, of which older versions kept the wrong values: they are not read
+        # again.
         journal_key = key(
             "states as they are", this.setting.subject.model_dump(), where, step.kept, ordered(step.blends), batch
         )

@@ -18,7 +18,10 @@ ANALYSIS = RegisteredAnalysis(
     __package__,
     SimilaritySpec,
     heading="Similarity of dense and pruned models",
-    about="Compare states and decisions of the dense model with those of steps of the directory's path: debiased CKA of all depths.",
+    about=(
+        "Compare states and decisions of the dense model with those of steps of the directory's path: debiased CKA "
+        "of all depths."
+    ),
     place=60,
     of_steps=True,
 )

@@ -16,15 +16,15 @@ from layercliff.run.verb import verb
 def trace(spec: TraceSpec) -> Traced:
     """Read the options' scores of every question at every depth, and find where the decision forms.
 
-    `model` is a packaged short name, a directory, a ``.gguf`` file, a hub id, or a loaded network (with its `tokenizer`).
-    `task` is a name, several joined by commas, a file of questions, or `Task` objects. `format` is ``letter``, ``cloze`` or
-    ``first_token`` (default: each task's own), `shots` the number of worked examples, which `sampler` chooses, `limit` cuts each task after a shuffle by
-    `seed`. `dtype` (default float32, or a loaded network's own) is what blocks compute in, `weights_dtype` what weights are
-    stored in. `option_mass` says at which depths the options' share of the whole vocabulary is computed: it multiplies
-    the whole head.
+    `model` is a packaged short name, a directory, a ``.gguf`` file, a hub id, or a loaded network (with its
+    `tokenizer`). `task` is a name, several joined by commas, a file of questions, or `Task` objects. `format` is
+    ``letter``, ``cloze`` or ``first_token`` (default: each task's own), `shots` the number of worked examples, which
+    `sampler` chooses, `limit` cuts each task after a shuffle by `seed`. `dtype` (default float32, or a loaded network's
+    own) is what blocks compute in, `weights_dtype` what weights are stored in. `option_mass` says at which depths the
+    options' share of the whole vocabulary is computed: it multiplies the whole head.
 
-    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is read; without `resume`,
-    both are removed first.
+    With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is
+    read; without `resume`, both are removed first.
 
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """
