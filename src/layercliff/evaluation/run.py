@@ -1,5 +1,7 @@
-"""Evaluate a model on benchmarks, as lm-evaluation-harness does, from one pass that shares what options and questions
-have in common."""
+"""Evaluate a model on benchmarks, as lm-evaluation-harness does, from one pass.
+
+The pass shares what options and questions have in common.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -31,18 +33,18 @@ from layercliff.tasks import prompts
 def evaluate(spec: EvaluateSpec) -> Evaluated:
     """Accuracy on benchmarks by the options' log-likelihoods: the sum, and the sum by characters, bytes and tokens.
 
-    `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, of
-    each subject where a task has subjects (MMLU), as lm-evaluation-harness does, and not those after a shuffle.
+    `model` and `tasks` are named as for `layercliff.trace`. `limit` keeps the first questions of each task's file, and
+    of each subject where a task has subjects (MMLU). These are the first before a shuffle, as in lm-evaluation-harness.
     `format` is ``cloze``, which scores the options' texts, or ``letter``, which shows the options and scores their
-    letters (default: each task's own, ``cloze`` where that is ``first_token``); every option is scored over all of its
-    tokens under the whole vocabulary, at the last depth and, through the logit lens, at `depths` beside it (``"all"``
-    for every one). `sampler` says which `shots` worked examples stand before a question: ``per_item`` and ``first_n``
-    are lm-evaluation-harness's.
+    letters. The default is each task's own, and ``cloze`` where that is ``first_token``. Every option is scored over
+    all of its tokens under the whole vocabulary. It is scored at the last depth and, through the logit lens, at
+    `depths` beside it (``"all"`` for every one). `sampler` says which `shots` worked examples stand before a question:
+    ``per_item`` and ``first_n`` are lm-evaluation-harness's.
 
-    `against` is another model's evaluation: that it asked the same is checked before anything is run, and with `out`
-    the comparison is kept.
+    `against` is another model's evaluation. That it asked the same is checked before anything is run. With `out` the
+    comparison is kept.
 
-    With `out`, finished batches survive a crash and finished results are read instead of computed; without `resume`,
+    With `out`, finished batches survive a crash, and finished results are read instead of computed. Without `resume`,
     both are removed first.
 
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises

@@ -28,9 +28,11 @@ def documents(
     trust_remote_code: bool,
     proven: str,
 ) -> dict[str, str]:
-    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks. The
-    card says how the checkpoint was `proven`, and with `recipes` how other tools make the same model; with `trained`,
-    both say how the step was trained."""
+    """Both files by name, for a step of a path that began with `located`, whose dense model has `n_layers` blocks.
+
+    The card says how the checkpoint was `proven`, and with `recipes` how other tools make the same model. With
+    `trained`, both say how the step was trained.
+    """
     card = _card(chosen, located, n_layers, trained, trust_remote_code, proven) + (_recipes(recipes) if recipes else "")
     return {
         "README.md": card,
@@ -39,9 +41,12 @@ def documents(
 
 
 def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, trained: TrainedStep | None) -> dict[str, Any]:
-    """Blocks are those of the dense model, also where the path began at a step of another path: `began_with` is that
-    step, `removed_before` and `merged_before` what had been done to the dense model by then. What `merged` says, it
-    says of the blocks that were left then. Depths in ``report`` are the dense model's after the same block."""
+    """What ``layercliff.json`` holds.
+
+    Blocks are those of the dense model, also where the path began at a step of another path. `began_with` is that step.
+    `removed_before` and `merged_before` are what had been done to the dense model by then. What `merged` says, it says
+    of the blocks that were left then. Depths in ``report`` are the dense model's after the same block.
+    """
     pruned, step = chosen.pruned, chosen.step
     base, begin = located.base or located, located.dense(pruned.steps[0].kept)
     return {
@@ -94,31 +99,36 @@ def _card(
     read = text(pruned)
     digest = pruned.settings.text if pruned.settings else None
     fingerprint = f"\n\n{read} is the text that was read (fingerprint {digest})." if read else ""
-    head = {
+    front_matter = {
         "library_name": "transformers",
         "base_model": _name(base.name),
         "tags": ["layer-pruning", "layercliff"],
     }
+    blocks = f"Removed: {', '.join(map(str, gone)) or 'none'} (0-based, in the dense model)."
+    blocks += f" Kept, in order: {', '.join(map(str, kept))}."
+    blocks += f"{words.merged(located.blends)}{words.merged(_merged(chosen, located))}{begun}"
+    said = "" if trained is None else f" Trained: {trained.said}."
+    option = "" if trained is None else f" --trained {trained.about['seed']}"
     return f"""---
-{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---
+{yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True)}---
 
 # {base.name} without {len(gone)} of its {n_layers} blocks
 
-Removed: {", ".join(map(str, gone)) or "none"} (0-based, in the dense model). Kept, in order: {", ".join(map(str, kept))}.{words.merged(located.blends)}{words.merged(_merged(chosen, located))}{begun} Base revision {base.revision}; its licence applies.
+{blocks} Base revision {base.revision}; its licence applies.
 
 | model | accuracy | decision margin |
 |---|---|---|
 {rows}
 {pruned.caption()}.
 
-{words.shown(pruned, step)}{"" if trained is None else f" Trained: {trained.said}."} Likelihood on multiple choice does not vouch for generation.
+{words.shown(pruned, step)}{said} Likelihood on multiple choice does not vouch for generation.
 
 {proven}
 
 Made with layercliff {machine.versions()["layercliff"]}:
 
     {command(pruned, "RUN", trust_remote_code)}
-    layercliff export --run RUN --step {step}{"" if trained is None else f" --trained {trained.about['seed']}"} --to CHECKPOINT{trust}{fingerprint}
+    layercliff export --run RUN --step {step}{option} --to CHECKPOINT{trust}{fingerprint}
 """
 
 

@@ -20,9 +20,10 @@ def recipe(
     trust_remote_code: bool = False,
     report: Report = silent,
 ) -> Recipes:
-    """The mergekit configuration and the llama.cpp command that prune the dense model as step `step` (default: the
-    recommended one) of the path by `score` in the run directory `run` did; where a tool would make another model, the
-    reason. Only the dense model's configuration is read.
+    """The mergekit configuration and the llama.cpp command that prune the dense model as a step did.
+
+    It is step `step` (default: the recommended one) of the path by `criterion` in the run directory `run`. Where a tool
+    would make another model, the reason stands. Only the dense model's configuration is read.
 
     Raises `LayercliffError` saying what is missing.
     """

@@ -47,18 +47,23 @@ class Exported:
 
 @verb(ExportSpec, page=False)
 def export(spec: ExportSpec) -> Exported:
-    """Write step `step` (a number, ``before-cliff``, or by default ``recommended``) of the path by `score` in the run
-    directory `run` as a plain checkpoint `to`.
+    """Write a step of the path by `criterion` in the run directory `run` as a plain checkpoint `to`.
 
-    The checkpoint holds safetensors, a configuration with every per-layer field sliced, the tokenizer, the generation
-    configuration, a model card and ``layercliff.json`` with dense indices. It appears only after a fresh process has
-    reloaded it on a CPU and found all of this: every tensor equal to the bit; logits that differ by no more than two
-    copies of the same model do, as measured; the same text with and without a cache; the path's own scores of 32 report
-    questions (all, where there are fewer), shared between the tasks, within rounding. Rounding is what
-    `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in float16, 0.03 in
-    bfloat16. Questions and texts in which that decides are counted. With `trained`, the step has the weights that
-    `layercliff.recover` trained by that seed, and its scores are those traced there. With `recipes`, the model card
-    says how other tools make the same model (see `layercliff.recipe`).
+    `step` is a number, ``before-cliff``, or ``recommended`` (the default). The checkpoint holds safetensors, a
+    configuration with every per-layer field sliced, the tokenizer, the generation configuration, a model card and
+    ``layercliff.json`` with dense indices. It appears only after a fresh process has reloaded it on a CPU and found all
+    of this:
+
+    * Every tensor is equal to the bit.
+    * Logits differ by no more than two copies of the same model do, as measured.
+    * The text is the same with and without a cache.
+    * The scores of 32 report questions (all, where there are fewer), shared between the tasks, are the path's own
+      within rounding.
+
+    Rounding is what `layercliff.models.precision.ROUNDING` says: 1e-4 of the largest logit in float32, 0.004 in
+    float16, 0.03 in bfloat16. Questions and texts in which that decides are counted. With `trained`, the step has the
+    weights that `layercliff.recover` trained by that seed. Its scores are then those traced there. With `recipes`, the
+    model card says how other tools make the same model (see `layercliff.recipe`).
 
     Raises `LayercliffError` saying what is missing or does not hold.
     """

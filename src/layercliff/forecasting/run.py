@@ -34,8 +34,8 @@ from layercliff.run.verb import verb
 def foretell(spec: ForetellSpec) -> Foretelling:
     """Forecast the collapse from the dense model alone: k*/L with an interval, by a rule fitted to a study.
 
-    The rule is given the model's trace, and what is measured on the ``select`` half: the Block Influence of each
-    block, the margin without each block, and the derivative by each block's gate. The margins without a block are the
+    The rule is given the model's trace, and what is measured on the ``select`` half. That is each block's Block
+    Influence, the margin without it, and the derivative by its gate. The margins without a block are the
     first step of a path by ``margin``, which then begins with it. The rule is fitted to the table that ships with
     layercliff, or to that of the directory `study`. The other arguments are those of `layercliff.trace`; `out` is
     needed. Results lie in ``DIR/trace`` and ``DIR/foretell``.

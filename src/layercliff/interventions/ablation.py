@@ -51,7 +51,7 @@ def mean_updates(model: Model, parts: Sequence[EncodedTask], batch_tokens: int) 
     """The mean of ``h_{b+1} - h_b`` over all tokens of the questions' prompts (*cloze*: with the right answer).
 
     Each token counts once per question. The first position has a mean of its own. Many models keep it apart as an
-    attention sink, with activations hundreds of times larger (Xiao et al. 2024, Sun et al. 2024), which would be all
+    attention sink, with activations hundreds of times larger (Xiao et al. 2024, Sun et al. 2024). They would be all
     there is in a common mean.
     """
     sums = torch.zeros(model.n_layers, 2, 0, dtype=torch.float64)

@@ -170,9 +170,15 @@ def _continued(network: PreTrainedModel, tokens: Tensor, use_cache: bool, new: i
     """The new tokens, each with the scores that chose it."""
     row = tokens[None].to(network.device)
     out: Any = network.generate(  # type: ignore[operator]
-        row, attention_mask=torch.ones_like(row), max_new_tokens=new, do_sample=False, use_cache=use_cache, pad_token_id=0,
-        return_dict_in_generate=True, output_scores=True,
-    )  # fmt: skip
+        row,
+        attention_mask=torch.ones_like(row),
+        max_new_tokens=new,
+        do_sample=False,
+        use_cache=use_cache,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
     found = out.sequences[0, len(tokens) :].tolist()
     return [(token, scores[0].float()) for token, scores in zip(found, out.scores, strict=True)]
 

@@ -60,8 +60,9 @@ def claims(spec: ClaimsSpec) -> Claimed:
     """Judge every claim of the paper on a model and a task: measurement with interval, control, rule and verdict.
 
     What the run directory `out` holds already is used as it is: trace, controls, paths, noise, ablation, similarity,
-    patching, training. What is missing is run with settings that suffice: a raced path by margin up to the collapse,
-    the tail and a few random paths, one draw of noise, blocks skipped, the steps around the collapse.
+    patching, training. What is missing is run with settings that suffice. Paths are a raced one by margin up to the
+    collapse, the tail and a few random ones. Noise is drawn once, blocks are skipped, and the steps are those around
+    the collapse.
 
     Models are trained only with `recover`, and only those that the directory does not hold trained yet (C7; as
     `layercliff.recover` does it, which needs the extra ``recover``).

@@ -24,9 +24,11 @@ class Part:
 
 @dataclass(frozen=True)
 class PathPlan:
-    """`removed` blocks go one after another. Block passes of batches that choosing takes if nothing is reused between
-    steps (a path with memory for it takes a fraction), and those of measuring every step; multiplications of both, and
-    of measuring alone."""
+    """What a path costs in which `removed` blocks go one after another.
+
+    Block passes are of batches: those of choosing, and those of measuring every step. Choosing is counted without reuse
+    between steps. A path with memory for it takes a fraction. Multiplications are of both, and of measuring alone.
+    """
 
     removed: int
     selection_block_passes: int
@@ -36,10 +38,19 @@ class PathPlan:
 
 
 def along(
-    parts: Sequence[Part], n_layers: int, removed: int, at_once: int, budget: int, per_block: float, width: int, vocabulary: int
-) -> PathPlan:  # fmt: skip
-    """Count a path of `removed` steps: selection runs `at_once` tokens together, measuring `budget`; a token costs
-    `per_block` multiplications in a block."""
+    parts: Sequence[Part],
+    n_layers: int,
+    removed: int,
+    at_once: int,
+    budget: int,
+    per_block: float,
+    width: int,
+    vocabulary: int,
+) -> PathPlan:
+    """Count a path of `removed` steps.
+
+    Selection runs `at_once` tokens together, measuring `budget`. A token costs `per_block` multiplications in a block.
+    """
     selection = report = 0
     choosing = measuring = 0.0
     for part in parts:
@@ -62,8 +73,10 @@ def along(
 def rows_of_head(
     rows: Sequence[TokenRow], form: Format, n_layers: int, vocabulary: int, option_mass: OptionMass
 ) -> int:
-    """Rows of the head multiplied: options at every depth, or the whole vocabulary at every position of a
-    continuation."""
+    """Rows of the head multiplied.
+
+    They are the options at every depth, or the whole vocabulary at every position of a continuation.
+    """
     if form == "cloze":
         return (n_layers + 1) * sum(len(row.targets) for row in rows) * (vocabulary + 1)
     whole = {"none": 0, "last": 1, "all": n_layers + 1}[option_mass]

@@ -1,5 +1,7 @@
-"""What a trace and a path will take, said before any weight is loaded: from the model's configuration and the task's
-prompts alone."""
+"""What a trace and a path will take, from the model's configuration and the prompts alone.
+
+It is said before any weight is loaded.
+"""
 
 import functools
 import time
@@ -33,9 +35,11 @@ CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a trace, and of a path beside it. `tokens_estimated` says that tokens were guessed from characters,
-    the tokenizer not being here; `seconds` are for this machine at its measured matrix rate, `gflops`, and leave out
-    downloads."""
+    """The cost of a trace, and of a path beside it.
+
+    `tokens_estimated` says that tokens were guessed from characters, without the tokenizer. `seconds` are for this
+    machine at its measured matrix rate, `gflops`. They leave out downloads.
+    """
 
     model: str
     parameters: int
@@ -61,9 +65,11 @@ class Plan:
 
 @verb(PlanSpec, page=False)
 def plan(spec: PlanSpec) -> Plan:
-    """Count what `layercliff.trace` with the same arguments would do, and at most `layercliff.prune` by an iterative
-    criterion of questions (default: the whole path, of which `prune` walks what comes up to the collapse); no weight is
-    read, so that a model far too large for this machine can be planned for from its configuration.
+    """Count what `layercliff.trace` with the same arguments would do, and what `layercliff.prune` would do at most.
+
+    The path is by an iterative criterion of questions. By default it is the whole path, of which `prune` walks what
+    comes up to the collapse. No weight is read. So a model far too large for this machine can be planned for from its
+    configuration.
 
     Raises `LayercliffError` like `layercliff.trace`.
     """
@@ -142,7 +148,7 @@ def _asked(spec: PlanSpec, tokenizer: PreTrainedTokenizerBase | None, network: P
 
 
 def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTrainedTokenizerBase | None, int]:
-    """The configuration, the tokenizer if it is at hand, and the bytes that a trace would have to download first."""
+    """The configuration, the tokenizer if at hand, and the bytes that a trace would download first."""
     source = lookup.resolve(model)
     more: dict[str, str] = {}
     if source.kind == "packaged":
@@ -173,8 +179,10 @@ def _configuration(model: str, trust: bool) -> tuple[PretrainedConfig, PreTraine
 
 
 def _guess(asked: list[Prompt], form: Format) -> EncodedPrompts:
-    """Rows of about the right length, for want of the tokenizer; each question and each option has a token of its
-    own."""
+    """Rows of about the right length, for want of the tokenizer.
+
+    Each question and each option has a token of its own.
+    """
 
     def fake(text: str, *token: int) -> tuple[int, ...]:
         return (hash(token),) * max(1, round(len(text) / CHARACTERS_PER_TOKEN))
@@ -195,8 +203,10 @@ def _guess(asked: list[Prompt], form: Format) -> EncodedPrompts:
 
 
 def _active(parameters: int, config: PretrainedConfig) -> float:
-    """Parameters of the blocks that a token meets: all, or in a mixture of experts about the share of experts it is
-    sent to."""
+    """Parameters of the blocks that a token meets.
+
+    These are all, or in a mixture of experts about the share of experts it is sent to.
+    """
     inner = text_config(config)
     experts = next(
         (
@@ -222,8 +232,10 @@ def _widest_features(blocks: torch.nn.ModuleList) -> int:
 
 @functools.cache
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """Floating-point operations per second of this device's matrix product, measured for a moment, once in a
-    process."""
+    """Floating-point operations per second of this device's matrix product.
+
+    It is measured for a moment, once in a process.
+    """
     try:
         a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
         for _ in range(3):

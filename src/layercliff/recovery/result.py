@@ -47,8 +47,8 @@ Course = list[tuple[int, float]]
 class Curves:
     """A step's model over its own depths.
 
-    Decision margin and accuracy are means over seeds, with intervals over questions; beside them stand the least and
-    the greatest of a single seed, ``[2, depth]``, and T with its interval.
+    Decision margin and accuracy are means over seeds, with intervals over questions. Beside them stand the least and
+    the greatest of a single seed, ``[2, depth]``. T has its interval.
     """
 
     margin: Curve

@@ -89,10 +89,14 @@ class Session(Generic[Kept]):
         return [(part, part.batches(budget, apart)) for part in parts]
 
     def traces(
-        self, planned: Sequence[tuple[EncodedTask, tuple[Batch, ...]]], states: Callable[[EncodedTask], MakeStates], n_states: int, what: str,
+        self,
+        planned: Sequence[tuple[EncodedTask, tuple[Batch, ...]]],
+        states: Callable[[EncodedTask], MakeStates],
+        n_states: int,
+        what: str,
         model: Model | None = None,
         lens: Lens | None = None,
-    ) -> Trace:  # fmt: skip
+    ) -> Trace:
         """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another;
         the trace of all tasks has a row for each. What is finished is kept in the journal, under `what` it is."""
         model = model or self.model

@@ -1,7 +1,7 @@
 """What a run is about and how it is run: every common option, defined once.
 
-The command line, the Python keywords, study files and the reference are made from these classes and from those of
-the single verbs, which inherit from them (``spec.py`` beside each verb's ``run.py``).
+The command line, the Python keywords, study files and the reference are made from these classes. Those of the single
+verbs inherit from them (``spec.py`` beside each verb's ``run.py``).
 """
 
 import functools
@@ -36,9 +36,8 @@ Same = TypeVar("Same", bound="Spec")
 class Option:
     """How an option is offered.
 
-    `names` are those on the command line (default: the field's name), `old` its former names in Python. On the command
-    line it has the type `kind` (default: the field's), which `read` turns into the field's, and the default `shown`.
-    `limit` names its entry in `layercliff.limits`. Without `help` it is offered in Python alone.
+    `old` are its former names in Python. `names` are those on the command line (default: the field's name). There its
+    type is `kind` (default: the field's), which `read` turns into the field's. `shown` is its default there. `limit` names its entry in `layercliff.limits`. Without `help` it is offered in Python alone.
     """
 
     help: str = ""
@@ -54,7 +53,7 @@ class Option:
 
 
 def option(default: Any = MISSING, *, positional: bool = False, **how: Any) -> Any:
-    """A field of a spec, with how it is offered (see `Option`); without a default it has to be given."""
+    """A field of a spec, with how it is offered (see `Option`). Without a default it has to be given."""
     return field(default=default, kw_only=not positional, metadata={OPTION: Option(**how)})
 
 

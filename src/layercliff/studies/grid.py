@@ -188,7 +188,8 @@ class Grid(Shared, frozen=True, extra="forbid"):
             for asking in self.tasks:
                 for panel in (asking.format,) if asking.format and self.formats else self.panels:
                     form = asking.format if panel == OWN else panel
-                    asked = Asking(task=asking.task, format=form, limit=asking.limit or self.limit)  # type: ignore[arg-type]
+                    limit = asking.limit or self.limit
+                    asked = Asking(task=asking.task, format=form, limit=limit)  # type: ignore[arg-type]
                     for seed in self.seeds:
                         for criterion in self.criteria:
                             yield Cell(model, asked, str(panel), criterion, seed)

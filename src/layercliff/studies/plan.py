@@ -17,8 +17,10 @@ from layercliff.studies.grid import Grid
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most. `reason`:
-    why it cannot be planned."""
+    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most.
+
+    `reason` says why it cannot be planned.
+    """
 
     model: str
     task: str
@@ -48,9 +50,10 @@ class StudyPlan:
 
 
 def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = silent) -> StudyPlan:
-    """Count what `layercliff.study` would do with a study file: traces, paths to the end (every block but one, where no
-    `remove` or `to_ratio` ends them before; they stop at the collapse) without any reuse between steps, and what
-    foretells the collapse.
+    """Count what `layercliff.study` would do with a study file.
+
+    It would make traces and paths, and foretell the collapse. Paths are counted to the end, without reuse between
+    steps. The end is every block but one, or what `remove` or `to_ratio` say. They stop at the collapse.
 
     No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no
     study.
@@ -101,7 +104,7 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
 
 
 def _choosing(criterion: Criterion, found: Plan, one: Plan) -> tuple[float, float]:
-    """Block passes and multiplications of choosing a path's steps, 0 where they cannot be known. `one`: of one step."""
+    """Block passes and multiplications of choosing a path's steps, 0 where unknown. `one` is the plan of one step."""
     if not criterion.plannable:
         return 0.0, 0.0
     path, first = found.path, one.path

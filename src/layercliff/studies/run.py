@@ -31,12 +31,12 @@ from layercliff.studies.result import Row, Studied
 def study(
     file: str | Path | Mapping[str, Any] | Grid, *, out: str | Path, report: Report = silent, note: Note = mute
 ) -> Studied:
-    """Run every cell of a study as an ordinary run directory below ``DIR/cells/``, and put together transition and
-    critical ratio of all of them.
+    """Run every cell of a study as an ordinary run directory below ``DIR/cells/``.
 
-    `file` is a study file, or its content. A cell is a trace and a path (`layercliff.prune`), and, unless ``foretell``
-    is off, what foretells the collapse point. What is finished is read, so that the same command goes on after an
-    interruption; a cell that cannot be run is listed with the reason, and the others go on. Results lie in
+    Transition and critical ratio of all cells are put together. `file` is a study file, or its content. A cell is a
+    trace and a path (`layercliff.prune`). Unless ``foretell`` is off, it also holds what foretells the collapse point.
+    What is finished is read, so the same command goes on after an interruption. A cell that cannot be run is listed
+    with the reason, and the others go on. Results lie in
     ``DIR/study.json``, ``DIR/cells.parquet`` and ``DIR/report.html``.
 
     **Returns** a `Studied`, whose `failed` lists such cells. Raises `RunError` for a study file or a directory that

@@ -1,5 +1,4 @@
-"""The loss on plain text, where there is nothing to decide: at every depth of a model, and after every step of a
-path."""
+"""The loss on plain text at every depth of a model, and after every step of a path: nothing is decided there."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from layercliff.metrics.statistics import RESAMPLES, percentile_interval
 from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.merged_blocks import ordered
 from layercliff.models.merged_weights import make, weights_replaced
+from layercliff.models.model import Model
 from layercliff.pruning.assess import LENGTH, SCORED
 from layercliff.pruning.step import Step
 from layercliff.readout import likelihood, logit_agreement
@@ -29,27 +29,21 @@ from layercliff.run.session import Session
 def text_losses(
     this: Session[Controlled], passages: Sequence[str], path: Sequence[Step], batch_tokens: int | None
 ) -> pl.DataFrame:
-    """One row per depth of the model and per step of `path`: the loss per token (nats) of what follows the beginning of
-    each passage, with its interval over passages, and after a step also by how much it is above the whole model's. What
-    is finished is kept in the journal."""
+    """The loss per token (nats) of what follows the beginning of each passage, with its interval over passages.
+
+    There is a row per depth of the model and per step of `path`. A step's row also has the rise above the whole model's
+    loss. The journal keeps what is finished.
+    """
     model, seed = this.model, this.setting.subject.seed
     rows = likelihood.rows(passages, model.tokenizer, LENGTH, SCORED, model.max_positions, vocabulary(model.network))
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none", this.options.note)
     found = np.zeros((model.n_layers + 1 + len(path[1:]), len(rows)))
     sharing = logit_agreement.of(model, rows, "plain text", this.options.note).sharing
     planned = plan(rows, model.batch_tokens(batch_tokens), sharing, apart="rows")
-
-    def states(passage: BlockwisePass, _: Batch) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
-        yield from passage.depths()
-        for step in path[1:]:
-            with weights_replaced(make(model.network, step.blends)):
-                state = passage.past(step.kept, passage.embedded).levels[-1]
-            yield model.n_layers, state
-
     for done, batch in enumerate(planned):
         this.options.report("reading plain text", done, len(planned))
         name = key("text", this.setting.subject.model_dump(), [(s.kept, ordered(s.blends)) for s in path], batch)
-        reading = read_once(this.journal, name, partial(reader.read, batch, states))
+        reading = read_once(this.journal, name, partial(reader.read, batch, partial(_states, model=model, path=path)))
         this.batches += 1
         for number, row in enumerate(batch.rows):
             found[:, row.question] = reading.scores[:, number, 0]
@@ -69,3 +63,13 @@ def text_losses(
     return pl.DataFrame(table, schema=columns, orient="row").with_columns(
         paragraphs=pl.lit(len(rows)), tokens=pl.lit(sum(len(row.targets) for row in rows))
     )
+
+
+def _states(
+    passage: BlockwisePass, _: Batch, model: Model, path: Sequence[Step]
+) -> Iterator[tuple[int, Float[Tensor, "row position d"]]]:
+    yield from passage.depths()
+    for step in path[1:]:
+        with weights_replaced(make(model.network, step.blends)):
+            state = passage.past(step.kept, passage.embedded).levels[-1]
+        yield model.n_layers, state

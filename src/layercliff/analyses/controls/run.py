@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,26 +40,23 @@ GOLD_DRAWS = 20  # of other golds, which need no pass
 
 @verb(ControlsSpec)
 def controls(spec: ControlsSpec) -> Controlled:
-    """Put controls beside a trace: margin and accuracy at every depth, with T, of
+    """Put controls beside a trace: margin and accuracy at every depth, with T.
 
-    ``random-weights``, a model of the same shape that has learnt nothing; ``shuffled-gold``, where questions exchange
-    their right answers; ``wrong-gold``, where the right option is taken out and a wrong one called right;
-    ``shuffled-options`` (*letter* only), where each question's options stand in another order; ``constant``, the best
-    answer that is the same whatever the question; and ``plain-text``, the loss on passages of the file `text` (default:
-    a dozen paragraphs that come with layercliff) at every depth, and along the path by `score` in the run directory, if
-    it holds one.
+    * ``random-weights``: a model of the same shape that has learnt nothing.
+    * ``shuffled-gold``: questions exchange their right answers.
+    * ``wrong-gold``: the right option is taken out, and a wrong one called right.
+    * ``shuffled-options`` (*letter* only): each question's options stand in another order.
+    * ``constant``: the best answer that is the same whatever the question.
+    * ``plain-text``: the loss on passages of the file `text` (default: a dozen paragraphs that come with layercliff) at
+      every depth. It is also read along the path by `criterion` in the run directory, if it holds one.
 
-    `which` are the controls (default: all that the tasks allow). `draws` is how often what needs a pass is drawn; other
-    golds, which need none, are drawn 20 times. The trace is that of the run directory `out`, or is made. The other
-    arguments are those of `layercliff.trace`; results lie in ``DIR/controls/``, where controls that were made before
-    stay.
+    `which` are the controls (default: all that the tasks allow). `draws` is how often what needs a pass is drawn. Other
+    golds need none, and are drawn 20 times. The trace is that of the run directory `out`, or is made. The other
+    arguments are those of `layercliff.trace`. Results lie in ``DIR/controls/``, where earlier controls stay.
 
     **Returns** a `Controlled`. Raises `LayercliffError`, in one sentence.
     """
-    which = spec.which
-    if wrong := [name for name in which if name not in CONTROLS]:
-        raise RunError(f"There is no control {wrong[0]!r}: {nearest(wrong[0], list(CONTROLS))}")
-    names = tuple(dict.fromkeys(which or CONTROLS))
+    names = _names(spec.which)
     passages = prose.PARAGRAPHS if spec.text is None else texts.load(spec.text)
     path, by = _path(spec.out, spec.criterion) if "plain-text" in names else ((), None)
     wanted: dict[str, Any] = {name: _settings(name, spec.draws, passages, path, by) for name in names}
@@ -67,7 +65,7 @@ def controls(spec: ControlsSpec) -> Controlled:
         return {name: kept.settings[name].raw() for name in names if name in kept.settings}
 
     with session(spec, results.FOLDER, wanted, results.read, about) as this:
-        _check(this, which)
+        _check(this, spec.which)
         if this.kept is not None:
             return this.kept
         before = results.read(this.run) if this.run else None
@@ -93,12 +91,23 @@ def controls(spec: ControlsSpec) -> Controlled:
             curves.append(before.curves.filter(stay))
             table.append(before.table.filter(stay))
         found = Controlled(
-            this.setting.subject, pl.concat(curves), pl.concat(table), text_table,
-            {**(before.settings if before else {}), **settings}, this.cost(passes / max(1, this.batches)),
-        )  # fmt: skip
+            this.setting.subject,
+            pl.concat(curves),
+            pl.concat(table),
+            text_table,
+            {**(before.settings if before else {}), **settings},
+            this.cost(passes / max(1, this.batches)),
+        )
         if this.run is not None:
             results.write(this.run, found)
     return found
+
+
+def _names(which: Sequence[Control]) -> tuple[Control, ...]:
+    """The controls that were asked for: all where none is named."""
+    if wrong := [name for name in which if name not in CONTROLS]:
+        raise RunError(f"There is no control {wrong[0]!r}: {nearest(wrong[0], list(CONTROLS))}")
+    return tuple(dict.fromkeys(which or CONTROLS))
 
 
 def _settings(
@@ -185,13 +194,13 @@ def _other_order(this: Session[Controlled], draw: int) -> tuple[EncodedTask, ...
     """The lettered tasks with the options of each question in another order; none where no task is lettered."""
     if all(task.format != "letter" for task in this.setting.subject.tasks):
         return ()
-
-    def other(question: Question) -> Question:
-        number = int(key(question.id)[:16], 16)
-        rng = generator(RandomStream.OPTION_ORDER, this.setting.subject.seed, draw, number)
-        return question.reordered(rng.permutation(len(question.options)).tolist())
-
+    other = partial(_reordered, seed=this.setting.subject.seed, draw=draw)
     drawn = tuple((tuple(map(other, questions)), examples) for questions, examples in this.setting.drawn)
     return tuple(
         part for part in replace(this.setting, drawn=drawn).ask(this.model, this.options.note) if part.form == "letter"
     )
+
+
+def _reordered(question: Question, seed: int, draw: int) -> Question:
+    rng = generator(RandomStream.OPTION_ORDER, seed, draw, int(key(question.id)[:16], 16))
+    return question.reordered(rng.permutation(len(question.options)).tolist())

@@ -34,35 +34,24 @@ from layercliff.tasks import text as texts
 
 @verb(LensSpec)
 def lens(spec: LensSpec) -> Probed[results.LensSettings]:
-    """Read the questions at every depth through the logit lens and through `lenses`: what the logit lens does not see
-    may be there in another basis.
+    """Read the questions at every depth through the logit lens and through `lenses`.
 
-    ``tuned``: the state of each depth is brought by an affine map of its own to what the last depth would hold (Belrose
-    et al. 2023); see `layercliff.readout.tuned_lens_training`. The maps are trained on `tokens` tokens of `text` (a
-    file or name, see `layercliff.tasks.text.load`), with `steps` of descent after the least squares, or read from
-    `trained`, the ``lens/tuned.safetensors`` of another run of the same model. ``probe``: options are scored by a
-    direction that is fitted to the gold options of other groups of questions (Alain and Bengio 2016), and once more
-    with the gold options exchanged at random (Hewitt and Liang 2019). All questions are asked. The other arguments are
-    those of `layercliff.trace`; with `out`, results lie in ``DIR/lens/``.
+    What the logit lens does not see may be there in another basis.
+
+    * ``tuned``: an affine map per depth brings the state to what the last depth would hold (Belrose et al. 2023).
+      Training takes `tokens` tokens of `text` (a file or name, see `layercliff.tasks.text.load`), and `steps` of
+      descent after the least squares. Or maps are read from `trained`: the ``lens/tuned.safetensors`` of another run
+      of the same model. See `layercliff.readout.tuned_lens_training`.
+    * ``probe``: a direction is fitted to the gold options of other groups of questions (Alain and Bengio 2016). It
+      scores the options. The control is fitted to gold options exchanged at random (Hewitt and Liang 2019).
+
+    All questions are asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in
+    ``DIR/lens/``.
 
     **Returns** a `Probed`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`,
     in one sentence.
     """
-    lenses, trained, text = spec.lenses, spec.trained, spec.text
-    if unknown := [name for name in lenses if name not in get_args(Lenses)]:
-        raise RunError(f"There is no lens {unknown[0]!r}: {nearest(unknown[0], list(get_args(Lenses)))}")
-    if not lenses:
-        raise RunError(f"No lens was named: take {' or '.join(get_args(Lenses))}, or both.")
-    chosen = [name for name in get_args(Lenses) if name in lenses]
-    wanted: dict[str, Any] = {"lenses": chosen}
-    passages: tuple[str, ...] = ()
-    known: TrainedLens | None = None
-    if "tuned" in chosen and trained is not None:
-        known = files.read(Path(trained))
-        wanted |= {"trained": packages.sha256(Path(trained))}
-    elif "tuned" in chosen:
-        passages = texts.load(text)
-        wanted |= {"text": text, "digest": texts.digest(passages), "tokens": spec.tokens, "steps": spec.steps}
+    wanted, maps, passages = _wanted(spec)
 
     def about(kept: Probed[results.LensSettings]) -> dict[str, Any]:
         return {name: value for name, value in kept.settings.raw().items() if name != "provenance"}
@@ -71,13 +60,12 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
     with session(spec, results.FOLDER, wanted, results.read, about, guarded=guarded) as this:
         if this.kept is not None:
             return this.kept
-        if passages and text in {one.name for one in this.setting.tasks}:
-            raise TaskError(f"The lens would be trained on what {text} asks about: give another --text.")
-        maps = known
+        if passages and spec.text in {one.name for one in this.setting.tasks}:
+            raise TaskError(f"The lens would be trained on what {spec.text} asks about: give another --text.")
         if passages:
             maps = tuned_lens_training.train(
                 this.model,
-                LensTraining(text, passages, spec.tokens, spec.steps, this.setting.subject.seed),
+                LensTraining(spec.text, passages, spec.tokens, spec.steps, this.setting.subject.seed),
                 this.model.batch_tokens(spec.batch_tokens),
                 this.journal,
                 spec.report,
@@ -89,7 +77,7 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
         runs: list[np.ndarray] = []
         if through is not None:
             runs.append(this.traces(planned, _depths, n_depths, "reading through the tuned lens", lens=through).scores)
-        if "probe" in chosen:
+        if "probe" in wanted["lenses"]:
             runs += _probe(this, logit.mask)
         provenance = plain(asdict(maps.provenance)) if maps else None
         found = Probed(
@@ -105,6 +93,23 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
                 files.write(this.run.path / results.TUNED, maps)
             results.write(this.run, found)
     return found
+
+
+def _wanted(spec: LensSpec) -> tuple[dict[str, Any], TrainedLens | None, tuple[str, ...]]:
+    """What a finished result must say of itself, with the tuned lens that is read, or the text for training one."""
+    if unknown := [name for name in spec.lenses if name not in get_args(Lenses)]:
+        raise RunError(f"There is no lens {unknown[0]!r}: {nearest(unknown[0], list(get_args(Lenses)))}")
+    if not spec.lenses:
+        raise RunError(f"No lens was named: take {' or '.join(get_args(Lenses))}, or both.")
+    wanted: dict[str, Any] = {"lenses": [name for name in get_args(Lenses) if name in spec.lenses]}
+    if "tuned" not in spec.lenses:
+        return wanted, None, ()
+    if spec.trained is not None:
+        maps = files.read(Path(spec.trained))
+        return wanted | {"trained": packages.sha256(Path(spec.trained))}, maps, ()
+    passages = texts.load(spec.text)
+    of_text = {"text": spec.text, "digest": texts.digest(passages), "tokens": spec.tokens, "steps": spec.steps}
+    return wanted | of_text, None, passages
 
 
 def _depths(_: EncodedTask) -> MakeStates:

@@ -6,6 +6,7 @@ from typing import Any
 from layercliff.analyses.intervention_result import Probed
 from layercliff.analyses.noise import result as results
 from layercliff.analyses.noise.spec import NoiseSpec
+from layercliff.choices import Positions
 from layercliff.errors import RunError
 from layercliff.interventions import forks
 from layercliff.interventions.noise import Noise
@@ -19,10 +20,10 @@ from layercliff.run.verb import verb
 def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
     """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
 
-    ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, sigma per token over its features, at all `positions` of the prompt or
-    at those that are read (``decision``), for every depth 0..L, every size of `eps` and `draws` draws. The same numbers
-    are drawn for a question whatever the size and however it is batched. All questions are asked. The other arguments
-    are those of `layercliff.trace`; with `out`, results lie in ``DIR/noise/``.
+    ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, with sigma per token over its features. Noise is put at all `positions`
+    of the prompt, or at those that are read (``decision``). There is a run for every depth 0..L, every size of `eps`
+    and each of `draws` draws. A question's numbers are the same whatever the size and the batch. All questions are
+    asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in ``DIR/noise/``.
 
     **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
     """
@@ -35,10 +36,7 @@ def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
         if this.kept is not None:
             return this.kept
         n_layers, subject = this.model.n_layers, this.setting.subject
-
-        def made(part: EncodedTask) -> Noise:
-            ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
-            return Noise(ids, tuple(wanted["eps"]), draws, positions, subject.seed)
+        made = partial(_noise, eps=tuple(wanted["eps"]), draws=draws, positions=positions, seed=subject.seed)
 
         def states(part: EncodedTask) -> MakeStates:
             return partial(forks.states, n_layers=n_layers, forks=made(part).forks(n_layers))
@@ -59,3 +57,8 @@ def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
         if this.run is not None:
             results.write(this.run, found)
     return found
+
+
+def _noise(part: EncodedTask, eps: tuple[float, ...], draws: int, positions: Positions, seed: int) -> Noise:
+    ids = tuple(f"{part.task.name}\0{question.id}" for question in part.questions)
+    return Noise(ids, eps, draws, positions, seed)

@@ -20,18 +20,17 @@ from layercliff.run.verb import verb
 
 @verb(PatchSpec)
 def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
-    """Put the dense model's state into a pruned model after a block that both have, let it go on, and see whether the
-    decision returns; and the reverse.
+    """Put the dense model's state into a pruned model: does the decision return? And the reverse.
 
-    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended and the collapsed
-    one). With ``all`` `positions` the patched run is the model with every block up to there and only the kept ones
-    above; with ``decision`` only the positions that are read get the other model's state. The ``report`` half of the
-    questions is asked, since the path was chosen on the other. The other arguments are those of `layercliff.trace`;
-    results lie in ``DIR/patch/``.
+    The state is put in after a block that both have, and the model goes on from there. `steps` are steps of the path by
+    `criterion` in the run directory `out` (default: the recommended and the collapsed one). With `positions` ``all``
+    the patched run is the model with every block up to there and only the kept ones above. With ``decision`` only the
+    positions that are read get the other model's state. The ``report`` half of the questions is asked: the path was
+    chosen on the other. The other arguments are those of `layercliff.trace`. Results lie in ``DIR/patch/``.
 
-    **Returns** a `Probed`, whose runs are, per step, the pruned model's own depths, then what becomes of the pruned
-    model with the dense state at each of them, then of the dense model with the pruned one's. Raises `LayercliffError`,
-    in one sentence.
+    **Returns** a `Probed`. Its runs are, per step, the pruned model's own depths, then the pruned model with the dense
+    state at each of them. Last comes the dense model with the pruned one's state. Raises `LayercliffError`, in one
+    sentence.
     """
     positions = spec.positions
     path, some = steps_of(spec.out, spec.steps, spec.criterion)

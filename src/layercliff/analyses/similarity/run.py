@@ -32,15 +32,17 @@ from layercliff.run.verb import verb
 
 @verb(SimilaritySpec)
 def similarity(spec: SimilaritySpec) -> Similar:
-    """Compare every depth of the dense model with every depth of its own and of pruned ones: debiased linear CKA of the
-    states of all tokens, of the states of the token that decides, and of decision representations.
+    """Compare every depth of the dense model with every depth of its own and of pruned ones.
 
-    `steps` are steps of the path by `score` in the run directory `out` (default: the recommended one and the collapsed
-    one). Up to `tokens` tokens of each question stand for all; those that every prompt begins with are left out. A
-    decision representation is a question's option scores, less their mean, over the questions of the most common number
-    of options. Controls: samples paired at random, and random rows of the vocabulary in place of the options' tokens (a
-    token always gets the same one). All questions are asked. The other arguments are those of `layercliff.trace`;
-    results lie in ``DIR/similarity/``.
+    The measure is debiased linear CKA. It is taken of the states of all tokens, of the states of the token that
+    decides, and of decision representations.
+
+    `steps` are steps of the path by `criterion` in the run directory `out` (default: the recommended one and the
+    collapsed one). Up to `tokens` tokens of each question stand for all. Those that every prompt begins with are left
+    out. A decision representation is a question's option scores, less their mean. It takes the questions of the most
+    common number of options. One control pairs samples at random. The other puts random rows of the vocabulary in place
+    of the options' tokens (a token always gets the same one). All questions are asked. The other arguments are those of
+    `layercliff.trace`. Results lie in ``DIR/similarity/``.
 
     **Returns** a `Similar`. Raises `LayercliffError`, in one sentence.
     """
@@ -82,9 +84,11 @@ def similarity(spec: SimilaritySpec) -> Similar:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What a model showed of a task: option scores, those of random tokens, and states; `owner` is each token's
-    question."""
+class _Readout:
+    """What a model showed of a task: option scores, those of random tokens, and states.
+
+    `owner` is each token's question.
+    """
 
     scores: Float[np.ndarray, "depth question option"]
     random: Float[np.ndarray, "depth question option"]
@@ -93,7 +97,9 @@ class _Seen:
     owner: Int[np.ndarray, " token"]
 
 
-def _see(this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[int, Sequence[int]], name: str) -> _Seen:
+def _see(
+    this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[int, Sequence[int]], name: str
+) -> _Readout:
     """Pass a task through a step's model, journaled batch by batch."""
     reader = Reader(this.model, LogitLens(this.model.anatomy.unembedding), part.reading, "none", this.options.note)
     order = generator(RandomStream.VOCABULARY, this.setting.subject.seed).permutation(
@@ -131,7 +137,7 @@ def _see(this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[i
         gather.found |= {question: list(known[f"q_{question}"]) for question in here}
     this.options.report(f"states of {part.task.name} ({name})", len(batches), len(batches))
     states = [gather.states(question) for question in range(len(part.questions))]
-    return _Seen(
+    return _Readout(
         part.scores(readings)[0],
         part.scores(control)[0],
         np.stack([s[:, 0] for s in states], 1),
@@ -140,7 +146,7 @@ def _see(this: Session[Similar], part: EncodedTask, step: Step, where: Mapping[i
     )
 
 
-def _features(part: EncodedTask, what: What, seen: _Seen) -> tuple[Float[np.ndarray, "depth n d"], list[str]]:
+def _features(part: EncodedTask, what: What, seen: _Readout) -> tuple[Float[np.ndarray, "depth n d"], list[str]]:
     """One map's features at every depth, and the group of each sample."""
     groups = [question.group for question in part.questions]
     if what == "tokens":
@@ -156,7 +162,7 @@ def _compare(
     part: EncodedTask,
     what: What,
     standardised: bool,
-    seen: Mapping[int, _Seen],
+    seen: Mapping[int, _Readout],
     chosen: Mapping[int, Step],
     seed: int,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

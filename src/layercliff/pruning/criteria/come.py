@@ -69,7 +69,7 @@ class CoMe:
         self.seconds += time.perf_counter() - begin
         return Step(tuple(b for b in kept if b != gone), (gone,), scores, blends=blends)
 
-    def _joined(self, before: Step, first: int, gone: int, seen: "_Seen") -> Channelwise:
+    def _joined(self, before: Step, first: int, gone: int, seen: "_Measured") -> Channelwise:
         """Two kept blocks as one."""
         both = (first, gone)
         influence = [float(seen.influence[before.kept.index(block)]) for block in both]
@@ -96,7 +96,7 @@ class CoMe:
         return found
 
     @torch.inference_mode()
-    def _look(self, before: Step) -> "_Seen":
+    def _look(self, before: Step) -> "_Measured":
         """What the prompts show of the model that a step has left."""
         model, kept = self.given.model, before.kept
         blocks = [model.anatomy.blocks[index] for index in kept]
@@ -122,11 +122,11 @@ class CoMe:
             "heads": [s.view(groups(model.network), -1).mean(1).numpy() for s in channel["heads"]],
             "channels": [s.numpy() for s in channel["channels"]],
         }
-        return _Seen(turns / n_rows, influence / n_tokens, found)
+        return _Measured(turns / n_rows, influence / n_tokens, found)
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Measured:
     """What the prompts show, by a kept block's place among the kept ones.
 
     `turns`: how far it and the next block turn the deciding token. `influence`: its Block Influence. `sensitivity`: of
