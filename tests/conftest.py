@@ -61,7 +61,8 @@ def own_cache(
     tmp_path_factory: pytest.TempPathFactory,
     script: Path,
 ) -> None:
-    """Every test has a cache of its own that holds nothing but the pages' script, but for those marked `packaged`, which share the user's."""
+    """Every test has a cache of its own that holds nothing but the pages' script, but for those marked `packaged`,
+    which share the user's."""
     if not request.node.get_closest_marker("packaged"):
         own = tmp_path_factory.mktemp("cache")
         (own / script.name).hardlink_to(script)
@@ -119,7 +120,8 @@ def reloads_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[None]]:
-    """A disk on which no byte can be written into files of a name, as the system says it, which what is run on it must end with saying."""
+    """A disk on which no byte can be written into files of a name, as the system says it, which what is run on it must
+    end with saying."""
     whole_file = cache.whole_file
 
     @contextmanager

@@ -1,4 +1,5 @@
-"""The commands of the documentation: as a shell reads them, without running a program, and about a tiny model in place of those that they name."""
+"""The commands of the documentation: as a shell reads them, without running a program, and about a tiny model in place
+of those that they name."""
 
 import os
 import re
@@ -31,14 +32,16 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def made(target: str) -> list[list[str]]:
-    """Program and arguments of every command that `make` runs for a target, everything set up; the same where another `make` runs the tests."""
+    """Program and arguments of every command that `make` runs for a target, everything set up; the same where another
+    `make` runs the tests."""
     asked = ["make", "--dry-run", "--always-make", "--old-file", ".venv/.ready", target]
     alone = {"PATH": os.environ["PATH"]}
     return typed(subprocess.run(asked, cwd=ROOT, env=alone, capture_output=True, text=True, check=True).stdout)
 
 
 def typed(text: str) -> list[list[str]]:
-    """Program and arguments of every command in a text; programs of an environment by their names alone. Variables, loops and comments are the shell's own matter."""
+    """Program and arguments of every command in a text; programs of an environment by their names alone. Variables,
+    loops and comments are the shell's own matter."""
     bash = shutil.which("bash")
     assert bash
     script = MISSING + re.sub(r"^(\S+ \S+ \S+ \|\| )?[\w./-]*venv/bin/", r"\1", text, flags=re.MULTILINE)
@@ -48,8 +51,8 @@ def typed(text: str) -> list[list[str]]:
 
 
 def in_words(text: str) -> str:
-    """A text about the models in the directories `stand-in` and, for those that the documentation runs in bfloat16, `narrow`, and, in place of tasks that would be
-    downloaded, the file ``questions.jsonl``."""
+    """A text about the models in the directories `stand-in` and, for those that the documentation runs in bfloat16,
+    `narrow`, and, in place of tasks that would be downloaded, the file ``questions.jsonl``."""
     text = MODELS.sub(lambda found: "narrow" if found[0].startswith("qwen") else "stand-in", text)
     return TASKS.sub("questions.jsonl", CELL.sub(lambda found: f"-{found[1].replace('own', 'cloze')}-{LIMIT}", text))
 

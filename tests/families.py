@@ -1,4 +1,5 @@
-"""Tiny random models of many families, built from their configurations, with norms that are not 1 and biases that are not 0."""
+"""Tiny random models of many families, built from their configurations, with norms that are not 1 and biases that are
+not 0."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,9 +35,17 @@ from transformers import (
 VOCABULARY = 420
 N_LAYERS = 5
 _SHAPE: dict[str, Any] = {
-    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": N_LAYERS, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 256, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
-}  # fmt: skip
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": N_LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+}
 _OLD = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
 _MIXED = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "full_attention"]
 
@@ -69,8 +78,8 @@ CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
 
 
 def network(family: str, seed: int = 0, n_layers: int = N_LAYERS) -> PreTrainedModel:
-    """A random network of a family; larger weights than the initialiser's, so that its depths differ, and perturbed norms. Families whose
-    blocks are all alike can have another number of them."""
+    """A random network of a family; larger weights than the initialiser's, so that its depths differ, and perturbed
+    norms. Families whose blocks are all alike can have another number of them."""
     config = CONFIGS[family]()
     if n_layers != N_LAYERS:
         config.num_hidden_layers = n_layers
@@ -91,8 +100,10 @@ def built(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
 
 
 _CORPUS = (
-    "The capital of France is Paris and the capital of Chile is Santiago. Question: which of these is a metal?\nAnswer: iron\n\n"
-    "Answer: A Answer: B Answer: C Answer: D The city of Lyon is in France. A. copper\n B. water\n C. paper\n D. wood\nAnswer: A E F G H blue red green yellow one two three"
+    "The capital of France is Paris and the capital of Chile is Santiago. Question: which of these is a "
+    "metal?\nAnswer: iron\n\n"
+    "Answer: A Answer: B Answer: C Answer: D The city of Lyon is in France. A. copper\n B. water\n C. paper\n D. "
+    "wood\nAnswer: A E F G H blue red green yellow one two three"
 )
 
 

@@ -1,6 +1,8 @@
-"""Runs inside the Python of lm-evaluation-harness (``benchmarks/lm_eval.txt``): what the harness would ask of a model, as JSON.
+"""Runs inside the Python of lm-evaluation-harness (``benchmarks/lm_eval.txt``): what the harness would ask of a model,
+as JSON.
 
-Standard input holds a list of jobs: the name of a task, overrides of its configuration (local files as its dataset) and the number of shots.
+Standard input holds a list of jobs: the name of a task, overrides of its configuration (local files as its dataset) and
+the number of shots.
 """
 
 import json
@@ -13,7 +15,8 @@ SEED = 1234  # the harness's default for worked examples
 
 
 def documents(manager: Any, task: str, overrides: dict[str, Any], shots: int) -> list[dict[str, Any]]:
-    """Per document: the (context, continuation) of every request, the lengths that its acc_norm divides by, and the right option."""
+    """Per document: the (context, continuation) of every request, the lengths that its acc_norm divides by, and the
+    right option."""
     built = manager._factory.build(manager.task_index[task], overrides=overrides, registry=manager.task_index)
     built.set_config(key="num_fewshot", value=shots)
     built.set_fewshot_seed(seed=SEED)

@@ -117,7 +117,8 @@ def test_files_are_small() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_name_is_known(path: Path) -> None:
-    """The names of shapes, inside strings, are known to no checker, so that linter and type checker do not look for unknown names."""
+    """The names of shapes, inside strings, are known to no checker, so that linter and type checker do not look for
+    unknown names."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     known = {*dir(builtins), "__file__", "__name__"}
     for node in nodes:

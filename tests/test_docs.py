@@ -1,4 +1,5 @@
-"""The documentation's commands and Python run on a tiny model, page by page and in order; what they are is what the command line understands."""
+"""The documentation's commands and Python run on a tiny model, page by page and in order; what they are is what the
+command line understands."""
 
 import json
 import os
@@ -177,7 +178,8 @@ doc_to_target: answer
 @pytest.mark.skipif(not HARNESS, reason="LAYERCLIFF_LM_EVAL_PYTHON names no Python with lm_eval")
 @pytest.mark.usefixtures("reloads_here")
 def test_the_harness_runs(run: Run, tmp_path: Path) -> None:
-    """Commands of lm-evaluation-harness, and of what runs it, on all pages; a small task stands in for those that it would download."""
+    """Commands of lm-evaluation-harness, and of what runs it, on all pages; a small task stands in for those that it
+    would download."""
     (tmp_path / "stand_in.yaml").write_text(TASK)
     run(["make", "demo"])
     ran = set()

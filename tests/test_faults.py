@@ -86,7 +86,10 @@ def test_a_part_that_fails_is_a_refusal_of_its_own() -> None:
 
 
 def test_a_real_process_ends_without_a_traceback(tmp_path: Path) -> None:
-    code = "import sys\nfrom layercliff.cli import app, entry\napp.say = None\nsys.argv = ['layercliff', '--version']\nentry.main()"
+    code = (
+        "import sys\nfrom layercliff.cli import app, entry\napp.say = None\nsys.argv = ['layercliff', "
+        "'--version']\nentry.main()"
+    )
     around = os.environ | {cache.ENVIRONMENT: str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=around)
     assert done.returncode == 70

@@ -1,8 +1,8 @@
 """Item by item with lm-evaluation-harness itself.
 
-Set LAYERCLIFF_LM_EVAL_PYTHON to a Python that has lm_eval (0.4.13) and what layercliff depends on, in this environment's versions; without it
-these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each task are compared (100), LAYERCLIFF_PARITY_TASKS which tasks,
-LAYERCLIFF_PARITY_MODELS which of the models.
+Set LAYERCLIFF_LM_EVAL_PYTHON to a Python that has lm_eval (0.4.13) and what layercliff depends on, in this
+environment's versions; without it these tests skip themselves. LAYERCLIFF_PARITY_LIMIT is how many questions of each
+task are compared (100), LAYERCLIFF_PARITY_TASKS which tasks, LAYERCLIFF_PARITY_MODELS which of the models.
 """
 
 import json
@@ -49,7 +49,8 @@ def arc(question: Question) -> dict[str, Any]:
 
 
 OWN: dict[str, Callable[[Question], dict[str, Any]]] = {"arc_easy": arc, "arc_challenge": arc}
-"""Tasks whose documents can be rebuilt in the layout of the harness's own data set, so that its prompt is compared as well."""
+"""Tasks whose documents can be rebuilt in the layout of the harness's own data set, so that its prompt is compared as
+well."""
 
 EVERY = "arc_easy,arc_challenge,hellaswag,piqa,winogrande,boolq,openbookqa,mmlu"
 TASKS = os.environ.get("LAYERCLIFF_PARITY_TASKS", EVERY).split(",")
@@ -78,22 +79,29 @@ def documents(task: str, evaluated: Evaluated, own: bool) -> list[dict[str, Any]
 
 
 def apart(rows: pl.DataFrame) -> bool:
-    """Whether a question's options have contexts of their own; each is then a document for the harness, and accuracies are not compared."""
+    """Whether a question's options have contexts of their own; each is then a document for the harness, and accuracies
+    are not compared."""
     return rows["context"].n_unique() > rows["question"].n_unique()
 
 
 def harness(
     evaluated: Evaluated, folder: Path, model: str = "hf", own: bool = True, **model_args: str
 ) -> dict[str, Any]:
-    """Run the harness on the same questions, with one of its models or ours; with `own`, by its own prompts where we can."""
+    """Run the harness on the same questions, with one of its models or ours; with `own`, by its own prompts where we
+    can."""
     tasks = {}
     for name in evaluated.about:
         file = folder / f"{name}.jsonl"
         file.write_text("\n".join(map(json.dumps, documents(name, evaluated, own and name in OWN))))
         tasks[name] = {"documents": str(file), "own": own and name in OWN, "delimiter": " "}
     request = {
-        "model": model, "model_args": {**model_args, "dtype": "float32"}, "batch_size": 2, "threads": torch.get_num_threads(), "repeats": 1, "tasks": tasks,
-    }  # fmt: skip
+        "model": model,
+        "model_args": {**model_args, "dtype": "float32"},
+        "batch_size": 2,
+        "threads": torch.get_num_threads(),
+        "repeats": 1,
+        "tasks": tasks,
+    }
     (folder / "request.json").write_text(json.dumps(request))
     offline = {
         "PYTHONPATH": str(SOURCE),
@@ -109,7 +117,8 @@ def harness(
 
 
 def assert_equal(ours: Evaluated, theirs: dict[str, Any], task: str) -> None:
-    """Texts, every option's log-likelihood and greedy flag, and where options share a context every accuracy and its standard error."""
+    """Texts, every option's log-likelihood and greedy flag, and where options share a context every accuracy and its
+    standard error."""
     samples = sorted(theirs["samples"][task], key=lambda sample: sample["doc_id"])
     flat = [
         (*arguments, *response[0])
@@ -131,8 +140,9 @@ def assert_equal(ours: Evaluated, theirs: dict[str, Any], task: str) -> None:
 @pytest.mark.parametrize("whole", [True, False], ids=["dense", "three_blocks_fewer"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_option_of_every_task(name: str, whole: bool, tmp_path: Path) -> None:
-    """The harness's own softmax of float32 is off by about 1e-5 a token on this kind of machine, always to one side, so that options of more than a hundred tokens
-    would differ by more than is asked for: it is told to take its softmax in float64, which holds gigabytes for each long text of a large vocabulary."""
+    """The harness's own softmax of float32 is off by about 1e-5 a token on this kind of machine, always to one side, so
+    that options of more than a hundred tokens would differ by more than is asked for: it is told to take its softmax in
+    float64, which holds gigabytes for each long text of a large vocabulary."""
     model = layercliff.load(name)
     cut(model.network, [block for block in range(model.n_layers) if whole or block not in GONE[name]])
     model.network.save_pretrained(tmp_path / "checkpoint")
@@ -146,7 +156,8 @@ def test_every_option_of_every_task(name: str, whole: bool, tmp_path: Path) -> N
 @pytest.mark.parametrize("shots", [0, 2])
 @pytest.mark.parametrize("name", ["gemma-3-270m", "smollm2-135m"])
 def test_every_tokenizer(name: str, shots: int, tmp_path: Path) -> None:
-    """A packaged model's tokenizer, which says whether a begin token stands before a text, on a small random network."""
+    """A packaged model's tokenizer, which says whether a begin token stands before a text, on a small random
+    network."""
     tokenizer = AutoTokenizer.from_pretrained(lookup.locate(name).location)
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -75,7 +75,10 @@ def test_a_refusal_is_one_line_without_control_characters(here: Here, monkeypatc
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_an_encoding_lacks_is_replaced(encoding: str, tmp_path: Path) -> None:
-    code = "from layercliff import output\nfrom layercliff.report import terminal\nwith output.channels():\n    terminal.table(('█±', 'b'), [('◄ é', '日')])"
+    code = (
+        "from layercliff import output\nfrom layercliff.report import terminal\nwith output.channels():\n    "
+        "terminal.table(('█±', 'b'), [('◄ é', '日')])"
+    )
     around = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=around)
     expected = {"ascii": "< ?", "latin-1": "< é"}[encoding]
@@ -97,7 +100,10 @@ def test_streams_that_are_full_or_closed() -> None:
 
 
 def test_a_run_goes_on_when_nobody_takes_what_it_tells(tmp_path: Path) -> None:
-    code = f"from layercliff import output, console\nwith output.channels():\n    with console.progress() as (report, note):\n        [note('x' * 99) for _ in range(99)]\n    open({str(tmp_path / 'done')!r}, 'w')"
+    code = (
+        "from layercliff import output, console\nwith output.channels():\n    with console.progress() as (report, "
+        f"note):\n        [note('x' * 99) for _ in range(99)]\n    open({str(tmp_path / 'done')!r}, 'w')"
+    )
     done = printed(f'{sys.executable} -c "$CODE" 2>/dev/full', CODE=code)
     assert done.returncode == 0
     assert (tmp_path / "done").exists()

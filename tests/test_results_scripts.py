@@ -1,4 +1,5 @@
-"""The scripts behind the documented results, on a tiny model and few questions; their tables are written beside copies of them."""
+"""The scripts behind the documented results, on a tiny model and few questions; their tables are written beside copies
+of them."""
 
 import json
 import runpy
@@ -78,9 +79,18 @@ def test_studies(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_search(run: Run, tmp_path: Path) -> None:
     path = {"seconds": [1.0, 1.0], "passes": [3, 2], "removed": [1, 2]}
     found = {
-        "model": "m", "task": "t", "questions": 4, "steps": 2, "n_layers": 6, "tokens_shared": 5, "tokens_loop": 9, "exact": path, "race": path,
-        "loop": path | {"seconds": [3.0, 1.0]}, "peak_memory_bytes": 2**30,
-    }  # fmt: skip
+        "model": "m",
+        "task": "t",
+        "questions": 4,
+        "steps": 2,
+        "n_layers": 6,
+        "tokens_shared": 5,
+        "tokens_loop": 9,
+        "exact": path,
+        "race": path,
+        "loop": path | {"seconds": [3.0, 1.0]},
+        "peak_memory_bytes": 2**30,
+    }
     (tmp_path / "found.json").write_text(json.dumps(found))
     assert "| m | t, 4 | 2 of 6 | 5 / 9 | 5 / 5 / 5 | 3.00 | 2.00 | 2.00 | yes |" in run("search_table", "found.json")
 

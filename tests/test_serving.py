@@ -1,7 +1,9 @@
-"""Exported checkpoints in other runtimes, started by the commands of the export guide, give the log-probabilities of transformers.
+"""Exported checkpoints in other runtimes, started by the commands of the export guide, give the log-probabilities of
+transformers.
 
-LAYERCLIFF_VLLM is a `vllm`; LAYERCLIFF_LLAMA_CPP a directory with llama.cpp's ``convert_hf_to_gguf.py`` (its repository, or ``vendor/llama.cpp`` of the source of
-llama-cpp-python), and xllamacpp, which is llama.cpp as a library, is installed beside layercliff. Without them these tests skip themselves. What was found is printed.
+LAYERCLIFF_VLLM is a `vllm`; LAYERCLIFF_LLAMA_CPP a directory with llama.cpp's ``convert_hf_to_gguf.py`` (its
+repository, or ``vendor/llama.cpp`` of the source of llama-cpp-python), and xllamacpp, which is llama.cpp as a library,
+is installed beside layercliff. Without them these tests skip themselves. What was found is printed.
 """
 
 import json

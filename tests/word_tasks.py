@@ -17,9 +17,15 @@ WORDS = ("blue", "red", "green", "yellow", "one", "two", "three", "iron")
 def task(n: int, form: Format, options: int = 3, name: str = "words") -> Task:
     """Questions words0, words1, ... that name different options and have different answers, each a group of its own."""
     questions = tuple(
-        Question(f"{name}{i}", f"which of these is {i}?", tuple(WORDS[(i + j) % 8] for j in range(options)), i % options, f"g{i}")
+        Question(
+            f"{name}{i}",
+            f"which of these is {i}?",
+            tuple(WORDS[(i + j) % 8] for j in range(options)),
+            i % options,
+            f"g{i}",
+        )
         for i in range(n)
-    )  # fmt: skip
+    )
     return Task(name, questions, "made up", "none", form)
 
 

@@ -1,4 +1,5 @@
-"""The controls verb on tiny models: what is kept, what needs a pass, resume, text against transformers, figures, refusals."""
+"""The controls verb on tiny models: what is kept, what needs a pass, resume, text against transformers, figures,
+refusals."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,9 @@ def test_every_control_beside_the_model(run: Path, tiny: Model, task: Task, tmp_
     assert found.table["control"].to_list() == names
     assert found.table["draws"].to_list() == [1, 2, 20, 20, 2, 1]
     assert len(found.curves) == len(names) * (L + 1)
-    assert ((found.curves["margin_low"] <= found.curves["margin"]) & (found.curves["margin"] <= found.curves["margin_high"])).all()  # fmt: skip
+    assert (
+        (found.curves["margin_low"] <= found.curves["margin"]) & (found.curves["margin"] <= found.curves["margin_high"])
+    ).all()
     traced = layercliff.trace(tiny, task, out=run)
     own = found.curves.filter(pl.col("control") == "model")
     np.testing.assert_array_equal(own["margin"], traced.main.margin.point)

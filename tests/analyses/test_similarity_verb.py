@@ -109,9 +109,13 @@ def test_options_and_random_tokens_are_read_in_one_pass(
             scores = part.scores(readings)[0][depth]
             features.append(scores - scores.mean(-1, keepdims=True))
         value = found.row(
-            by_predicate=(pl.col("what") == what) & ~pl.col("standardised") & (pl.col("step") == 3) & (pl.col("dense") == 4) & (pl.col("pruned") == 2),
+            by_predicate=(pl.col("what") == what)
+            & ~pl.col("standardised")
+            & (pl.col("step") == 3)
+            & (pl.col("dense") == 4)
+            & (pl.col("pruned") == 2),
             named=True,
-        )["cka"]  # fmt: skip
+        )["cka"]
         assert value == pytest.approx(cka(*features), abs=1e-4)
 
 

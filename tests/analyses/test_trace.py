@@ -28,7 +28,10 @@ def test_files_of_a_run(tiny: Model, colours: Task, tmp_path: Path, form: str) -
     found = layercliff.trace(tiny, colours, format=form, out=tmp_path / "run")
     folder = tmp_path / "run" / "trace"
     summary = json.loads((folder / "summary.json").read_text())
-    wanted = "model task format n_questions n_layers chance accuracy decision_margin transition_depth transition_depth_low transition_depth_high jump_block seconds peak_memory_bytes"
+    wanted = (
+        "model task format n_questions n_layers chance accuracy decision_margin transition_depth "
+        "transition_depth_low transition_depth_high jump_block seconds peak_memory_bytes"
+    )
     assert set(wanted.split()) <= set(summary)
     arrays = load_file(folder / "trace.safetensors")
     depths, n, k = arrays["scores"].shape
@@ -157,7 +160,8 @@ for count in counts:
 
 @pytest.mark.slow
 def test_killed_without_warning(tmp_path: Path) -> None:
-    """kill -9 after some batches, twice, then a run to the end: only what was missing is computed, the same to the bit."""
+    """kill -9 after some batches, twice, then a run to the end: only what was missing is computed, the same to the
+    bit."""
     model = families.saved(tmp_path / "model")
     run, task = tmp_path / "run", tmp_path / "task.jsonl"
     rows = [{"question": f"which is {i}?", "options": ["blue", "red"], "answer": i % 2} for i in range(12)]

@@ -37,7 +37,8 @@ def test_torch_loads_only_when_needed(code: str) -> None:
         [
             sys.executable,
             "-c",
-            f"{code}\nimport sys; print([m for m in ('torch', 'transformers', 'altair', 'polars') if m in sys.modules])",
+            f"{code}\nimport sys; print([m for m in ('torch', 'transformers', 'altair', 'polars') if m in "
+            "sys.modules])",
         ],
         capture_output=True,
         text=True,

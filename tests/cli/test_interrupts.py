@@ -106,7 +106,8 @@ def ended(command: list[str], number: int, seconds: float) -> tuple[int, str]:
 
 
 def told(code: int, number: int, said: str) -> None:
-    """Fail for an end that is neither whole, nor in order, nor that of a Python that had finished but for its own end."""
+    """Fail for an end that is neither whole, nor in order, nor that of a Python that had finished but for its own
+    end."""
     assert "Traceback" not in said
     if code not in (0, -number):
         assert (code, said[-len(SENTENCE) - 1 :]) == (128 + number, SENTENCE + "\n")
@@ -116,7 +117,11 @@ def test_a_signal_in_the_first_moments() -> None:
     """From the first line of layercliff's own on, through all imports."""
     for trial in range(6):
         number = SIGNALS[trial % 3]
-        code = f"import os, sys, threading; sys.argv = ['layercliff', 'models']\nfrom layercliff.cli import entry\nthreading.Timer({0.01 + 0.04 * trial}, os.kill, (os.getpid(), {int(number)})).start()\nentry.main()"
+        code = (
+            "import os, sys, threading; sys.argv = ['layercliff', 'models']\nfrom layercliff.cli import "
+            f"entry\nthreading.Timer({0.01 + 0.04 * trial}, os.kill, (os.getpid(), "
+            f"{int(number)})).start()\nentry.main()"
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         told(done.returncode, number, done.stderr)
 

@@ -1,4 +1,5 @@
-"""Every numeric option of every verb, on the command line and in Python: beyond its limits it is refused at once, in a sentence."""
+"""Every numeric option of every verb, on the command line and in Python: beyond its limits it is refused at once, in a
+sentence."""
 
 import math
 from collections.abc import Callable
@@ -42,8 +43,10 @@ TEXTS = {
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.name or command.callback.__name__: command.callback for command in cli_app.app.registered_commands if command.callback
-}  # fmt: skip
+    command.name or command.callback.__name__: command.callback
+    for command in cli_app.app.registered_commands
+    if command.callback
+}
 
 
 def flags(verb: str) -> dict[str, tuple[str, Any, bool]]:

@@ -196,8 +196,8 @@ def test_the_harnesss_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
 
 
 def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens(tiny: Model) -> None:
-    """A tokenizer that merges the end of the context with the beginning of the option: the whole text's tokens from the length of the
-    context's on, by one plain forward pass each."""
+    """A tokenizer that merges the end of the context with the beginning of the option: the whole text's tokens from the
+    length of the context's on, by one plain forward pass each."""
     tokenizer = families.tokenizer()
     merged = json.loads(tokenizer.backend_tokenizer.to_str())
     vocabulary = merged["model"]["vocab"]

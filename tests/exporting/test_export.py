@@ -1,4 +1,5 @@
-"""The export verb: ordinary checkpoints, near ties, steps of steps, refusals, and the commands that a card gives. Reloads are in this process, for speed."""
+"""The export verb: ordinary checkpoints, near ties, steps of steps, refusals, and the commands that a card gives.
+Reloads are in this process, for speed."""
 
 import json
 import shlex
@@ -45,7 +46,9 @@ def put(model: Model, *tasks: Task, form: str = "letter") -> list[EncodedTask]:
     return [encoded_task.ask(model, one, form, one.questions) for one in tasks]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("sizes", "wanted"), [((40, 40), (16, 16)), ((5, 40), (5, 27)), ((40, 3, 2), (27, 3, 2)), ((4, 2), (4, 2))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sizes", "wanted"), [((40, 40), (16, 16)), ((5, 40), (5, 27)), ((40, 3, 2), (27, 3, 2)), ((4, 2), (4, 2))]
+)
 def test_questions_are_shared_between_tasks(tiny: Model, sizes: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     parts = put(tiny, *(task(f"t{number}-", size) for number, size in enumerate(sizes)))
     found = answers.drawn(parts, 32)

@@ -1,4 +1,5 @@
-"""What counts in a training: the answers' tokens and nothing else, computed by the model's own head; the same bits from the same seed."""
+"""What counts in a training: the answers' tokens and nothing else, computed by the model's own head; the same bits from
+the same seed."""
 
 from pathlib import Path
 from typing import Any

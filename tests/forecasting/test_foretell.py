@@ -1,4 +1,5 @@
-"""What foretells a collapse: measured from the dense model, shared with the path's first step, by a study's rule or refused."""
+"""What foretells a collapse: measured from the dense model, shared with the path's first step, by a study's rule or
+refused."""
 
 from pathlib import Path
 

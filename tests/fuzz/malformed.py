@@ -1,4 +1,5 @@
-"""Inputs that nobody would write on purpose, and a few that are harmless: files of questions, of text, of studies, and command lines.
+"""Inputs that nobody would write on purpose, and a few that are harmless: files of questions, of text, of studies, and
+command lines.
 
 Each case follows from a number alone, so that a failure is repeated by its number.
 """
@@ -11,9 +12,30 @@ from typing import Any
 
 WORDS = ("iron", "water", "paper", "wood", "blue", "green", "red", "one", "two", "three")
 STRANGE = (
-    None, True, False, 0, -1, 2.5, 1e308, float("nan"), 10**30, "", " ", "\0", "\x1b[31m", "\u202e", "A" * 5000, [], {}, [None], [[]], {"text": None},
-    ["a", "a"], {"text": "ab", "label": ["A", "B"]}, {"text": ["a"], "label": []},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2.5,
+    1e308,
+    float("nan"),
+    10**30,
+    "",
+    " ",
+    "\0",
+    "\x1b[31m",
+    "\u202e",
+    "A" * 5000,
+    [],
+    {},
+    [None],
+    [[]],
+    {"text": None},
+    ["a", "a"],
+    {"text": "ab", "label": ["A", "B"]},
+    {"text": ["a"], "label": []},
+)
 NUMBERS = (
     "-1",
     "nan",
@@ -34,16 +56,35 @@ NUMBERS = (
 )
 RANGES = ("4-0", "0-9999999999", "-1", "1-", "-", ",", "1-2-3", "a-b", "9" * 5000, "0,,1-x", "\x1b[0m", "0-1\n2")
 FIELDS = ("id", "group", "question", "options", "choices", "answer", "answerKey", "option_a", "prompt")
-WRONG_NAMES = ("x" * 300 + ".jsonl", "loop.jsonl", "folder.jsonl", "bad\udcff.jsonl", "~nobody-at-all/t.jsonl", "", ",", "=", "a=b=c", "..", "joint=t.jsonl", "t.txt", "no.jsonl",
-    "arc_easy=no", "arc_easy=t.csv", "\x1b[31m", "citis", "hub:", "mmlu_nothing")  # fmt: skip
+WRONG_NAMES = (
+    "x" * 300 + ".jsonl",
+    "loop.jsonl",
+    "folder.jsonl",
+    "bad\udcff.jsonl",
+    "~nobody-at-all/t.jsonl",
+    "",
+    ",",
+    "=",
+    "a=b=c",
+    "..",
+    "joint=t.jsonl",
+    "t.txt",
+    "no.jsonl",
+    "arc_easy=no",
+    "arc_easy=t.csv",
+    "\x1b[31m",
+    "citis",
+    "hub:",
+    "mmlu_nothing",
+)
 
 
 @dataclass(frozen=True)
 class Case:
     """Files by name, and a command line in whose arguments MODEL stands for a tiny model.
 
-    `questions` is how many are asked where the input is harmless, None where it must be refused, and -1 where either may
-    be right: then what is accepted is counted by an independent reader.
+    `questions` is how many are asked where the input is harmless, None where it must be refused, and -1 where either
+    may be right: then what is accepted is counted by an independent reader.
     """
 
     kind: str
@@ -91,21 +132,38 @@ def bad_line(rng: random.Random) -> Case:
     row = good_row(rng, 99)
     broken = rng.choice(
         [
-            lines[0][: len(lines[0]) // 2], "[" * 1000, '{"a":' * 1000, json.dumps([1]), '"text"', "nul", "{} {}", "\\", "\ud83d".encode("utf-8", "replace").decode() + "{",
-            '{"question": "\\ud83d", "options": ["a", "b"], "answer": 0}', '{"question": "q", "options": ["a", "b"], "answer": ' + "9" * 5000 + "}",
-            '{"question": "q", "options": ["a", "b"], "answer": 0, "answer": 1}', '{"question": "q", "options": ["a", "b"], "answer": -0.5}',
-            json.dumps({**row, "answer": "nothing", "answerKey": "Z"}), json.dumps({"question": "q", "options": ["a", "a"], "answer": 0}),
-            json.dumps({"question": "", "options": ["a", "b"], "answer": 0}), json.dumps({"question": "q", "options": ["a", ""], "answer": 0}),
-            json.dumps({"question": "q", "options": [str(i) for i in range(27)], "answer": 0}), json.dumps({"question": "q", "options": ["a"], "answer": 0}),
+            lines[0][: len(lines[0]) // 2],
+            "[" * 1000,
+            '{"a":' * 1000,
+            json.dumps([1]),
+            '"text"',
+            "nul",
+            "{} {}",
+            "\\",
+            "\ud83d".encode("utf-8", "replace").decode() + "{",
+            '{"question": "\\ud83d", "options": ["a", "b"], "answer": 0}',
+            '{"question": "q", "options": ["a", "b"], "answer": ' + "9" * 5000 + "}",
+            '{"question": "q", "options": ["a", "b"], "answer": 0, "answer": 1}',
+            '{"question": "q", "options": ["a", "b"], "answer": -0.5}',
+            json.dumps({**row, "answer": "nothing", "answerKey": "Z"}),
+            json.dumps({"question": "q", "options": ["a", "a"], "answer": 0}),
+            json.dumps({"question": "", "options": ["a", "b"], "answer": 0}),
+            json.dumps({"question": "q", "options": ["a", ""], "answer": 0}),
+            json.dumps({"question": "q", "options": [str(i) for i in range(27)], "answer": 0}),
+            json.dumps({"question": "q", "options": ["a"], "answer": 0}),
             json.dumps({"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "A"]}, "answerKey": "A"}),
-            json.dumps({"question": None, "options": ["a", "b"], "answer": 0}), json.dumps({"question": "q", "options": ["a", None], "answer": 0}),
+            json.dumps({"question": None, "options": ["a", "b"], "answer": 0}),
+            json.dumps({"question": "q", "options": ["a", None], "answer": 0}),
         ]
-    )  # fmt: skip
+    )
     lines.insert(rng.randrange(7), broken)
     skip = rng.random() < 0.3
     return Case(
-        "bad line", {"t.jsonl": "\n".join(lines).encode()}, _plan("t.jsonl", *(["--skip-bad-rows"] if skip else [])), 6 if skip else None
-    )  # fmt: skip
+        "bad line",
+        {"t.jsonl": "\n".join(lines).encode()},
+        _plan("t.jsonl", *(["--skip-bad-rows"] if skip else [])),
+        6 if skip else None,
+    )
 
 
 def strange_field(rng: random.Random) -> Case:
@@ -146,9 +204,20 @@ def table(rng: random.Random) -> Case:
     rows = [f"which is {i}?,{','.join(rng.sample(WORDS, 2))},{rng.randrange(2)}" for i in range(5)]
     header = "question,option_a,option_b,answer"
     wrong = rng.choice(
-        ['"which?,iron,water,0', "which?,iron,water", "which?,iron,water,0,more", f"{'x' * 140_000},iron,water,0", 'wh"ich?,"iron"s,water,0',
-         "which?,iron,water,7", "which?,iron,iron,0", ",iron,water,0", "which?,,water,0", f"which?,iron,water,{'9' * 5000}", "which?,iron,water,"]
-    )  # fmt: skip
+        [
+            '"which?,iron,water,0',
+            "which?,iron,water",
+            "which?,iron,water,0,more",
+            f"{'x' * 140_000},iron,water,0",
+            'wh"ich?,"iron"s,water,0',
+            "which?,iron,water,7",
+            "which?,iron,iron,0",
+            ",iron,water,0",
+            "which?,,water,0",
+            f"which?,iron,water,{'9' * 5000}",
+            "which?,iron,water,",
+        ]
+    )
     kind = rng.randrange(4)
     if kind == 0:
         header = rng.choice(
@@ -197,11 +266,23 @@ def text(rng: random.Random) -> Case:
     """A text that cannot be read, before the model is."""
     content, suffix = rng.choice(
         [
-            (b'{"text": 3}', ".jsonl"), (b'{"words": "a"}', ".jsonl"), (b"[" * 5000, ".jsonl"), (b'{"text": "\\ud83d"}', ".jsonl"), (b'{"text": ""}', ".jsonl"), (b"", ".jsonl"),
-            (b'"text"', ".jsonl"), (b'{"text": "a"', ".JSONL"), (b"\xff", ".txt"), (b"", ".txt"), (b" \n \n", ".txt"), (b"PAR1", ".parquet"), (b"PAR1" + b"\0" * 40 + b"PAR1", ".parquet"),
-            (b"", ".parquet"), (b'{"text": ' + b"9" * 5000 + b"}", ".jsonl"),
+            (b'{"text": 3}', ".jsonl"),
+            (b'{"words": "a"}', ".jsonl"),
+            (b"[" * 5000, ".jsonl"),
+            (b'{"text": "\\ud83d"}', ".jsonl"),
+            (b'{"text": ""}', ".jsonl"),
+            (b"", ".jsonl"),
+            (b'"text"', ".jsonl"),
+            (b'{"text": "a"', ".JSONL"),
+            (b"\xff", ".txt"),
+            (b"", ".txt"),
+            (b" \n \n", ".txt"),
+            (b"PAR1", ".parquet"),
+            (b"PAR1" + b"\0" * 40 + b"PAR1", ".parquet"),
+            (b"", ".parquet"),
+            (b'{"text": ' + b"9" * 5000 + b"}", ".jsonl"),
         ]
-    )  # fmt: skip
+    )
     named = rng.choice(
         [
             f"x{suffix}",
@@ -220,8 +301,11 @@ def text(rng: random.Random) -> Case:
     verb = rng.choice([("prune", "--criterion", "loss"), ("lens",), ("controls",)])
     rows = "\n".join(_lines(rng, 4)).encode()
     return Case(
-        "text", {f"x{suffix}": content, "t.jsonl": rows}, (verb[0], "-m", "MODEL", "-t", "t.jsonl", "-o", "run", "--text", named, *verb[1:]), None
-    )  # fmt: skip
+        "text",
+        {f"x{suffix}": content, "t.jsonl": rows},
+        (verb[0], "-m", "MODEL", "-t", "t.jsonl", "-o", "run", "--text", named, *verb[1:]),
+        None,
+    )
 
 
 def study(rng: random.Random) -> Case:
@@ -234,11 +318,27 @@ def study(rng: random.Random) -> Case:
     bomb = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 30))])
     content = rng.choice(
         [
-            base + f"{setting}: {value}\n", base + f"seeds: [{rng.choice(['-1', 'true', 'x', '9' * 40, '.nan', '[0]'])}]\n", base + f"{rng.choice(['seeeds', 'sedes', '1', '~', '[a]'])}: 1\n",
-            base + f"criteria: [{rng.choice(['magin', '1', '[]', 'margin, margin'])}]\n", base + base, "models: [a", "- a", "", "a: &a [*a]", bomb, "[" * 600, "a: !!python/name:os.system ''",
-            "a: !!int ''", "models: []\ntasks: [t]", "models: [MODEL]", "models: ['']\ntasks: [t]", "models: a\ntasks: t", base + "x: \x07", "models: [MODEL]\ntasks: [{task: t.jsonl, limit: -1}]",
+            base + f"{setting}: {value}\n",
+            base + f"seeds: [{rng.choice(['-1', 'true', 'x', '9' * 40, '.nan', '[0]'])}]\n",
+            base + f"{rng.choice(['seeeds', 'sedes', '1', '~', '[a]'])}: 1\n",
+            base + f"criteria: [{rng.choice(['magin', '1', '[]', 'margin, margin'])}]\n",
+            base + base,
+            "models: [a",
+            "- a",
+            "",
+            "a: &a [*a]",
+            bomb,
+            "[" * 600,
+            "a: !!python/name:os.system ''",
+            "a: !!int ''",
+            "models: []\ntasks: [t]",
+            "models: [MODEL]",
+            "models: ['']\ntasks: [t]",
+            "models: a\ntasks: t",
+            base + "x: \x07",
+            "models: [MODEL]\ntasks: [{task: t.jsonl, limit: -1}]",
         ]
-    )  # fmt: skip
+    )
     name = rng.choice(["s.yaml", "s.yaml", "s.yaml", "s.yaml", "nowhere.yaml", "folder.jsonl", "loop.jsonl", "z" * 300])
     return Case("study", {"s.yaml": content.encode()}, ("study", name, "--plan"), None)
 
@@ -264,10 +364,17 @@ def options(rng: random.Random) -> Case:
         ]
     )
     flags = {
-        "prune": ["--remove", "--to-ratio", "--splits", "--race", "--draws", "--memory-gb"], "compare": ["--remove", "--to-ratio", "--race", "--memory-gb"], "controls": ["--draws"],
-        "lens": ["--tokens", "--steps"], "noise": ["--draws", "--eps"], "similarity": ["--tokens", "--step"], "patch": ["--step"], "foretell": ["--memory-gb"],
-        "recover": ["--seeds", "--updates", "--batch", "--rate", "--rank", "--distill", "--step"], "plan": ["--remove", "--memory-gb"],
-    }  # fmt: skip
+        "prune": ["--remove", "--to-ratio", "--splits", "--race", "--draws", "--memory-gb"],
+        "compare": ["--remove", "--to-ratio", "--race", "--memory-gb"],
+        "controls": ["--draws"],
+        "lens": ["--tokens", "--steps"],
+        "noise": ["--draws", "--eps"],
+        "similarity": ["--tokens", "--step"],
+        "patch": ["--step"],
+        "foretell": ["--memory-gb"],
+        "recover": ["--seeds", "--updates", "--batch", "--rate", "--rank", "--distill", "--step"],
+        "plan": ["--remove", "--memory-gb"],
+    }
     ranges = {"prune": ["--protect", "--within"], "compare": ["--protect", "--within"], "eval": ["--depths"]}
     base = [verb, "-m", "MODEL", "-t", "t.jsonl", *([] if verb == "plan" else ["-o", "run"])]
     if verb == "compare":

@@ -1,4 +1,5 @@
-"""Removals: skipping is what the sweep of a pruning step does; means are those of the tokens, and stand in for the block."""
+"""Removals: skipping is what the sweep of a pruning step does; means are those of the tokens, and stand in for the
+block."""
 
 from itertools import pairwise
 
@@ -79,7 +80,8 @@ def test_means_are_those_of_all_tokens_one_by_one(tiny: Model, colours: Task) ->
 
 @torch.inference_mode()
 def test_a_mean_stands_in_for_the_block() -> None:
-    """Of a batch whose rows are all the same, the first position's mean is the block's own update; the others get theirs."""
+    """Of a batch whose rows are all the same, the first position's mean is the block's own update; the others get
+    theirs."""
     passage = dissect(families.network("llama")).enter((Segment(torch.tensor([[5, 77], [5, 77]])),))
     depths = [state for _, state in passage.depths()]
     means = torch.stack([(after - before)[0] for before, after in pairwise(depths)])

@@ -40,7 +40,8 @@ def test_a_model_patched_into_itself_changes_no_bit(batch: Batch, positions: str
 @pytest.mark.parametrize("batch", [SHARED, TREE])
 @torch.inference_mode()
 def test_all_positions_against_models_of_those_blocks(batch: Batch, kept: tuple[int, ...]) -> None:
-    """The pruned model with the dense state is the one with all blocks up to there; the dense one with the pruned state lacks only those before."""
+    """The pruned model with the dense state is the one with all blocks up to there; the dense one with the pruned state
+    lacks only those before."""
     passage = entered(batch)
     found = [state for _, state in patching.states(passage, batch, L, kept, "all")]
     dense, matches = patching.order(L, kept)

@@ -26,17 +26,28 @@ from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks.question import Question
 
 L, T, N, COLLAPSE = 8, 4, 300, 5
-QUESTIONS = tuple(Question(f"q{i}", f"which is {i}?", tuple(f"word {i} {j}" for j in range(4)), i % 4, f"g{i}") for i in range(N))  # fmt: skip
+QUESTIONS = tuple(
+    Question(f"q{i}", f"which is {i}?", tuple(f"word {i} {j}" for j in range(4)), i % 4, f"g{i}") for i in range(N)
+)
 REPORT = np.arange(N) % 2 == 1
 HARDNESS = np.random.default_rng(0).random(N)
 """How hard each question is, evenly spread: a model that is right in a share of them is right in the easiest."""
 SUBJECT = Subject(
-    model="made", revision="r", tasks=(TaskSubject(name="t", format="first_token", source="s", split="test", digest="d"),),
-    shots=0, limit=None, seed=0, dtype="float32", weights_dtype="float32", normalisation="char", chat=False,
-)  # fmt: skip
+    model="made",
+    revision="r",
+    tasks=(TaskSubject(name="t", format="first_token", source="s", split="test", digest="d"),),
+    shots=0,
+    limit=None,
+    seed=0,
+    dtype="float32",
+    weights_dtype="float32",
+    normalisation="char",
+    chat=False,
+)
 SILENT, DECIDED = (0.25, 0.1), (0.95, 4.0)
 Reading = tuple[float, float] | tuple[float, float, float]
-"""The share of right answers, and how many nats an answer lies above the other options; where a third number stands, that is of wrong ones."""
+"""The share of right answers, and how many nats an answer lies above the other options; where a third number stands,
+that is of wrong ones."""
 
 
 def scores(*readings: Reading) -> np.ndarray:
@@ -55,9 +66,15 @@ def trace(found: np.ndarray, keep: np.ndarray | None = None) -> Trace:
     own = [i for i in range(N) if keep[i]]
     n, gold = len(own), np.array([QUESTIONS[i].gold for i in own])
     return Trace(
-        found[:, keep], np.ones((n, 4), bool), gold, np.full((len(found), n), np.nan, np.float32), tuple(QUESTIONS[i] for i in own), ("t",) * n,
-        tuple("report" if REPORT[i] else "select" for i in own), {"t": TracedTask("t", "first_token", "s", "test", "l")},
-    )  # fmt: skip
+        found[:, keep],
+        np.ones((n, 4), bool),
+        gold,
+        np.full((len(found), n), np.nan, np.float32),
+        tuple(QUESTIONS[i] for i in own),
+        ("t",) * n,
+        tuple("report" if REPORT[i] else "select" for i in own),
+        {"t": TracedTask("t", "first_token", "s", "test", "l")},
+    )
 
 
 def depths(flaw: str) -> list[Reading]:
@@ -133,7 +150,8 @@ def similar(flaw: str) -> Similar:
 
 
 def trained(flaw: str) -> Recovered:
-    """Training brings back no step beyond the collapse, or with the flaw it does; with another it leaves the dense model undecided too."""
+    """Training brings back no step beyond the collapse, or with the flaw it does; with another it leaves the dense
+    model undecided too."""
     last = {
         0: SILENT if flaw == "broken" else DECIDED,
         COLLAPSE: SILENT,
@@ -165,9 +183,17 @@ def evidence(flaw: str = "") -> Evidence:
     dense = depths(flaw)
     whole = trace(scores(*dense))
     return Evidence(
-        Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(option_mass="last"), {}), path(flaw), (), noise(flaw, dense), ablated(flaw, dense), subsets(flaw, dense), similar(flaw),
-        None, beside(flaw, dense), trained(flaw),
-    )  # fmt: skip
+        Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(option_mass="last"), {}),
+        path(flaw),
+        (),
+        noise(flaw, dense),
+        ablated(flaw, dense),
+        subsets(flaw, dense),
+        similar(flaw),
+        None,
+        beside(flaw, dense),
+        trained(flaw),
+    )
 
 
 FLAWS = {

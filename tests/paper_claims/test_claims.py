@@ -1,4 +1,5 @@
-"""The claims verb on a tiny model that decides in the middle: interrupted, gone on with, read again; and where there is nothing to judge."""
+"""The claims verb on a tiny model that decides in the middle: interrupted, gone on with, read again; and where there is
+nothing to judge."""
 
 import copy
 import json

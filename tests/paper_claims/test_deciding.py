@@ -21,7 +21,8 @@ def drawn(mean: float, accuracy: float, n: int) -> tuple[np.ndarray, np.ndarray,
 
 @pytest.mark.parametrize(("mean", "accuracy"), [(0.1, 0.6), (-0.1, 0.6), (0.5, 0.29), (0.5, 0.2)])
 def test_as_many_questions_as_are_told_do_settle_it(mean: float, accuracy: float) -> None:
-    """Fewer questions, with the same margins and right answers, do not, and more do: a trace would show a transition depth, or an interval that there is none."""
+    """Fewer questions, with the same margins and right answers, do not, and more do: a trace would show a transition
+    depth, or an interval that there is none."""
     n, chance = 100, 0.25
     margin, correct, sampled = drawn(mean, accuracy, n)
     said = enough(margin, correct, chance, sampled)

@@ -1,4 +1,5 @@
-"""In worlds exactly on the edge, verdicts are wrong no more often than they may be: measured over many made-up worlds."""
+"""In worlds exactly on the edge, verdicts are wrong no more often than they may be: measured over many made-up
+worlds."""
 
 import os
 from collections.abc import Callable
@@ -56,12 +57,14 @@ def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
 
 
 def test_many_small_rises_are_not_lost_from_the_sum() -> None:
-    """A share of one half, where small rises look like falls on the questions that choose: with these left out, it was found supported in 5 to 14 %."""
+    """A share of one half, where small rises look like falls on the questions that choose: with these left out, it was
+    found supported in 5 to 14 %."""
     assert rates(lambda rng: worlds.c1_small_rises(rng, ALONE), FEW)["supported"] <= most(TAIL, FEW)
 
 
 def test_a_block_that_nothing_works_without_is_not_missed() -> None:
-    """Silent blocks cost 10.4 points more: where no draw held block 0, the claim was contradicted in 5 % at a hundredth of this bound."""
+    """Silent blocks cost 10.4 points more: where no draw held block 0, the claim was contradicted in 5 % at a hundredth
+    of this bound."""
     assert rates(lambda rng: worlds.c3_one_block(rng, ALONE), FEW)["contradicted"] <= most(TAIL, FEW)
 
 
@@ -72,8 +75,9 @@ MANY = int(os.environ.get("LAYERCLIFF_WORLDS", WORLDS))
     ("groups", "allowed"), [(FEWEST, 0.02), pytest.param(75, most(RARE, MANY), marks=pytest.mark.slow)]
 )
 def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, allowed: float) -> None:
-    """At the bound that verdicts have, on few questions, one in ten of which decides: an uncorrected percentile fails in 3 % with the fewest that a verdict may rest on.
-    ``docs/results/rare_failures.py`` measures worlds in which it fails more often than it says. ``LAYERCLIFF_WORLDS=4000`` counts more of this one, ``-s`` shows it."""
+    """At the bound that verdicts have, on few questions, one in ten of which decides: an uncorrected percentile fails
+    in 3 % with the fewest that a verdict may rest on. ``docs/results/rare_failures.py`` measures worlds in which it
+    fails more often than it says. ``LAYERCLIFF_WORLDS=4000`` counts more of this one, ``-s`` shows it."""
     sampled = Sampled.of([str(i) for i in range(groups)], resamples=2000)
     found = rates(lambda rng: worlds.c7_few_flip(rng, sampled), MANY)
     print(groups, found)  # noqa: T201
@@ -85,6 +89,7 @@ def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, 
     ("later", "wrong"), [(2.0, "supported"), pytest.param(0.75, "contradicted", marks=pytest.mark.slow)]
 )
 def test_steps_of_a_path(later: float, wrong: str) -> None:
-    """Steps are whole numbers: two steps apart the claim is false, within one it is true, however near the crossings are to a step."""
+    """Steps are whole numbers: two steps apart the claim is false, within one it is true, however near the crossings
+    are to a step."""
     found = rates(lambda rng: worlds.c4(rng, ALONE, later))
     assert found[wrong] <= most(TAIL)

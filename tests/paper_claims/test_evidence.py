@@ -21,8 +21,17 @@ def test_every_claim_is_supported_where_it_holds() -> None:
     n = {verdict.id: {part.n for part in verdict.parts} for verdict in found.verdicts}
     whole, half = stored_worlds.N, stored_worlds.N // 2
     assert n == {
-        "C1": {half}, "C2": {half, whole}, "C3": {half}, "C4": {half}, "C5": {whole}, "C6": {whole}, "C7": {half}, "C8": set(), "C9": {half}, "C10": {whole},
-    }  # fmt: skip
+        "C1": {half},
+        "C2": {half, whole},
+        "C3": {half},
+        "C4": {half},
+        "C5": {whole},
+        "C6": {whole},
+        "C7": {half},
+        "C8": set(),
+        "C9": {half},
+        "C10": {whole},
+    }
 
 
 @pytest.mark.parametrize("flaw", FLAWS)

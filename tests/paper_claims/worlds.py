@@ -32,7 +32,8 @@ def curve(rng: Rng, rises: list[float], n: int, noise: float = 0.2) -> np.ndarra
 
 
 def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
-    """Two neighbouring blocks make `share` of a rise of 1.2; the rest is spread over six others, and eight do not rise."""
+    """Two neighbouring blocks make `share` of a rise of 1.2; the rest is spread over six others, and eight do not
+    rise."""
     rest = [1.2 * (1 - share) / 6] * 6
     rises = [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
     chosen, measured = curve(rng, rises, sampled.n), curve(rng, rises, sampled.n)
@@ -40,7 +41,8 @@ def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
 
 
 def c1_small_rises(rng: Rng, sampled: Sampled) -> Verdict:
-    """Two blocks make half of all rises; the rest is spread over so many blocks that each rise is as small as its error."""
+    """Two blocks make half of all rises; the rest is spread over so many blocks that each rise is as small as its
+    error."""
     rises = [0.01] * 20 + [0.15, 0.11] + [0.01] * 6
     chosen, measured = (curve(rng, rises, sampled.n, noise=0.08) for _ in range(2))
     return transition.judged(chosen, measured, sampled, (20, 0.0), None)
@@ -66,7 +68,8 @@ def c3(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
 
 
 def c3_one_block(rng: Rng, sampled: Sampled) -> Verdict:
-    """Nothing works without block 0 of 28, and no other matters: of 3 silent blocks (of 23) it is one three times in 23, and costs all 0.8 of them then."""
+    """Nothing works without block 0 of 28, and no other matters: of 3 silent blocks (of 23) it is one three times in
+    23, and costs all 0.8 of them then."""
     found = {}
     for kind in ("silent", "decisive"):
         sets = [run.removed for run in drawn(28, 23, int(rng.integers(2**31))) if run.kind == kind]
@@ -75,7 +78,8 @@ def c3_one_block(rng: Rng, sampled: Sampled) -> Verdict:
 
 
 def c4(rng: Rng, sampled: Sampled, later: float) -> Verdict:
-    """Accuracy falls from 1 to 0.1 in nine steps, so that the collapse is at step 4 (chance 0.25, half of it 0.625); the margin crosses 0 `later` steps after."""
+    """Accuracy falls from 1 to 0.1 in nine steps, so that the collapse is at step 4 (chance 0.25, half of it 0.625);
+    the margin crosses 0 `later` steps after."""
     steps = np.arange(10)
     accuracy = 1 - 0.1 * steps
     margins, correct = [], []

@@ -26,7 +26,8 @@ CONV1D = ("c_attn", "c_proj", "c_fc")
 
 
 def by_hand(network: PreTrainedModel, step: Step) -> PreTrainedModel:
-    """The step's model, its weights written out: linear ones by the equation, those of a Llama's heads and channels one by one."""
+    """The step's model, its weights written out: linear ones by the equation, those of a Llama's heads and channels one
+    by one."""
     blocks = find_blocks(network)[1]
     dense = [{name: p.detach().clone() for name, p in block.named_parameters()} for block in blocks]
     for place, blend in step.blends.items():
@@ -165,7 +166,8 @@ def test_an_assessment_is_of_the_merged_model(task: Task, score: str) -> None:
 
 @pytest.mark.usefixtures("reloads_here")
 def test_a_step_of_a_step(tmp_path: Path) -> None:
-    """A path that removes blocks from a step that removed some is of the dense model; one that merges has to begin from a checkpoint."""
+    """A path that removes blocks from a step that removed some is of the dense model; one that merges has to begin from
+    a checkpoint."""
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 

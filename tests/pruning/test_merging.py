@@ -233,7 +233,8 @@ def test_come_merges_neighbours_across_which_nothing_turns(colours: Task) -> Non
 
 
 def test_come_against_one_prompt_at_a_time(colours: Task) -> None:
-    """Turns, Block Influence and sensitivities by hooks on the network's own forward, and what is to be taken by them."""
+    """Turns, Block Influence and sensitivities by hooks on the network's own forward, and what is to be taken by
+    them."""
     given = brief(network(), colours)
     chooser = CoMe(given)
     step = chooser.choose(DENSE)

@@ -26,7 +26,8 @@ WALKED = [
 def test_every_step_reads_as_its_model_read_from_the_start(
     task: Task, form: Format, score: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other numbers of depths at once)."""
+    """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other
+    numbers of depths at once)."""
     found = layercliff.prune(model(), task, criterion=score, draws=3, remove=4, format=form)
     monkeypatch.setattr("layercliff.pruning.path.depths_shared", lambda *_: 0)
     fresh = layercliff.prune(model(), task, criterion=score, draws=3, remove=4, format=form)

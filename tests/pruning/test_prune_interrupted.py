@@ -1,4 +1,5 @@
-"""Paths that are interrupted, killed or out of disk: nothing computed is lost, and the same command ends with the same bytes."""
+"""Paths that are interrupted, killed or out of disk: nothing computed is lost, and the same command ends with the same
+bytes."""
 
 import subprocess
 import sys

@@ -38,9 +38,15 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     directory = tmp_path_factory.mktemp("files")
     families.saved(directory / "model")
     rows = [
-        {"id": f"q{i}", "question": f"which is {i}?", "options": [word_tasks.WORDS[(i + j) % 8] for j in range(3)], "answer": i % 3, "group": f"g{i // 2}"}
+        {
+            "id": f"q{i}",
+            "question": f"which is {i}?",
+            "options": [word_tasks.WORDS[(i + j) % 8] for j in range(3)],
+            "answer": i % 3,
+            "group": f"g{i // 2}",
+        }
         for i in range(60)
-    ]  # fmt: skip
+    ]
     (directory / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return str(directory / "model"), str(directory / "words.jsonl")
 
@@ -208,8 +214,37 @@ def test_figures_page_and_command(about: tuple[str, str], run: tuple[Path, Recov
     names = {path.stem for path in layercliff.figures(directory, ("svg",)) if path.stem.startswith("recover")}
     assert names == {"recover-margin", "recover-accuracy", "recover-last-margin", "recover-last-accuracy"}
     assert "Pruned models after training" in (directory / "report.html").read_text()
-    arguments = ["recover", "-m", about[0], "-t", about[1], "-f", "first_token", "--limit", str(LIMIT), "-o", str(directory)]  # fmt: skip
-    arguments += ["--step", "1", "--step", "3", "--seeds", "2", "--updates", "10", "--batch", "8", "--rate", "1e-2", "--rank", "4", "--material", "unasked"]  # fmt: skip
+    arguments = [
+        "recover",
+        "-m",
+        about[0],
+        "-t",
+        about[1],
+        "-f",
+        "first_token",
+        "--limit",
+        str(LIMIT),
+        "-o",
+        str(directory),
+    ]
+    arguments += [
+        "--step",
+        "1",
+        "--step",
+        "3",
+        "--seeds",
+        "2",
+        "--updates",
+        "10",
+        "--batch",
+        "8",
+        "--rate",
+        "1e-2",
+        "--rank",
+        "4",
+        "--material",
+        "unasked",
+    ]
     done = here(*arguments)
     assert done.returncode == 0, done.stderr
     assert "not computed again" in done.stderr

@@ -34,11 +34,22 @@ from layercliff.tasks.question import Question
 
 L, N = 6, 24
 SUBJECT = Subject(
-    model="made", revision="r", tasks=(TaskSubject(name="t", format="first_token", source="s", split="test", digest="d"),),
-    shots=0, limit=None, seed=0, dtype="float32", weights_dtype="float32", normalisation="char", chat=False,
-)  # fmt: skip
+    model="made",
+    revision="r",
+    tasks=(TaskSubject(name="t", format="first_token", source="s", split="test", digest="d"),),
+    shots=0,
+    limit=None,
+    seed=0,
+    dtype="float32",
+    weights_dtype="float32",
+    normalisation="char",
+    chat=False,
+)
 KEPT = (tuple(range(L)), (0, 1, 2, 3, 5), (0, 1, 2, 5), (0, 5), (5,))
-QUESTIONS = tuple(Question(f"q{i}", f"which is {i}?", tuple(f"word {(i + j) % 5}" for j in range(4)), i % 4, f"g{i}") for i in range(N))  # fmt: skip
+QUESTIONS = tuple(
+    Question(f"q{i}", f"which is {i}?", tuple(f"word {(i + j) % 5}" for j in range(4)), i % 4, f"g{i}")
+    for i in range(N)
+)
 
 
 def scores(depths: int, decided: int, seed: int = 0) -> np.ndarray:
@@ -89,7 +100,15 @@ def patched() -> Probed[PatchSettings]:
 
 def lensed() -> Probed[LensSettings]:
     trained = {"logit": [3 - d / 3 for d in range(L + 1)], "tuned": [2 - d / 3 for d in range(L)] + [0.0]}
-    about = {"positions": 100, "text": "prose", "steps": 2, "seed": 0, "held_out": 16, "model": "made", "dtype": "float32"}  # fmt: skip
+    about = {
+        "positions": 100,
+        "text": "prose",
+        "steps": 2,
+        "seed": 0,
+        "held_out": 16,
+        "model": "made",
+        "dtype": "float32",
+    }
     settings = LensSettings(lenses=["tuned", "probe"], provenance=TunedOn.model_validate(trained | about))
     return probed(3 * (L + 1), settings)
 
@@ -101,9 +120,22 @@ def beside() -> Controlled:
     }
     where = [("depth", d, 0) for d in range(L + 1)] + [("step", k, k) for k in range(3)]
     text = pl.DataFrame(
-        [(*place, 2.0, 1.9, 2.1, 0.1, 0.0, 0.2, 9, 90) for place in where], orient="row",
-        schema=["where", "index", "removed", "loss", "loss_low", "loss_high", "rise", "rise_low", "rise_high", "paragraphs", "tokens"],
-    )  # fmt: skip
+        [(*place, 2.0, 1.9, 2.1, 0.1, 0.0, 0.2, 9, 90) for place in where],
+        orient="row",
+        schema=[
+            "where",
+            "index",
+            "removed",
+            "loss",
+            "loss_low",
+            "loss_high",
+            "rise",
+            "rise_low",
+            "rise_high",
+            "paragraphs",
+            "tokens",
+        ],
+    )
     curves = pl.concat([controlled.curve_rows(name, "t", found) for name, found in made.items()])
     table = pl.concat([controlled.table_row(name, "t", found) for name, found in made.items()])
     return Controlled(SUBJECT, curves, table, text, {"plain-text": ControlSettings(path="margin")}, {})
@@ -119,9 +151,23 @@ def similar() -> Similar:
             for dense in range(L + 1)
             for own in range(len(kept) + 1)
         ],
-        schema=["task", "what", "standardised", "step", "dense", "pruned", "n", "d", "cka", "low", "high", "shuffled", "shuffled_size"],
+        schema=[
+            "task",
+            "what",
+            "standardised",
+            "step",
+            "dense",
+            "pruned",
+            "n",
+            "d",
+            "cka",
+            "low",
+            "high",
+            "shuffled",
+            "shuffled_size",
+        ],
         orient="row",
-    )  # fmt: skip
+    )
     summary = pl.DataFrame(
         [("t", what, scaled, step, 0.0) for what, scaled, step, _ in about],
         schema=["task", "what", "standardised", "step", "third_shuffled"],
@@ -135,9 +181,18 @@ def recovered() -> Recovered:
     steps = {"0": KEPT[0], "2": KEPT[2]}
     traces = {int(step): trace(len(kept) + 1) for step, kept in steps.items()}
     about = {
-        "steps": {step: list(kept) for step, kept in steps.items()}, "merged": {"0": [], "2": []}, "cliff": 3, "seeds": 2, "score": "margin", "method": "lora", "rank": 4, "updates": 2, "batch": 2,
-        "rate": 0.1, "distill": 0,
-    }  # fmt: skip
+        "steps": {step: list(kept) for step, kept in steps.items()},
+        "merged": {"0": [], "2": []},
+        "cliff": 3,
+        "seeds": 2,
+        "score": "margin",
+        "method": "lora",
+        "rank": 4,
+        "updates": 2,
+        "batch": 2,
+        "rate": 0.1,
+        "distill": 0,
+    }
     material = {"t": {"n": 9, "from": "unasked", "digest": "d"}}
     return Recovered(
         SUBJECT, traces, {step: (of, of) for step, of in traces.items()}, RecoverSettings(**about), material, {}, {}
@@ -155,15 +210,33 @@ def foretelling() -> Foretelling:
 def row(model: str, task: str, transition: int | None, collapse: int | None, **more: Any) -> Row:
     features = dict.fromkeys(FEATURES, 0.5) | {"transition": (41 if transition is None else transition) / 40}
     given = {
-        "defined": True, "removed_at_most": 39, "collapse_beyond": 39 if collapse is None else None, "features": features, "format": "letter", "n_layers": 40, "n_questions": 100, "n_report": 50,
-        "accuracy": 0.6, "chance": 0.25,
-    }  # fmt: skip
+        "defined": True,
+        "removed_at_most": 39,
+        "collapse_beyond": 39 if collapse is None else None,
+        "features": features,
+        "format": "letter",
+        "n_layers": 40,
+        "n_questions": 100,
+        "n_report": 50,
+        "accuracy": 0.6,
+        "chance": 0.25,
+    }
     ends = {
         f"{name}_{end}": value
         for name, value in (("transition", transition), ("collapse", collapse))
         for end in ("low", "high")
     }
-    return Row(model, task, "own", "margin", 0, f"cells/{model}/{task}", transition=transition, collapse=collapse, **given | ends | more)  # fmt: skip
+    return Row(
+        model,
+        task,
+        "own",
+        "margin",
+        0,
+        f"cells/{model}/{task}",
+        transition=transition,
+        collapse=collapse,
+        **given | ends | more,
+    )
 
 
 def rows() -> Sequence[Row]:

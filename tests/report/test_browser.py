@@ -1,4 +1,5 @@
-"""The pages in a real Chromium: silent, without network, in the dark, on a phone and on paper; figures answer a pointer, tables sort, questions open."""
+"""The pages in a real Chromium: silent, without network, in the dark, on a phone and on paper; figures answer a
+pointer, tables sort, questions open."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -38,7 +39,10 @@ def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(13)
     ]
     questions.append(Question("evil", f"{EVIL}\nwhich?", ("blue <b>bold</b>", f"red {EVIL}"), 0, "evil"))
-    task, out = Task("colours", tuple(questions), "made up", "none", "first_token"), tmp_path_factory.mktemp("page") / "run"  # fmt: skip
+    task, out = (
+        Task("colours", tuple(questions), "made up", "none", "first_token"),
+        tmp_path_factory.mktemp("page") / "run",
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(tmp_path_factory.mktemp("cache")))
         with pages.once(RunDirectory(out)):
@@ -67,7 +71,10 @@ def hover(page: Page, chart: str, number: int) -> dict[str, str]:
 
 
 def column(page: Page, table: str, number: int) -> list[str]:
-    return [text.strip() for text in page.locator(f"{table} tbody tr:not(.detail) td:nth-child({number})").all_text_contents()]  # fmt: skip
+    return [
+        text.strip()
+        for text in page.locator(f"{table} tbody tr:not(.detail) td:nth-child({number})").all_text_contents()
+    ]
 
 
 def test_every_figure_is_drawn_and_hostile_text_is_text(opened: Callable[..., Page]) -> None:
@@ -172,7 +179,12 @@ def test_a_question_opens_with_its_options_and_margins(opened: Callable[..., Pag
     own = traced.questions_table(path.traces[2]).row(by_predicate=pl.col("id") == asked.id, named=True)
     told = hover(page, ".detail", 5 + sum(steps))
     last = path.steps[2].kept[-1]
-    assert told == {"model": "margin, 2 removed", "depth": f"{last + 1}", "written by": f"block {last}", "margin": f"{own['margin']:+.3f}"}  # fmt: skip
+    assert told == {
+        "model": "margin, 2 removed",
+        "depth": f"{last + 1}",
+        "written by": f"block {last}",
+        "margin": f"{own['margin']:+.3f}",
+    }
     page.locator("#questions th", has_text="margin").get_by_role("button").click()
     assert page.locator(".detail").evaluate("row => row.previousElementSibling.textContent.includes(' report')")
     page.get_by_role("button", name=asked.text, exact=True).click()
@@ -190,7 +202,9 @@ def test_dark_on_a_phone_and_on_paper(opened: Callable[..., Page], run: Path, of
     colour = "label => getComputedStyle(label).fill"
     assert label.evaluate(colour) == "rgb(162, 171, 184)"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate("[...document.querySelectorAll('.chart svg')].every(svg => svg.getBoundingClientRect().right <= innerWidth)")  # fmt: skip
+    assert page.evaluate(
+        "[...document.querySelectorAll('.chart svg')].every(svg => svg.getBoundingClientRect().right <= innerWidth)"
+    )
     page.emulate_media(media="print")
     assert label.evaluate(colour) == "rgb(91, 102, 117)"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -68,7 +68,10 @@ def test_figures_as_files(run: Path) -> None:
 
 
 def test_redrawing_loads_no_model(run: Path) -> None:
-    code = f"import sys, layercliff; layercliff.figures({str(run)!r}, ('svg',)); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    code = (
+        f"import sys, layercliff; layercliff.figures({str(run)!r}, ('svg',)); print('torch' in sys.modules, "
+        "'transformers' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
 

@@ -1,4 +1,5 @@
-"""Damage to stored files, by a seed: bytes that changed, were lost or are another file's, and contents that make no sense in a file that is whole."""
+"""Damage to stored files, by a seed: bytes that changed, were lost or are another file's, and contents that make no
+sense in a file that is whole."""
 
 import io
 import json

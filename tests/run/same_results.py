@@ -11,8 +11,16 @@ from polars.testing import assert_frame_equal
 from safetensors.numpy import load_file
 
 CHANGING = {
-    "seconds", "cost", "peak_memory_bytes", "selection_seconds", "training_seconds", "report_seconds", "total_evaluation_time_seconds", "date", "checksum",
-}  # fmt: skip
+    "seconds",
+    "cost",
+    "peak_memory_bytes",
+    "selection_seconds",
+    "training_seconds",
+    "report_seconds",
+    "total_evaluation_time_seconds",
+    "date",
+    "checksum",
+}
 """What is another number each time."""
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}(\.\d+)?")

@@ -1,4 +1,5 @@
-"""A run directory of every verb, each of whose files is damaged in turn: one sentence, or a right result, and the page shows the rest."""
+"""A run directory of every verb, each of whose files is damaged in turn: one sentence, or a right result, and the page
+shows the rest."""
 
 import random
 import re
@@ -32,15 +33,26 @@ from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 
 READERS: dict[str, Callable[[RunDirectory], object]] = {
-    "trace": traced.read, "margin": partial(pruned.read, score="margin"), "come": partial(pruned.read, score="come"), "noise": noised.read, "ablate": ablated.read,
-    "similarity": similar.read, "patch": patched.read, "controls": controlled.read, "lens": lensed.read, "recover": recovered.read, "foretell": foretold.read,
-    "claims": claimed.read, "evaluate": evaluated.read,
-}  # fmt: skip
+    "trace": traced.read,
+    "margin": partial(pruned.read, score="margin"),
+    "come": partial(pruned.read, score="come"),
+    "noise": noised.read,
+    "ablate": ablated.read,
+    "similarity": similar.read,
+    "patch": patched.read,
+    "controls": controlled.read,
+    "lens": lensed.read,
+    "recover": recovered.read,
+    "foretell": foretold.read,
+    "claims": claimed.read,
+    "evaluate": evaluated.read,
+}
 
 
 @pytest.fixture(scope="module")
 def whole(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run directories of all verbs that need no training, of a model in memory: ``run``, and ``eval`` of an evaluation."""
+    """Run directories of all verbs that need no training, of a model in memory: ``run``, and ``eval`` of an
+    evaluation."""
     out = tmp_path_factory.mktemp("whole")
     task = word_tasks.task(16, "first_token")
     study = word_tasks.foretelling_study(out / "study")
@@ -117,7 +129,8 @@ def check_changed_bytes(whole: Path, folder: Path, seed: int, right: dict[str, o
 
 
 def check_old(whole: Path, folder: Path, seed: int, *, drawn: bool) -> int:
-    """Something wrong in a file without checksums: a refusal or a result, never another error, and the page names what it leaves out."""
+    """Something wrong in a file without checksums: a refusal or a result, never another error, and the page names what
+    it leaves out."""
     file, kind = damaged(whole, folder, random.Random(seed), old=True)
     refused = [str(found) for name, found in readings(folder) if isinstance(found, LayercliffError)]
     if drawn and file.name != "run.yaml":

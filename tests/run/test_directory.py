@@ -18,7 +18,18 @@ from layercliff.run.subject import Subject, TaskSubject
 
 def subject(**changes: Any) -> Subject:
     task = TaskSubject(name="t", format="cloze", source="s", split="test", digest="abc")
-    base = {"model": "m", "revision": "r", "tasks": (task,), "shots": 0, "limit": None, "seed": 0, "dtype": "float32", "weights_dtype": "float32", "normalisation": "char", "chat": False}  # fmt: skip
+    base = {
+        "model": "m",
+        "revision": "r",
+        "tasks": (task,),
+        "shots": 0,
+        "limit": None,
+        "seed": 0,
+        "dtype": "float32",
+        "weights_dtype": "float32",
+        "normalisation": "char",
+        "chat": False,
+    }
     return Subject(**{**base, **changes})
 
 
@@ -72,7 +83,10 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = f"from layercliff.run.directory import RunDirectory; from pathlib import Path\nwith RunDirectory(Path({str(tmp_path)!r})).lock(): pass"
+    code = (
+        "from layercliff.run.directory import RunDirectory; from pathlib import Path\nwith "
+        f"RunDirectory(Path({str(tmp_path)!r})).lock(): pass"
+    )
     with RunDirectory(tmp_path).lock():
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "RunError: Another layercliff process is writing to" in other.stderr

@@ -1,4 +1,5 @@
-"""Every verb, interrupted and given again: its tables, arrays and numbers are those of a run that nobody interrupted."""
+"""Every verb, interrupted and given again: its tables, arrays and numbers are those of a run that nobody
+interrupted."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Every verb, killed without warning at twenty random moments: the same command ends with the tables, arrays and numbers of a run that nobody killed."""
+"""Every verb, killed without warning at twenty random moments: the same command ends with the tables, arrays and
+numbers of a run that nobody killed."""
 
 import subprocess
 import sys
@@ -11,8 +12,21 @@ from same_results import assert_same
 
 KILLS = 20
 VERBS = (
-    "trace", "prune", "compare", "evaluate", "controls", "lens", "noise", "ablate", "similarity", "patch", "foretell", "recover", "study", "claims",
-)  # fmt: skip
+    "trace",
+    "prune",
+    "compare",
+    "evaluate",
+    "controls",
+    "lens",
+    "noise",
+    "ablate",
+    "similarity",
+    "patch",
+    "foretell",
+    "recover",
+    "study",
+    "claims",
+)
 
 SCRIPT = """
 import os, random, shutil, signal, sys

@@ -1,4 +1,5 @@
-"""What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these, or refused."""
+"""What analyses have in common: what rows share changes none of them, and steps with merged blocks are run with these,
+or refused."""
 
 import shutil
 from collections.abc import Callable
@@ -84,7 +85,8 @@ def test_what_rows_share_changes_nothing(
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
     tiny: Model, task: Task, run: Path, full_disk: Callable[[str], AbstractContextManager[None]], verb: str, settings: dict[str, Any], others: dict[str, Any]
 ) -> None:  # fmt: skip
-    """Where the files of an analysis cannot be written to the end, the settings of the one before must not be read with them."""
+    """Where the files of an analysis cannot be written to the end, the settings of the one before must not be read with
+    them."""
     analysis = partial(getattr(layercliff, verb), tiny, task, shots=1, out=run / "tail")
     analysis(**settings)
     with full_disk("summary.json"):
@@ -109,7 +111,8 @@ def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
 def test_nothing_is_replaced_without_a_word(
     tiny: Model, task: Task, run: Path, tmp_path: Path, verb: str, settings: dict[str, Any], others: dict[str, Any], more: dict[str, Any] | None
 ) -> None:  # fmt: skip
-    """An analysis that lacks something of the finished one is refused; more of the same takes its place, and so does another that is told to."""
+    """An analysis that lacks something of the finished one is refused; more of the same takes its place, and so does
+    another that is told to."""
     shutil.copytree(
         run / "tail", out := tmp_path / "run", ignore=shutil.ignore_patterns("noise", "similarity", "patch")
     )

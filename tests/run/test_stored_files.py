@@ -1,4 +1,5 @@
-"""Stored files: written whole, found out when they changed, refused in one sentence when they are not what they should be."""
+"""Stored files: written whole, found out when they changed, refused in one sentence when they are not what they should
+be."""
 
 import json
 import re

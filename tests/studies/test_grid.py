@@ -30,7 +30,8 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: [a]\ntasks: [t]\nseeds: [0, 0]", "seeds holds 0 twice: leave one out"),
         (
             "models: [a]\ntasks: [t, {task: t, format: cloze}]\nformats: [letter, cloze]",
-            "tasks holds 't' twice for one figure, where it would count as two seeds: leave one out, or name its formats under formats.",
+            "tasks holds 't' twice for one figure, where it would count as two seeds: leave one out, or name its "
+            "formats under formats.",
         ),
         (
             "models: [a]\ntasks: [{task: t, format: letter}, {task: t, format: cloze}]",
@@ -130,8 +131,11 @@ def test_a_task_may_be_asked_again_in_another_format() -> None:
     twice = [{"task": "t", "format": "letter", "limit": 50}, {"task": "t", "format": "cloze", "limit": 100}]
     grid = Grid.of({"models": ["a"], "tasks": twice, "formats": ["letter"], "criteria": ["margin", "tail"]})
     assert [(c.directory, c.criterion) for c in grid.cells()] == [
-        ("cells/a/t-letter-0", "margin"), ("cells/a/t-letter-0", "tail"), ("cells/a/t-cloze-0", "margin"), ("cells/a/t-cloze-0", "tail"),
-    ]  # fmt: skip
+        ("cells/a/t-letter-0", "margin"),
+        ("cells/a/t-letter-0", "tail"),
+        ("cells/a/t-cloze-0", "margin"),
+        ("cells/a/t-cloze-0", "tail"),
+    ]
 
 
 def test_names_that_look_alike_in_a_path_are_told_apart() -> None:

@@ -68,8 +68,15 @@ def test_cells_are_runs_and_those_that_fail_stop_nothing(files: Path, tmp_path: 
         str(files / "llama"), str(files / "words.jsonl"), format="letter", limit=24, device="cpu", out=run
     )
     path = layercliff.prune(
-        str(files / "llama"), str(files / "words.jsonl"), format="letter", limit=24, remove=2, assess=False, device="cpu", out=run
-    )  # fmt: skip
+        str(files / "llama"),
+        str(files / "words.jsonl"),
+        format="letter",
+        limit=24,
+        remove=2,
+        assess=False,
+        device="cpu",
+        out=run,
+    )
     row = found.rows[0]
     assert (row.transition, row.n_layers, row.removed_at_most) == (traced.transition_depth, 5, 2)
     assert row.defined == path.collapse.defined
