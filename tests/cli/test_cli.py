@@ -89,15 +89,21 @@ def test_trace_twice_then_figures(files: Path, tmp_path: Path, here: Here) -> No
         (("trace", "-m", "MODEL", "-t", "citis", "-o", "run"), "did you mean cities"),
         (("trace", "-m", "MODEL", "-t", "none.jsonl", "-o", "run"), "There is no task file none.jsonl"),
         (("trace", "-m", "MODEL", "-t", "BAD", "-o", "run"), "line 1: question '1': the option 'a' stands there twice"),
-        (("trace", "-m", "MODEL", "-t", "TASK", "-t", "BAD", "-o", "run"), "--task was given 2 times: give it once, or join its values by commas"),
-        (("trace", "-m", "MODEL", "-t", "TASK", "--limit", "0", "-o", "run"), "The option --limit is 0, and must be a whole number from 1"),
+        (
+            ("trace", "-m", "MODEL", "-t", "TASK", "-t", "BAD", "-o", "run"),
+            "--task was given 2 times: give it once, or join its values by commas",
+        ),
+        (
+            ("trace", "-m", "MODEL", "-t", "TASK", "--limit", "0", "-o", "run"),
+            "The option --limit is 0, and must be a whole number from 1",
+        ),
         (("trace", "-m", "MODEL", "-t", "TASK", "--chat", "-o", "run"), "no chat template"),
         (("trace", "-m", "MODEL", "-t", "TASK", "--device", "cuda:9", "-o", "run"), "'cuda:9' is not available"),
         (("trace", "-m", "MODEL", "-t", "TASK", "-o", "TASK"), "is a file"),
         (("figures", "nowhere"), "is no run directory"),
         (("plan", "-m", "MODEL", "-t", "TASK", "--shots", "99"), "where 99 are needed: use fewer --shots"),
     ],
-)  # fmt: skip
+)
 def test_refusals_are_one_sentence(
     files: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], sentence: str
 ) -> None:

@@ -108,8 +108,16 @@ def test_the_command_line(here: Here, verb: str, flag: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "name"),
-    [("prune", "protect"), ("prune", "within"), ("compare", "protect"), ("compare", "within"), ("eval", "depths"), ("noise", "eps"), ("controls", "control")],
-)  # fmt: skip
+    [
+        ("prune", "protect"),
+        ("prune", "within"),
+        ("compare", "protect"),
+        ("compare", "within"),
+        ("eval", "depths"),
+        ("noise", "eps"),
+        ("controls", "control"),
+    ],
+)
 def test_numbers_in_a_text(here: Here, monkeypatch: pytest.MonkeyPatch, verb: str, name: str) -> None:
     monkeypatch.setattr("layercliff.models.lookup.resolve", lambda *_: None)
     for text in TEXTS[name]:

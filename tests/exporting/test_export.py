@@ -275,17 +275,43 @@ def chatty(directory: Path) -> str:
     "options",
     [
         {},
-        {"remove": 2, "protect": (0, 1), "limit": 20, "seed": 3, "race": 0.05, "assess": False, "shots": 1, "chat": True},
+        {
+            "remove": 2,
+            "protect": (0, 1),
+            "limit": 20,
+            "seed": 3,
+            "race": 0.05,
+            "assess": False,
+            "shots": 1,
+            "chat": True,
+        },
         pytest.param(
-            {"to_ratio": 0.4, "criterion": "random", "draws": 3, "within": (0, 2), "dtype": "bfloat16", "format": "cloze", "normalisation": "sum", "assess": False},
+            {
+                "to_ratio": 0.4,
+                "criterion": "random",
+                "draws": 3,
+                "within": (0, 2),
+                "dtype": "bfloat16",
+                "format": "cloze",
+                "normalisation": "sum",
+                "assess": False,
+            },
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            {"remove": 1, "splits": 2, "sampler": "first_n", "shots": 1, "weights_dtype": "bfloat16", "criterion": "accuracy", "assess": False},
+            {
+                "remove": 1,
+                "splits": 2,
+                "sampler": "first_n",
+                "shots": 1,
+                "weights_dtype": "bfloat16",
+                "criterion": "accuracy",
+                "assess": False,
+            },
             marks=pytest.mark.slow,
         ),
     ],
-)  # fmt: skip
+)
 def test_the_cards_command_makes_the_same_path(tmp_path: Path, options: dict[str, Any]) -> None:
     """Parsed by the command line itself, into another directory: the same subject, the same wishes, the same steps."""
     one = word_tasks.written(tmp_path)

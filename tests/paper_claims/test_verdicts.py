@@ -319,8 +319,16 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
 
 @pytest.mark.parametrize(
     ("kept", "own"),
-    [((0,), True), ((23,), False), ((0, 23), False), ((0, 1, 2, 3, 4, 6), True), ((0, 1, 2, 3, 5), False), ((0, 1, 2, 4, 5), False), ((1, 2, 3), False)],
-)  # fmt: skip
+    [
+        ((0,), True),
+        ((23,), False),
+        ((0, 23), False),
+        ((0, 1, 2, 3, 4, 6), True),
+        ((0, 1, 2, 3, 5), False),
+        ((0, 1, 2, 4, 5), False),
+        ((1, 2, 3), False),
+    ],
+)
 def test_similarity_before_the_first_block_that_is_gone_is_the_dense_models_own(
     kept: tuple[int, ...], own: bool
 ) -> None:

@@ -83,8 +83,14 @@ def test_what_rows_share_changes_nothing(
     ],
 )
 def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
-    tiny: Model, task: Task, run: Path, full_disk: Callable[[str], AbstractContextManager[None]], verb: str, settings: dict[str, Any], others: dict[str, Any]
-) -> None:  # fmt: skip
+    tiny: Model,
+    task: Task,
+    run: Path,
+    full_disk: Callable[[str], AbstractContextManager[None]],
+    verb: str,
+    settings: dict[str, Any],
+    others: dict[str, Any],
+) -> None:
     """Where the files of an analysis cannot be written to the end, the settings of the one before must not be read with
     them."""
     analysis = partial(getattr(layercliff, verb), tiny, task, shots=1, out=run / "tail")
@@ -100,17 +106,35 @@ def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
     ("verb", "settings", "others", "more"),
     [
         ("noise", {"eps": (0.1,), "draws": 2}, {"eps": (0.1,), "draws": 1}, {"eps": (0.1, 0.5), "draws": 3}),
-        pytest.param("noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None, marks=pytest.mark.slow),
-        ("patch", {"steps": (1,), "criterion": "tail"}, {"steps": (2,), "criterion": "tail"}, {"steps": (1, 2), "criterion": "tail"}),
         pytest.param(
-            "similarity", {"steps": (1,), "criterion": "tail"}, {"steps": (1,), "criterion": "tail", "tokens": 2}, None, marks=pytest.mark.slow
+            "noise", {"eps": (0.1, 0.5), "draws": 1}, {"eps": (0.1,), "draws": 1}, None, marks=pytest.mark.slow
+        ),
+        (
+            "patch",
+            {"steps": (1,), "criterion": "tail"},
+            {"steps": (2,), "criterion": "tail"},
+            {"steps": (1, 2), "criterion": "tail"},
+        ),
+        pytest.param(
+            "similarity",
+            {"steps": (1,), "criterion": "tail"},
+            {"steps": (1,), "criterion": "tail", "tokens": 2},
+            None,
+            marks=pytest.mark.slow,
         ),
         ("lens", {"lenses": ("probe",)}, {"lenses": ("tuned",), "text": "prose", "tokens": 99, "steps": 0}, None),
     ],
-)  # fmt: skip
+)
 def test_nothing_is_replaced_without_a_word(
-    tiny: Model, task: Task, run: Path, tmp_path: Path, verb: str, settings: dict[str, Any], others: dict[str, Any], more: dict[str, Any] | None
-) -> None:  # fmt: skip
+    tiny: Model,
+    task: Task,
+    run: Path,
+    tmp_path: Path,
+    verb: str,
+    settings: dict[str, Any],
+    others: dict[str, Any],
+    more: dict[str, Any] | None,
+) -> None:
     """An analysis that lacks something of the finished one is refused; more of the same takes its place, and so does
     another that is told to."""
     shutil.copytree(

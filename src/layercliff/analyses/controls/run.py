@@ -69,16 +69,12 @@ def controls(spec: ControlsSpec) -> Controlled:
         if this.kept is not None:
             return this.kept
         before = results.read(this.run) if this.run else None
-        made = [
-            name
-            for name in names
-            if before is None or name not in before.settings or before.settings[name].raw() != wanted[name]
-        ]
+        settings = {str(name): results.ControlSettings(**wanted[name]) for name in names}
+        made = [name for name in names if before is None or before.settings.get(name) != settings[name]]
         trace, seed = _trace(this), this.setting.subject.seed
         outcomes = [(MODEL, task, found) for task, found in _outcomes([trace], seed)]
         for name in made:
             outcomes += [(name, task, found) for task, found in _control(this, name, trace, wanted[name])]
-        settings = {str(name): results.ControlSettings(**wanted[name]) for name in names}
         curves = [results.curve_rows(*entry) for entry in outcomes]
         table = [results.table_row(*entry) for entry in outcomes]
         text_table, passes = before.text if before else pl.DataFrame(), this.batches * trace.n_layers
