@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[1]
 PARAMETERS, LINES, COLUMNS, WORDS = 8, 60, 120, 30
 
 TODAY = {
-    "signatures over 8 parameters": 2,
-    "lines over 120 columns": 575,
-    "functions over 60 lines": 4,
-    "nested functions over one statement": 14,
-    "type names defined twice": 2,
-    "sentences over 30 words": 48,
+    "signatures over 8 parameters": 0,
+    "lines over 120 columns": 4,
+    "functions over 60 lines": 0,
+    "nested functions over one statement": 0,
+    "type names defined twice": 0,
+    "sentences over 30 words": 0,
     "median words of a sentence": 11,
 }
 """What was last reached. A number is lowered with the code and never raised."""

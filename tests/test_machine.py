@@ -10,7 +10,8 @@ import subprocess, sys
 from layercliff import machine
 
 held = b"x" * (400 * 2**20)  # every page written: one that is not touched takes no memory
-child = subprocess.run([sys.executable, "-c", "from layercliff import machine; print(machine.peak_memory_bytes())"], capture_output=True, check=True)
+program = "from layercliff import machine; print(machine.peak_memory_bytes())"
+child = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 print(int(child.stdout), len(held), machine.peak_memory_bytes())
 """
 

@@ -31,7 +31,7 @@ def test_skipped_blocks_against_the_model_without_them(colours: Task, form: str)
         if removal.how == "skip" and removal.first in (0, 2, 3):
             other = families.network("gemma3")
             cut(other, [b for b in range(L) if b not in removal.blocks])
-            whole = layercliff.trace(other, colours, tokenizer=families.tokenizer(), format=form).trace  # type: ignore[arg-type]
+            whole = layercliff.trace(other, colours, tokenizer=families.tokenizer(), format=form).trace
             report = [half == "report" for half in whole.half_of]
             np.testing.assert_allclose(found.scores[number], whole.scores[-1][report], rtol=1e-3, atol=1e-4)
 

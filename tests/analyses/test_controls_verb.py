@@ -173,7 +173,7 @@ def test_an_interrupted_control_goes_on(
     with pytest.raises(KeyboardInterrupt):
         layercliff.controls(tiny, task, which=which, batch_tokens=120, out=tmp_path / "run")  # type: ignore[arg-type]
     left[0] = whole.cost["batches"] - 4
-    found = layercliff.controls(tiny, task, which=which, batch_tokens=120, out=tmp_path / "run")  # type: ignore[arg-type]
+    found = layercliff.controls(tiny, task, which=which, batch_tokens=120, out=tmp_path / "run")
     assert left[0] == 0
     assert found.curves.equals(whole.curves)
     assert found.text.equals(whole.text)

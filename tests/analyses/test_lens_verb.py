@@ -31,7 +31,7 @@ def test_lenses_of_every_format(tiny: Model, colours: Task, form: str) -> None:
     found = layercliff.lens(tiny, colours, format=form, **SMALL)  # type: ignore[arg-type]
     read = by_lens(found)
     assert list(read) == ["tuned", "probe", lensed.CONTROL]
-    np.testing.assert_array_equal(found.trace.scores, layercliff.trace(tiny, colours, format=form).trace.scores)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.trace.scores, layercliff.trace(tiny, colours, format=form).trace.scores)
     np.testing.assert_array_equal(read["tuned"][-1], found.trace.scores[-1])
     assert all(np.nanmax(np.abs(read["tuned"][d] - found.trace.scores[d])) > 1e-3 for d in range(L))
     for scores in read.values():

@@ -31,7 +31,7 @@ def runs(found: layercliff.Probed[NoiseSettings]) -> np.ndarray:
 @pytest.mark.parametrize("form", ["letter", "first_token", "cloze"])
 @pytest.mark.parametrize("positions", ["all", "decision"])
 def test_no_noise_changes_nothing_to_the_last_bit(tiny: Model, colours: Task, form: str, positions: str) -> None:
-    found = layercliff.noise(tiny, colours, format=form, eps=(0.0, 0.3), draws=1, positions=positions)  # type: ignore[arg-type]
+    found = layercliff.noise(tiny, colours, format=form, eps=(0.0, 0.3), draws=1, positions=positions)
     for depth in range(L + 1):
         np.testing.assert_array_equal(runs(found)[0, 0, depth], found.trace.scores[-1])
     assert np.nanmax(np.abs(runs(found)[1, 0] - found.trace.scores[-1])) > 0.01
@@ -49,8 +49,8 @@ def test_against_hooks_on_the_network_itself(tiny: Model, colours: Task, form: L
         for depth in (0, 2, 4):
 
             def hook(_: object, args: tuple[torch.Tensor, ...], depth: int = depth) -> tuple[torch.Tensor, ...]:
-                state = noise.disturbed(ResidualStream((), (args[0],)), Batch((row,)), depth, 1, 0.4).levels[0]  # noqa: B023
-                return (state, *args[1:])
+                stream, batch = ResidualStream((), (args[0],)), Batch((row,))  # noqa: B023
+                return (noise.disturbed(stream, batch, depth, 1, 0.4).levels[0], *args[1:])  # noqa: B023
 
             handle = tiny.anatomy.blocks[depth].register_forward_pre_hook(hook)
             with torch.inference_mode():

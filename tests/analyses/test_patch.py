@@ -31,7 +31,7 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.mark.parametrize("positions", ["all", "decision"])
 def test_the_dense_step_patched_into_itself_changes_nothing(tiny: Model, task: Task, run: Path, positions: str) -> None:
-    found = layercliff.patch(tiny, task, steps=(0,), positions=positions, resume=False, out=run)  # type: ignore[arg-type]
+    found = layercliff.patch(tiny, task, steps=(0,), positions=positions, resume=False, out=run)
     own, into_pruned, into_dense = found.scores.reshape(3, L + 1, *found.scores.shape[1:])
     np.testing.assert_array_equal(own, found.trace.scores)
     for depth in range(L + 1):

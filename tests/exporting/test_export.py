@@ -148,7 +148,7 @@ def test_answers_are_those_of_the_reloaded_checkpoint(
 def test_a_step_that_began_at_a_step_is_told_in_dense_blocks(both: Path, tmp_path: Path) -> None:
     common = {"format": "letter", "device": "cpu", "assess": False, "remove": 1}
     asked_for = str(tmp_path / "words.jsonl")
-    layercliff.prune(f"{both}@1", asked_for, criterion="mka", out=tmp_path / "second", **common)  # type: ignore[arg-type]
+    layercliff.prune(f"{both}@1", asked_for, criterion="mka", out=tmp_path / "second", **common)
     exported = layercliff.export(tmp_path / "second", tmp_path / "small", step=1, device="cpu")
     record = json.loads((tmp_path / "small" / "layercliff.json").read_text())
     first, second = select_step(both, 1, None), select_step(tmp_path / "second", 1, None)

@@ -41,7 +41,7 @@ EDGES: dict[str, Callable[[np.random.Generator], Verdict]] = {
 def rates(world: Callable[[np.random.Generator], Verdict], n_worlds: int = WORLDS) -> dict[str, float]:
     rng = np.random.default_rng(31)
     found = [world(rng).verdict for _ in range(n_worlds)]
-    return {verdict: found.count(verdict) / n_worlds for verdict in ("supported", "contradicted", "undecided")}  # type: ignore[arg-type]
+    return {verdict: found.count(verdict) / n_worlds for verdict in ("supported", "contradicted", "undecided")}
 
 
 SLOW = ("C2, independent questions", "C5, hidden states on the edge", "C6", "C9")  # others are judged in the same ways

@@ -105,7 +105,8 @@ def test_nothing_lies_over_a_point(opened: Callable[..., Page], run: Path) -> No
     """A pointer in the middle of a point meets a point: no label, band or line of another curve."""
     covered = """path => { path.scrollIntoView({block: "center"}); const at = path.getBoundingClientRect();
         const met = document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2);
-        return met.closest(".mark-symbol") ? "" : met.outerHTML.slice(0, 200) + met.parentNode.getAttribute("class") }"""
+        if (met.closest(".mark-symbol")) return "";
+        return met.outerHTML.slice(0, 200) + met.parentNode.getAttribute("class") }"""
     for page in (opened(), opened(run.parent / "study")):
         points = page.locator(".chart .mark-symbol.role-mark path")
         assert points.count() > 10

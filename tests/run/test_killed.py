@@ -42,7 +42,10 @@ from layercliff.store import Journal
 MODEL, WORDS, FOLDER, VERB, KILLS = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 GIVEN = {'format': 'first_token', 'device': 'cpu', 'batch_tokens': 200}
 page.write = study_page.write = lambda *_: None
-GRID = {'models': [MODEL], 'tasks': [{'task': WORDS, 'format': 'first_token'}], 'criteria': ['margin', 'random'], 'remove': 2, 'draws': 2, 'device': 'cpu'}
+GRID = {
+    'models': [MODEL], 'tasks': [{'task': WORDS, 'format': 'first_token'}], 'criteria': ['margin', 'random'],
+    'remove': 2, 'draws': 2, 'device': 'cpu',
+}
 
 def verb(out, name=VERB):
     if name == 'study':
@@ -50,8 +53,13 @@ def verb(out, name=VERB):
     if name == 'evaluate':
         return layercliff.evaluate(MODEL, WORDS, device='cpu', batch_tokens=200, out=out)
     more = {
-        'prune': {'remove': 2, 'splits': 2, 'assess': False}, 'compare': {'criteria': ('margin', 'tail', 'laco'), 'remove': 2}, 'lens': {'lenses': ('tuned',), 'text': 'prose', 'tokens': 400, 'steps': 2},
-        'noise': {'draws': 1, 'eps': (0.1,)}, 'similarity': {'steps': (1, 2)}, 'patch': {'steps': (1, 2)}, 'foretell': {'study': FOLDER / 'study'},
+        'prune': {'remove': 2, 'splits': 2, 'assess': False},
+        'compare': {'criteria': ('margin', 'tail', 'laco'), 'remove': 2},
+        'lens': {'lenses': ('tuned',), 'text': 'prose', 'tokens': 400, 'steps': 2},
+        'noise': {'draws': 1, 'eps': (0.1,)},
+        'similarity': {'steps': (1, 2)},
+        'patch': {'steps': (1, 2)},
+        'foretell': {'study': FOLDER / 'study'},
         'recover': {'steps': (1,), 'updates': 4, 'batch': 4, 'material': 'select'},
     }.get(name, {})
     return getattr(layercliff, name)(MODEL, WORDS, **GIVEN, **more, out=out)
