@@ -65,7 +65,7 @@ def _unwritten(path: Path, number: int) -> LayercliffError:
 def _number(message: str) -> int | None:
     """The error number in a library's message.
 
-    Rust's messages end with it; torch's speak of a file that could not be finished.
+    Rust's messages end with it. Torch's speak of a file that could not be finished.
     """
     if "inline_container" in message or "PytorchStreamWriter" in message:
         return errno.ENOSPC
@@ -142,7 +142,7 @@ def _readable(directory: Path) -> None:
 def make_directory(path: Path, build: Callable[[Path], None], whole: Callable[[Path], bool] = Path.exists) -> None:
     """Let `build` fill a temporary directory that becomes `path`, unless `path` is there and `whole`.
 
-    One process at a time builds; another waits and finds the result.
+    One process at a time builds. Another waits and finds the result.
     """
     if path.exists() and whole(path):
         return

@@ -27,7 +27,7 @@ Sampler = Literal["fixed", "first_n", "per_item"]
 """Which worked examples stand before a question: one seeded set, or those of lm-evaluation-harness's two samplers."""
 
 Sharing = Literal["branches", "lead", "nothing", "alike", "alone"]
-"""How rows are run, from most sharing to least; each asks less of a network than the one before.
+"""How rows are run, from most sharing to least. Each asks less of a network than the one before.
 
 * ``branches``: a question's rows as branches of one sequence, after the prefix of all rows.
 * ``lead``: only the prefix of all rows runs once.

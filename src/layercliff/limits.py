@@ -87,7 +87,7 @@ def check_each(option: str, name: str, values: Iterable[object]) -> None:
 
 
 def fault(name: str, value: object) -> str | None:
-    """What is wrong with a value, as ``is -1, and must be ...``; None where nothing is."""
+    """What is wrong with a value, as ``is -1, and must be ...``. None where nothing is."""
     limit = LIMITS[name]
     return None if limit.allows(value) else f"is {quoted(value)}, and must be {limit.phrase}"
 

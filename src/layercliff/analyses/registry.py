@@ -26,8 +26,8 @@ class RegisteredAnalysis:
     """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
 
     `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
-    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page;
-    `about` is what the command does, in a line. `place` orders analyses on the page (smallest first); None means that
+    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page.
+    `about` is what the command does, in a line. `place` orders analyses on the page (smallest first). None means that
     the page shows it in a part of its own. With `of_steps` it looks at steps of a path, and the page shows it only
     while that path is the current one."""
 
@@ -46,7 +46,7 @@ class RegisteredAnalysis:
 
 @functools.cache
 def analyses() -> dict[str, RegisteredAnalysis]:
-    """Every analysis by name, in the order of the page; those with a part of their own come first."""
+    """Every analysis by name, in the order of the page. Those with a part of their own come first."""
     package = import_module(__package__)
     here = [f"{__package__}.{module.name}" for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
     found: list[RegisteredAnalysis] = [import_module(f"{name}.spec").ANALYSIS for name in (*here, *ELSEWHERE)]

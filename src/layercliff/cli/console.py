@@ -21,7 +21,7 @@ def use_cache(cache_dir: Path | None) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep loading bars and advice of the model library off the terminal; layercliff says itself what goes on."""
+    """Keep loading bars and advice of the model library off the terminal. layercliff itself says what goes on."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     from transformers.utils import logging
@@ -56,7 +56,7 @@ def _show(bars: "Progress", shown: dict[str, "TaskID"], what: str, done: int, to
 
 @contextmanager
 def progress() -> "Iterator[tuple[Report, Callable[[str], None]]]":
-    """A progress bar on standard error, with the time left; notes are printed above it."""
+    """A progress bar on standard error, with the time left. Notes are printed above it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from layercliff.rich_console import PlainConsole

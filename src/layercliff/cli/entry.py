@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _run(listening: interrupts.Listening) -> int:
-    """Run the command. **Returns** what the process exits with; all that there is to say has been said."""
+    """Run the command. **Returns** what the process exits with. All that there is to say has been said."""
     from layercliff import faults, output
     from layercliff.errors import Fault, LayercliffError
 

@@ -1,4 +1,4 @@
-"""The commands about one model on one set of tasks; their options are the fields of their specs."""
+"""The commands about one model on one set of tasks. Their options are the fields of their specs."""
 
 from functools import partial
 from pathlib import Path
@@ -115,7 +115,7 @@ def _rule(spec: ForetellSpec) -> None:
 
 
 def foretell(spec: ForetellSpec, given: dict[str, Any]) -> None:
-    """The forecast; whether there is a rule is said before the model library is imported."""
+    """The forecast. Whether there is a rule is said before the model library is imported."""
     found = running.run("foretell", spec, given, partial(_rule, spec))
     from layercliff.studies import terminal
 

@@ -10,7 +10,7 @@ from layercliff.output import say
 
 
 def run(verb: str, spec: Any, extra: dict[str, Any], before: Callable[[], object] = lambda: None) -> Any:
-    """Run a public function by its name; what can be said before the model library is imported is said at once."""
+    """Run a public function by its name. What can be said before the model library is imported is said at once."""
     use_cache(extra["cache_dir"])
     from layercliff.models.lookup import resolve
 

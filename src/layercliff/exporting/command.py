@@ -11,7 +11,7 @@ from layercliff.pruning.run import prune
 def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     """``layercliff prune`` with the options that `pruned` was made with and that differ from their defaults.
 
-    A task is named as it was, a file of text without its directory; a format is said where all tasks have the same one.
+    A task is named as it was, a file of text without its directory. A format is said where all tasks have the same one.
     Neither device nor memory is, which decide no choice.
     """
     subject, wanted = pruned.subject, pruned.settings.raw() if pruned.settings else {}
@@ -44,7 +44,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
 
 
 def text(pruned: Pruned) -> str | None:
-    """What `pruned` was given to read, by its name; paths of earlier versions keep its fingerprint alone."""
+    """What `pruned` was given to read, by its name. Paths of earlier versions keep its fingerprint alone."""
     return (pruned.text or "FILE") if pruned.settings and pruned.settings.text else None
 
 

@@ -10,7 +10,7 @@ IGNORED = -100  # the label of a token that takes no part in the loss
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The token ids of a prompt and its answer; the last `answer` of them are the answer's."""
+    """The token ids of a prompt and its answer. The last `answer` of them are the answer's."""
 
     tokens: tuple[int, ...]
     answer: int

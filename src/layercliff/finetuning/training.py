@@ -35,7 +35,7 @@ class Training:
     """How models are trained: AdamW, `updates` of `batch` questions each.
 
     `rank` is that of the LoRA matrices. `distill` is the weight of the divergence from the dense model's distribution
-    at the answer's tokens; the rest is the answer's own loss. Raises `RunError` for what cannot be.
+    at the answer's tokens. The rest is the answer's own loss. Raises `RunError` for what cannot be.
     """
 
     method: choices.TrainingMethod
@@ -72,7 +72,7 @@ def train(
     progress: Progress = Progress(),
     batch_tokens: int | None = None,
 ) -> tuple[Any, list[tuple[int, float]]]:
-    """Train `model`'s network, for good; `teacher` is the dense model, whose distribution `how` may ask for.
+    """Train `model`'s network, for good. `teacher` is the dense model, whose distribution `how` may ask for.
 
     Checkpoints lie in `folder`, from the last whole one of which an interrupted training goes on. The questions of an
     update pass through in parts of at most `batch_tokens` padded tokens (default: what suits the device), whose
@@ -146,7 +146,7 @@ class _Partwise:
 
 @dataclass
 class _Gradients:
-    """Gradients of batches, in parts of at most `budget` tokens; out of memory, these are halved."""
+    """Gradients of batches, in parts of at most `budget` tokens. Out of memory, these are halved."""
 
     model: Model
     teacher: Model

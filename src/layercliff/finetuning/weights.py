@@ -23,7 +23,7 @@ def save(trained: Any, folder: Path) -> None:
 
 
 def load(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """Load the weights in `folder` into `network`, which is pruned as the trained one was; an adapter is merged.
+    """Load the weights in `folder` into `network`, which is pruned as the trained one was. An adapter is merged.
 
     **Returns** the plain network.
     """

@@ -56,7 +56,7 @@ def foretell(spec: ForetellSpec) -> Foretelling:
 
 
 def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
-    """Trace a model, and measure what a rule is given; both are kept in the run directory `out`."""
+    """Trace a model, and measure what a rule is given. Both are kept in the run directory `out`."""
     if spec.out is None:
         raise RunError("What foretells the collapse is kept in a run directory: give one with --out.")
     run = RunDirectory(Path(spec.out))

@@ -32,7 +32,7 @@ def gradients(
 ) -> Float[np.ndarray, "block question"]:
     """The derivative of each question's gold log-probability (nats, among its options) by the gate of every block.
 
-    The gate g makes ``h + g (block(h) - h)`` of a block at every position; the derivative is taken at g = 1. Minus the
+    The gate g makes ``h + g (block(h) - h)`` of a block at every position. The derivative is taken at g = 1. Minus the
     derivative is what removing the block would do, to first order (after Molchanov et al. 2017, whose gates are of
     channels). At g = 1 it is the inner product of the block's update with the gradient by its output, so that one pass
     back serves all blocks.

@@ -56,7 +56,7 @@ class Noise:
         return replace(stream, levels=((wide + eps * sigma * noise).to(state.dtype),))
 
     def normal(self, batch: Batch, depth: int, draw: int, shape: Sequence[int]) -> Float[Tensor, "row position d"]:
-        """Standard normal numbers for the positions that get noise, drawn in their order; 0 elsewhere."""
+        """Standard normal numbers for the positions that get noise, drawn in their order. 0 elsewhere."""
         noisy = [
             list(path if self.positions == "all" else path[read_from(row) :])
             for row, (_, path) in zip(batch.rows, batch.places, strict=True)

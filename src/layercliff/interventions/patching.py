@@ -25,7 +25,7 @@ def states(
     * the last state of the dense model that goes on from the pruned one's state there.
 
     Dense states come in between, at every depth. With `positions` of ``decision`` only those that are read are
-    exchanged; batches must then share nothing.
+    exchanged. Batches must then share nothing.
     """
     dense = pruned = passage.embedded
     for depth, block in enumerate((-1, *kept)):

@@ -77,7 +77,7 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
 
 
 def transition_depth(trace: Trace, chance: float) -> float:
-    """T of all questions of a trace together, as a point estimate; infinite where undecided."""
+    """T of all questions of a trace together, as a point estimate. Infinite where undecided."""
     margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold).mean(1)
     accuracy = decision.correctness(trace.scores, trace.mask, trace.gold).mean(1)
     return float(phases.transition_depths(margin, accuracy, chance))

@@ -99,7 +99,7 @@ def _estimate(
 
 
 def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
-    """Pearson's correlation under each row of weights; nan where a side does not vary."""
+    """Pearson's correlation under each row of weights. nan where a side does not vary."""
     wide = np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape)
     return _correlation(*wide, weights)
 
@@ -112,7 +112,7 @@ def spearman(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray
 def kendall(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
-    """Kendall's tau over pairs of known order in `y` (Brown, Hollander and Korwar 1974); nan where there are none.
+    """Kendall's tau over pairs of known order in `y` (Brown, Hollander and Korwar 1974). nan where there are none.
 
     It is concordant minus discordant pairs, over all of them. Pairs tied in `x` count as neither.
     """

@@ -86,7 +86,7 @@ def score_upper(
 
 
 def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
-    """The variance of grouped questions over that of independent ones; 1 for independent questions.
+    """The variance of grouped questions over that of independent ones. 1 for independent questions.
 
     It is the squared sums of groups over summed squares. One more group of average size is counted as all lost: where
     nothing is lost, nothing is known of the groups, and a group counts as one question.
@@ -106,7 +106,7 @@ def _score(delta: float, lost: int | float, won: int | float, n: int | float) ->
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
-    """About how many questions would bring a bound below `margin`; None where a thousand times as many would not.
+    """About how many questions would bring a bound below `margin`. None where a thousand times as many would not.
 
     ``bound(k)`` is the bound for k times the `n` questions with the same answers.
     """
@@ -173,7 +173,7 @@ def scaled_bound(loss: float, upper: float, times: float) -> float:
 def recommended(steps: list[Harmless], margin: float) -> int:
     """The last step shown to be harmless.
 
-    Where none is, the last before the estimated loss first reaches the margin; 0 for none.
+    Where none is, the last before the estimated loss first reaches the margin. 0 for none.
     """
     shown = [k for k, step in enumerate(steps, 1) if step.shown]
     if shown:

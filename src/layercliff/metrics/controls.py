@@ -25,7 +25,7 @@ from layercliff.tasks.question import Question
 class ControlOutcome:
     """Decision Margin and accuracy of a control over depth, averaged over `draws`.
 
-    Curves have pointwise 95 % intervals over questions; `transition` and `jump` are those of the curves. `margins`
+    Curves have pointwise 95 % intervals over questions. `transition` and `jump` are those of the curves. `margins`
     and `accuracies` are those of each draw. `decided` is the share of draws with a transition depth of their own. It
     must be there in all but 2.5 % of resamples, as for a model.
     """

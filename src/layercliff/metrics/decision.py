@@ -10,7 +10,7 @@ Gold = Int[np.ndarray, " question"]
 
 
 def probabilities(scores: Scores, mask: Mask) -> Scores:
-    """p_l(o | i): the softmax over a question's own options, in float64; 0 for absent ones."""
+    """p_l(o | i): the softmax over a question's own options, in float64. 0 for absent ones."""
     wide = np.where(mask, scores.astype(np.float64), -np.inf)
     exponent = np.exp(wide - wide.max(-1, keepdims=True))
     out: np.ndarray = exponent / exponent.sum(-1, keepdims=True)
@@ -43,12 +43,12 @@ def correctness(scores: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def decided_from(margins: PerDepthAndQuestion) -> Int[np.ndarray, " question"]:
-    """The first depth from which a question's margin stays above 0; -1 where it ends at or below 0."""
+    """The first depth from which a question's margin stays above 0. -1 where it ends at or below 0."""
     return np.where(margins[-1] > 0, stays_from(margins > 0), -1)
 
 
 def stays_from(holds: Bool[np.ndarray, "depth *rest"]) -> Int[np.ndarray, "*rest"]:
-    """The first row from which `holds` is true to the end; the number of rows where the last is false."""
+    """The first row from which `holds` is true to the end. It is the number of rows where the last is false."""
     fails = ~holds[::-1]
     last_failure = np.where(fails.any(0), fails.argmax(0), len(holds))
     return np.asarray(len(holds) - last_failure)

@@ -14,7 +14,7 @@ PerRun = Float[np.ndarray, "*run question"]
 
 @dataclass(frozen=True)
 class Effects:
-    """Decision Margin and accuracy of runs, and their change against the undisturbed run; rows are runs.
+    """Decision Margin and accuracy of runs, and their change against the undisturbed run. Rows are runs.
 
     Intervals are pointwise, at 95 %, from the same resamples.
     """

@@ -31,7 +31,7 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "Block Influence alone": ("influence",),
     "the transition depth alone": ("transition",),
 }
-"""What a rule has to beat, by the features it is given; the fixed ratio is the training rows' mean."""
+"""What a rule has to beat, by the features it is given. The fixed ratio is the training rows' mean."""
 
 
 def share_below(costs: Float[np.ndarray, " block"], budget: float) -> float:
@@ -65,7 +65,7 @@ def features(
 ) -> dict[str, float]:
     """The `FEATURES` of a model on a task.
 
-    `transition` is T; `accuracy`, `chance` and `margin` are those of the last depth. Of each block, `influence` is its
+    `transition` is T. `accuracy`, `chance` and `margin` are those of the last depth. Of each block, `influence` is its
     Block Influence, `without` the margin without it, and `gates` the derivative of the gold option's log-probability
     (nats) by its gate.
     """
@@ -151,7 +151,7 @@ class BaselineComparison:
     """A baseline's mean absolute error in k*/L on the same held-out cells.
 
     `difference` is what the rule's error is more (negative: less), with its interval over models. `beaten` says
-    whether that lies below 0 (True) or above (False); it is None where neither is shown, or models are too few.
+    whether that lies below 0 (True) or above (False). It is None where neither is shown, or models are too few.
     """
 
     name: str
@@ -180,7 +180,7 @@ class Judgement:
 
 
 def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
-    """Fit to all groups but one and forecast that one, in turn; whatever is chosen is chosen anew each time.
+    """Fit to all groups but one and forecast that one, in turn. Whatever is chosen is chosen anew each time.
 
     Columns of `x` are `FEATURES`. The clusters of the intervals (t: `clustered_interval`) are `models`. It takes at
     least two groups.

@@ -57,7 +57,7 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
 
 
 def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> ProbeScores:
-    """Score every option by a probe that was fitted without the question's fold; absent options are nan.
+    """Score every option by a probe that was fitted without the question's fold. Absent options are nan.
 
     The probe is a softmax over a question's options, by maximum likelihood with a ridge penalty. The penalty does
     best on the next fold, for a probe fitted without either.

@@ -12,7 +12,7 @@ Pairs = Float[np.ndarray, " pair"]
 
 
 def diffusion_map(states: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n coordinate"]:
-    """The leading coordinates of a diffusion map (Coifman & Lafon 2006); all 0 where all states are equal.
+    """The leading coordinates of a diffusion map (Coifman & Lafon 2006). All 0 where all states are equal.
 
     The kernel is exp(-sqrt(distance / scale)), density normalised with alpha = 1/2, as in MKA. The scale is the
     median distance.

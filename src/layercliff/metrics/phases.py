@@ -11,9 +11,9 @@ from layercliff.metrics.statistics import percentile_interval
 
 @dataclass(frozen=True)
 class Transition:
-    """The transition depth T, None where undecided; `low` and `high` are its interval, infinite where undecided.
+    """The transition depth T, None where undecided. `low` and `high` are its interval, infinite where undecided.
 
-    Blocks ``0..T-1`` are the Silent Phase; block T-1 is the transition block. Blocks ``T..L-1`` are the Decisive
+    Blocks ``0..T-1`` are the Silent Phase. Block T-1 is the transition block. Blocks ``T..L-1`` are the Decisive
     Phase.
     """
 
@@ -32,7 +32,7 @@ class Transition:
 class Jump:
     """The largest rise of the Decision Margin over one block. `sharpness` is its share of all rises.
 
-    Intervals are at 95 %; `block_low` and `block_high` are those of the block.
+    Intervals are at 95 %. `block_low` and `block_high` are those of the block.
     """
 
     block: int
@@ -47,7 +47,7 @@ class Jump:
 def transition_depths(
     margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float
 ) -> Float[np.ndarray, "*rest"]:
-    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }; infinite where undecided."""
+    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }. Infinite where undecided."""
     holds = (margin > 0) & (accuracy > chance)
     first = stays_from(np.moveaxis(holds, -1, 0))
     return np.where(holds[..., -1], first, np.inf)

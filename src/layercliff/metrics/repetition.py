@@ -6,7 +6,7 @@ LENGTH = 3  # tokens of an n-gram
 
 
 def repetition(texts: Sequence[Sequence[int]], length: int = LENGTH) -> float:
-    """The share, in [0, 1], of n-grams of tokens that occurred earlier in the same text; 0 where there are none.
+    """The share, in [0, 1], of n-grams of tokens that occurred earlier in the same text. 0 where there are none.
 
     >>> repetition([(1, 2, 3, 1, 2, 3)])
     0.25

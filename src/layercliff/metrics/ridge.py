@@ -45,7 +45,7 @@ def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
 
 
 def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -> Target:
-    """Predict every row by the fit to the other groups; nan where there is no other."""
+    """Predict every row by the fit to the other groups. nan where there is no other."""
     names = np.asarray(groups)
     found = np.full(len(y), np.nan)
     for name in set(groups):

@@ -57,7 +57,7 @@ def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
 def prepared(features: Features, name: str, standardised: bool = False) -> Features:
     """Features centred in float64, and scaled to a standard deviation of 1 if `standardised`.
 
-    Raises `LayercliffError`, naming `name`, for fewer than 4 samples, and where all features are constant; if
+    Raises `LayercliffError`, naming `name`, for fewer than 4 samples, and where all features are constant. If
     `standardised`, where any is.
     """
     if len(features) < FEWEST:
@@ -127,7 +127,7 @@ def similarities(
 def _of_halves(
     grams: Float[np.ndarray, "k n n"], groups: np.ndarray, subsamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "{subsamples} k k"]:
-    """`hsic` for half of the groups, drawn `subsamples` times; nan for too few samples.
+    """`hsic` for half of the groups, drawn `subsamples` times. nan for too few samples.
 
     In the form of Song et al. 2012, eq. 5, no matrix is centred. Only the pairs of a half and its row sums are
     needed.

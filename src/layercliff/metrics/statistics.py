@@ -17,7 +17,7 @@ LEVEL = 0.95
 class Resamples:
     """A bootstrap over groups.
 
-    `counts[r, g]` is how often group g was drawn in resample r; `index` maps questions to groups.
+    `counts[r, g]` is how often group g was drawn in resample r. `index` maps questions to groups.
     """
 
     counts: Float[np.ndarray, "resample group"]
@@ -86,12 +86,12 @@ def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray,
 
 
 def stderr(values: Float[np.ndarray, " value"]) -> float:
-    """The standard error of the mean of independent values; nan for one."""
+    """The standard error of the mean of independent values. nan for one."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
 def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray, " value"]) -> float:
-    """The clustered standard error of Miller 2024, "Adding error bars to evals"; nan for one group.
+    """The clustered standard error of Miller 2024, "Adding error bars to evals". nan for one group.
 
     To the square of that of independent values come, over n squared, the products of deviations within groups. With
     one question to a group both are equal.

@@ -20,7 +20,7 @@ BlockSignature = tuple[Any, ...]
 
 
 def other_constants(dense: PreTrainedModel, small: PreTrainedModel, kept: Sequence[int]) -> str | None:
-    """What changes in a block at its new place or in a smaller model, in a clause; None where nothing does."""
+    """What changes in a block at its new place or in a smaller model, in a clause. None where nothing does."""
     blocks, others = find_blocks(dense)[1], find_blocks(small)[1]
     known = indices(blocks)
     for place, index in enumerate(kept):

@@ -29,7 +29,7 @@ class TreeMask:
 
 @dataclass(frozen=True)
 class Segment:
-    """Token ids that continue the rows `parent` of the segment before; the first continues nothing.
+    """Token ids that continue the rows `parent` of the segment before. The first continues nothing.
 
     They form one sequence per row, or a `tree`.
     """

@@ -56,7 +56,7 @@ def whole(directory: Path) -> bool:
 
 
 def _last_byte(file: Path) -> bytes:
-    """The last byte that is no white space; ``0`` where there is none."""
+    """The last byte that is no white space. ``0`` where there is none."""
     with file.open("rb") as body:
         body.seek(max(0, file.stat().st_size - 64))
         return body.read().strip()[-1:] or b"0"

@@ -22,7 +22,7 @@ VAGUE = re.compile(r"[^.:]*(see|look at)[^.]*the above report!?", re.IGNORECASE)
 class LibraryErrors:
     """Turn what a library raises while it reads into a `ModelError` that ends in `cure`.
 
-    `part` of the model `name` is read; without a `part`, `name` is a file. layercliff's own errors pass, and so does
+    `part` of the model `name` is read. Without a `part`, `name` is a file. layercliff's own errors pass, and so does
     a GPU that is full. `first` is called after a failure and may raise where another part is to blame.
     """
 

@@ -92,7 +92,7 @@ def _wrong(config: PretrainedConfig, kept: tuple[int, ...]) -> str | None:
 
 
 def _by_position(config: PretrainedConfig, name: str, count: int) -> tuple[object, ...] | None:
-    """The value of a field, block by block, as llama.cpp derives it for `count` blocks; None where it has no rule."""
+    """The value of a field, block by block, as llama.cpp derives it for `count` blocks. None where it has no rule."""
     if config.model_type == "llama4_text" and not mixed(tuple(config.layer_types)) and name != "moe_layers":
         return None  # converted with windows switched off
     if name == "layer_types" and (period := WINDOWS.get(config.model_type)):

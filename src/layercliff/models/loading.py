@@ -126,7 +126,7 @@ def auto_class(name: str, config: PretrainedConfig) -> Any:
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device meant by `device`; ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine
+    """The torch device meant by `device`. ``auto`` prefers CUDA, then MPS. Raises `ModelError` for one this machine
     lacks."""
     if device == "auto":
         return torch.device(

@@ -42,7 +42,7 @@ class ModelSource:
 class LocatedModel:
     """A model on this machine.
 
-    `location` is a directory or a hub id; `revision` identifies the weights. A step of a path has a `base`, the dense
+    `location` is a directory or a hub id. `revision` identifies the weights. A step of a path has a `base`, the dense
     model. It keeps the base's blocks `kept`, of which those in `blends` are merged. `adapter` is the directory of an
     adapter to merge into the weights.
     """

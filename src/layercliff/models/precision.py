@@ -15,7 +15,7 @@ ROUNDING = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
 """How far logits of one model may differ by rounding, as a share of the largest, per dtype.
 
 Sums are taken in another order with other batches, a cache or another device. Narrow dtypes get four units in the
-last place; in float32, 4e-5 is seen.
+last place. In float32, 4e-5 is seen.
 """
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -46,7 +46,7 @@ def computing_in(dtype: torch.dtype, modules: Iterable[nn.Module]) -> Iterator[N
 def _widen(
     dtype: torch.dtype, stored: list[tuple[nn.Parameter, Tensor]], module: nn.Module, args: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """Cast a module's parameters and inputs to `dtype`; what the parameters held goes to `stored`."""
+    """Cast a module's parameters and inputs to `dtype`. What the parameters held goes to `stored`."""
     for parameter in module.parameters():
         if parameter.is_floating_point() and parameter.dtype != dtype:
             stored.append((parameter, parameter.data))

@@ -13,7 +13,7 @@ def recipes(
 ) -> Recipes:
     """How mergekit and llama.cpp make the pruned model. Nothing is loaded or run.
 
-    `base_model` is a directory, a GGUF file or a hub id; `config` is its dense configuration. `kept` are dense
+    `base_model` is a directory, a GGUF file or a hub id. `config` is its dense configuration. `kept` are dense
     indices. `dtype` is what mergekit writes weights in, such as ``bfloat16``. `merged` says that some blocks are
     merged ones.
     """

@@ -114,7 +114,7 @@ def copied(network: nn.Module, offset: int) -> Iterator[None]:
 
 
 def _place(kept: dict[str, Tensor], offset: int, module: nn.Module, _args: Any) -> None:
-    """Give a module copies of its weights; the originals go to `kept`."""
+    """Give a module copies of its weights. The originals go to `kept`."""
     for name, parameter in module._parameters.items():
         if parameter is not None:
             kept[name] = parameter.data
@@ -154,7 +154,7 @@ def logits(
 
 
 def cache_divergence(network: PreTrainedModel, tokens: Int[Tensor, " position"], new: int = NEW_TOKENS) -> float:
-    """How clearly greedy text with a cache parts from text without; 0 where they are equal.
+    """How clearly greedy text with a cache parts from text without. 0 where they are equal.
 
     It is the gap between the first two tokens that differ, in the scores without a cache, as a share of the largest
     score.

@@ -81,7 +81,7 @@ _known: WeakKeyDictionary[PreTrainedModel, tuple[PretrainedConfig, RemovableBloc
 
 
 def removable_blocks(model: Model) -> RemovableBlocks:
-    """Which blocks of `model` may be removed; tried once per network. Raises `ModelError` where none may."""
+    """Which blocks of `model` may be removed. Tried once per network. Raises `ModelError` where none may."""
     config, found = _known.get(model.network, (None, RemovableBlocks()))
     if config is not model.network.config:  # a network that has been cut has another one
         found = _removal(model)

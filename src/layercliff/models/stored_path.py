@@ -22,7 +22,7 @@ Coefficients = dict[StepName, float]
 
 
 class StoredBlend(Stored):
-    """A merged block: `weights` if linear; `inside` and `outside` if heads and channels lie beside the path."""
+    """A merged block: `weights` if linear. `inside` and `outside` if heads and channels lie beside the path."""
 
     weights: Coefficients | None = None
     inside: Coefficients | None = None

@@ -56,7 +56,7 @@ def generation(
 ) -> tuple[Timings, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]:
     """Continue each of `prompts` greedily with each network, in turns of `TURN` tokens.
 
-    The first turn reads the prompt and is not timed; `turns` more are. **Returns** the timings and, per prompt, the
+    The first turn reads the prompt and is not timed. `turns` more are. **Returns** the timings and, per prompt, the
     new tokens of the dense and of the pruned network.
     """
     seconds: list[tuple[float, float]] = []

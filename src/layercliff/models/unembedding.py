@@ -29,7 +29,7 @@ class Unembedding:
     def of(
         final_norm: nn.Module, head: nn.Module, logit_scale: float = 1.0, softcap: float | None = None
     ) -> "Unembedding":
-        """Copy `final_norm` in float32; `head` is shared with the model and not copied."""
+        """Copy `final_norm` in float32. `head` is shared with the model and not copied."""
         with torch.inference_mode(False):  # gradients may have to pass through the copy
             norm = copy.deepcopy(final_norm).float().requires_grad_(False)
         return Unembedding(norm, head, logit_scale, softcap)
@@ -42,7 +42,7 @@ class Unembedding:
 
     @property
     def _weight(self) -> Tensor | None:
-        """The head's weight ``[vocabulary, features]``; None where it is packed (quantised)."""
+        """The head's weight ``[vocabulary, features]``. None where it is packed (quantised)."""
         weight = getattr(self.head, "weight", None)
         return weight if isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point() else None
 

@@ -60,7 +60,7 @@ class SlotLayout:
 
 
 def layout(network: PreTrainedModel, block: nn.Module) -> dict[str, SlotLayout | None]:
-    """The slots that each parameter of attention and MLP holds; None for a parameter of no slot.
+    """The slots that each parameter of attention and MLP holds. None for a parameter of no slot.
 
     The block's own norms are left out. Raises `ModelError` saying what was not understood.
     """
@@ -135,7 +135,7 @@ def _kind(path: str) -> SlotKind:
 
 
 def _axis(module: nn.Module, side: Literal["in", "out"]) -> int:
-    """A linear layer's weight is ``[out, in]``; a Conv1D's is ``[in, out]``."""
+    """A linear layer's weight is ``[out, in]``. A Conv1D's is ``[in, out]``."""
     return int(isinstance(module, Conv1D) == (side == "out"))
 
 

@@ -45,7 +45,7 @@ def shuffles(found: Controlled) -> tuple[int, float]:
 def judged(
     chosen: Margins, measured: Margins, sampled: Sampled, shuffles: tuple[int, float], random: int | None
 ) -> Verdict:
-    """Judge decision margins ``[depth, question]`` of the two halves; `sampled` is the second one.
+    """Judge decision margins ``[depth, question]`` of the two halves. `sampled` is the second one.
 
     `shuffles` says how often answers were shuffled, and the share of shuffles with a transition. More of them than
     chance gives speak against the measurement. `random` is the transition depth of the random-init control, or None.

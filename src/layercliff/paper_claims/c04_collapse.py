@@ -96,7 +96,7 @@ def distances(path: Pruned) -> Iterator[tuple[str, float]]:
 
 
 def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*rest"]:
-    """The first step from which to the end none is decided; infinite where the last one is."""
+    """The first step from which to the end none is decided. Infinite where the last one is."""
     return np.where(decided[-1], np.inf, stays_from(~decided))
 
 

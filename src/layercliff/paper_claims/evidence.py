@@ -31,7 +31,7 @@ Losses = Float[np.ndarray, "_ question"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Stored results of one model and task; None where a requirement is missing, so that it was not worth a run."""
+    """Stored results of one model and task. None where a requirement is missing, so that it was not worth a run."""
 
     traced: Traced
     path: Pruned
@@ -107,7 +107,7 @@ class Evidence:
 
     @cached_property
     def removed(self) -> list[Subset]:
-        """The sets of blocks that were removed; none where that was not run."""
+        """The sets of blocks that were removed. None where that was not run."""
         return [] if self.subsets is None else subsets(self.subsets)
 
     def right_without(self, kind: str) -> Float[np.ndarray, "subset question"]:

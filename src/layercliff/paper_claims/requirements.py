@@ -1,4 +1,4 @@
-"""What a claim needs before it can be judged; each function gives the reason in words where it is missing."""
+"""What a claim needs before it can be judged. Each function gives the reason in words where it is missing."""
 
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition

@@ -63,7 +63,7 @@ def _needed(found: Interval, claimed: tuple[float, float], n: int) -> int | None
 
 
 def judge(claim: Claim, parts: Sequence[ClaimedNumber], control: str, fault: str = "") -> Verdict:
-    """All parts must hold; one that fails is enough to contradict.
+    """All parts must hold. One that fails is enough to contradict.
 
     `fault` says why the control speaks against the measurement, if it does. Nothing is then supported.
     """

@@ -35,7 +35,7 @@ def _row(found: Verdict) -> VerdictRow:
 
 
 def numbers(part: ClaimedNumber) -> str:
-    """``+0.12 [+0.05, +0.18], claimed > 0.1``; ``[-∞, ∞]`` where the interval has no ends."""
+    """``+0.12 [+0.05, +0.18], claimed > 0.1``. ``[-∞, ∞]`` where the interval has no ends."""
     point = _signed(part.measured, "beyond the path" if part.what.startswith("steps") else "no number")
     low, high = _signed(part.low, "∞" if _all_beyond(part) else "-∞"), _signed(part.high, "∞")
     least, most = part.claimed

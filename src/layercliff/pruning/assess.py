@@ -31,7 +31,7 @@ NEW_TOKENS = 24  # tokens of a completion
 REPEATS = 5  # of a prompt, with each model
 PROMPT_TOKENS = {"cpu": 48, "cuda": 512, "mps": 256}  # enough to keep the device busy, and no more
 READ_BYTES = {"cpu": 6e10}
-"""Bytes of weights that completions may read in all, with one opening at least; elsewhere all are continued."""
+"""Bytes of weights that completions may read in all, with one opening at least. Elsewhere all are continued."""
 
 
 def assess(
@@ -104,7 +104,7 @@ def _check(kept: tuple[int, ...], n_layers: int) -> None:
 
 
 def _size(network: PreTrainedModel) -> tuple[int, int]:
-    """Parameters and their bytes; weights that modules share are counted once."""
+    """Parameters and their bytes. Weights that modules share are counted once."""
     parameters = list(network.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() * p.element_size() for p in parameters)
 

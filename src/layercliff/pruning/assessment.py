@@ -24,8 +24,8 @@ class Completion:
 class Assessment:
     """A pruned model beside the dense one.
 
-    `kept` are dense indices of `n_layers` blocks; `parameters` and `weight_bytes` count shared weights once. Speeds are
-    those of the network as it is stored (`weights_dtype`) on `device`. `prompt` is a forward over a prompt;
+    `kept` are dense indices of `n_layers` blocks. `parameters` and `weight_bytes` count shared weights once. Speeds are
+    those of the network as it is stored (`weights_dtype`) on `device`. `prompt` is a forward over a prompt.
     `generation` is greedy and cached, one text at a time. `repetition` is the share of 3-grams of tokens that a
     completion has had before.
     """
@@ -66,7 +66,7 @@ class Assessment:
 
 
 def _finite_or_not(estimate: Any) -> Any:
-    """An estimate with infinity for null; anything else as it is."""
+    """An estimate with infinity for null. Anything else as it is."""
     if not isinstance(estimate, dict):
         return estimate
     return {name: math.inf if value is None else value for name, value in estimate.items()}

@@ -22,5 +22,5 @@ def combine(tasks: Sequence[Float[np.ndarray, "candidate _"]]) -> Float[np.ndarr
 
 
 def best(blocks: Sequence[int], scores: Float[np.ndarray, " candidate"]) -> int:
-    """The block whose removal scores highest; of equal ones the later block."""
+    """The block whose removal scores highest. Of equal ones the later block."""
     return max(zip(scores.tolist(), blocks, strict=True))[1]

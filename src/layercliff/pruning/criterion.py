@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\+?")
 Kind = Literal["iterative", "fixed order", "random order", "one shot", "contiguous", "merging"]
 """How a criterion works.
 
-An iterative one scores every candidate anew at each step; a one-shot one ranks the blocks of the dense model. Others
+An iterative one scores every candidate anew at each step. A one-shot one ranks the blocks of the dense model. Others
 go in an order that is given or drawn, remove one run of consecutive blocks, or merge blocks.
 """
 
@@ -37,7 +37,7 @@ Reads = Literal["nothing", "questions", "text"]
 PassCost = Literal["nothing", "pass", "sweep", "pass per step", "sweep per step", "unknown"]
 """Block passes that choosing takes.
 
-A pass runs the ``select`` half through the blocks; a sweep runs it without each candidate. Either is needed once or at
+A pass runs the ``select`` half through the blocks. A sweep runs it without each candidate. Either is needed once or at
 each step. ``unknown``: it cannot be said before a path is walked.
 """
 

@@ -22,7 +22,7 @@ from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import key
 
 STREAMS = 1 / 4
-"""Of the memory for states, what the streams of a batch may take; the rest is for reuse between steps."""
+"""Of the memory for states, what the streams of a batch may take. The rest is for reuse between steps."""
 LEADS = 1 / 8
 """The same of the states of what all batches begin with."""
 NOT_KEPT = -1
@@ -38,7 +38,7 @@ class IterativeSelector:
     """Removes the block without which the objectives are highest, anew at every step (Shi et al. 2026).
 
     On text this is SLEB (Song et al. 2024). The memory for states, the journal and how questions are batched change no
-    choice; scores move in the seventh digit with a batch's shape. `values` are those of the first objective, unit by
+    choice. Scores move in the seventh digit with a batch's shape. `values` are those of the first objective, unit by
     unit, without each block of the last choice. Raises `RunError` where several objectives are raced.
     """
 
@@ -147,7 +147,7 @@ class IterativeSelector:
         return reading
 
     def _counted(self, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...], room: int) -> int:
-        """Block passes of a batch in an uninterrupted run; what a resumed run repeats is not counted again."""
+        """Block passes of a batch in an uninterrupted run. What a resumed run repeats is not counted again."""
         sweep = self._counts.get(batch) or Sweep.counting(kept, room)
         if room != NOT_KEPT:
             self._counts[batch] = sweep

@@ -42,7 +42,7 @@ class OneShotSelector:
 def one_shot(
     name: str, *, about: str, citation: str, reads: Reads = "questions", cost: PassCost = "unknown"
 ) -> Callable[[Ranking], Ranking]:
-    """Register the decorated `Ranking` as a one-shot criterion; the arguments are those of `criterion`."""
+    """Register the decorated `Ranking` as a one-shot criterion. The arguments are those of `criterion`."""
 
     return partial(_register, criterion(name, kind="one shot", about=about, citation=citation, reads=reads, cost=cost))
 

@@ -37,8 +37,8 @@ class WalkedPath:
 class PathWalker:
     """Walks a path of one model and measures each step on `measured`, and on `watched`, at all depths.
 
-    `turn`: how many paths come before this one, and how many there are in all. Those after the first are repetitions;
-    of them the last depth alone is read. `seconds`: what measuring each step took. Raises `TaskError` for a task with
+    `turn`: how many paths come before this one, and how many there are in all. Those after the first are repetitions.
+    Of them the last depth alone is read. `seconds`: what measuring each step took. Raises `TaskError` for a task with
     nothing to measure.
     """
 
@@ -102,7 +102,7 @@ class PathWalker:
         return [self._measure(self.watched, steps)] if self.watched else []
 
     def _measure(self, parts: Sequence[EncodedTask], steps: Sequence[Step]) -> Trace:
-        """Read the last of the steps; the one before it has been read."""
+        """Read the last of the steps. The one before it has been read."""
         begin = time.perf_counter()
         trace = Trace.joined([self._read(part, steps) for part in parts])
         self.seconds.append(time.perf_counter() - begin)

@@ -28,7 +28,7 @@ class PathRepeat:
 
     @staticmethod
     def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "PathRepeat":
-        """What is kept of a walked path; the last depth of its `traces` is enough."""
+        """What is kept of a walked path. The last depth of its `traces` is enough."""
         chance = chance_of(traces[0])
         decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
         return PathRepeat(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)

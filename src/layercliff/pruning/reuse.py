@@ -59,7 +59,7 @@ def stored(run: RunDirectory, criterion: str, wanted: Mapping[str, Any]) -> Prun
 
 
 def _serves(kept: Pruned, wanted: Mapping[str, Any]) -> bool:
-    """Whether a finished path is the one that is wanted, or begins with it; a raced one serves only itself."""
+    """Whether a finished path is the one that is wanted, or begins with it. A raced one serves only itself."""
     had = kept.settings.raw() if kept.settings else None
     if had is None or any(had.get(name) != wanted[name] for name in wanted.keys() - LENGTH):
         return False

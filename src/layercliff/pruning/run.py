@@ -92,7 +92,7 @@ def prune(spec: PruneSpec) -> Pruned:
 
 @contextmanager
 def _claimed(out: Path, subject: Subject, spec: PruneSpec) -> Iterator[RunDirectory]:
-    """The run directory, locked and this subject's; without `resume`, what it holds of this path is removed."""
+    """The run directory, locked and this subject's. Without `resume`, what it holds of this path is removed."""
     run = RunDirectory(out)
     with run.lock():
         run.claim(subject)

@@ -16,7 +16,7 @@ from layercliff.run.stored_shapes import Settings
 class PruneSettings(Settings):
     """What a path was asked for: its length, and what decides its blocks.
 
-    `watch` names tasks with the digest of their questions; `text` is the digest of the text that was read.
+    `watch` names tasks with the digest of their questions. `text` is the digest of the text that was read.
     """
 
     remove: Count | None = None
@@ -76,7 +76,7 @@ class PathSummary(PathFacts):
 
 
 class PathCost(Stored):
-    """What a path took; some fields that are no cost lie in the same file.
+    """What a path took. Some fields that are no cost lie in the same file.
 
     `wanted` are its settings. `text` names the text that was read, `stay` says which blocks have to stay, and
     `not_assessed` why the recommended step was not looked at.

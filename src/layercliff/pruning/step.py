@@ -12,7 +12,7 @@ class Step:
     """The model that keeps the dense indices `kept`, those in `blends` with merged weights. Step 0 is the dense model.
 
     `kept` is authoritative: paths need not nest. `removed`: the blocks that the step before still had. `scores`: what
-    the choice was made from, by dense index; the highest goes first. `seen`: in a race, how many questions each
+    the choice was made from, by dense index. The highest goes first. `seen`: in a race, how many questions each
     candidate was scored on.
     """
 

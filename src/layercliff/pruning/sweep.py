@@ -4,7 +4,7 @@ With n kept blocks, removing each in turn and running the model costs n(n-1) blo
 n(n-1)/2 + n - 1 and reads every weight once. The model without block c is the whole one up to c. So the stream
 "without c" begins as a copy of the whole one's state before c, and all streams pass a block together.
 
-What a step computed before the block it removed stays true; the next step starts from there.
+What a step computed before the block it removed stays true. The next step starts from there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -84,7 +84,7 @@ class Sweep:
         return {block: running[block].levels[-1] for block in blocks}
 
     def remove(self, block: int) -> None:
-        """Take a block out for good; states before it stay known."""
+        """Take a block out for good. States before it stay known."""
         gone = self.kept.index(block)
         self.kept = tuple(index for index in self.kept if index != block)
         self._known = {position: streams for position, streams in self._known.items() if position <= gone}

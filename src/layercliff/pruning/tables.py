@@ -62,7 +62,7 @@ def _taken(pruned: "Pruned", step: Step) -> tuple[int, ...]:
 
 
 def depths_table(pruned: "Pruned") -> pl.DataFrame:
-    """One row per step and depth; ``block`` is the dense index of the block whose output the depth is (null at 0)."""
+    """One row per step and depth. ``block`` is the dense index of the block whose output the depth is (null at 0)."""
     frames = []
     for k, step in enumerate(pruned.steps):
         main = pruned.main(k)

@@ -128,7 +128,7 @@ def _continuation(question: int, option: int, context: list[int], whole: list[in
     """The row of a continuation: the whole text's tokens, after as many as the context has, as in
     lm-evaluation-harness.
 
-    The context's tokens may be no prefix of the whole text's. Here, targets follow the whole text's own tokens; the
+    The context's tokens may be no prefix of the whole text's. Here, targets follow the whole text's own tokens. The
     harness runs them after the context's.
     """
     begin = min(len(context), len(whole) - 1)

@@ -90,7 +90,7 @@ class EncodedTask:
     def scores(
         self, readings: Iterable[tuple[Batch, Reading]]
     ) -> tuple[Float[np.ndarray, "depth question option"], Float[np.ndarray, "depth question"]]:
-        """Scores and option mass in the order of `questions`; *cloze* sums are normalised here. Absent options are
+        """Scores and option mass in the order of `questions`. *cloze* sums are normalised here. Absent options are
         nan."""
         scores = mass = np.empty(0, np.float32)
         for batch, reading in readings:

@@ -30,7 +30,7 @@ def rows(
     max_positions: int | None = None,
     vocabulary: int | None = None,
 ) -> tuple[TokenRow, ...]:
-    """Each paragraph's first `length` tokens. The last `scored` of them are targets; the first token never is.
+    """Each paragraph's first `length` tokens. The last `scored` of them are targets. The first token never is.
 
     A shorter paragraph, or the model's limit, gives fewer. Paragraphs of a single token are left out and the others
     numbered. Raises `TaskError` where none is left.
@@ -50,7 +50,7 @@ def log_likelihoods(
 ) -> Float[np.ndarray, "2 row"]:
     """The summed log-likelihood (nats) of each row's targets: the dense model's, then the pruned one's.
 
-    The pruned model keeps the blocks `kept`; those in `blends` are merged. Shared blocks at the start run once. Only
+    The pruned model keeps the blocks `kept`. Those in `blends` are merged. Shared blocks at the start run once. Only
     positions that predict a target reach the head. Raises `ModelError` for states that are not finite.
     """
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")

@@ -35,7 +35,7 @@ Logits = Float[Tensor, "place vocabulary"]
 
 @dataclass(frozen=True)
 class TrialRows:
-    """The rows of a trial: `rows` are compared, longest first; `others` of their questions run with them.
+    """The rows of a trial: `rows` are compared, longest first. `others` of their questions run with them.
 
     `rows` are the longest, the shortest, and the last of two questions: the longest row's and the one with most rows.
     `pair` are two rows of equal length, if there are any. `lead` is the length in tokens of the prefix of all rows.
@@ -142,7 +142,7 @@ def _found(model: Model, trial: TrialRows, could: Sharing) -> LogitAgreement:
 
 
 def _largest(model: Model, trial: TrialRows, sharing: Sharing, own: dict[TokenRow, Logits]) -> float:
-    """The largest difference from the network's `own` logits; those of further rows are added to them."""
+    """The largest difference from the network's `own` logits. Those of further rows are added to them."""
     if sharing == "alike":
         own.update({row: own_logits(model, row.tokens, _places(row)) for row in trial.pair[:1]})
     return max(_differences(model, trial.batches(sharing), own))

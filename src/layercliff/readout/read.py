@@ -30,12 +30,12 @@ MakeStates = Callable[[BlockwisePass, Batch], Iterable[tuple[int, Float[Tensor, 
 class Reading:
     """The scores of a batch, by depth and row.
 
-    * `scores`: in *letter* and *first_token* the options' logits, ``[depth, row, option]``, padded with nan; in
+    * `scores`: in *letter* and *first_token* the options' logits, ``[depth, row, option]``, padded with nan. In
       *cloze* the
     summed log-probability of the row's continuation, ``[depth, row, 1]``.
-    * `mass`: the probability of all options together, over the whole vocabulary, ``[depth, row]``; nan where not
+    * `mass`: the probability of all options together, over the whole vocabulary, ``[depth, row]``. nan where not
       computed.
-    * `greedy`: in *cloze*, whether every token of the continuation is the likeliest; otherwise False.
+    * `greedy`: in *cloze*, whether every token of the continuation is the likeliest. Otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
@@ -222,7 +222,7 @@ def not_finite(model: Model) -> ModelError:
 
 
 def read_once(journal: Journal | None, name: str, read: Callable[[], Reading]) -> Reading:
-    """A reading that a journal keeps under `name`; else what `read` gives, which is kept there."""
+    """A reading that a journal keeps under `name`, or what `read` gives, which is kept there."""
     return Reading.of(journalled(journal, name, lambda: read().arrays()))
 
 

@@ -1,4 +1,4 @@
-"""Texts as token ids. What a tokenizer adds after a text is dropped; ids unknown to the model are refused."""
+"""Texts as token ids. What a tokenizer adds after a text is dropped. Ids unknown to the model are refused."""
 
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary

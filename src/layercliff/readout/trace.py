@@ -74,7 +74,7 @@ class Trace:
 
     They are logits of the options' tokens (*letter*, *first_token*) or normalised log-likelihoods (*cloze*). Absent
     options are False in `mask` and nan in `scores`. `option_mass` is the probability of all options together, over
-    the whole vocabulary; nan where not computed. `task_of` names each question's task.
+    the whole vocabulary. nan where not computed. `task_of` names each question's task.
     """
 
     scores: Float[np.ndarray, "depth question option"]

@@ -74,7 +74,7 @@ def train(
     """Train a map for each depth 0..L-1.
 
     First tokens are left out: many models keep an attention sink there. One passage in ten chooses the penalty and
-    when to stop; one measures the result. All states of all depths are held in memory. Finished depths are kept in
+    when to stop. One measures the result. All states of all depths are held in memory. Finished depths are kept in
     `journal`.
 
     Raises `TaskError` for too little text.

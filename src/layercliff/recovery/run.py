@@ -64,7 +64,7 @@ def recover(spec: RecoverSpec) -> Recovered:
     there are at least 100. Both have no group in common with the ``report`` half, which is traced.
 
     The other arguments are those of `layercliff.trace`. Results lie in ``DIR/recover/``, trained weights in
-    ``DIR/recover/models/``. An interrupted training goes on from its last checkpoint; a finished one is not made again.
+    ``DIR/recover/models/``. An interrupted training goes on from its last checkpoint. A finished one is not made again.
 
     **Returns** a `Recovered`. Raises `LayercliffError`, in one sentence.
     """
@@ -119,7 +119,7 @@ def around(path: Pruned) -> tuple[int, ...]:
 
 
 def _default(path: Pruned) -> tuple[int, ...]:
-    """The recommended step and those around the collapse; without a collapse, the recommended and the last."""
+    """The recommended step and those around the collapse. Without a collapse, the recommended and the last."""
     some = around(path) or (len(path.steps) - 1,)
     return tuple(sorted({step for step in (path.recommended, *some) if step > 0}))
 
@@ -140,7 +140,7 @@ def _write(place: Path, trained: Any, content: dict[str, Any]) -> None:
 
 
 class _Recovery:
-    """Trains steps of a path and traces them; what is finished lies in the run directory."""
+    """Trains steps of a path and traces them. What is finished lies in the run directory."""
 
     def __init__(
         self, this: Session[Recovered], run: RunDirectory, how: Training, material: choices.Material | None, models: int

@@ -48,7 +48,7 @@ class RunDirectory:
             ) from error
 
     def claim(self, subject: Subject) -> None:
-        """Make the directory this subject's, or check that it is; one in which another subject's run came to nothing is
+        """Make the directory this subject's, or check that it is. One in which another subject's run came to nothing is
         taken over.
 
         Raises `RunError` when it holds another subject, or files that no run wrote.
@@ -114,7 +114,7 @@ class RunDirectory:
 
 
 class Journal:
-    """Finished pieces of work in SQLite, keyed by what determines them; each `put` is on disk when it returns.
+    """Finished pieces of work in SQLite, keyed by what determines them. Each `put` is on disk when it returns.
 
     An entry carries a checksum of its arrays (`checksum`). One that does not come back as it was put counts as not
     there, and its work is done again. Entries of before there were checksums carry none, and are taken as they are.
@@ -167,7 +167,7 @@ class Journal:
         return arrays if found[1] in (None, checksum(arrays)) else None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep `arrays` under `key`. Raises `RunError` on a full disk; what was put before is kept."""
+        """Keep `arrays` under `key`. Raises `RunError` on a full disk. What was put before is kept."""
         from safetensors.numpy import save
 
         whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # safetensors takes no views
@@ -193,7 +193,7 @@ class Journal:
 
 
 def journalled(journal: Journal | None, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What a journal keeps under `name`; else what `make` gives, which is kept there from now on."""
+    """What a journal keeps under `name`, or what `make` gives, which is kept there from now on."""
     kept = journal.get(name) if journal else None
     if kept is None:
         kept = make()

@@ -52,7 +52,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def controls(text: str | None) -> tuple[str, ...]:
-    """Controls joined by commas; none for all that the tasks allow. Raises `LayercliffError` for a text without one."""
+    """Controls joined by commas. None for all that the tasks allow. Raises `LayercliffError` for a text without one."""
     if text is None or text.strip() == "all":
         return ()
     if not (found := names(text)):

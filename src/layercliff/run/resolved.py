@@ -82,7 +82,7 @@ class Setting:
         return model
 
     def ask(self, model: Model, note: Note = mute) -> tuple[EncodedTask, ...]:
-        """Every task's questions as they are put to `model`; `note` is told where rows cannot be run as usual."""
+        """Every task's questions as they are put to `model`. `note` is told where rows cannot be run as usual."""
         return tuple(
             encoded_task.ask(
                 model,

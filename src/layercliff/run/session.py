@@ -37,7 +37,7 @@ STANDALONE = {traced.FOLDER: "trace", "evaluate": "evaluation"}
 
 
 class _Told:
-    """Tells of the progress of batches, state by state; a batch whose reading is kept counts at once."""
+    """Tells of the progress of batches, state by state. A batch whose reading is kept counts at once."""
 
     def __init__(
         self, report: Report, what: str, planned: Sequence[tuple[EncodedTask, tuple[Batch, ...]]], n_states: int
@@ -84,7 +84,7 @@ class Session(Generic[Kept]):
     def batched(
         self, parts: Sequence[EncodedTask], apart: Apart = "nothing"
     ) -> list[tuple[EncodedTask, tuple[Batch, ...]]]:
-        """Every task's rows in batches; what is `apart` shares no token that is run."""
+        """Every task's rows in batches. What is `apart` shares no token that is run."""
         budget = self.model.batch_tokens(self.options.batch_tokens)
         return [(part, part.batches(budget, apart)) for part in parts]
 
@@ -97,8 +97,8 @@ class Session(Generic[Kept]):
         model: Model | None = None,
         lens: Lens | None = None,
     ) -> Trace:
-        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another;
-        the trace of all tasks has a row for each. What is finished is kept in the journal, under `what` it is."""
+        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another.
+        The trace of all tasks has a row for each. What is finished is kept in the journal, under `what` it is."""
         model = model or self.model
         lens = lens or LogitLens(model.anatomy.unembedding)
         told = _Told(self.options.report, what, planned, n_states)
@@ -128,7 +128,7 @@ class Session(Generic[Kept]):
         return (found.get("joint") or next(iter(found.values()))).transition.depth
 
     def cost(self, passes: int | float) -> dict[str, Any]:
-        """What it took; `passes` are the block passes of a batch, on average."""
+        """What it took. `passes` are the block passes of a batch, on average."""
         return {
             "device": str(self.model.device) if self.batches else "",  # what needs no pass loads no model
             "batches": self.batches,

@@ -37,7 +37,8 @@ class Option:
     """How an option is offered.
 
     `old` are its former names in Python. `names` are those on the command line (default: the field's name). There its
-    type is `kind` (default: the field's), which `read` turns into the field's. `shown` is its default there. `limit` names its entry in `layercliff.limits`. Without `help` it is offered in Python alone.
+    type is `kind` (default: the field's), which `read` turns into the field's. `shown` is its default there. `limit`
+    names its entry in `layercliff.limits`. Without `help` it is offered in Python alone.
     """
 
     help: str = ""

@@ -19,7 +19,7 @@ Shape = TypeVar("Shape", bound=BaseModel)
 Kind = TypeVar("Kind")
 
 CHECKSUM = "checksum"
-"""The field of a JSON object that holds the checksum of all others; files of before there were checksums have none."""
+"""The field of a JSON object that holds the checksum of all others. Files of before there were checksums have none."""
 FILES = "files"
 """The field of a summary that holds the checksums of the files it speaks of."""
 
@@ -27,7 +27,7 @@ KINDS: Mapping[str, Any] = {"float": np.floating, "int": np.integer, "bool": np.
 
 
 class Stored(BaseModel, extra="allow", strict=True):
-    """A JSON object as it is stored. Fields that this version does not know are left alone; those that came later have
+    """A JSON object as it is stored. Fields that this version does not know are left alone. Those that came later have
     a default."""
 
     def raw(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Stored(BaseModel, extra="allow", strict=True):
 
 
 class Summary(Stored):
-    """An object that speaks of other files: their checksums by name; of before there were checksums it has none."""
+    """An object that speaks of other files: their checksums by name. Of before there were checksums it has none."""
 
     files: dict[str, str] = Field(default_factory=dict)
 
@@ -55,7 +55,7 @@ def write_text(file: Path, text: str) -> str:
 
 
 def write_json(file: Path, content: Any) -> str:
-    """Write strict JSON, as `write_bytes` does; an object gets the checksum of its content. Numbers that are not finite
+    """Write strict JSON, as `write_bytes` does. An object gets the checksum of its content. Numbers that are not finite
     must have been made null."""
     if isinstance(content, Mapping):
         content = {**content, CHECKSUM: _checksum(content)}
@@ -112,7 +112,7 @@ class StoredFolder:
         return found
 
     def beside(self, name: str, shape: type[Shape]) -> Shape | None:
-        """The content of ``name.json`` beside the summary; None where it is not there."""
+        """The content of ``name.json`` beside the summary. None where it is not there."""
         return self._json(self.folder / f"{name}.json", shape)
 
     def table(self, name: str, columns: Mapping[str, Any], nullable: tuple[str, ...] = ()) -> pl.DataFrame:

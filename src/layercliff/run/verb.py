@@ -59,7 +59,7 @@ def _given(spec: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _today(given: dict[str, Any], old: dict[str, str]) -> dict[str, Any]:
-    """Keywords by today's names; of a former one it is warned."""
+    """Keywords by today's names. A former one gives a warning."""
     for name in old.keys() & given.keys():
         warnings.warn(f"The option {name} is called {old[name]} now.", DeprecationWarning, stacklevel=4)
     return {old.get(name, name): value for name, value in given.items()}

@@ -14,7 +14,7 @@ VALUES = 100_000
 
 
 def read(file: Path, what: str) -> Any:
-    """The content of a file; `what` it is called in a refusal, such as ``study file``. Raises `RunError`."""
+    """The content of a file. `what` it is called in a refusal, such as ``study file``. Raises `RunError`."""
     try:
         if file.stat().st_size > BYTES:
             raise RunError(f"The {what} {quoted(str(file), 200)} is larger than 1 MiB: cut it into several.")
@@ -56,7 +56,7 @@ def quoted_lines(error: yaml.YAMLError) -> str:
 
 
 def _count(node: Node, name: str, known: dict[int, int]) -> int:
-    """How many values a node stands for, aliases written out; 0 in `known` marks one that is being counted.
+    """How many values a node stands for, aliases written out. 0 in `known` marks one that is being counted.
 
     Raises `RunError` for too many, for a node within itself, and for a key that stands there twice.
     """

@@ -62,7 +62,7 @@ def _each(value: Any) -> Sequence[Any]:
 
 
 class Asking(Checked, frozen=True, extra="forbid"):
-    """A task of a study; `format` and `limit` take the place of the study's for this task."""
+    """A task of a study. `format` and `limit` take the place of the study's for this task."""
 
     task: str
     format: Format | None = None
@@ -71,7 +71,7 @@ class Asking(Checked, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Cell:
-    """One path of one model on one task. `panel` is the format the study asked for, ``own`` where it named none; cells
+    """One path of one model on one task. `panel` is the format the study asked for, ``own`` where it named none. Cells
     of one model, task, format and seed share a run directory, `directory` in the study's."""
 
     model: str
@@ -102,7 +102,7 @@ class Grid(Shared, frozen=True, extra="forbid"):
     """Every model on every task, in every format, by every criterion, with every seed.
 
     The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `criteria` choose the
-    blocks; `foretell` measures what forecasts the collapse point as well.
+    blocks. `foretell` measures what forecasts the collapse point as well.
     """
 
     models: tuple[str, ...] = Field(min_length=1)

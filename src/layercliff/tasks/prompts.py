@@ -31,7 +31,7 @@ def ask(
     """Put `question` in the format `form`, after worked examples, optionally through a chat template.
 
     *letter* lists the options with letters and compares the letters. *cloze* and *first_token* do not show the
-    options; they compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in
+    options. They compare their texts, or what follows a blank that they fill. Raises `TaskError` for a blank in
     *first_token*.
     """
     if task.blank and form == "first_token":

@@ -71,7 +71,7 @@ class Question:
 class Lettering:
     """How a question is put in *letter*.
 
-    `prompt` holds ``{question}`` and ``{options}``; `option` is the line of one option. `shuffled` letters the
+    `prompt` holds ``{question}`` and ``{options}``. `option` is the line of one option. `shuffled` letters the
     options in an order drawn by the question's id: some data always have the right option in one place.
     """
 
@@ -90,7 +90,7 @@ class Lettering:
 class Task:
     """Questions of one kind.
 
-    `prompt` is the text asked in *cloze* and *first_token*; it holds ``{question}``. `letter` is the same for
+    `prompt` is the text asked in *cloze* and *first_token*. It holds ``{question}``. `letter` is the same for
     *letter*. `description` stands before everything; it may hold ``{subject}``. Where questions have a `blank`,
     options fill it: *cloze* compares how likely each makes the text after it (Trinh & Le 2018).
 

@@ -78,7 +78,7 @@ def listed() -> dict[str, ListedTask]:
 
 
 def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task, ...]:
-    """Load the tasks of ``a,b,c``; `seed` draws the distractors of the embedded ones.
+    """Load the tasks of ``a,b,c``. `seed` draws the distractors of the embedded ones.
 
     Each part is a known name, or ``NAME=hub``, ``NAME=FILE`` or ``NAME=DIR`` for a benchmark, or the path of a
     ``.jsonl`` or ``.csv`` file of questions. The latter takes its name from the file, or from ``NAME=`` before it.
@@ -97,7 +97,7 @@ def load(wanted: str, seed: int = 0, skip_bad_rows: bool = False) -> tuple[Task,
 
 
 def parts_of(wanted: str) -> list[str]:
-    """What stands between commas, and is not empty; a file or directory that is there may have commas in its path."""
+    """What stands between commas, and is not empty. A file or directory that is there may have commas in its path."""
     pieces = wanted.split(",")
     found: list[str] = []
     begin = 0

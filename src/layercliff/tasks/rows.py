@@ -2,7 +2,7 @@
 
 Layouts, told apart by their fields:
 
-* layercliff: ``question``, ``options``, ``answer``, optional ``id`` and ``group``. ``options`` is a list; in CSV a
+* layercliff: ``question``, ``options``, ``answer``, optional ``id`` and ``group``. ``options`` is a list. In CSV a
   JSON
 list, or columns ``option_a``, ``option_b``, ... ``answer`` is a 0-based position, a letter, or the option's text.
 * The same with ``prompt`` for the question, or with ``choices`` or columns ``A``, ``B``, ... for the options.
@@ -61,7 +61,7 @@ def repeated(values: Sequence[str]) -> str | None:
 
 
 def name_of(row: FileRow, field: str, default: str) -> str:
-    """A field that is a text or a number; the default where it is missing, null or empty.
+    """A field that is a text or a number. The default where it is missing, null or empty.
 
     Raises `TaskError` for anything else.
     """
@@ -161,7 +161,7 @@ def texts_of(row: FileRow, name: str) -> tuple[str, ...]:
 
 
 def place_of(value: object) -> int | None:
-    """A position: a number, its digits, or a boolean; None otherwise."""
+    """A position: a number, its digits, or a boolean. None otherwise."""
     if isinstance(value, int):
         return int(value)
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else None

@@ -27,8 +27,8 @@ def ablate(spec: AblateSpec) -> Probed[results.AblateSettings]:
 
     Each is skipped, and each is replaced by what it adds to the residual stream on average. If the mean does as well
     as the block, it is its offset that matters, not its content. The mean is over the tokens of the ``select`` half of
-    the questions, the first position by itself; what is left is measured on the ``report`` half. The arguments are
-    those of `layercliff.trace`; with `out`, results lie in ``DIR/ablate/``.
+    the questions, the first position by itself. What is left is measured on the ``report`` half. The arguments are
+    those of `layercliff.trace`. With `out`, results lie in ``DIR/ablate/``.
 
     **Returns** a `Probed`, whose runs are ordered as `layercliff.interventions.ablated_blocks.ablated_blocks`. Raises
     `LayercliffError`, in one sentence.

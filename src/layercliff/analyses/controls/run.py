@@ -177,7 +177,7 @@ def _control(
 
 
 def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, ControlOutcome]]:
-    """Each task, and all together under ``joint``; nothing where no question is left."""
+    """Each task, and all together under ``joint``. Nothing where no question is left."""
     if not draws:
         return
     for task in draws[0].tasks:
@@ -187,7 +187,7 @@ def _outcomes(draws: Sequence[Trace], seed: int) -> Iterator[tuple[str, ControlO
 
 
 def _other_order(this: Session[Controlled], draw: int) -> tuple[EncodedTask, ...]:
-    """The lettered tasks with the options of each question in another order; none where no task is lettered."""
+    """The lettered tasks with the options of each question in another order. None where no task is lettered."""
     if all(task.format != "letter" for task in this.setting.subject.tasks):
         return ()
     other = partial(_reordered, seed=this.setting.subject.seed, draw=draw)

@@ -24,7 +24,7 @@ def trace(spec: TraceSpec) -> Traced:
     options' share of the whole vocabulary is computed: it multiplies the whole head.
 
     With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is
-    read; without `resume`, both are removed first.
+    read. Without `resume`, both are removed first.
 
     **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
     """

@@ -20,7 +20,7 @@ from layercliff.pruning.one_shot import one_shot
 def block_influence(given: CriterionInput) -> tuple[Mapping[int, float], int]:
     """Minus the Block Influence BI_b = 1 - mean over tokens of cos(h_b, h_{b+1}) (Men et al. 2024, eq. 1).
 
-    Computed in float32; the last block's output is taken before the final norm.
+    Computed in float32. The last block's output is taken before the final norm.
     """
     total = np.zeros(given.model.n_layers)
     tokens = passes = 0

@@ -37,7 +37,7 @@ class CoMe:
         s_c = mean over tokens of |x_c| * sum over i of |W_ic|
 
     where x_c is what channel c adds to the residual stream through the output weights W. Heads go in groups that share
-    keys and values; a group's sensitivity is the mean of its channels'. The blocks' norms are averaged. What else
+    keys and values. A group's sensitivity is the mean of its channels'. The blocks' norms are averaged. What else
     belongs to no channel is mixed in the same proportion.
 
     This merges two blocks at a time, without the distillation that follows in the paper. Ours: the prompts of the

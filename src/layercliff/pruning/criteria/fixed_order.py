@@ -33,7 +33,7 @@ def random(given: CriterionInput) -> OneShotSelector:
 
 
 def random_order(given: CriterionInput) -> tuple[Mapping[int, float], int]:
-    """The rank of every block in a random order; blocks of `CriterionInput.within` go before all others."""
+    """The rank of every block in a random order. Blocks of `CriterionInput.within` go before all others."""
     n_layers = given.model.n_layers
     order = generator(RandomStream.RANDOM_PATH, given.seed, given.draw).permutation(n_layers)
     first = set(range(n_layers) if given.within is None else given.within)

@@ -61,7 +61,7 @@ class LaCo:
         return self._making.pop(0) if self._making else None
 
     def _decide(self, before: Step) -> list[Step]:
-        """The steps of the next merge; none where nothing more can be merged."""
+        """The steps of the next merge. None where nothing more can be merged."""
         run = min(self._run, len(before.kept))
         if run < 2:
             return []

@@ -29,7 +29,7 @@ class MKA:
     S_lm is the information that the diffusion maps of the two blocks' outputs share, normalised
     (`layercliff.metrics.manifold`). The published code merges the last two blocks again and again.
 
-    Ours: an output is the deciding token's state. Similarities are those of neighbours in the dense model; a merged
+    Ours: an output is the deciding token's state. Similarities are those of neighbours in the dense model. A merged
     block has those of its first block on one side and of its last on the other. Of equal ones the later go.
     """
 

@@ -47,7 +47,7 @@ def taylor(given: CriterionInput) -> tuple[Mapping[int, float], int]:
 
 @contextmanager
 def _gradients_of(model: Model, wanted: Sequence[torch.nn.Parameter]) -> Iterator[None]:
-    """Only the parameters `wanted` collect gradients meanwhile; afterwards the network is as before."""
+    """Only the parameters `wanted` collect gradients meanwhile. Afterwards the network is as before."""
     parameters = list(model.network.parameters())
     asked = [parameter.requires_grad for parameter in parameters]
     try:
