@@ -41,13 +41,23 @@ def test_every_analysis_in_one_directory(about: tuple[object, ...], here: Here) 
     again = here("noise", *about, "--draws", 1, "--eps", "0.1,0.3")
     assert "not computed again" in " ".join(again.stderr.split())
     assert again.stdout.startswith("Noise of size 0.1 costs most at depth")
-    judged = here("claims", *about, "--recover")  # too few questions for anything to be trained
+
+
+@pytest.mark.slow
+def test_figures_of_an_analysis(about: tuple[object, ...], tmp_path: Path, here: Here) -> None:
+    subject = (*about[:-1], tmp_path / "run")
+    for command in (("prune", "--remove", 2, "--no-assess"), ("similarity", "--step", 1, "--step", 2)):
+        assert here(command[0], *subject, *command[1:]).returncode == 0
+    figures = here("figures", tmp_path / "run", "--format", "svg")
+    assert figures.returncode == 0
+    assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10
+
+
+def test_too_few_questions_train_nothing(about: tuple[object, ...], tmp_path: Path, here: Here) -> None:
+    judged = here("claims", *about[:-1], tmp_path / "run", "--recover")
     assert judged.returncode == 0, judged.stderr
     assert "C7" in judged.stdout
     assert "not enough data" in " ".join(judged.stdout.split())
-    figures = here("figures", about[-1], "--format", "svg")
-    assert figures.returncode == 0
-    assert len([line for line in figures.stdout.split() if "/similarity-" in line]) == 10
 
 
 @pytest.mark.parametrize(
