@@ -1,4 +1,4 @@
-"""The code stays small and plain: each measure stands at most where `TODAY` says.
+"""The code stays small and plain: no measure is above what `MOST` allows.
 
 ``python tests/test_house.py [PART]`` prints the measures and what counts against them, file by file (paths with PART).
 """
@@ -19,16 +19,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PARAMETERS, LINES, COLUMNS, WORDS = 8, 60, 120, 30
 
-TODAY = {
+MOST = {
     "signatures over 8 parameters": 0,
-    "lines over 120 columns": 4,
+    "lines over 120 columns": 0,
     "functions over 60 lines": 0,
     "nested functions over one statement": 0,
     "type names defined twice": 0,
     "sentences over 30 words": 0,
-    "median words of a sentence": 11,
+    "median words of a sentence": 10,
 }
-"""What was last reached. A number is lowered with the code and never raised."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match, ast.FunctionDef, ast.ClassDef)
@@ -183,16 +182,16 @@ def offences() -> tuple[Offence, ...]:
 
 def measured() -> dict[str, float]:
     counts = Counter(offence.measure for offence in offences())
-    return {measure: counts[measure] for measure in TODAY} | {
+    return {measure: counts[measure] for measure in MOST} | {
         "median words of a sentence": median_words(modules("src/layercliff"))
     }
 
 
-@pytest.mark.parametrize("measure", TODAY)
+@pytest.mark.parametrize("measure", MOST)
 def test_house(measure: str) -> None:
     against = "\n".join(str(offence) for offence in offences() if offence.measure == measure)
     found = measured()[measure]
-    assert found <= TODAY[measure], f"{measure}: {found}, at most {TODAY[measure]} stood before\n{against}"
+    assert found <= MOST[measure], f"{measure}: {found}, more than {MOST[measure]}\n{against}"
 
 
 def test_offences_are_seen() -> None:
@@ -216,7 +215,7 @@ def test_offences_are_seen() -> None:
 def report(part: str) -> Iterator[str]:
     """The lines of what the script prints."""
     for measure, value in measured().items():
-        yield f"{value:7g}  {measure} (at most {TODAY[measure]:g})"
+        yield f"{value:7g}  {measure} (at most {MOST[measure]:g})"
     own = [offence for offence in offences() if part in offence.path]
     for path in sorted({offence.path for offence in own}):
         counts = Counter(offence.measure for offence in own if offence.path == path)

@@ -95,7 +95,7 @@ def test_search(run: Run, tmp_path: Path) -> None:
     assert "| m | t, 4 | 2 of 6 | 5 / 9 | 5 / 5 / 5 | 3.00 | 2.00 | 2.00 | yes |" in run("search_table", "found.json")
 
 
-def test_similarity_of_a_cell_is_measured_in_a_new_directory_alone(run: Run, tmp_path: Path) -> None:
+def test_similarity_of_a_cell_needs_a_new_directory(run: Run, tmp_path: Path) -> None:
     asked = ("--model", "stand-in", "--task", "capitals", "--limit", "24")
     assert run("similarity_again", *asked).strip().endswith(".")  # a model that has learnt nothing does not collapse
     with pytest.raises(SystemExit):

@@ -74,7 +74,7 @@ def test_every_control_beside_the_model(run: Path, tiny: Model, task: Task, tmp_
     assert "random weights" in path.read_text()
 
 
-def test_random_weights_are_those_of_a_model_that_has_learnt_nothing(run: Path, tiny: Model, task: Task) -> None:
+def test_random_weights_have_learnt_nothing(run: Path, tiny: Model, task: Task) -> None:
     twin = random_init(tiny, 5)
     assert not torch.equal(twin.network.lm_head.weight, tiny.network.lm_head.weight)
     again = random_init(tiny, 5)

@@ -54,12 +54,13 @@ def listened(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_signal_before_anything_is_held_ends_the_process_at_once() -> None:
+def test_a_signal_before_anything_is_held_ends_at_once() -> None:
     done = listened("import os; os.kill(os.getpid(), 15); print('on')")
     assert (done.returncode, done.stdout, done.stderr) == (143, "", SENTENCE + "\n")
 
 
-def test_a_second_signal_means_the_first_but_for_one_that_comes_late() -> None:
+def test_a_second_signal_means_the_first() -> None:
+    """One that comes late does not."""
     twice = """listening.begun = True
     import os, time
     try:

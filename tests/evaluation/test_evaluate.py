@@ -153,9 +153,10 @@ def test_two_models_on_the_same_questions(tiny: Model, colours: Task) -> None:
         pruned.against(layercliff.evaluate(tiny, other))
 
 
-def test_another_model_is_compared_in_a_file_and_a_mismatch_is_said_before_anything_runs(
+def test_another_model_is_compared_in_a_file(
     tiny: Model, colours: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A mismatch is said before anything runs."""
     dense = layercliff.evaluate(tiny, colours)
     small = families.network("llama")
     cut(small, (0, 2, 4))
@@ -195,7 +196,7 @@ def test_the_harnesss_files(tiny: Model, colours: Task, tmp_path: Path) -> None:
         assert sample["prompt_hash"] == hashlib.sha256(rows["context"][0].encode()).hexdigest()
 
 
-def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens(tiny: Model) -> None:
+def test_context_that_is_no_prefix_of_the_whole(tiny: Model) -> None:
     """A tokenizer that merges the end of the context with the beginning of the option: the whole text's tokens from the
     length of the context's on, by one plain forward pass each."""
     tokenizer = families.tokenizer()

@@ -225,7 +225,7 @@ def test_the_last_step_before_the_cliff_by_name(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("damage", ["weights", "missing"])
 @pytest.mark.usefixtures("reloads_here")
-def test_a_checkpoint_that_does_not_reload_the_same_is_not_exported(
+def test_a_checkpoint_that_reloads_otherwise_is_not_exported(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     run = checkpoint.subprocess.run

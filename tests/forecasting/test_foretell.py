@@ -101,9 +101,8 @@ def test_a_path_begins_with_what_was_measured(
     assert dict(path.steps[1].scores) == dict(enumerate(found.measured.without))
 
 
-def test_the_rule_is_the_studys_and_a_model_outside_of_it_is_told(
-    tiny: Model, colours: Task, study: Path, tmp_path: Path
-) -> None:
+def test_the_rule_is_the_studys(tiny: Model, colours: Task, study: Path, tmp_path: Path) -> None:
+    """A model outside of the study is told."""
     found = layercliff.foretell(tiny, colours, study=study, out=tmp_path / "run")
     assert found.foretold.ratio == pytest.approx(
         np.clip(1 - 0.7 * found.measured.features["transition"], 0, 1), abs=0.05

@@ -42,7 +42,7 @@ def test_depths_draws_questions_and_seeds_differ() -> None:
     assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
 
 
-def test_options_have_the_same_noise_where_they_have_the_same_prompt() -> None:
+def test_options_of_the_same_prompt_have_the_same_noise() -> None:
     for positions, begin in (("all", 0), ("decision", 2)):
         found = made(positions).normal(Batch(OPTIONS), 0, 0, (6, D))
         assert torch.equal(found[0, :3], found[1, :3])

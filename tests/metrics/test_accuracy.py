@@ -60,7 +60,7 @@ def test_groups_widen_the_interval() -> None:
     assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
 
 
-def test_independent_questions_are_compared_by_the_exact_mcnemar_test() -> None:
+def test_exact_mcnemar_for_independent_questions() -> None:
     here, there = np.array([1.0] * 12 + [0] * 8), np.array([1.0] * 3 + [0] * 15 + [1] * 2)
     found = accuracy.paired(here, there, [str(i) for i in range(20)], 0)
     assert (found.won, found.lost, found.n, found.test) == (9, 2, 20, "exact McNemar")
@@ -69,7 +69,7 @@ def test_independent_questions_are_compared_by_the_exact_mcnemar_test() -> None:
     assert found.low < 7 / 20 < found.high
 
 
-def test_grouped_questions_are_compared_by_a_bootstrap_over_groups() -> None:
+def test_bootstrap_over_groups_for_grouped_questions() -> None:
     """What looks like forty wins is four groups'."""
     here, there = np.array([1.0] * 40 + [0] * 10), np.array([0.0] * 40 + [1] * 10)
     found = accuracy.paired(here, there, [str(i // 10) for i in range(50)], 0)

@@ -67,7 +67,8 @@ def test_intervals_resample_whole_models() -> None:
     assert once.pearson.low < once.pearson.point < once.pearson.high
 
 
-def test_two_models_give_no_interval_and_a_side_that_does_not_vary_no_correlation() -> None:
+def test_two_models_give_no_interval() -> None:
+    """A side that does not vary gives no correlation."""
     x, y = drawn(6)
     found = association.associate(x, y, np.zeros(6, bool), ["a"] * 3 + ["b"] * 3)
     assert found.pearson is not None

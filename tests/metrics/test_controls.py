@@ -50,7 +50,8 @@ def test_other_golds_leave_the_model_undecided(form: Format) -> None:
         assert found.margin.point[-1] < 0
 
 
-def test_by_luck_half_of_all_shuffles_of_two_options_are_above_0_and_next_to_none_is_shown_to_decide() -> None:
+def test_shuffles_of_two_options_by_luck() -> None:
+    """Half of all are above 0, and next to none is shown to decide."""
     real = trace("letter", n=120, sizes=(2,))
     draws = [controls.shuffled_gold(real, np.random.default_rng([7, i])) for i in range(20)]
     found = controls.outcome(draws, 400)
@@ -73,7 +74,7 @@ def test_the_mean_over_draws_against_a_loop() -> None:
     assert found.margin.low[4] <= found.margin.point[4] <= found.margin.high[4]
 
 
-def test_letters_exchange_positions_among_questions_of_as_many_options() -> None:
+def test_letters_exchange_among_equal_option_counts() -> None:
     real = trace("letter", sizes=(3, 4))
     found = controls.shuffled_gold(real, np.random.default_rng(0))
     widths = real.mask.sum(1)

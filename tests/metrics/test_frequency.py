@@ -17,7 +17,7 @@ def ask(*options: str, gold: int = 0, name: str = "") -> Question:
 MIXED = (ask("x", "y", "z", gold=2), ask("y", "x", "w"), ask("x", "y", gold=1), ask("w", "z", "x", gold=1))
 
 
-def test_positions_count_questions_of_the_usual_number_of_options() -> None:
+def test_positions_count_usual_numbers_of_options() -> None:
     kinds = frequency.categories(MIXED, "letter")
     assert kinds.labels == ("A", "B", "C")
     assert kinds.counted.tolist() == [True, True, False, True]
@@ -63,7 +63,8 @@ def test_divergences_against_scipy() -> None:
         (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "letter", 1.0),
     ],
 )
-def test_chance_is_the_better_of_guessing_and_the_best_constant_answer(
+def test_chance_is_guessing_or_the_best_constant_answer(
     questions: tuple[Question, ...], form: str, expected: float
 ) -> None:
+    """It is the better of the two."""
     assert frequency.chance(questions, form) == expected  # type: ignore[arg-type]

@@ -53,7 +53,8 @@ def test_a_planted_direction_is_found_and_nothing_in_the_control(per_option: boo
 
 
 @pytest.mark.parametrize("per_option", [False, True])
-def test_states_of_pure_noise_give_chance_though_they_could_be_fitted(per_option: bool) -> None:
+def test_states_of_pure_noise_give_chance(per_option: bool) -> None:
+    """There are features enough to fit them."""
     rng = np.random.default_rng(2)
     states = rng.standard_normal((N, K if per_option else 1, 4 * N)).astype(np.float32)
     balanced = np.where(MASK[:, -1], rng.permutation(np.arange(N) % K), rng.permutation(np.arange(N) % (K - 1)))
@@ -95,7 +96,8 @@ def test_gradient() -> None:
     assert loss(scores.ravel()) == pytest.approx(expected)
 
 
-def test_groups_stay_whole_and_shuffling_keeps_how_often_each_option_is_right() -> None:
+def test_groups_stay_whole() -> None:
+    """Shuffling keeps how often each option is right."""
     fold = folds(GROUPS, 0)
     assert set(fold) == set(range(linear_probe.FOLDS))
     assert all(fold[i] == fold[i + 1] for i in range(0, N, 2))

@@ -41,7 +41,8 @@ def test_against_the_closed_form_on_many_samples() -> None:
     assert measured(x, y) == pytest.approx(cka(x, y), abs=1e-6)
 
 
-def test_independent_noise_is_about_0_where_the_biased_form_is_not() -> None:
+def test_independent_noise_is_about_0() -> None:
+    """The biased form is not."""
     found = [measured(RNG.normal(size=(256, 896)), RNG.normal(size=(256, 896))) for _ in range(10)]
     assert abs(np.mean(found)) < 0.005
     assert np.max(np.abs(found)) < 0.03
@@ -70,7 +71,8 @@ def test_a_group_larger_than_a_batch_stays_whole(monkeypatch: pytest.MonkeyPatch
     assert found.point[0, 1] == pytest.approx(cka(x, x[:, ::-1]), abs=1e-9)
 
 
-def test_large_groups_are_put_two_to_a_batch_so_that_half_of_them_is_something() -> None:
+def test_large_groups_are_put_two_to_a_batch() -> None:
+    """Half of them is then something."""
     x = RNG.normal(size=(6 * 300, 3))
     groups = [str(i // 300) for i in range(len(x))]
     assert np.isfinite(similarities([prepared(x, "x")], groups, subsamples=20).samples).all()

@@ -143,7 +143,8 @@ def test_scale_and_softcap(family: str, scale: float, softcap: float | None) -> 
     assert unembedding.softcap == softcap
 
 
-def test_projection_after_the_last_block_is_part_of_the_way_to_the_head() -> None:
+def test_projection_after_the_last_block() -> None:
+    """It is part of the way to the head."""
     network = families.network("opt_projected")
     assert dissect(network).unembedding.normed(torch.randn(2, 32)).shape == (2, 16)
 

@@ -112,7 +112,8 @@ def logits(anatomy: Anatomy, states: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("family", CONFIGS)
 @torch.inference_mode()
-def test_every_candidate_of_a_sweep_is_the_network_without_the_block(family: str) -> None:
+def test_candidates_of_a_sweep_lack_their_block(family: str) -> None:
+    """Each is the network without the block."""
     network = families.built(CONFIGS[family]())
     anatomy = dissect(network)
     sweep = Sweep(anatomy.enter(IDS), range(N), 10**8)
@@ -145,7 +146,7 @@ def test_blocks_that_others_lean_on_stay(config: Callable[[], PretrainedConfig],
 
 
 @torch.inference_mode()
-def test_streams_of_candidates_do_not_share_what_blocks_write_into() -> None:
+def test_candidates_do_not_share_what_blocks_write_into() -> None:
     """A block that only reads shared keys and values may go, in any order with the others."""
     network = families.built(shared_keys())
     anatomy = dissect(network)
@@ -156,7 +157,8 @@ def test_streams_of_candidates_do_not_share_what_blocks_write_into() -> None:
     torch.testing.assert_close(logits(anatomy, whole), network(input_ids=IDS, use_cache=False).logits)
 
 
-def test_blocks_that_others_lean_on_are_protected_and_told_before_anything_is_scored() -> None:
+def test_blocks_that_others_lean_on_are_protected() -> None:
+    """They are told before anything is scored."""
     notes: list[str] = []
     found = layercliff.prune(
         families.built(shared_choice()),
@@ -172,7 +174,8 @@ def test_blocks_that_others_lean_on_are_protected_and_told_before_anything_is_sc
     )
 
 
-def test_a_path_that_would_take_them_out_is_refused_before_it_begins() -> None:
+def test_a_path_without_protected_blocks_is_refused() -> None:
+    """It is refused before it begins."""
     wiring = dissect(families.built(shared_choice())).wiring
     wiring.check_protected((1, 3))
     with pytest.raises(ModelError, match=r"1, 3 hand on .* --protect 1,3,4"):

@@ -77,7 +77,7 @@ def test_the_dense_weights_come_back_as_the_same_tensors(family: str) -> None:
     assert {name: p.data_ptr() for name, p in network.named_parameters()} == held
 
 
-def test_weights_worn_in_inference_mode_have_gradients_afterwards() -> None:
+def test_weights_worn_in_inference_have_gradients_later() -> None:
     network = families.network("llama")
     with torch.inference_mode(), blended(network, BLENDS):
         network(input_ids=IDS)
@@ -126,7 +126,7 @@ def alike(network: PreTrainedModel, kind: str, second: int) -> nn.ModuleList:
 @pytest.mark.parametrize("kind", ["heads", "channels"])
 @pytest.mark.parametrize("family", UNDERSTOOD)
 @torch.inference_mode()
-def test_a_merged_block_adds_what_its_slots_add_in_their_own_blocks(family: str, kind: str) -> None:
+def test_a_merged_block_adds_what_its_slots_add(family: str, kind: str) -> None:
     """The slots that it takes of either block, the others' output weights 0, added up."""
     network = families.network(family)
     types = getattr(network.config, "layer_types", None) or ["full_attention"] * 5

@@ -89,7 +89,8 @@ def test_a_network_of_one_dtype_is_called_as_it_is() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_a_network_of_mixed_dtypes_is_pruned_and_assessed_as_a_wide_one(family: str) -> None:
+def test_mixed_dtypes_are_pruned_as_a_wide_one(family: str) -> None:
+    """They are assessed as one, too."""
     options: dict[str, Any] = {"tokenizer": families.tokenizer(), "limit": 12, "remove": 1, "dtype": "float32"}
     found, expected = (layercliff.prune(network, "capitals", **options) for network in mixed(family))
     assert found.steps == expected.steps

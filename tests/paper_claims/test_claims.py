@@ -110,7 +110,8 @@ def run(decided: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
-def test_every_claim_has_a_verdict_in_the_file_and_first_on_the_page(run: Path) -> None:
+def test_every_claim_has_a_verdict(run: Path) -> None:
+    """It stands in the file, and first on the page."""
     content = json.loads((run / "claims.json").read_text())
     assert [entry["id"] for entry in content["claims"]] == IDS
     found = {entry["id"]: entry for entry in content["claims"]}
@@ -281,7 +282,7 @@ def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
     assert "the dense model's own" in found.reason
 
 
-def test_analyses_of_another_path_are_not_taken_for_those_of_this_one(run: Path) -> None:
+def test_analyses_of_another_path_are_not_taken(run: Path) -> None:
     directory, step = RunDirectory(run), collapse_of(run)
     path, alike, exchanged = pruned.read(directory, "margin"), similar.read(directory), patched.read(directory)
     assert path is not None
@@ -320,7 +321,8 @@ def test_what_cannot_be_trained_is_said_first(
     assert recovered.read(RunDirectory(copied)) is not None
 
 
-def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, tmp_path: Path) -> None:
+def test_an_undecided_model_is_said(tiny: Model, tmp_path: Path) -> None:
+    """Nothing is run for phases."""
     questions = tuple(Question(f"q{i}", f"is it {i}?", ("blue", "red", "green"), i % 3, f"g{i}") for i in range(120))
     found = layercliff.claims(tiny, Task("none", questions, "made up", "none", "first_token"), out=tmp_path / "run")
     assert {verdict.verdict for verdict in found.verdicts} == {"undecided"}
@@ -329,7 +331,7 @@ def test_an_undecided_model_is_said_and_nothing_is_run_for_phases(tiny: Model, t
     assert not (tmp_path / "run" / "noise").exists()
 
 
-def test_of_an_undecided_model_that_collapses_only_similarity_is_looked_at(
+def test_undecided_model_that_collapses_needs_similarity(
     decided: Model, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C4 compares the collapse with a transition that is not there; C5 does not."""

@@ -74,7 +74,7 @@ MANY = int(os.environ.get("LAYERCLIFF_WORLDS", WORLDS))
 @pytest.mark.parametrize(
     ("groups", "allowed"), [(FEWEST, 0.02), pytest.param(75, most(RARE, MANY), marks=pytest.mark.slow)]
 )
-def test_rare_failures_are_as_rare_where_few_questions_change_most(groups: int, allowed: float) -> None:
+def test_rare_failures_where_few_questions_change_most(groups: int, allowed: float) -> None:
     """At the bound that verdicts have, on few questions, one in ten of which decides: an uncorrected percentile fails
     in 3 % with the fewest that a verdict may rest on. ``docs/results/rare_failures.py`` measures worlds in which it
     fails more often than it says. ``LAYERCLIFF_WORLDS=4000`` counts more of this one, ``-s`` shows it."""

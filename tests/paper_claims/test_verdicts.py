@@ -87,7 +87,8 @@ def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> No
         assert (found.deciding.questions_needed is not None) == told
 
 
-def test_the_part_that_needs_most_beyond_its_own_questions_says_how_many() -> None:
+def test_the_part_that_needs_most_says_how_many() -> None:
+    """It needs more than its own questions."""
     half = part("half", Interval(0.06, 0.0, 0.12), (-np.inf, 0.05), 50)
     whole = part("whole", Interval(0.06, 0.03, 0.09), (-np.inf, 0.05), 400)
     assert half.questions_needed is not None and whole.questions_needed is not None
@@ -112,7 +113,7 @@ def test_as_many_questions_as_are_asked_for_do_settle_it() -> None:
         assert part("x", fewer, (-np.inf, 0.05), 90).answer == "undecided"
 
 
-def test_losses_of_groups_are_never_narrower_than_those_of_independent_questions() -> None:
+def test_group_losses_are_no_narrower_than_independent_ones() -> None:
     before, after = np.ones(60), np.ones(60)
     after[:3] = 0.0
     alone = Sampled.of([str(i) for i in range(60)]).loss(before, after)
@@ -181,7 +182,7 @@ def test_sharpness_against_the_plain_share() -> None:
     assert np.isnan(transition.share(flat, flat, SAMPLED).point)
 
 
-def test_a_share_of_rises_that_are_not_shown_says_how_many_questions_would_show_them() -> None:
+def test_unshown_rises_say_how_many_questions_it_takes() -> None:
     rng = np.random.default_rng(12)
     chosen = worlds.curve(rng, [0.0, 0.1, 0.0], N)
 
@@ -216,7 +217,7 @@ def test_sharpness_is_not_biased_by_noise() -> None:
     assert abs(np.median(other) - 0.8) < 0.5 * abs(np.median(plain) - 0.8)
 
 
-def test_a_transition_where_there_is_nothing_to_decide_is_a_fault() -> None:
+def test_a_transition_with_nothing_to_decide_is_a_fault() -> None:
     rng = np.random.default_rng(7)
     halves = [worlds.curve(rng, [0.0, 0.0, 0.9, 0.0], N) for _ in range(2)]
     assert transition.judged(*halves, SAMPLED, (20, 0.05), None).verdict == "supported"
@@ -255,7 +256,7 @@ def deciding_path(accuracies: list[float], n: int = 120) -> PathMargins:
     return PathMargins([np.stack([-np.ones(n), rng.normal(0.3, 0.1, n)]) for _ in accuracies], correct)
 
 
-def test_what_may_happen_a_step_beyond_the_path_does_not_contradict() -> None:
+def test_a_step_beyond_the_path_does_not_contradict() -> None:
     """The last step collapses and decides: the transition may be lost one step later."""
     path, sampled = deciding_path([0.95, 0.9, 0.85, 0.45]), Sampled.of([str(i) for i in range(120)], resamples=400)
     found = cliff.judged(path, 0.25, sampled, {}, "")
@@ -285,7 +286,7 @@ def test_permuted_phases_with_an_obvious_answer() -> None:
     assert silent.permuted(silent_right[:3], decisive_right[:3], 0) == 1 / 20  # every order, once
 
 
-def test_so_few_subsets_that_no_order_of_them_is_rare_are_no_fault() -> None:
+def test_too_few_subsets_for_a_rare_order_are_no_fault() -> None:
     """Six blocks, three in each phase: there are three pairs of each, and no more to draw."""
     silent_right, decisive_right = np.zeros((3, N)), np.ones((3, N))
     few = silent.judged(silent_right, decisive_right, (True, True), 2, SAMPLED, 0)
@@ -329,9 +330,7 @@ def test_similarity_that_was_not_there_before_cannot_be_kept() -> None:
         ((1, 2, 3), False),
     ],
 )
-def test_similarity_before_the_first_block_that_is_gone_is_the_dense_models_own(
-    kept: tuple[int, ...], own: bool
-) -> None:
+def test_similarity_before_the_first_gone_block_is_dense(kept: tuple[int, ...], own: bool) -> None:
     assert alike.untouched(kept) is own
 
 
@@ -345,7 +344,7 @@ def test_training_that_breaks_the_dense_model_shows_nothing() -> None:
     assert "--recover" in nothing.reason
 
 
-def test_steps_beyond_the_collapse_share_the_error_of_their_claim() -> None:
+def test_steps_beyond_the_collapse_share_their_claims_error() -> None:
     rng = np.random.default_rng(11)
     after = {step: rng.normal(-0.3, 0.2, N) for step in (5, 6, 7)}
     found = recovery.judged(after, {"step 4 (at the collapse)": after[5] + 1}, np.ones(N), "full, 9 updates", SAMPLED)

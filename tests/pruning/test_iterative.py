@@ -60,7 +60,7 @@ def test_loss_against_cutting_each_block_out(tiny: Model, many: Task) -> None:
         before = step.kept
 
 
-def test_a_race_chooses_what_all_questions_choose_with_fewer_passes(tiny: Model, many: Task) -> None:
+def test_a_race_chooses_alike_with_fewer_passes(tiny: Model, many: Task) -> None:
     whole, raced = path(brief(tiny, many), "margin"), path(brief(tiny, many, race=0.05), "margin")
     assert [s.kept for s in raced] == [s.kept for s in whole]
     for step in raced:

@@ -113,9 +113,10 @@ def test_export_is_an_ordinary_checkpoint(
 
 
 @pytest.mark.parametrize("score", ["laco", "come", pytest.param("mka", marks=pytest.mark.slow)])
-def test_a_path_is_read_as_it_was_written_and_resumed_to_the_same_bytes(
+def test_a_path_resumes_to_the_same_bytes(
     tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: str
 ) -> None:
+    """It is read as it was written."""
     model = Model.of(families.network("llama"), families.tokenizer())
     found = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
     again = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")

@@ -91,7 +91,7 @@ def test_a_longer_path_begins_with_the_shorter_ones_steps(tiny: Model, task: Tas
     assert fresh.steps == long.steps
 
 
-def test_a_path_whose_blocks_were_chosen_otherwise_is_not_replaced(tiny: Model, task: Task, tmp_path: Path) -> None:
+def test_a_path_chosen_otherwise_is_not_replaced(tiny: Model, task: Task, tmp_path: Path) -> None:
     """Only when that is asked for; what was found out about steps that are gone then leaves the page."""
     out = tmp_path / "run"
     first = layercliff.prune(tiny, task, remove=2, out=out)

@@ -53,14 +53,15 @@ def merging() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=model, name_or_path="merging")
 
 
-def test_a_context_that_is_no_prefix_scores_the_whole_strings_tokens() -> None:
+def test_context_that_is_no_prefix_of_the_whole() -> None:
     """As lm-evaluation-harness does: the whole text's tokens from the length of the context's on, at least one."""
     rows = encode([Prompt(("xa",) * 2, ("bc", "c"))], "cloze", merging()).rows
     assert (rows[0].tokens, rows[0].targets) == ((5, 3), (4,))
     assert (rows[1].tokens, rows[1].targets) == ((5, 1), (4,))
 
 
-def test_a_context_that_is_no_prefix_is_left_out_of_first_token_and_refused_in_letter() -> None:
+def test_contexts_that_are_no_prefix_in_other_formats() -> None:
+    """They are left out of *first_token*, and refused in *letter*."""
     prompts = [Prompt(("xa",) * 2, ("bc", "c"))]
     assert encode(prompts, "first_token", merging()).left_out == (
         (0, "the prompt's tokens change with what follows them"),
@@ -69,7 +70,8 @@ def test_a_context_that_is_no_prefix_is_left_out_of_first_token_and_refused_in_l
         encode(prompts, "letter", merging())
 
 
-def test_options_that_share_their_first_token_are_left_out_and_counted() -> None:
+def test_options_that_share_a_first_token_are_left_out() -> None:
+    """They are counted."""
     prompts = [Prompt(("x",) * 2, ("ca", "cb")), Prompt(("x",) * 2, ("a", "b"))]
     encoded = encode(prompts, "first_token", merging())
     assert encoded.left_out == ((0, "two options share their first token"),)
@@ -197,7 +199,7 @@ def test_ids_beyond_the_embedding_are_refused() -> None:
         encode([Prompt(("Answer:",) * 2, (" A", " B"))], "letter", PLAIN, vocabulary=100)
 
 
-def test_an_option_without_a_token_of_its_own_is_left_out_of_cloze() -> None:
+def test_cloze_leaves_out_an_option_without_own_tokens() -> None:
     words = Tokenizer(models.WordLevel({"?": 0, "is": 1, "iron": 2}, unk_token="?"))
     words.normalizer = normalizers.Replace("!", "")
     words.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -197,7 +197,7 @@ def test_what_differs_loses_sharing_then_batching(
     assert [note.startswith("some: ") for note in notes] == [True] * bool(lost)
 
 
-def test_a_network_that_no_way_of_running_rows_agrees_with_is_refused(llama: nn.Module) -> None:
+def test_a_network_that_no_sharing_agrees_with_is_refused(llama: nn.Module) -> None:
     """A hook on a block itself is run twice, once as the block stands aside; the probe is too short to show it."""
 
     def stretch(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -211,10 +211,9 @@ def test_a_network_that_no_way_of_running_rows_agrees_with_is_refused(llama: nn.
         logit_agreement.of(model, rows())
 
 
-def test_attention_that_looks_ahead_at_the_lengths_of_the_task_is_refused(
-    monkeypatch: pytest.MonkeyPatch, task: Task
-) -> None:
-    """Doge keeps so many keys of all, the following ones among them, once there are more than its window."""
+def test_attention_that_looks_ahead_is_refused(monkeypatch: pytest.MonkeyPatch, task: Task) -> None:
+    """It is tried at the lengths of the task. Doge keeps so many keys of all, the following ones among them, once there
+    are more than its window."""
     model = model_of("doge", monkeypatch)
     with torch.no_grad():
         for block in model.anatomy.blocks:

@@ -122,7 +122,7 @@ def test_losses_are_those_of_distributions_written_out(tiny: Model) -> None:
                 assert losses[depth] == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
-def test_least_squares_shrink_to_the_logit_lens_where_there_is_nothing_to_learn() -> None:
+def test_least_squares_shrink_to_the_logit_lens() -> None:
     """A last depth that does not depend on this one: the strongest penalty is chosen, and the map is small."""
     draw = torch.Generator().manual_seed(0)
     before, moved = (TrainingStates(*(torch.randn(60, 24, generator=draw) for _ in range(3))) for _ in range(2))

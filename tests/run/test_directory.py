@@ -138,7 +138,7 @@ def test_an_entry_that_changed_counts_as_not_there(tmp_path: Path, byte: int) ->
         assert journal.get("k") is not None
 
 
-def test_a_journal_of_before_there_were_checksums_is_read_and_gone_on_with(tmp_path: Path) -> None:
+def test_a_journal_without_checksums_is_gone_on_with(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "j.sqlite") as old:
         old.execute("CREATE TABLE done (key TEXT PRIMARY KEY, arrays BLOB NOT NULL)")
         old.execute("INSERT INTO done VALUES (?, ?)", ("old", save({"x": np.arange(3.0)})))

@@ -82,7 +82,7 @@ def test_what_rows_share_changes_nothing(
         ),
     ],
 )
-def test_a_full_disk_leaves_no_finished_analysis_of_other_settings(
+def test_a_full_disk_leaves_no_analysis_of_other_settings(
     tiny: Model,
     task: Task,
     run: Path,

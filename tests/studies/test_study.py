@@ -247,7 +247,7 @@ def test_seeds_are_one_point_at_their_median() -> None:
         ([(4, 3), (5, 5), (None, None), (6, 4)], 0.55, 0.45, False),
     ],
 )
-def test_an_even_number_of_seeds_is_one_point_between_the_middle_two(
+def test_even_seeds_are_one_point_between_the_middle_two(
     seeds: list[tuple[int | None, int | None]], transition: float, ratio: float, censored: bool
 ) -> None:
     rows = [row("m", "t", 10, t, k) for t, k in seeds]
@@ -269,9 +269,10 @@ def test_an_even_number_of_seeds_is_one_point_between_the_middle_two(
         ([None, None], "censored > 9", 9),
     ],
 )
-def test_k_of_random_is_the_median_of_its_draws_as_its_own_page_says(
+def test_k_of_random_is_the_median_of_its_draws(
     tmp_path: Path, draws: list[int | None], collapse: str, beyond: float | None
 ) -> None:
+    """Its own page says the same."""
     from layercliff.studies import words as study_words
 
     grid = Grid.of({"models": ["m"], "tasks": ["t"], "criteria": ["random"]})

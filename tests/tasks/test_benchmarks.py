@@ -112,7 +112,9 @@ def test_each_option_of_a_blank_has_its_own_context(tmp_path: Path) -> None:
         prompts.ask(task, first, "first_token")
 
 
-def test_chat_begins_with_the_description_and_renders_each_context(tmp_path: Path) -> None:
+def test_chat_begins_with_the_description(tmp_path: Path) -> None:
+    """It renders each context."""
+
     def render(messages: list[dict[str, str]]) -> str:
         return "|".join(message["content"] for message in messages)
 
@@ -144,7 +146,8 @@ def test_twins_are_neighbours_with_the_same_options(tmp_path: Path) -> None:
     assert [question.group for question in task.questions] == ["1", "1", "3", "4"]
 
 
-def test_options_are_lettered_in_another_order_where_the_last_one_is_always_right(tmp_path: Path) -> None:
+def test_options_are_lettered_in_another_order(tmp_path: Path) -> None:
+    """So they are where the last one is always right."""
     row = ROWS["sciq"][0]
     task = local("sciq", tmp_path / "rows.jsonl", [{**row, "question": f"{i}?"} for i in range(40)])
     shown = prompts.shown(task, task.questions, "letter")

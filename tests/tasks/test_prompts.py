@@ -15,7 +15,7 @@ def test_cloze() -> None:
     assert ask(TASK, SKY, "first_token") == prompt
 
 
-def test_letter_with_a_worked_example_of_another_number_of_options() -> None:
+def test_letter_with_an_example_of_other_option_counts() -> None:
     prompt = ask(TASK, SKY, "letter", [SEA])
     assert set(prompt.contexts) == {
         "Question: What is {wet}?\n A. sea\n B. sand\n C. sun\nAnswer: A\n\nQuestion: What colour is the sky?\n A. "

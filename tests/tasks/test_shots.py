@@ -49,7 +49,7 @@ def test_the_first_ones() -> None:
     assert [shot.id for shot in own["q5"]] == ["q0", "q1"]
 
 
-def test_a_document_that_is_there_twice_never_stands_before_itself() -> None:
+def test_a_doubled_document_never_stands_before_itself() -> None:
     twice = replace(OWN, questions=(*OWN.questions[:2], replace(OWN.questions[0], id="again", group="again")))
     for seed_free in (1, 2):
         examples = shots.of_harness(

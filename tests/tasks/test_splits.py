@@ -65,9 +65,7 @@ def test_no_question_left() -> None:
 
 
 @given(st.lists(st.integers(0, 9), min_size=12, max_size=60), st.integers(0, 5), st.integers(1, 10), st.integers(0, 2))
-def test_what_is_left_for_training_shares_no_group_with_what_is_asked(
-    groups: list[int], seed: int, limit: int, shots: int
-) -> None:
+def test_training_shares_no_group_with_what_is_asked(groups: list[int], seed: int, limit: int, shots: int) -> None:
     numbered = Task(
         "t", tuple(Question(f"q{i}", f"{i}?", ("a", "b"), 0, str(g)) for i, g in enumerate(groups)), "s", "l", "cloze"
     )
@@ -82,7 +80,8 @@ def test_what_is_left_for_training_shares_no_group_with_what_is_asked(
     assert len(shown) == len(left)
 
 
-def test_a_pool_is_left_for_training_but_not_its_examples_nor_asked_questions() -> None:
+def test_a_pool_is_left_for_training() -> None:
+    """Its examples and asked questions are not."""
     asked = tuple(Question(str(i), f"{i}?", ("a", "b"), 0, f"g{i}") for i in range(4))
     pool = (
         Question("0", "another?", ("a", "b"), 0, "0"),  # of the same number as an asked one

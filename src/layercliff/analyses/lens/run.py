@@ -122,8 +122,8 @@ def _depths(_: EncodedTask) -> MakeStates:
 def _probe(
     this: Session[Probed[results.LensSettings]], mask: np.ndarray
 ) -> list[Float[np.ndarray, "depth question option"]]:
-    """The cross-validated scores of the probe, and of the control, at every depth. Both are measured at the gold option's
-    place."""
+    """The cross-validated scores of the probe, and of the control, at every depth. Both are measured at the gold
+    option's place."""
     seed, n_depths = this.setting.subject.seed, this.model.n_layers + 1
     found = [np.full((n_depths, *mask.shape), np.nan, np.float32) for _ in range(2)]
     begin = 0

@@ -17,7 +17,8 @@ Removed = tuple[str, list[Count]]
 
 
 class SubsetSettings(Settings):
-    """The depth T that parts the phases, how blocks were chosen (`race`) and drawn, `m` blocks at a time, and the sets."""
+    """The depth T that parts the phases, how blocks were chosen (`race`) and drawn, `m` blocks at a time, and the
+    sets."""
 
     transition: int | None = None
     race: float | None = None
