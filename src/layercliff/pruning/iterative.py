@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import torch
 
 from layercliff.errors import ModelError, RunError
-from layercliff.machine import out_of_memory
 from layercliff.models.anatomy import text_config
 from layercliff.models.blockwise_pass import PrefixCache
 from layercliff.pruning import candidates, race
@@ -17,6 +17,7 @@ from layercliff.pruning.step import Step
 from layercliff.pruning.sweep import Sweep
 from layercliff.readout import batches, read
 from layercliff.readout.batches import Batch
+from layercliff.readout.halving import BatchHalving
 from layercliff.readout.lens import LogitLens
 from layercliff.readout.read import Reader, Reading
 from layercliff.run.directory import key
@@ -62,7 +63,7 @@ class IterativeSelector:
         self._leads = {objective.name: PrefixCache(of_each) for objective in self.objectives}
         self._sweeps: dict[Batch, Sweep] = {}
         self._counts: dict[Batch, Sweep] = {}  # the same without interruptions; only their passes are counted
-        self._most: int | None = None  # tokens at once, after memory ran out
+        self._halving = BatchHalving(self._free, self._too_large)
 
     def choose(self, before: Step) -> Step | None:
         """Score every candidate's removal and take the best."""
@@ -136,7 +137,7 @@ class IterativeSelector:
             reading = self._swept(part, batch, kept, blocks)
             passes, seconds = self.passes - before, time.perf_counter() - begin
             self.passes, cost = before, {}
-            if self._most is None:
+            if self._halving.budget is None:
                 room = self._sweeps[batch].room if batch in self._sweeps else NOT_KEPT
                 passes, cost = self._counted(batch, kept, blocks, room), {"room": np.array(room)}
             if journal:
@@ -157,27 +158,22 @@ class IterativeSelector:
 
     def _swept(self, part: Objective, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:
         """Sweep a batch; out of memory, sweep its halves."""
-        if self._most is None or batch.padded_tokens <= self._most or len(batch.rows) == 1:
-            try:
-                return self._swept_whole(part, batch, kept, blocks)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-            self._sweeps.clear()
-            if self.model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            if len(batch.rows) == 1:
-                raise ModelError(
-                    f"The candidates of a single row of {batch.padded_tokens} tokens do not fit in memory on "
-                    f"{self.model.device}: lower --memory-gb, or store the weights with --weights-dtype bfloat16."
-                )
-            self._most = batch.padded_tokens // 2
-            self._reuse = 0
-            self.given.note(
-                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that and without "
-                "reuse. Lower --memory-gb next time."
-            )
-        return read.joined(*(self._swept(part, half, kept, blocks) for half in batch.halves()))
+        return reduce(read.joined, self._halving.run(batch, lambda some: self._swept_whole(part, some, kept, blocks)))
+
+    def _free(self, tokens: int) -> None:
+        """Let go of what is kept for the next step, now and from now on."""
+        self._sweeps.clear()
+        self._reuse = 0
+        self.given.note(
+            f"Out of memory with {tokens} tokens at once: going on with half of that and without reuse. Lower "
+            "--memory-gb next time."
+        )
+
+    def _too_large(self, tokens: int) -> ModelError:
+        return ModelError(
+            f"The candidates of a single row of {tokens} tokens do not fit in memory on {self.model.device}: lower "
+            "--memory-gb, or store the weights with --weights-dtype bfloat16."
+        )
 
     @torch.inference_mode()
     def _swept_whole(self, part: Objective, batch: Batch, kept: tuple[int, ...], blocks: tuple[int, ...]) -> Reading:

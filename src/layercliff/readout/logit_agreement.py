@@ -22,6 +22,7 @@ from layercliff.models.precision import ROUNDING
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch, common, read_from
 from layercliff.readout.encode import TokenRow
+from layercliff.readout.halving import BatchHalving
 from layercliff.readout.read import not_finite, too_large
 from layercliff.readout.trace import LogitAgreement
 
@@ -231,19 +232,19 @@ def _difference(found: Logits, own: Logits) -> float:
 
 def _through_blocks(model: Model, batch: Batch) -> Iterator[tuple[TokenRow, Logits]]:
     """The logits of each row at the positions compared, after a blockwise pass."""
-    anatomy = model.anatomy
-    try:
-        with anatomy.computing():
-            *_, (_, hidden) = anatomy.enter(batch.levels(model.device)).depths()
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        if len(batch.rows) == 1:
-            raise too_large(model, batch.padded_tokens) from error
-        for half in batch.halves():
-            yield from _through_blocks(model, half)
-        return
-    unembedding = anatomy.unembedding
+    for part, hidden in BatchHalving(lambda _: None, partial(too_large, model)).run(batch, partial(_last, model)):
+        yield from _logits(model, part, hidden)
+
+
+def _last(model: Model, batch: Batch) -> tuple[Batch, Float[Tensor, "row position d"]]:
+    """The last depth's states of a batch."""
+    with model.anatomy.computing():
+        *_, (_, hidden) = model.anatomy.enter(batch.levels(model.device)).depths()
+    return batch, hidden
+
+
+def _logits(model: Model, batch: Batch, hidden: Float[Tensor, "row position d"]) -> Iterator[tuple[TokenRow, Logits]]:
+    unembedding = model.anatomy.unembedding
     for row, (sequence, path) in zip(batch.rows, batch.places, strict=True):
         normed = unembedding.normed(hidden[sequence, [path[place - batch.lead] for place in _places(row)]])
         yield row, unembedding.vocabulary_logits(normed, 0, unembedding.vocabulary)

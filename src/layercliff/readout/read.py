@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import numpy as np
 import torch
@@ -10,11 +11,11 @@ from torch import Tensor
 
 from layercliff.choices import Format, OptionMass
 from layercliff.errors import ModelError
-from layercliff.machine import out_of_memory
 from layercliff.models.blockwise_pass import BlockwisePass, PrefixCache
 from layercliff.models.model import Model
 from layercliff.progress import Note, mute
 from layercliff.readout.batches import Batch
+from layercliff.readout.halving import BatchHalving
 from layercliff.readout.lens import Lens
 from layercliff.run.directory import Journal, journalled
 
@@ -76,7 +77,7 @@ class Reader:
         self.model, self.lens, self.form, self.option_mass, self.note = model, lens, form, option_mass, note
         self.depths = depths
         self._leads = PrefixCache(LEAD_BYTES)
-        self.budget: int | None = None
+        self.halving = BatchHalving(self._say_halving, partial(too_large, model))
 
     def read(self, batch: Batch, kept: Sequence[int] | MakeStates | None = None) -> Reading:
         """Run `batch` through the blocks `kept` (default: all) and read every depth.
@@ -86,24 +87,14 @@ class Reader:
 
         Raises `ModelError` where a single row does not fit in memory, or for states that are not finite.
         """
-        if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
-            return joined(*(self.read(half, kept) for half in batch.halves()))
-        try:
-            return self._read_whole(batch, kept)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-        if len(batch.rows) == 1:
-            raise too_large(self.model, batch.padded_tokens)
-        if self.budget is None:
+        return reduce(joined, self.halving.run(batch, lambda part: self._read_whole(part, kept)))
+
+    def _say_halving(self, tokens: int) -> None:
+        if self.halving.budget is None:
             self.note(
-                f"Out of memory with {batch.padded_tokens} tokens at once: going on with half of that. Set "
-                f"--batch-tokens {batch.padded_tokens // 2} next time."
+                f"Out of memory with {tokens} tokens at once: going on with half of that. Set --batch-tokens "
+                f"{tokens // 2} next time."
             )
-        self.budget = batch.padded_tokens // 2
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return self.read(batch, kept)
 
     @torch.inference_mode()
     def _read_whole(self, batch: Batch, kept: Sequence[int] | MakeStates | None) -> Reading:
