@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from layercliff.analyses.ablate.run import ablate as ablate
     from layercliff.analyses.controls.result import Controlled as Controlled
     from layercliff.analyses.controls.run import controls as controls
-    from layercliff.analyses.intervention_result import Probed as Probed
+    from layercliff.analyses.intervention_result import InterventionResult as InterventionResult
     from layercliff.analyses.lens.run import lens as lens
     from layercliff.analyses.noise.run import noise as noise
     from layercliff.analyses.patch.run import patch as patch
@@ -74,7 +74,7 @@ _PUBLIC = {
     "Model": "models.model",
     "ModelError": "errors",
     "Plan": "planning.run",
-    "Probed": "analyses.intervention_result",
+    "InterventionResult": "analyses.intervention_result",
     "Pruned": "pruning.result",
     "Question": "tasks.question",
     "Recipe": "models.recipe",
@@ -107,12 +107,19 @@ _PUBLIC = {
     "study": "studies.run",
     "trace": "analyses.trace.run",
 }
+_RENAMED = {"Probed": "InterventionResult"}
+"""Former names with those of today, for one release."""
 __all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
+    if (today := _RENAMED.get(name)) is not None:
+        from warnings import warn
+
+        warn(f"layercliff.{name} is called layercliff.{today} now.", DeprecationWarning, stacklevel=2)
+        name = today
     module = _PUBLIC.get(name) or _of_analysis(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

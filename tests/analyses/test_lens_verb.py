@@ -22,7 +22,7 @@ L = families.N_LAYERS
 SMALL = {"text": "prose", "tokens": 400, "steps": 2}
 
 
-def by_lens(found: layercliff.Probed) -> dict[str, np.ndarray]:
+def by_lens(found: layercliff.InterventionResult) -> dict[str, np.ndarray]:
     return dict(zip(lensed.besides(found), found.scores.reshape(-1, L + 1, *found.scores.shape[1:]), strict=True))
 
 

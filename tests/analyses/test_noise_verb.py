@@ -23,7 +23,7 @@ from layercliff.tasks.question import Task
 L = families.N_LAYERS
 
 
-def runs(found: layercliff.Probed[NoiseSettings]) -> np.ndarray:
+def runs(found: layercliff.InterventionResult[NoiseSettings]) -> np.ndarray:
     eps, draws = len(found.settings.eps), found.settings.draws
     return found.scores.reshape(eps, draws, L + 1, len(found.trace.questions), -1)
 

@@ -6,7 +6,7 @@ import polars as pl
 from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
-from layercliff.analyses.intervention_result import Own, Probed
+from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.similarity.result import Similar, SimilarSettings
 from layercliff.analyses.trace.result import Traced
@@ -96,12 +96,12 @@ def path(flaw: str) -> Pruned:
     return Pruned(SUBJECT, "margin", (), N // 2, tuple(steps), tuple(traces), {})
 
 
-def probed(found: list[Reading], dense: list[Reading], half: bool, settings: Own) -> Probed[Own]:
+def probed(found: list[Reading], dense: list[Reading], half: bool, settings: Own) -> InterventionResult[Own]:
     keep = REPORT if half else np.ones(N, bool)
-    return Probed(SUBJECT, trace(scores(*dense), keep), scores(*found)[:, keep], settings, T, {})
+    return InterventionResult(SUBJECT, trace(scores(*dense), keep), scores(*found)[:, keep], settings, T, {})
 
 
-def noise(flaw: str, dense: list[Reading]) -> Probed[NoiseSettings]:
+def noise(flaw: str, dense: list[Reading]) -> InterventionResult[NoiseSettings]:
     """Noise of either size breaks what comes before T, or with the flaw what comes after."""
     broken = [(d < T) != (flaw == "noise") for d in range(L + 1)]
     return probed(
@@ -112,14 +112,14 @@ def noise(flaw: str, dense: list[Reading]) -> Probed[NoiseSettings]:
     )
 
 
-def ablated(flaw: str, dense: list[Reading]) -> Probed[AblateSettings]:
+def ablated(flaw: str, dense: list[Reading]) -> InterventionResult[AblateSettings]:
     """The two blocks before T cannot go, or with the flaw the two after it."""
     dear = {T, T + 1} if flaw == "blocks" else {T - 2, T - 1}
     found: list[Reading] = [SILENT if dear & set(run.blocks) else DECIDED for run in ablated_blocks(L)]
     return probed(found, dense, True, AblateSettings(n_select=N // 2))
 
 
-def subsets(flaw: str, dense: list[Reading]) -> Probed[SubsetSettings]:
+def subsets(flaw: str, dense: list[Reading]) -> InterventionResult[SubsetSettings]:
     """Silent blocks are dear and decisive ones are not."""
     m = size(L, T)
     sets = [Subset("best", (6, 7)), Subset("silent by margin", (0, 1)), *drawn(L, T, 0)]

@@ -9,7 +9,7 @@ import polars as pl
 from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled, ControlSettings
-from layercliff.analyses.intervention_result import Own, Probed
+from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.lens.result import LensSettings, TunedOn
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.patch.result import PatchSettings
@@ -81,24 +81,24 @@ def pruned(score: str = "margin") -> Pruned:
     return Pruned(SUBJECT, score, (), N, steps, traces, {}, traces, others)  # type: ignore[arg-type]
 
 
-def probed(runs: int, settings: Own) -> Probed[Own]:
-    return Probed(SUBJECT, trace(), scores(runs, 0), settings, 3, {})
+def probed(runs: int, settings: Own) -> InterventionResult[Own]:
+    return InterventionResult(SUBJECT, trace(), scores(runs, 0), settings, 3, {})
 
 
-def noised() -> Probed[NoiseSettings]:
+def noised() -> InterventionResult[NoiseSettings]:
     return probed(2 * 2 * (L + 1), NoiseSettings(eps=[0.1, 0.5], draws=2, positions="all"))
 
 
-def ablated() -> Probed[AblateSettings]:
+def ablated() -> InterventionResult[AblateSettings]:
     return probed(2 * (L + L - 1), AblateSettings(n_select=N))
 
 
-def patched() -> Probed[PatchSettings]:
+def patched() -> InterventionResult[PatchSettings]:
     settings = PatchSettings(steps={"2": list(KEPT[2])}, positions="all", score="margin")
     return probed(3 * len(KEPT[2]) + 3, settings)
 
 
-def lensed() -> Probed[LensSettings]:
+def lensed() -> InterventionResult[LensSettings]:
     trained = {"logit": [3 - d / 3 for d in range(L + 1)], "tuned": [2 - d / 3 for d in range(L)] + [0.0]}
     about = {
         "positions": 100,

@@ -28,7 +28,7 @@ Own = TypeVar("Own", bound=Settings)
 """The settings of an analysis."""
 
 
-class ProbedSummary(Summary):
+class InterventionSummary(Summary):
     about: dict[str, Any]
     transition_depth: Count | None
     traced_tasks: dict[str, TracedTask] = Field(min_length=1)
@@ -36,7 +36,7 @@ class ProbedSummary(Summary):
 
 
 @dataclass(frozen=True)
-class Probed(Generic[Own]):
+class InterventionResult(Generic[Own]):
     """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what
     the runs are follows from `settings`, those of the analysis. `transition` is the depth T that figures mark, None
     for an undecided model."""
@@ -106,7 +106,7 @@ def columns(found: Effects) -> dict[str, np.ndarray]:
     return {f"{name}{end}": getattr(curve, side) for name, curve in curves.items() for end, side in ends.items()}
 
 
-def write(run: RunDirectory, folder: str, probed: Probed[Own], table: pl.DataFrame) -> None:
+def write(run: RunDirectory, folder: str, probed: InterventionResult[Own], table: pl.DataFrame) -> None:
     """Write everything; the summary comes last and says that the rest is complete, and goes first where another one
     lay there."""
     place = stored(run, folder)
@@ -133,11 +133,13 @@ def stored(run: RunDirectory, folder: str) -> StoredFolder:
     return run.folder(folder, SUMMARY, f"layercliff {Path(folder).parts[0]}")
 
 
-def read(run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own, int], int]) -> Probed[Own] | None:
+def read(
+    run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own, int], int]
+) -> InterventionResult[Own] | None:
     """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the
     scores. Settings of a `shape` and the number of blocks say how many runs there are (`count`)."""
     subject, place = run.subject(), stored(run, folder)
-    content = place.content(ProbedSummary)
+    content = place.content(InterventionSummary)
     if subject is None or content is None:
         return None
     settings = place.fits(content.about, shape, "about")
@@ -153,4 +155,4 @@ def read(run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own,
         place.refuse("scores.safetensors", f"its array runs has not the finite scores of {wanted} runs")
     if content.transition_depth is not None and content.transition_depth > trace.n_layers:
         place.refuse(SUMMARY, f"depth {content.transition_depth} is beyond {trace.n_layers} blocks")
-    return Probed(subject, trace, arrays["runs"], settings, content.transition_depth, content.cost.raw())
+    return InterventionResult(subject, trace, arrays["runs"], settings, content.transition_depth, content.cost.raw())

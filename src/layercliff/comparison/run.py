@@ -10,7 +10,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
 from layercliff.pruning.spec import PruneSpec
 from layercliff.run.directory import RunDirectory
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.verb import verb
 
 
@@ -36,7 +36,7 @@ def compare(spec: CompareSpec) -> list[Pruned]:
         )
     if spec.out is None:
         raise RunError("Paths are compared in a run directory: name one with out.")
-    setting = Setting.of(spec, report=spec.report)
+    setting = ResolvedRun.of(spec, report=spec.report)
     run = RunDirectory(Path(spec.out))
     with run.lock():
         run.claim(setting.subject)

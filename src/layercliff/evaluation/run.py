@@ -23,7 +23,7 @@ from layercliff.readout.encoded_task import EncodedTask
 from layercliff.readout.read import Reading
 from layercliff.run.directory import RunDirectory
 from layercliff.run.passes import Pass
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.session import Session, session
 from layercliff.run.verb import verb
 from layercliff.tasks import prompts
@@ -50,7 +50,7 @@ def evaluate(spec: EvaluateSpec) -> Evaluated:
     **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises
     `LayercliffError`.
     """
-    setting = Setting.of(spec, order="file", whole=True, report=spec.report)
+    setting = ResolvedRun.of(spec, order="file", whole=True, report=spec.report)
     against = spec.against
     if isinstance(against, str | Path):
         against = results.open_evaluation(Path(against))

@@ -18,7 +18,7 @@ from layercliff.pruning.selected_step import SelectedStep, select_step
 from layercliff.readout.encoded_task import EncodedTask
 from layercliff.recovery.load import find_trained_step, with_trained_weights
 from layercliff.report import words
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.spec import RunSpec
 from layercliff.run.verb import verb
 
@@ -118,7 +118,7 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[EncodedTask, ...]:
         model, task, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed,
         normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True,
     )  # fmt: skip
-    setting = Setting.of(spec)
+    setting = ResolvedRun.of(spec)
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):
         if there.digest != here.digest:
             raise RunError(

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.patch import result as patched
 from layercliff.analyses.patch.result import PatchSettings
 from layercliff.metrics.collapse import collapse_steps
@@ -100,7 +100,7 @@ def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*re
     return np.where(decided[-1], np.inf, stays_from(~decided))
 
 
-def returns(found: Probed[PatchSettings], step: int, transition: int, chance: float) -> str:
+def returns(found: InterventionResult[PatchSettings], step: int, transition: int, chance: float) -> str:
     """From which dense state on the collapsed model of a step decides again, in a sentence."""
     table = patched.table(found).filter((pl.col("step") == step) & (pl.col("into") == "pruned")).sort("dense")
     margin, accuracy = table["margin"].to_numpy(), table["accuracy"].to_numpy()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.choices import Positions
 from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
@@ -28,7 +28,7 @@ def verdict(evidence: Evidence) -> Verdict:
     return judged(by_size(evidence.noise), evidence.depth, evidence.everything, positions)
 
 
-def by_size(found: Probed[NoiseSettings]) -> dict[float, Losses]:
+def by_size(found: InterventionResult[NoiseSettings]) -> dict[float, Losses]:
     """Margin lost by noise at each depth, by its size, in the mean over draws."""
     sizes, draws = found.settings.eps, found.settings.draws
     losses = margin_lost(found).reshape(len(sizes), draws, len(found.trace.scores), -1).mean(1)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls.result import Controlled
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.patch.result import PatchSettings
 from layercliff.analyses.similarity.result import Similar
@@ -36,11 +36,11 @@ class Evidence:
     traced: Traced
     path: Pruned
     others: tuple[Pruned, ...] = ()
-    noise: Probed[NoiseSettings] | None = None
-    ablated: Probed[AblateSettings] | None = None
-    subsets: Probed[SubsetSettings] | None = None
+    noise: InterventionResult[NoiseSettings] | None = None
+    ablated: InterventionResult[AblateSettings] | None = None
+    subsets: InterventionResult[SubsetSettings] | None = None
     similar: Similar | None = None
-    patched: Probed[PatchSettings] | None = None
+    patched: InterventionResult[PatchSettings] | None = None
     controls: Controlled | None = None
     trained: Recovered | None = None
 
@@ -123,7 +123,7 @@ def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
     return margin, decision.correctness(trace.scores, trace.mask, trace.gold)
 
 
-def margin_lost(found: Probed[Any]) -> Losses:
+def margin_lost(found: InterventionResult[Any]) -> Losses:
     """Decision margin at the last depth that each intervention loses against the undisturbed model."""
     lost: np.ndarray = found.undisturbed[0] - found.decisions[0]
     return lost

@@ -13,7 +13,7 @@ from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.controls.run import controls
 from layercliff.analyses.controls.spec import ControlsSpec
-from layercliff.analyses.intervention_result import Own, Probed
+from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.run import noise
 from layercliff.analyses.noise.spec import NoiseSpec
@@ -47,7 +47,7 @@ from layercliff.recovery import result as recovered
 from layercliff.recovery.result import Recovered
 from layercliff.recovery.run import ALL as TRAINING
 from layercliff.run.directory import RunDirectory
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.verb import verb
 
 RANDOM_PATHS = 4
@@ -76,7 +76,7 @@ def claims(spec: ClaimsSpec) -> Claimed:
     """
     if spec.out is None:
         raise RunError("Claims are judged from a run directory: name one with out.")
-    setting = Setting.of(spec, report=spec.report)
+    setting = ResolvedRun.of(spec, report=spec.report)
     if len(setting.tasks) != 1:
         raise TaskError(f"{len(setting.tasks)} tasks were named: claims are judged on one task at a time.")
     run = RunDirectory(Path(spec.out))
@@ -93,7 +93,7 @@ def claims(spec: ClaimsSpec) -> Claimed:
 class _Gathering:
     """Reads what a run directory holds, and runs what is missing, stage by stage."""
 
-    def __init__(self, setting: Setting, run: RunDirectory, spec: ClaimsSpec) -> None:
+    def __init__(self, setting: ResolvedRun, run: RunDirectory, spec: ClaimsSpec) -> None:
         self.setting, self.run, self.spec = setting, run, spec
         self.trains = spec.recover
         for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
@@ -185,7 +185,7 @@ class _Gathering:
             lambda s: similarity(s.into(SimilaritySpec, **own)),
         )
 
-    def _exchanged(self, path: Pruned, step: int) -> Probed[PatchSettings]:
+    def _exchanged(self, path: Pruned, step: int) -> InterventionResult[PatchSettings]:
         """States exchanged with the collapsed model."""
         kept = patched.read(self.run)
         own: dict[str, Any] = {"steps": [step], "criterion": "margin"}
@@ -206,6 +206,6 @@ class _Gathering:
         return self._stage(TRAINING, None, lambda s: training.train(s, kept, path))
 
 
-def _made_with(kept: Probed[Own] | None, **wanted: Any) -> Probed[Own] | None:
+def _made_with(kept: InterventionResult[Own] | None, **wanted: Any) -> InterventionResult[Own] | None:
     """An analysis, if it was made with these settings."""
     return kept if kept is not None and wanted == {k: kept.settings.raw().get(k) for k in wanted} else None

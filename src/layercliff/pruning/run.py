@@ -26,7 +26,7 @@ from layercliff.pruning.result import Pruned
 from layercliff.pruning.shapes import PruneSettings
 from layercliff.pruning.spec import PruneSpec
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.subject import Subject
 from layercliff.run.verb import verb
 from layercliff.tasks import text as texts
@@ -53,7 +53,7 @@ def prune(spec: PruneSpec) -> Pruned:
     begin = time.perf_counter()
     criterion = named(spec.criterion)
     paths = _paths(spec, criterion)
-    setting = Setting.of(spec, report=spec.report)
+    setting = ResolvedRun.of(spec, report=spec.report)
     watching = setting.beside(spec.watch)
     passages = None if spec.text is None else texts.load(spec.text)
     wanted = reuse.settings(spec, criterion, [f"{t.name} {t.digest}" for t in watching.tasks], passages)

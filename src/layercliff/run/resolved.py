@@ -26,7 +26,7 @@ Drawn = tuple[tuple[Question, ...], tuple[tuple[Question, ...], ...]]
 
 
 @dataclass(frozen=True)
-class Setting:
+class ResolvedRun:
     """A subject with what it stands for: the model, on this machine or in memory, and each task's questions and the
     worked examples of each."""
 
@@ -37,7 +37,7 @@ class Setting:
     whole: bool = False
 
     @staticmethod
-    def of(spec: RunSpec, *, order: Order = "shuffled", whole: bool = False, report: Report = silent) -> "Setting":
+    def of(spec: RunSpec, *, order: Order = "shuffled", whole: bool = False, report: Report = silent) -> "ResolvedRun":
         """Resolve a spec's tasks, then bring its model onto this machine.
 
         With `whole`, options of every format are scored as continuations, and tasks whose own format reads first
@@ -56,9 +56,9 @@ class Setting:
             shots=spec.shots, sampler=spec.sampler, limit=spec.limit, seed=spec.seed, dtype=computed,
             weights_dtype=stored, normalisation=spec.normalisation, chat=spec.chat, order=order,
         )  # fmt: skip
-        return Setting(subject, source, tasks, drawn, whole)
+        return ResolvedRun(subject, source, tasks, drawn, whole)
 
-    def beside(self, task: str | Task | Sequence[Task]) -> "Setting":
+    def beside(self, task: str | Task | Sequence[Task]) -> "ResolvedRun":
         """The same model and settings with other tasks, in their own formats, which stand beside the run's. Raises
         `TaskError` for one of the run's own."""
         subject = self.subject
@@ -68,7 +68,9 @@ class Setting:
                 f"Task {min(twice)} cannot be watched, since it takes part in the choice: leave it out of --watch."
             )
         drawn = tuple(splits.draw(one, subject.seed, subject.limit, subject.shots, subject.sampler) for one in tasks)
-        return Setting(subject.model_copy(update={"tasks": _subjects(tasks, drawn, None)}), self.source, tasks, drawn)
+        return ResolvedRun(
+            subject.model_copy(update={"tasks": _subjects(tasks, drawn, None)}), self.source, tasks, drawn
+        )
 
     def load(self, how: Loading) -> Model:
         """The model itself."""

@@ -26,7 +26,7 @@ from layercliff.readout.lens import Lens, LogitLens
 from layercliff.readout.read import MakeStates, Reader, read_once
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import JOURNAL, Journal, RunDirectory, key
-from layercliff.run.resolved import Setting
+from layercliff.run.resolved import ResolvedRun
 from layercliff.run.spec import AnalysisSpec, RunOptions
 from layercliff.run.subject import said
 
@@ -63,7 +63,7 @@ class _Told:
 class Session(Generic[Kept]):
     """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
 
-    def __init__(self, setting: Setting, options: RunOptions, wanted: Mapping[str, Any]) -> None:
+    def __init__(self, setting: ResolvedRun, options: RunOptions, wanted: Mapping[str, Any]) -> None:
         self.setting, self.options, self.wanted = setting, options, wanted
         self.run: RunDirectory | None = None
         self.journal: Journal | None = None
@@ -154,7 +154,7 @@ def session(
     about: Callable[[Kept], Mapping[str, Any]],
     *,
     guarded: Sequence[str] = (),
-    setting: Setting | None = None,
+    setting: ResolvedRun | None = None,
 ) -> Iterator[Session[Kept]]:
     """Resolve what a spec is about, lock and claim its run directory, and open a journal in its `folder`.
 
@@ -162,7 +162,7 @@ def session(
     the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume` is wanted and
     something would be lost by replacing it, as the settings named in `guarded` tell.
     """
-    this: Session[Kept] = Session(setting or Setting.of(spec, report=spec.report), spec, wanted)
+    this: Session[Kept] = Session(setting or ResolvedRun.of(spec, report=spec.report), spec, wanted)
     if spec.out is None:
         yield this
         return

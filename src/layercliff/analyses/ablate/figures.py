@@ -8,7 +8,7 @@ import polars as pl
 
 from layercliff.analyses.ablate import result as ablated
 from layercliff.analyses.ablate.result import AblateSettings
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.report import words
 from layercliff.report.chart import BLUE, HEAVY, Chart, Figure, level
 from layercliff.report.depth_chart import block_axis, counted, legend, numbers, reading, transition_mark
@@ -18,7 +18,7 @@ COLOURS = {"skip": HEAVY, "mean": BLUE}
 ASIDE = 0.13  # of a block, so that the two manners stand beside each other
 
 
-def figures(found: Probed[AblateSettings]) -> Iterator[Figure]:
+def figures(found: InterventionResult[AblateSettings]) -> Iterator[Figure]:
     """Change of margin and accuracy by the block that is gone, and of the margin by the pair."""
     table = ablated.table(found).filter(pl.col("task") == found.name)
     for value, title, size in (
@@ -35,19 +35,19 @@ def figures(found: Probed[AblateSettings]) -> Iterator[Figure]:
         )
 
 
-def caption(found: Probed[AblateSettings]) -> str:
+def caption(found: InterventionResult[AblateSettings]) -> str:
     """What it was measured on."""
     return found.caption(f"n = {len(found.trace.questions)} (report half)")
 
 
-def _means(found: Probed[AblateSettings]) -> str:
+def _means(found: InterventionResult[AblateSettings]) -> str:
     if "mean" not in ablated.manners(found):
         return ""
     others = f"the mean over tokens of {found.settings.n_select} other questions, the first position by itself"
     return f", or replaced by what it adds on average ({others})"
 
 
-def sentence(found: Probed[AblateSettings]) -> str:
+def sentence(found: InterventionResult[AblateSettings]) -> str:
     """Which block costs most, where the transition block stands, and what means restore."""
     table = ablated.table(found).filter((pl.col("task") == found.name) & (pl.col("size") == 1))
     skipped = table.filter(pl.col("how") == "skip").sort("margin_change").to_dicts()
@@ -68,7 +68,7 @@ def _change_words(row: dict[str, Any]) -> str:
     return f"{row['margin_change']:+.2f} [{row['margin_change_low']:+.2f}, {row['margin_change_high']:+.2f}]"
 
 
-def _change(found: Probed[AblateSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
+def _change(found: InterventionResult[AblateSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers, change = found.trace.n_layers, f"{value}_change"
     middle = pl.col("first") + (pl.col("size") - 1) / 2
     aside = pl.when(pl.col("how") == "skip").then(-ASIDE).otherwise(ASIDE)

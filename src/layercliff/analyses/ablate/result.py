@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.interventions.ablated_blocks import HOW, How, ablated_blocks
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_shapes import Settings
@@ -22,12 +22,12 @@ class AblateSettings(Settings):
     n_select: PositiveInt
 
 
-def write(run: RunDirectory, found: Probed[AblateSettings]) -> None:
+def write(run: RunDirectory, found: InterventionResult[AblateSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed[AblateSettings] | None:
+def read(run: RunDirectory) -> InterventionResult[AblateSettings] | None:
     """A finished analysis, or None."""
     return probed.read(run, FOLDER, AblateSettings, lambda about, n_layers: len(ablated_blocks(n_layers, about.how)))
 
@@ -37,17 +37,17 @@ def settings(manners: Sequence[How]) -> dict[str, Any]:
     return {} if tuple(manners) == HOW else {"how": list(manners)}
 
 
-def settings_of(found: Probed[AblateSettings]) -> dict[str, Any]:
+def settings_of(found: InterventionResult[AblateSettings]) -> dict[str, Any]:
     """The `settings` of an analysis."""
     return settings(manners(found))
 
 
-def manners(found: Probed[AblateSettings]) -> tuple[How, ...]:
+def manners(found: InterventionResult[AblateSettings]) -> tuple[How, ...]:
     """How blocks were taken out."""
     return tuple(found.settings.how)
 
 
-def table(found: Probed[AblateSettings]) -> pl.DataFrame:
+def table(found: InterventionResult[AblateSettings]) -> pl.DataFrame:
     """One row per task and ablation: how, the first block and how many, margin and accuracy with their change.
 
     They are those of the last depth, with intervals.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from layercliff.analyses.ablate import result as results
 from layercliff.analyses.ablate.spec import AblateSpec
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.errors import TaskError
 from layercliff.interventions import ablation, forks
 from layercliff.interventions.ablated_blocks import HOW, How, ablated_blocks
@@ -22,7 +22,7 @@ SKIPPING = key("blocks are only skipped")
 
 
 @verb(AblateSpec)
-def ablate(spec: AblateSpec) -> Probed[results.AblateSettings]:
+def ablate(spec: AblateSpec) -> InterventionResult[results.AblateSettings]:
     """Take out every block and every adjacent pair, and see what is left of the decision at the last depth.
 
     Each is skipped, and each is replaced by what it adds to the residual stream on average. If the mean does as well
@@ -30,13 +30,13 @@ def ablate(spec: AblateSpec) -> Probed[results.AblateSettings]:
     the questions, the first position by itself. What is left is measured on the ``report`` half. The arguments are
     those of `layercliff.trace`. With `out`, results lie in ``DIR/ablate/``.
 
-    **Returns** a `Probed`, whose runs are ordered as `layercliff.interventions.ablated_blocks.ablated_blocks`. Raises
+    **Returns** a `InterventionResult`, whose runs are ordered as `layercliff.interventions.ablated_blocks.ablated_blocks`. Raises
     `LayercliffError`, in one sentence.
     """
     return _ablate(spec, HOW)
 
 
-def skip_blocks(spec: AblateSpec) -> Probed[results.AblateSettings]:
+def skip_blocks(spec: AblateSpec) -> InterventionResult[results.AblateSettings]:
     """As `ablate`, but blocks are only skipped, where the run directory `out` has not begun to replace them as well."""
     assert spec.out is not None
     return _ablate(spec, HOW if _begun_with_means(RunDirectory(Path(spec.out))) else ("skip",))
@@ -50,7 +50,7 @@ def _begun_with_means(run: RunDirectory) -> bool:
         return journal.get(SKIPPING) is None
 
 
-def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed[results.AblateSettings]:
+def _ablate(spec: AblateSpec, manners: Sequence[How]) -> InterventionResult[results.AblateSettings]:
     wanted = results.settings(manners)
     with session(spec, results.FOLDER, wanted, results.read, results.settings_of) as this:
         if this.kept is not None:
@@ -72,7 +72,7 @@ def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed[results.AblateSe
         trace = this.traces(this.batched(report), states, len(dense) + len(places), "blocks and pairs taken out")
         undisturbed = trace.at(dense)
         settings = results.AblateSettings(**wanted, n_select=sum(len(part.questions) for part in select))
-        found = Probed(
+        found = InterventionResult(
             this.setting.subject, undisturbed, trace.scores[places], settings, this.transition(undisturbed),
             this.cost(forks.passes(n_layers, runs)),
         )  # fmt: skip
@@ -81,7 +81,9 @@ def _ablate(spec: AblateSpec, manners: Sequence[How]) -> Probed[results.AblateSe
     return found
 
 
-def _means(this: Session[Probed[results.AblateSettings]], select: Sequence[EncodedTask]) -> ablation.Updates:
+def _means(
+    this: Session[InterventionResult[results.AblateSettings]], select: Sequence[EncodedTask]
+) -> ablation.Updates:
     this.options.report("means of blocks", 0, 1)
     means = ablation.mean_updates(this.model, select, this.model.batch_tokens(this.options.batch_tokens))
     this.options.report("means of blocks", 1, 1)

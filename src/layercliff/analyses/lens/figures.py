@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 import polars as pl
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.lens import result as lensed
 from layercliff.analyses.lens.result import LensSettings, TunedOn
 from layercliff.report import words
@@ -25,7 +25,7 @@ from layercliff.report.depth_chart import (
 COLOURS = {lensed.LOGIT: BLUE, lensed.TUNED_LENS: GREEN, lensed.PROBE: ORANGE, lensed.CONTROL: INK}
 
 
-def figures(found: Probed[LensSettings]) -> Iterator[Figure]:
+def figures(found: InterventionResult[LensSettings]) -> Iterator[Figure]:
     """Margin and accuracy by every lens over depth, and how well the tuned lens was trained."""
     table = lensed.table(found).filter(pl.col("task") == found.name)
     chance = float(table["chance"][0])
@@ -47,7 +47,7 @@ def figures(found: Probed[LensSettings]) -> Iterator[Figure]:
         yield Figure("lens-divergence", "Lenses on running text", text, _divergence(found, trained))
 
 
-def sentence(found: Probed[LensSettings]) -> str:
+def sentence(found: InterventionResult[LensSettings]) -> str:
     """From which depth on each lens decides."""
     table = lensed.table(found).filter((pl.col("task") == found.name) & (pl.col("depth") == 0))
     parts = []
@@ -65,7 +65,7 @@ def sentence(found: Probed[LensSettings]) -> str:
     return "; ".join([first.replace("the", "The", 1), *others]) + "."
 
 
-def _trained(found: Probed[LensSettings]) -> str:
+def _trained(found: InterventionResult[LensSettings]) -> str:
     """What the tuned lens was trained on, if there is one."""
     if (about := found.settings.provenance) is None:
         return ""
@@ -75,14 +75,14 @@ def _trained(found: Probed[LensSettings]) -> str:
     )
 
 
-def _probe(found: Probed[LensSettings]) -> str:
+def _probe(found: InterventionResult[LensSettings]) -> str:
     """How the probe was measured, if there is one."""
     if lensed.PROBE not in found.settings.lenses:
         return ""
     return "Probe: cross-validated over groups of questions; grey: the same with gold options exchanged at random. "
 
 
-def _read(found: Probed[LensSettings], table: pl.DataFrame, value: str, title: str, line: Chart) -> Chart:
+def _read(found: InterventionResult[LensSettings], table: pl.DataFrame, value: str, title: str, line: Chart) -> Chart:
     colours = {name: colour for name, colour in COLOURS.items() if name in set(table["lens"])}
     hover = [*where(), counted(), *reading(f"{value}_gain", "more than the logit lens")]
     domain = (-1.0, 1.0) if value == "margin" else (0.0, 1.0)
@@ -91,7 +91,7 @@ def _read(found: Probed[LensSettings], table: pl.DataFrame, value: str, title: s
     return alt.layer(line, *transition_mark(found.transition, n_layers), *drawn)
 
 
-def _divergence(found: Probed[LensSettings], trained: TunedOn) -> Chart:
+def _divergence(found: InterventionResult[LensSettings], trained: TunedOn) -> Chart:
     table = pl.concat(
         pl.DataFrame({"lens": name, "depth": range(len(found_by)), "n": trained.held_out, "divergence": found_by})
         for name, found_by in ((lensed.LOGIT, trained.logit), (lensed.TUNED_LENS, trained.tuned))

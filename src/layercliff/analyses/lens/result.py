@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from layercliff.analyses import intervention_result as probed
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.choices import Lenses
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.statistics import RESAMPLES
@@ -54,17 +54,17 @@ class LensSettings(Settings):
     provenance: TunedOn | None
 
 
-def write(run: RunDirectory, found: Probed[LensSettings]) -> None:
+def write(run: RunDirectory, found: InterventionResult[LensSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed[LensSettings] | None:
+def read(run: RunDirectory) -> InterventionResult[LensSettings] | None:
     """A finished analysis, or None."""
     return probed.read(run, FOLDER, LensSettings, lambda about, n_layers: len(_beside(about.lenses)) * (n_layers + 1))
 
 
-def besides(found: Probed[LensSettings]) -> list[str]:
+def besides(found: InterventionResult[LensSettings]) -> list[str]:
     """What was read besides the logit lens, in the order of the runs: each has one per depth."""
     return _beside(found.settings.lenses)
 
@@ -73,7 +73,7 @@ def _beside(lenses: Sequence[str]) -> list[str]:
     return [name for lens in lenses for name in ((lens, CONTROL) if lens == PROBE else (lens,))]
 
 
-def table(found: Probed[LensSettings]) -> pl.DataFrame:
+def table(found: InterventionResult[LensSettings]) -> pl.DataFrame:
     """One row per task, lens and depth: margin and accuracy with intervals.
 
     ``_gain`` is the difference to the logit lens at this depth on the same questions. It is null for the control,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from layercliff import packages
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.lens import result as results
 from layercliff.analyses.lens.spec import LensSpec
 from layercliff.choices import Lenses
@@ -33,7 +33,7 @@ from layercliff.tasks import text as texts
 
 
 @verb(LensSpec)
-def lens(spec: LensSpec) -> Probed[results.LensSettings]:
+def lens(spec: LensSpec) -> InterventionResult[results.LensSettings]:
     """Read the questions at every depth through the logit lens and through `lenses`.
 
     What the logit lens does not see may be there in another basis.
@@ -48,12 +48,12 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
     All questions are asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in
     ``DIR/lens/``.
 
-    **Returns** a `Probed`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`,
+    **Returns** a `InterventionResult`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`,
     in one sentence.
     """
     wanted, maps, passages = _wanted(spec)
 
-    def about(kept: Probed[results.LensSettings]) -> dict[str, Any]:
+    def about(kept: InterventionResult[results.LensSettings]) -> dict[str, Any]:
         return {name: value for name, value in kept.settings.raw().items() if name != "provenance"}
 
     guarded = ("lenses", "trained", "text", "digest", "tokens", "steps")
@@ -80,7 +80,7 @@ def lens(spec: LensSpec) -> Probed[results.LensSettings]:
         if "probe" in wanted["lenses"]:
             runs += _probe(this, logit.mask)
         provenance = plain(asdict(maps.provenance)) if maps else None
-        found = Probed(
+        found = InterventionResult(
             this.setting.subject,
             logit,
             np.concatenate(runs),
@@ -120,7 +120,7 @@ def _depths(_: EncodedTask) -> MakeStates:
 
 
 def _probe(
-    this: Session[Probed[results.LensSettings]], mask: np.ndarray
+    this: Session[InterventionResult[results.LensSettings]], mask: np.ndarray
 ) -> list[Float[np.ndarray, "depth question option"]]:
     """The cross-validated scores of the probe, and of the control, at every depth. Both are measured at the gold
     option's place."""

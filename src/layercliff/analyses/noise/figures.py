@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 import polars as pl
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.report import words
@@ -15,7 +15,7 @@ from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, p
 COLOURS = (GREEN, BLUE, HEAVY, PURPLE, ORANGE)
 
 
-def figures(found: Probed[NoiseSettings]) -> Iterator[Figure]:
+def figures(found: InterventionResult[NoiseSettings]) -> Iterator[Figure]:
     """Change of margin and of accuracy at the last depth, by the depth that gets the noise."""
     table = noised.table(found).filter(pl.col("task") == found.name)
     for value, title in (("margin", "decision margin"), ("accuracy", "accuracy")):
@@ -27,7 +27,7 @@ def figures(found: Probed[NoiseSettings]) -> Iterator[Figure]:
         yield Figure(f"noise-{value}", f"Noise and the {title}", text, _change(found, table, value, title))
 
 
-def sentence(found: Probed[NoiseSettings]) -> str:
+def sentence(found: InterventionResult[NoiseSettings]) -> str:
     """How much noise costs before and after the transition, per size."""
     table = noised.table(found).filter(pl.col("task") == found.name)
     parts = []
@@ -41,7 +41,7 @@ def sentence(found: Probed[NoiseSettings]) -> str:
     return f"Noise of size {'; '.join(parts)}."
 
 
-def _about(found: Probed[NoiseSettings]) -> str:
+def _about(found: InterventionResult[NoiseSettings]) -> str:
     where = "at all positions" if found.settings.positions == "all" else "at the positions that are read"
     return (
         f"eps times the token's standard deviation over features, {where}, "
@@ -49,7 +49,7 @@ def _about(found: Probed[NoiseSettings]) -> str:
     )
 
 
-def _change(found: Probed[NoiseSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
+def _change(found: InterventionResult[NoiseSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
     table = table.with_columns(noise="eps = " + pl.col("eps").map_elements(lambda e: f"{e:g}", return_dtype=pl.String))
     names = list(dict.fromkeys(table["noise"]))

@@ -4,7 +4,7 @@ import polars as pl
 from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.choices import Positions
 from layercliff.metrics.statistics import Curve
 from layercliff.run.directory import RunDirectory
@@ -25,19 +25,19 @@ class NoiseSettings(Settings):
     positions: Positions
 
 
-def write(run: RunDirectory, found: Probed[NoiseSettings]) -> None:
+def write(run: RunDirectory, found: InterventionResult[NoiseSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed[NoiseSettings] | None:
+def read(run: RunDirectory) -> InterventionResult[NoiseSettings] | None:
     """A finished analysis, or None."""
     return probed.read(
         run, FOLDER, NoiseSettings, lambda about, n_layers: len(about.eps) * about.draws * (n_layers + 1)
     )
 
 
-def table(found: Probed[NoiseSettings]) -> pl.DataFrame:
+def table(found: InterventionResult[NoiseSettings]) -> pl.DataFrame:
     """One row per task, size of noise and depth: margin and accuracy at the last depth, and their change.
 
     They are means over draws, with intervals over questions. ``_draw_least`` and ``_draw_greatest`` are the changes of

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise import result as results
 from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.choices import Positions
@@ -17,7 +17,7 @@ from layercliff.run.verb import verb
 
 
 @verb(NoiseSpec)
-def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
+def noise(spec: NoiseSpec) -> InterventionResult[results.NoiseSettings]:
     """Put noise on the residual stream at one depth at a time, and see what is left of the decision at the last depth.
 
     ``h'_l = h_l + eps * sigma(h_l) * N(0, I)``, with sigma per token over its features. Noise is put at all `positions`
@@ -25,7 +25,7 @@ def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
     and each of `draws` draws. A question's numbers are the same whatever the size and the batch. All questions are
     asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in ``DIR/noise/``.
 
-    **Returns** a `Probed`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
+    **Returns** a `InterventionResult`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
     """
     eps, draws, positions = spec.eps, spec.draws, spec.positions
     if not eps:
@@ -46,7 +46,7 @@ def noise(spec: NoiseSpec) -> Probed[results.NoiseSettings]:
         planned = this.batched(this.asked, "questions" if positions == "all" else "rows")
         trace = this.traces(planned, states, len(dense) + len(runs), "noise at every depth")
         undisturbed = trace.at(dense)
-        found = Probed(
+        found = InterventionResult(
             subject,
             undisturbed,
             trace.scores[runs],

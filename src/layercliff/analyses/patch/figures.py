@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.patch import result as patched
 from layercliff.analyses.patch.result import PatchSettings
 from layercliff.report import words
@@ -17,7 +17,7 @@ COLOURS = {"dense into pruned": BLUE, "pruned into dense": HEAVY}
 NAMES = dict(zip(patched.INTO, COLOURS, strict=True))
 
 
-def figures(found: Probed[PatchSettings]) -> Iterator[Figure]:
+def figures(found: InterventionResult[PatchSettings]) -> Iterator[Figure]:
     """Margin and accuracy of both patched models over the depth of the exchange, of every step."""
     table = patched.table(found).filter(pl.col("task") == found.name)
     where = "at all positions" if found.settings.positions == "all" else "at the positions that are read"
@@ -41,7 +41,7 @@ def figures(found: Probed[PatchSettings]) -> Iterator[Figure]:
             )
 
 
-def sentence(found: Probed[PatchSettings]) -> str:
+def sentence(found: InterventionResult[PatchSettings]) -> str:
     """From which depth on the dense state brings the decision back, per step."""
     table = patched.table(found).filter((pl.col("task") == found.name) & (pl.col("into") == "pruned"))
     parts = []
@@ -72,7 +72,7 @@ def _alone(rows: list[dict[str, Any]], against: str, value: str = "margin") -> f
     return float(rows[0][value] - rows[0][f"{value}_{against}"])
 
 
-def _exchanged(found: Probed[PatchSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
+def _exchanged(found: InterventionResult[PatchSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
     shown = placed(table, "dense").with_columns(which=pl.col("into").replace_strict(NAMES))
     hover = [

@@ -3,7 +3,7 @@
 import polars as pl
 
 from layercliff.analyses import intervention_result as probed
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.choices import Positions
 from layercliff.pruning.shapes import StepSettings
 from layercliff.run.directory import RunDirectory
@@ -20,12 +20,12 @@ class PatchSettings(StepSettings):
     positions: Positions
 
 
-def write(run: RunDirectory, found: Probed[PatchSettings]) -> None:
+def write(run: RunDirectory, found: InterventionResult[PatchSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed[PatchSettings] | None:
+def read(run: RunDirectory) -> InterventionResult[PatchSettings] | None:
     """A finished analysis, or None."""
     return probed.read(run, FOLDER, PatchSettings, _runs)
 
@@ -38,7 +38,7 @@ def _runs(about: PatchSettings, n_layers: int) -> int:
     return sum((1 + len(INTO)) * (len(kept) + 1) for kept in about.steps.values())
 
 
-def table(found: Probed[PatchSettings]) -> pl.DataFrame:
+def table(found: InterventionResult[PatchSettings]) -> pl.DataFrame:
     """One row per task, step, model that goes on, and matching depth, as the dense and as the pruned model count it.
 
     Margin and accuracy are those of the last depth, with intervals. Their change is against the dense model, ``_gain``

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.patch import result as results
 from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.errors import RunError, TaskError
@@ -19,7 +19,7 @@ from layercliff.run.verb import verb
 
 
 @verb(PatchSpec)
-def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
+def patch(spec: PatchSpec) -> InterventionResult[results.PatchSettings]:
     """Put the dense model's state into a pruned model: does the decision return? And the reverse.
 
     The state is put in after a block that both have, and the model goes on from there. `steps` are steps of the path by
@@ -28,7 +28,7 @@ def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
     positions that are read get the other model's state. The ``report`` half of the questions is asked: the path was
     chosen on the other. The other arguments are those of `layercliff.trace`. Results lie in ``DIR/patch/``.
 
-    **Returns** a `Probed`. Its runs are, per step, the pruned model's own depths, then the pruned model with the dense
+    **Returns** a `InterventionResult`. Its runs are, per step, the pruned model's own depths, then the pruned model with the dense
     state at each of them. Last comes the dense model with the pruned one's state. Raises `LayercliffError`, in one
     sentence.
     """
@@ -66,7 +66,7 @@ def patch(spec: PatchSpec) -> Probed[results.PatchSettings]:
             runs.append(trace.scores[matches.ravel()])
         assert undisturbed is not None
         passes = sum(patching.passes(n_layers, kept) for kept in chosen.values())
-        found = Probed(
+        found = InterventionResult(
             this.setting.subject,
             undisturbed,
             np.concatenate(runs),

@@ -4,7 +4,7 @@ import polars as pl
 from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.interventions.subsets import Subset
 from layercliff.models.stored_path import Count
 from layercliff.run.directory import RunDirectory
@@ -27,22 +27,22 @@ class SubsetSettings(Settings):
     subsets: list[Removed] = Field(min_length=1)
 
 
-def write(run: RunDirectory, found: Probed[SubsetSettings]) -> None:
+def write(run: RunDirectory, found: InterventionResult[SubsetSettings]) -> None:
     """Write runs, questions, table and summary."""
     probed.write(run, FOLDER, found, table(found))
 
 
-def read(run: RunDirectory) -> Probed[SubsetSettings] | None:
+def read(run: RunDirectory) -> InterventionResult[SubsetSettings] | None:
     """A finished analysis, or None."""
     return probed.read(run, FOLDER, SubsetSettings, lambda about, _: len(about.subsets))
 
 
-def subsets(found: Probed[SubsetSettings]) -> list[Subset]:
+def subsets(found: InterventionResult[SubsetSettings]) -> list[Subset]:
     """The blocks that were removed, run by run."""
     return [Subset(kind, tuple(removed)) for kind, removed in found.settings.subsets]
 
 
-def table(found: Probed[SubsetSettings]) -> pl.DataFrame:
+def table(found: InterventionResult[SubsetSettings]) -> pl.DataFrame:
     """One row per set: margin and accuracy at the last depth and their change, with intervals."""
     margin, correct = found.decisions
     ((_, keep),) = found.parts()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from layercliff.analyses.intervention_result import Probed
+from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.interventions import forks
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.subsets import Subset, drawn, size
@@ -26,7 +26,7 @@ def settings(transition: int) -> dict[str, Any]:
     return {"transition": transition, "race": RACE, "draws": "in turns"}
 
 
-def subsets(spec: AnalysisSpec, transition: int) -> Probed[SubsetSettings]:
+def subsets(spec: AnalysisSpec, transition: int) -> InterventionResult[SubsetSettings]:
     """Right answers of the ``report`` half without sets of blocks. Results lie in ``DIR/claims/subsets/``.
 
     Random sets come from either phase and from anywhere. Two more are chosen by margin on the other half, one block
@@ -36,7 +36,7 @@ def subsets(spec: AnalysisSpec, transition: int) -> Probed[SubsetSettings]:
     settings_of = partial(_settings_of, names=tuple(wanted))
     with session(spec, results.FOLDER, wanted, results.read, settings_of) as this:
         if this.kept is not None:
-            kept: Probed[SubsetSettings] = this.kept
+            kept: InterventionResult[SubsetSettings] = this.kept
             return kept
         n_layers, m = this.model.n_layers, size(this.model.n_layers, transition)
         silent, decisive = range(transition), range(transition, n_layers)
@@ -51,7 +51,7 @@ def subsets(spec: AnalysisSpec, transition: int) -> Probed[SubsetSettings]:
         states = partial(_states, n_layers=n_layers, leave=leave)
         trace = this.traces(report, states, len(dense) + len(places), "blocks of either phase taken out")
         chosen = [(run.kind, list(run.removed)) for run in runs]
-        found = Probed(
+        found = InterventionResult(
             this.setting.subject, trace.at(dense), trace.scores[places], SubsetSettings(**wanted, m=m, subsets=chosen),
             transition, this.cost(forks.passes(n_layers, leave)),
         )  # fmt: skip
@@ -60,7 +60,7 @@ def subsets(spec: AnalysisSpec, transition: int) -> Probed[SubsetSettings]:
     return found
 
 
-def _settings_of(kept: Probed[SubsetSettings], names: Sequence[str]) -> dict[str, Any]:
+def _settings_of(kept: InterventionResult[SubsetSettings], names: Sequence[str]) -> dict[str, Any]:
     return {name: kept.settings.raw().get(name) for name in names}
 
 
@@ -73,7 +73,7 @@ def _states(_: EncodedTask, n_layers: int, leave: Sequence[Fork]) -> MakeStates:
     return partial(forks.states, n_layers=n_layers, forks=leave)
 
 
-def _chosen(this: Session[Probed[SubsetSettings]], phase: Sequence[int], steps: int) -> tuple[int, ...]:
+def _chosen(this: Session[InterventionResult[SubsetSettings]], phase: Sequence[int], steps: int) -> tuple[int, ...]:
     """So many blocks of a phase, chosen by margin one after another on the ``select`` half."""
     model = this.model
     selected = tuple(part.of("select") for part in this.asked)
