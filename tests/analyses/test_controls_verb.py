@@ -21,7 +21,7 @@ from layercliff.random_streams import RandomStream, generator
 from layercliff.readout.read import Reader
 from layercliff.report import chart
 from layercliff.run.directory import key
-from layercliff.run.session import Probing
+from layercliff.run.session import Session
 from layercliff.tasks import prose
 from layercliff.tasks.question import Question, Task
 
@@ -135,7 +135,7 @@ def test_other_golds_need_no_pass_and_no_model(
 ) -> None:
     layercliff.trace(tiny, task, out=tmp_path / "run")
     monkeypatch.setattr(Reader, "read", lambda *_: pytest.fail("a pass"))
-    monkeypatch.setattr(Probing, "model", property(lambda _: pytest.fail("a model")))
+    monkeypatch.setattr(Session, "model", property(lambda _: pytest.fail("a model")))
     found = layercliff.controls(tiny, task, which=FREE, out=tmp_path / "run")  # type: ignore[arg-type]
     assert found.table["control"].to_list() == ["model", *FREE]
     assert found.cost["block_passes"] == 0

@@ -48,8 +48,8 @@ def lens(spec: LensSpec) -> InterventionResult[results.LensSettings]:
     All questions are asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in
     ``DIR/lens/``.
 
-    **Returns** a `InterventionResult`, whose runs are the other lenses' depths, one lens after the other. Raises `LayercliffError`,
-    in one sentence.
+    **Returns** an `InterventionResult`, whose runs are the other lenses' depths, one lens after the other. Raises
+    `LayercliffError`, in one sentence.
     """
     wanted, maps, passages = _wanted(spec)
 

@@ -25,7 +25,8 @@ def noise(spec: NoiseSpec) -> InterventionResult[results.NoiseSettings]:
     and each of `draws` draws. A question's numbers are the same whatever the size and the batch. All questions are
     asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in ``DIR/noise/``.
 
-    **Returns** a `InterventionResult`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one sentence.
+    **Returns** an `InterventionResult`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one
+    sentence.
     """
     eps, draws, positions = spec.eps, spec.draws, spec.positions
     if not eps:

@@ -28,9 +28,9 @@ def patch(spec: PatchSpec) -> InterventionResult[results.PatchSettings]:
     positions that are read get the other model's state. The ``report`` half of the questions is asked: the path was
     chosen on the other. The other arguments are those of `layercliff.trace`. Results lie in ``DIR/patch/``.
 
-    **Returns** a `InterventionResult`. Its runs are, per step, the pruned model's own depths, then the pruned model with the dense
-    state at each of them. Last comes the dense model with the pruned one's state. Raises `LayercliffError`, in one
-    sentence.
+    **Returns** an `InterventionResult`. Its runs are, per step, the pruned model's own depths, then the pruned model
+    with the dense state at each of them. Last comes the dense model with the pruned one's state. Raises
+    `LayercliffError`, in one sentence.
     """
     positions = spec.positions
     path, some = steps_of(spec.out, spec.steps, spec.criterion)
