@@ -36,8 +36,9 @@ torch.set_num_threads(1)
 import layercliff
 from layercliff import cache
 from layercliff.readout.read import Reader
-from layercliff.report import page, study_page
-from layercliff.store import Journal
+from layercliff.report import page
+from layercliff.studies import page as study_page
+from layercliff.run.directory import Journal
 
 MODEL, WORDS, FOLDER, VERB, KILLS = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 GIVEN = {'format': 'first_token', 'device': 'cpu', 'batch_tokens': 200}
