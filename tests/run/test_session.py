@@ -18,9 +18,8 @@ import layercliff
 from layercliff.errors import RunError
 from layercliff.models.merged_weights import blended
 from layercliff.models.model import Model
-from layercliff.progress import silent
 from layercliff.run.resolved import ResolvedRun
-from layercliff.run.session import ABOUT
+from layercliff.run.spec import RunSpec
 from layercliff.tasks.question import Question, Task
 
 WORDS = ["blue red", "blue", "green two", "green three blue", "one", "two"]
@@ -185,7 +184,7 @@ def test_similarity_runs_merged_blocks(tiny: Model, task: Task, run: Path) -> No
     layercliff.similarity(tiny, task, shots=1, steps=(2,), criterion="laco", out=run / "laco")
     step = layercliff.prune(tiny, task, shots=1, criterion="laco", remove=2, assess=False, out=run / "laco").steps[2]
     assert step.blends
-    (part,) = ResolvedRun.of(tiny, task, report=silent, **(ABOUT | {"shots": 1})).ask(tiny)
+    (part,) = ResolvedRun.of(RunSpec(tiny, task, shots=1)).ask(tiny)
     rows = [row for row in part.rows if row.option == 0]
 
     def decision(kept: tuple[int, ...]) -> np.ndarray:
