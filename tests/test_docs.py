@@ -122,7 +122,7 @@ def by_length() -> Iterator[Any]:
         yield pytest.param(page, id=name(page), marks=() if name(page) in QUICK else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("page", by_length())
+@pytest.mark.parametrize("page", list(by_length()))
 @pytest.mark.usefixtures("reloads_here")
 def test_the_commands_run(page: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [documented.stand_in(command) for command in documented.commands(page)]
