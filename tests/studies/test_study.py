@@ -23,6 +23,7 @@ from layercliff.errors import RunError
 from layercliff.models.lazy import LazyModel
 from layercliff.pruning.repeats import Stability
 from layercliff.readout.trace import TracedTask
+from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 from layercliff.studies import result as studied
 from layercliff.studies import run as study_verb
@@ -114,6 +115,7 @@ def test_a_finished_study_is_read_and_an_interrupted_one_goes_on(
     layercliff.study(grid, out=tmp_path / "gone-on")
     assert whole(tmp_path / "gone-on") == whole(tmp_path / "whole")
     monkeypatch.setattr(LazyModel, "given", lambda self, finished: self._model if finished else pytest.fail("loaded"))
+    monkeypatch.setattr(page, "write", lambda run: pytest.fail("drawn again"))
     again = layercliff.study(grid, out=tmp_path / "whole")
     assert whole(tmp_path / "whole") == whole(tmp_path / "gone-on")
     assert studied.read(tmp_path / "whole").rows == again.rows

@@ -3,7 +3,8 @@
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -28,6 +29,16 @@ class Verb(Protocol, Generic[P, S_contra, R_co]):
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+@contextmanager
+def no_pages() -> Iterator[None]:
+    """Public functions that are called meanwhile write no page: who called them does."""
+    token = _within.set(True)
+    try:
+        yield
+    finally:
+        _within.reset(token)
 
 
 def verb(spec: Callable[P, S], *, page: bool = True) -> Callable[[Callable[[S], R]], Verb[P, S, R]]:
@@ -68,11 +79,8 @@ def _today(given: dict[str, Any], old: dict[str, str]) -> dict[str, Any]:
 def _run(function: Callable[[Any], R], spec: Any, page: bool) -> R:
     if _within.get():
         return function(spec)
-    token = _within.set(True)
-    try:
+    with no_pages():
         found = function(spec)
-    finally:
-        _within.reset(token)
     if page and spec.out is not None:
         from layercliff.report import page as pages
 

@@ -22,6 +22,7 @@ from layercliff.pruning.criterion import named
 from layercliff.pruning.run import prune
 from layercliff.report import page
 from layercliff.run.directory import RunDirectory
+from layercliff.run.verb import no_pages
 from layercliff.studies import page as study_page
 from layercliff.studies import result as studied
 from layercliff.studies.grid import Cell, Grid
@@ -79,7 +80,7 @@ def _claim(run: RunDirectory, grid: Grid) -> None:
 def _row(grid: Grid, cell: Cell, directory: Path, held: LazyModel, report: Report, note: Note) -> Row:
     """Run a cell, or say why it cannot be run: whatever one model breaks stops no other."""
     try:
-        with faults.contained():
+        with faults.contained(), no_pages():
             _run(grid, cell, RunDirectory(directory / cell.directory), held, report)
             return studied.row(directory, cell)
     except LayercliffError as error:
