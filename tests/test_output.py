@@ -102,8 +102,9 @@ def test_streams_that_are_full_or_closed() -> None:
 
 def test_a_run_goes_on_when_nobody_takes_what_it_tells(tmp_path: Path) -> None:
     code = (
-        "from layercliff import output, console\nwith output.channels():\n    with console.progress() as (report, "
-        f"note):\n        [note('x' * 99) for _ in range(99)]\n    open({str(tmp_path / 'done')!r}, 'w')"
+        "from layercliff import output\nfrom layercliff.cli import console\n"
+        "with output.channels():\n    with console.progress() as (report, note):\n"
+        f"        [note('x' * 99) for _ in range(99)]\n    open({str(tmp_path / 'done')!r}, 'w')"
     )
     done = printed(f'{sys.executable} -c "$CODE" 2>/dev/full', CODE=code)
     assert done.returncode == 0

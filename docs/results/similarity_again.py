@@ -39,8 +39,8 @@ def main() -> None:
         traced = layercliff.trace(model, given.task, **options)
         path = layercliff.prune(model, given.task, criterion="margin", race=RACE, assess=False, **options)
         found = Evidence(traced, path)
-        if found.standing is not None:
-            print(found.standing)
+        if found.no_collapse is not None:
+            print(found.no_collapse)
             return
         step = found.collapse.step
         similar = layercliff.similarity(model, given.task, criterion="margin", steps=[step - 1, step], **options)

@@ -87,6 +87,6 @@ def test_names_that_are_none(about: tuple[object, ...]) -> None:
     code = f"about = {[str(argument) for argument in about]}\n{TWICE}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["2", "2"]
-    for sentence in ("no control 'shuffled-golds'", "no lens 'tunned': did you mean tuned?"):
+    for sentence in ("--control is 'shuffled-golds'", "--lens is 'tunned': did you mean tuned?"):
         assert sentence in done.stderr
     assert "Traceback" not in done.stderr

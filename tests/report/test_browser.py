@@ -16,8 +16,8 @@ import layercliff
 from layercliff.analyses.trace import result as traced
 from layercliff.models.model import Model
 from layercliff.pruning import result as pruned
-from layercliff.report import page as pages
 from layercliff.run.directory import RunDirectory
+from layercliff.run.verb import no_pages
 from layercliff.studies import page as study_page
 from layercliff.tasks.question import Question, Task
 
@@ -45,11 +45,11 @@ def run(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with pages.once(RunDirectory(out)):
+        with no_pages():
             layercliff.trace(tiny, task, out=out)
             layercliff.prune(tiny, task, remove=2, assess=False, out=out)
             layercliff.noise(tiny, task, eps=(0.1,), draws=2, out=out)
-            layercliff.claims(tiny, task, out=out)
+        layercliff.claims(tiny, task, out=out)
         study = RunDirectory(out.parent / "study")
         study_page.write(study, made.study())
     return out
