@@ -136,3 +136,14 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(files: Path, tmp_
     assert "layercliff: interrupted; what was finished is kept" in done.stderr
     assert "Traceback" not in done.stderr
     assert here(*arguments).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(("prun",), "There is no command 'prun': did you mean prune"), (("--foo",), "No such option: --foo")],
+)
+def test_what_is_no_command_is_one_sentence(here: Here, arguments: tuple[str, ...], sentence: str) -> None:
+    done = here(*arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"layercliff: {sentence}")

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from layercliff.cli import model_commands, other_commands
-from layercliff.cli.from_spec import Once
+from layercliff.cli.from_spec import Commands, Once
 from layercliff.output import say
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
 
 
 def _version(wanted: bool) -> bool:

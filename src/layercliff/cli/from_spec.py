@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from layercliff.errors import LayercliffError
+from layercliff.errors import LayercliffError, nearest, quoted
 from layercliff.output import say_sentence
 from layercliff.run.spec import Spec, about
 
@@ -96,6 +96,28 @@ def _parameter(one: "Field[Any]", hint: Any) -> inspect.Parameter:
 def _names(one: "Field[Any]") -> tuple[str, ...]:
     """The option's names on the command line."""
     return about(one).names or (f"--{one.name.replace('_', '-')}",)
+
+
+class Commands(TyperGroup):
+    """The commands. What is none is refused in a sentence, with the nearest known one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises `LayercliffError`."""
+        try:
+            return super().parse_args(ctx, args)
+        except USAGE as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            said = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+            raise LayercliffError(f"{said}: see layercliff --help.") from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Raises `LayercliffError`."""
+        try:
+            return super().resolve_command(ctx, args)
+        except USAGE as error:
+            known = nearest(args[0], list(self.commands))
+            raise LayercliffError(f"There is no command {quoted(args[0])}: {known}") from error
 
 
 class Once(TyperCommand):
