@@ -45,7 +45,10 @@ def typed(text: str) -> list[list[str]]:
     bash = shutil.which("bash")
     assert bash
     script = MISSING + re.sub(r"^(\S+ \S+ \S+ \|\| )?[\w./-]*venv/bin/", r"\1", text, flags=re.MULTILINE)
-    done = subprocess.run([bash, "-euc", script], env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+    nowhere = ROOT / "docs"  # where nothing was made yet, whatever `make demo` left behind
+    done = subprocess.run(
+        [bash, "-euc", script], env={"PATH": "/nowhere"}, cwd=nowhere, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return [shlex.split(line) for line in done.stdout.splitlines()]
 
