@@ -3,7 +3,8 @@
     layercliff study docs/studies/packaged.yaml --out runs/packaged
     python docs/results/foretelling_table.py runs/packaged
 
-Cells with a collapse on their path by margin, and the features of their dense models, become ``src/layercliff/forecasting/foretelling.csv``; `layercliff foretell` fits its
+Cells with a collapse on their path by margin, and the features of their dense models, become
+``src/layercliff/forecasting/foretelling.csv``; `layercliff foretell` fits its
 rule to that file. What the rule is worth on models and tasks left out is printed.
 """
 

@@ -1,4 +1,4 @@
-"""C5 of a cell by itself: the path by margin, the similarity around its collapse and the verdict, beside the rows of ``verdicts.csv``.
+"""C5 of a cell by itself, beside the rows of ``verdicts.csv``: path by margin, similarity at its collapse, verdict.
 
     python docs/results/similarity_again.py --model qwen2.5-coder-0.5b --task cities --limit 300 --dtype bfloat16
 

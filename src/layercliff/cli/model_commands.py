@@ -72,13 +72,14 @@ def plan(spec: PlanSpec, given: dict[str, Any]) -> None:
 
 def evaluate(spec: EvaluateSpec, given: dict[str, Any]) -> None:
     """The accuracies, and what differs from another model's."""
-    found = running.run("evaluate", spec, given)
     from layercliff.evaluation.result import open_evaluation
     from layercliff.report import terminal
 
+    against = None if spec.against is None else open_evaluation(Path(str(spec.against)))
+    found = running.run("evaluate", spec.given(against=against), given)
     terminal.show_evaluation(found, Path(str(spec.out)))
-    if spec.against is not None:
-        terminal.show_against(found, open_evaluation(Path(str(spec.against))))
+    if against is not None:
+        terminal.show_against(found, against)
 
 
 def prune(spec: PruneSpec, given: dict[str, Any]) -> None:
