@@ -15,9 +15,9 @@ LAYERS = (
 
 OF_ROOM = {
     "analyses": "verbs", "cli": "cli", "comparison": "verbs", "evaluation": "verbs", "exporting": "verbs",
-    "finetuning": "pruning", "forecasting": "verbs", "interventions": "pruning", "metrics": "metrics",
-    "models": "models", "paper_claims": "claims", "planning": "verbs", "pruning": "pruning", "readout": "readout",
-    "recovery": "verbs", "report": "report", "run": "ground", "studies": "verbs", "tasks": "tasks",
+    "finetuning": "pruning", "interventions": "pruning", "metrics": "metrics", "models": "models",
+    "paper_claims": "claims", "planning": "verbs", "pruning": "pruning", "readout": "readout", "report": "report",
+    "run": "ground", "studies": "verbs", "tasks": "tasks",
 }  # fmt: skip
 """The layer of a folder's files, where neither `OF_NAME` nor `OF_FILE` says otherwise."""
 

@@ -4,14 +4,14 @@
     python docs/results/foretelling_table.py runs/packaged
 
 Cells with a collapse on their path by margin, and the features of their dense models, become
-``src/layercliff/forecasting/foretelling.csv``; `layercliff foretell` fits its
+``src/layercliff/analyses/forecast/foretelling.csv``; `layercliff foretell` fits its
 rule to that file. What the rule is worth on models and tasks left out is printed.
 """
 
 import argparse
 from pathlib import Path
 
-from layercliff.forecasting import result as foretold
+from layercliff.analyses.forecast import result as foretold
 from layercliff.studies import result as studied
 from layercliff.studies import words as study_words
 

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from layercliff.analyses.ablate.run import ablate as ablate
     from layercliff.analyses.controls.result import Controlled as Controlled
     from layercliff.analyses.controls.run import controls as controls
+    from layercliff.analyses.forecast.result import Foretelling as Foretelling
+    from layercliff.analyses.forecast.run import foretell as foretell
     from layercliff.analyses.intervention_result import InterventionResult as InterventionResult
     from layercliff.analyses.lens.run import lens as lens
     from layercliff.analyses.noise.run import noise as noise
     from layercliff.analyses.patch.run import patch as patch
+    from layercliff.analyses.recover.result import Recovered as Recovered
+    from layercliff.analyses.recover.run import recover as recover
     from layercliff.analyses.similarity.result import Similar as Similar
     from layercliff.analyses.similarity.run import similarity as similarity
     from layercliff.analyses.trace.result import Traced as Traced
@@ -34,8 +38,6 @@ if TYPE_CHECKING:
     from layercliff.evaluation.run import evaluate as evaluate
     from layercliff.exporting.recipe import recipe as recipe
     from layercliff.exporting.run import export as export
-    from layercliff.forecasting.result import Foretelling as Foretelling
-    from layercliff.forecasting.run import foretell as foretell
     from layercliff.metrics.analysis import Analysis as Analysis
     from layercliff.models.loading import load as load
     from layercliff.models.model import Model as Model
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
     from layercliff.pruning.result import Pruned as Pruned
     from layercliff.pruning.run import prune as prune
     from layercliff.readout.trace import Trace as Trace
-    from layercliff.recovery.result import Recovered as Recovered
-    from layercliff.recovery.run import recover as recover
     from layercliff.report.redraw import figures as figures
     from layercliff.studies.plan import plan_study as plan_study
     from layercliff.studies.result import Studied as Studied
@@ -68,7 +68,7 @@ _PUBLIC = {
     "Claimed": "paper_claims.result",
     "Controlled": "analyses.controls.result",
     "Evaluated": "evaluation.result",
-    "Foretelling": "forecasting.result",
+    "Foretelling": "analyses.forecast.result",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
@@ -79,7 +79,7 @@ _PUBLIC = {
     "Question": "tasks.question",
     "Recipe": "models.recipe",
     "Recipes": "models.recipe",
-    "Recovered": "recovery.result",
+    "Recovered": "analyses.recover.result",
     "RunError": "errors",
     "Similar": "analyses.similarity.result",
     "Studied": "studies.result",
@@ -93,7 +93,7 @@ _PUBLIC = {
     "evaluate": "evaluation.run",
     "export": "exporting.run",
     "figures": "report.redraw",
-    "foretell": "forecasting.run",
+    "foretell": "analyses.forecast.run",
     "lens": "analyses.lens.run",
     "load": "models.loading",
     "noise": "analyses.noise.run",
@@ -102,7 +102,7 @@ _PUBLIC = {
     "plan_study": "studies.plan",
     "prune": "pruning.run",
     "recipe": "exporting.recipe",
-    "recover": "recovery.run",
+    "recover": "analyses.recover.run",
     "similarity": "analyses.similarity.run",
     "study": "studies.run",
     "trace": "analyses.trace.run",

@@ -8,6 +8,8 @@ from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.recover.result import Recovered
+from layercliff.analyses.recover.shapes import RecoverSettings
 from layercliff.analyses.similarity.result import Similar, SimilarSettings
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.shapes import TraceSettings
@@ -20,8 +22,6 @@ from layercliff.paper_claims.subsets.result import SubsetSettings
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
-from layercliff.recovery.result import Recovered
-from layercliff.recovery.shapes import RecoverSettings
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks.question import Question
 

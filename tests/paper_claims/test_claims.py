@@ -19,6 +19,9 @@ from transformers import LlamaConfig, PreTrainedModel
 
 import layercliff
 from layercliff.analyses.patch import result as patched
+from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover.result import Recovered
+from layercliff.analyses.recover.shapes import RecoverSettings
 from layercliff.analyses.similarity import result as similar
 from layercliff.analyses.trace import result as traced
 from layercliff.errors import LayercliffError, RunError, TaskError
@@ -32,9 +35,6 @@ from layercliff.paper_claims.stages import ALL, Stages
 from layercliff.paper_claims.subsets import result as of_subsets
 from layercliff.pruning import result as pruned
 from layercliff.readout.read import Reader
-from layercliff.recovery import result as recovered
-from layercliff.recovery.result import Recovered
-from layercliff.recovery.shapes import RecoverSettings
 from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 from layercliff.tasks.question import Question, Task

@@ -9,14 +9,16 @@ import polars as pl
 from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled, ControlSettings
+from layercliff.analyses.forecast.result import Foretelling, Measured
 from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.lens.result import LensSettings, TunedOn
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.patch.result import PatchSettings
+from layercliff.analyses.recover.result import Recovered
+from layercliff.analyses.recover.shapes import RecoverSettings
 from layercliff.analyses.similarity.result import ABOUT, Similar, SimilarSettings
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.shapes import TraceSettings
-from layercliff.forecasting.result import Foretelling, Measured
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
 from layercliff.metrics.forecast import FEATURES, Forecast
@@ -24,8 +26,6 @@ from layercliff.pruning.repeats import PathRepeat
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
-from layercliff.recovery.result import Recovered
-from layercliff.recovery.shapes import RecoverSettings
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.studies import result as studied
 from layercliff.studies.grid import Grid

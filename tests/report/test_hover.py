@@ -11,15 +11,15 @@ import pytest
 import layercliff
 from layercliff.analyses.ablate import figures as ablate_figures
 from layercliff.analyses.controls import figures as control_figures
+from layercliff.analyses.forecast import figures as foretell_figures
 from layercliff.analyses.lens import figures as lens_figures
 from layercliff.analyses.noise import figures as noise_figures
 from layercliff.analyses.patch import figures as patch_figures
+from layercliff.analyses.recover import figures as recover_figures
 from layercliff.analyses.similarity import figures as similarity_figures
 from layercliff.analyses.trace import figures as trace_figures
 from layercliff.comparison import figures as compare_figures
-from layercliff.forecasting import figures as foretell_figures
 from layercliff.pruning import figures as path_figures
-from layercliff.recovery import figures as recover_figures
 from layercliff.report.chart import Figure
 from layercliff.studies import figures as study_figures
 

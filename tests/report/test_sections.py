@@ -9,7 +9,7 @@ import made
 import pytest
 
 import layercliff
-from layercliff.analyses.registry import ELSEWHERE, RegisteredAnalysis, analyses
+from layercliff.analyses.registry import RegisteredAnalysis, analyses
 from layercliff.report import chart, page, sections
 from layercliff.run.directory import RunDirectory
 
@@ -19,14 +19,12 @@ COST = {"seconds": 1.0, "peak_memory_bytes": 1, "versions": {}}
 
 def test_every_folder_registers() -> None:
     folders = {file.parent.name for file in (Path(layercliff.__file__).parent / "analyses").glob("*/__init__.py")}
-    assert {one.package.rpartition(".")[2] for one in ALL} == folders | {name.rpartition(".")[2] for name in ELSEWHERE}
+    assert {one.package.rpartition(".")[2] for one in ALL} == folders
     assert len({one.place for one in ALL}) == len(ALL)
 
 
 @pytest.mark.parametrize("analysis", ALL, ids=lambda one: one.name)
 def test_folders_follow_the_convention(analysis: RegisteredAnalysis) -> None:
-    if analysis.package not in ELSEWHERE:
-        assert analysis.package.endswith(f"analyses.{analysis.name}")
     assert analysis.name == analysis.module("result").FOLDER
     assert callable(analysis.module("result").read)
     assert callable(analysis.module("figures").figures)

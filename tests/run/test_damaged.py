@@ -17,18 +17,18 @@ import word_tasks
 import layercliff
 from layercliff.analyses.ablate import result as ablated
 from layercliff.analyses.controls import result as controlled
+from layercliff.analyses.forecast import result as foretold
 from layercliff.analyses.lens import result as lensed
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.patch import result as patched
+from layercliff.analyses.recover import result as recovered
 from layercliff.analyses.similarity import result as similar
 from layercliff.analyses.trace import result as traced  # fmt: skip
 from layercliff.errors import LayercliffError
 from layercliff.evaluation import result as evaluated
-from layercliff.forecasting import result as foretold
 from layercliff.models.model import Model
 from layercliff.paper_claims import result as claimed
 from layercliff.pruning import result as pruned
-from layercliff.recovery import result as recovered
 from layercliff.report import page
 from layercliff.run.directory import RunDirectory
 

@@ -17,9 +17,6 @@ from types import ModuleType
 
 from layercliff.run.spec import AnalysisSpec
 
-ELSEWHERE = ("layercliff.forecasting", "layercliff.recovery")
-"""Analyses outside of this folder."""
-
 
 @dataclass(frozen=True)
 class RegisteredAnalysis:
@@ -48,6 +45,6 @@ class RegisteredAnalysis:
 def analyses() -> dict[str, RegisteredAnalysis]:
     """Every analysis by name, in the order of the page. Those with a part of their own come first."""
     package = import_module(__package__)
-    here = [f"{__package__}.{module.name}" for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
-    found: list[RegisteredAnalysis] = [import_module(f"{name}.spec").ANALYSIS for name in (*here, *ELSEWHERE)]
+    folders = [f"{__package__}.{module.name}" for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
+    found: list[RegisteredAnalysis] = [import_module(f"{folder}.spec").ANALYSIS for folder in folders]
     return {one.name: one for one in sorted(found, key=lambda one: (one.place or 0, one.name))}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from layercliff.analyses.controls.spec import ControlsSpec
+from layercliff.analyses.forecast.spec import ForetellSpec
 from layercliff.analyses.registry import analyses
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.cli import running
@@ -14,7 +15,6 @@ from layercliff.cli.from_spec import cache_dir, command, extra
 from layercliff.comparison.spec import CompareSpec
 from layercliff.errors import LayercliffError
 from layercliff.evaluation.spec import EvaluateSpec
-from layercliff.forecasting.spec import ForetellSpec
 from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.planning.spec import PlanSpec
 from layercliff.pruning.spec import PruneSpec
@@ -110,7 +110,7 @@ def claims(spec: ClaimsSpec, given: dict[str, Any]) -> None:
 
 def _rule(spec: ForetellSpec) -> None:
     """Refuse a study that gives no rule."""
-    from layercliff.forecasting import result
+    from layercliff.analyses.forecast import result
 
     result.training_table(None if spec.study is None else Path(spec.study))
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from layercliff import machine
+from layercliff.analyses.recover.load import TrainedStep
 from layercliff.analyses.trace import result as traced
 from layercliff.exporting.command import command, text
 from layercliff.models import lookup, merged_blocks
@@ -15,7 +16,6 @@ from layercliff.models.lookup import LocatedModel
 from layercliff.models.merged_blocks import Blends
 from layercliff.models.recipe import Recipes
 from layercliff.pruning.selected_step import SelectedStep
-from layercliff.recovery.load import TrainedStep
 from layercliff.report import words
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layercliff.analyses.recover.load import find_trained_step, with_trained_weights
 from layercliff.errors import RunError
 from layercliff.exporting import answers, card, recipe
 from layercliff.exporting.spec import ExportSpec
@@ -16,7 +17,6 @@ from layercliff.models.surgery import cut
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.selected_step import SelectedStep, select_step
 from layercliff.readout.encoded_task import EncodedTask
-from layercliff.recovery.load import find_trained_step, with_trained_weights
 from layercliff.report import words
 from layercliff.run.resolved import ResolvedRun
 from layercliff.run.spec import RunSpec

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from layercliff.analyses.recover.result import Recovered
 from layercliff.paper_claims.evidence import Evidence, decisions
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import Claim, judge, not_measured, part, undecided
 from layercliff.pruning.result import Pruned
-from layercliff.recovery.result import Recovered
 
 CLAIM = Claim(
     "C7",

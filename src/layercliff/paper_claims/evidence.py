@@ -12,6 +12,7 @@ from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.patch.result import PatchSettings
+from layercliff.analyses.recover.result import Recovered
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.trace.result import Traced
 from layercliff.interventions.subsets import Subset
@@ -23,7 +24,6 @@ from layercliff.paper_claims.intervals import Sampled
 from layercliff.paper_claims.subsets.result import SubsetSettings, subsets
 from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
-from layercliff.recovery.result import Recovered
 
 Losses = Float[np.ndarray, "_ question"]
 """Decision margin that interventions lose, a row for each."""

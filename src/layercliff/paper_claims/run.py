@@ -21,6 +21,9 @@ from layercliff.analyses.patch import result as patched
 from layercliff.analyses.patch.result import PatchSettings
 from layercliff.analyses.patch.run import patch
 from layercliff.analyses.patch.spec import PatchSpec
+from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover.result import Recovered
+from layercliff.analyses.recover.run import ALL as TRAINING
 from layercliff.analyses.similarity import result as similar
 from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.similarity.run import similarity
@@ -43,9 +46,6 @@ from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.run import prune
 from layercliff.pruning.spec import PruneSpec
-from layercliff.recovery import result as recovered
-from layercliff.recovery.result import Recovered
-from layercliff.recovery.run import ALL as TRAINING
 from layercliff.run.directory import RunDirectory
 from layercliff.run.resolved import ResolvedRun
 from layercliff.run.verb import verb

@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover.result import HOW, Recovered
+from layercliff.analyses.recover.run import BATCH, LIBRARIES, UPDATES, around, recover
+from layercliff.analyses.recover.spec import RecoverSpec
 from layercliff.errors import RunError
 from layercliff.models import adapters
 from layercliff.paper_claims import c07_finetuning
 from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
-from layercliff.recovery import result as recovered
-from layercliff.recovery.result import HOW, Recovered
-from layercliff.recovery.run import BATCH, LIBRARIES, UPDATES, around, recover
-from layercliff.recovery.spec import RecoverSpec
 from layercliff.run.directory import RunDirectory
 
 RENAMED = {"method": "how"}  # as it is stored, and as the option is called

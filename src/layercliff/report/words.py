@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from layercliff.analyses.recover.result import SAID, Recovered
 from layercliff.analyses.trace.result import Traced
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
@@ -13,7 +14,6 @@ from layercliff.models.merged_blocks import Blends, ordered
 from layercliff.pruning import result as results
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.result import Pruned
-from layercliff.recovery.result import SAID, Recovered
 
 if TYPE_CHECKING:
     from layercliff.exporting.run import Exported

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import altair as alt
 import polars as pl
 
-from layercliff.forecasting.result import TARGET
+from layercliff.analyses.forecast.result import TARGET
 from layercliff.report.chart import INK, Chart, Figure
 from layercliff.report.depth_chart import counted, legend
 from layercliff.studies import result as studied

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from layercliff.analyses.forecast import result as foretold
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.shapes import TraceFigures
 from layercliff.errors import RunError
-from layercliff.forecasting import result as foretold
 from layercliff.metrics.association import Association, associate
 from layercliff.metrics.forecast import FEATURES, Judgement, judge
 from layercliff.pruning import result as pruned

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from layercliff import faults, machine
+from layercliff.analyses.forecast import result as foretold
+from layercliff.analyses.forecast.run import measure
+from layercliff.analyses.forecast.spec import ForetellSpec
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.run import trace
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import LayercliffError, RunError
-from layercliff.forecasting import result as foretold
-from layercliff.forecasting.run import measure
-from layercliff.forecasting.spec import ForetellSpec
 from layercliff.models.lazy import LazyModel
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.pruning import result as pruned

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layercliff.forecasting import words as forecast_words
+from layercliff.analyses.forecast import words as forecast_words
 from layercliff.report.terminal import duration, table
 from layercliff.rich_console import PlainConsole
 from layercliff.studies import words as study_words
 
 if TYPE_CHECKING:
-    from layercliff.forecasting.result import Foretelling
+    from layercliff.analyses.forecast.result import Foretelling
     from layercliff.studies.plan import StudyPlan
     from layercliff.studies.result import Studied
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from layercliff.forecasting.words import INTERVAL
+from layercliff.analyses.forecast.words import INTERVAL
 from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
 from layercliff.metrics.forecast import BaselineComparison, Judgement
 from layercliff.metrics.perplexity import Estimate

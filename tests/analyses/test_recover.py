@@ -19,13 +19,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 import layercliff
+from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover.result import Recovered
 from layercliff.errors import LayercliffError, RunError
 from layercliff.finetuning import training, weights
 from layercliff.metrics import decision
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.recovery import result as recovered
-from layercliff.recovery.result import Recovered
 from layercliff.run.directory import RunDirectory
 
 SETTINGS: dict[str, Any] = {"steps": (1, 3), "updates": 10, "batch": 8, "rate": 1e-2, "rank": 4, "material": "unasked"}

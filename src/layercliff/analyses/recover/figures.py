@@ -6,8 +6,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from layercliff.recovery import result as recovered
-from layercliff.recovery.result import Recovered
+from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover.result import Recovered
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PURPLE, Chart, Figure, level
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where

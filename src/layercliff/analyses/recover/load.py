@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layercliff.analyses.recover import result as recovered
 from layercliff.analyses.trace import result as traced
 from layercliff.errors import RunError, numbered
 from layercliff.finetuning import weights
@@ -14,7 +15,6 @@ from layercliff.models.model import Model
 from layercliff.models.precision import stored_in
 from layercliff.pruning.selected_step import SelectedStep
 from layercliff.readout.trace import Trace
-from layercliff.recovery import result as recovered
 from layercliff.report import words
 
 

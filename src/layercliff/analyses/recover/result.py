@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
+from layercliff.analyses.recover.shapes import RecoverSettings, RecoverSummary, TrainingRecord
 from layercliff.analyses.trace import result as traced
 from layercliff.metrics import decision, phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.phases import Transition
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
 from layercliff.readout.trace import Trace
-from layercliff.recovery.shapes import RecoverSettings, RecoverSummary, TrainingRecord
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
 from layercliff.run.strict_json import plain

@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 
 from layercliff import cache, choices
+from layercliff.analyses.recover import result as results
+from layercliff.analyses.recover.load import with_trained_weights
+from layercliff.analyses.recover.result import Recovered
+from layercliff.analyses.recover.shapes import RecoverSettings
+from layercliff.analyses.recover.spec import RecoverSpec
 from layercliff.errors import RunError, TaskError
 from layercliff.finetuning import training, weights
 from layercliff.finetuning.examples import examples
@@ -26,11 +31,6 @@ from layercliff.pruning.step import Step
 from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
 from layercliff.readout.trace import Trace
-from layercliff.recovery import result as results
-from layercliff.recovery.load import with_trained_weights
-from layercliff.recovery.result import Recovered
-from layercliff.recovery.shapes import RecoverSettings
-from layercliff.recovery.spec import RecoverSpec
 from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory, journalled, key
 from layercliff.run.passes import Pass

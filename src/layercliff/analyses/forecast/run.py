@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from layercliff.analyses.forecast import result as results
+from layercliff.analyses.forecast.result import Foretelling, Measured
+from layercliff.analyses.forecast.spec import ForetellSpec
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.run import trace
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import RunError
-from layercliff.forecasting import result as results
-from layercliff.forecasting.result import Foretelling, Measured
-from layercliff.forecasting.spec import ForetellSpec
 from layercliff.interventions import gates
 from layercliff.metrics import decision, forecast
 from layercliff.metrics.statistics import Resamples, percentile_interval

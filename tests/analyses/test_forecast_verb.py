@@ -12,8 +12,8 @@ import word_tasks
 from commands import Here
 
 import layercliff
+from layercliff.analyses.forecast import result as foretold
 from layercliff.errors import RunError
-from layercliff.forecasting import result as foretold
 from layercliff.metrics import decision
 from layercliff.metrics.forecast import FEATURES, share_below
 from layercliff.metrics.statistics import Resamples, percentile_interval

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import altair as alt
 import polars as pl
 
+from layercliff.analyses.forecast.result import Foretelling
+from layercliff.analyses.forecast.words import sentence
 from layercliff.analyses.trace.result import described
-from layercliff.forecasting.result import Foretelling
-from layercliff.forecasting.words import sentence
 from layercliff.report.chart import BLUE, INK, Figure
 from layercliff.report.depth_chart import counted, numbers, reading
 

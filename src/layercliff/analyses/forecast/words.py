@@ -2,7 +2,7 @@
 
 import math
 
-from layercliff.forecasting.result import Foretelling
+from layercliff.analyses.forecast.result import Foretelling
 from layercliff.metrics.forecast import LEVEL
 
 INTERVAL = f"{LEVEL:.0%}".replace("%", " %")
