@@ -53,6 +53,13 @@ def test_coverage_of_the_mean() -> None:
     assert 0.89 <= inside / 300 <= 0.98
 
 
+@pytest.mark.parametrize("n", [40, 200, 2000, 10000])
+def test_interval_ends_have_the_rank_that_the_level_says(n: int) -> None:
+    """(1 - 0.95) / 2 is 0.02500000000000002 in floating point, and would take one resample more off."""
+    samples = np.random.default_rng(0).permutation(np.arange(1.0, n + 1))
+    assert percentile_interval(samples) == (n // 40, n - n // 40)
+
+
 def test_interval_ends_are_values_that_occurred() -> None:
     samples = np.array([3.0] * 90 + [np.inf] * 10)
     assert percentile_interval(samples) == (3.0, np.inf)

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 import word_tasks
+from polars import selectors
 from polars.testing import assert_frame_equal
 
 import layercliff
@@ -51,7 +52,8 @@ def test_a_finished_run_is_read(verb: str, older: Path, tiny: Model, monkeypatch
 def test_a_half_finished_run_goes_on(
     verb: str, older: Path, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every entry of its journal is used, and the tables are those of the run that was not interrupted."""
+    """Every entry of its journal is used, and the tables are those of the run that was not interrupted, but for ends of
+    intervals, which that version took in another way."""
     with closing(sqlite3.connect(older / "half" / verb / "journal.sqlite")) as journal:
         kept = {key for (key,) in journal.execute("SELECT key FROM done")}
     used: list[str] = []
@@ -70,4 +72,5 @@ def test_a_half_finished_run_goes_on(
     assert tables
     for table in tables:
         again = pl.read_parquet(older / "half" / table.relative_to(older / "finished"))
-        assert_frame_equal(again, pl.read_parquet(table), check_exact=True)
+        ends = selectors.ends_with("_low", "_high", "_upper")
+        assert_frame_equal(again.drop(ends), pl.read_parquet(table).drop(ends), check_exact=True)

@@ -10,7 +10,9 @@ from scipy.stats import t as student
 from layercliff.random_streams import RandomStream, generator
 
 RESAMPLES = 2000
-LEVEL = 0.95
+TAIL = 0.025
+"""The error of each end of an interval. (1 - 0.95) / 2 is more in floating point, and counts one resample too many."""
+LEVEL = 1 - 2 * TAIL
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,24 @@ class Curve:
     high: Float[np.ndarray, " depth"]
 
 
-def percentile_interval(
-    samples: Float[np.ndarray, "resample *rest"], level: float = LEVEL
-) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """The equal-tailed percentile interval (Efron 1979).
+def order_statistic(
+    samples: Float[np.ndarray, "resample *rest"], share: float | Float[np.ndarray, "*rest"]
+) -> Float[np.ndarray, "*rest"]:
+    """The sample that a `share` of all does not exceed: number ceil(share * n) by size, counted from 1.
 
-    Its ends are values that occurred: depths stay whole numbers, and an infinite one (undecided) stays infinite.
+    It is a value that occurred: depths stay whole numbers, and an infinite one (undecided) stays infinite.
     """
-    tail = (1 - level) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    return np.asarray(low), np.asarray(high)
+    n = len(samples)
+    rank = np.ceil(np.round(np.asarray(share) * n, 6)).clip(1, n).astype(int)  # rounded: 50.00000000000004 is 50
+    at = np.broadcast_to(rank - 1, samples.shape[1:])[None]
+    return np.asarray(np.take_along_axis(np.sort(samples, axis=0), at, axis=0)[0])
+
+
+def percentile_interval(
+    samples: Float[np.ndarray, "resample *rest"], tail: float = TAIL
+) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+    """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred."""
+    return order_statistic(samples, tail), order_statistic(samples, 1 - tail)
 
 
 def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:

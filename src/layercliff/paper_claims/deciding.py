@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from layercliff.metrics.statistics import LEVEL
+from layercliff.metrics.statistics import TAIL
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.rule import part
 
@@ -15,7 +15,7 @@ def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sa
     There can be one where the margin lies above 0 and accuracy above chance, by the 95 % intervals by which a model
     is said to decide. `margin` and `correct` are those of the last depth.
     """
-    usual, n = replace(sampled, tail=(1 - LEVEL) / 2), sampled.n
+    usual, n = replace(sampled, tail=TAIL), sampled.n
     parts = (
         part("margin", usual.mean(margin), (0.0, np.inf), n),
         part("accuracy less chance", usual.mean(correct - chance), (0.0, np.inf), n),
