@@ -20,9 +20,12 @@ RightAnswers = Float[np.ndarray, " question"]
 class AccuracyEstimate:
     """A share of right answers.
 
-    `stderr` is the sample standard deviation over the root of n, as in lm-evaluation-harness (nan for one question).
-    `stderr_clustered` allows for dependent questions within groups (nan for one group). `low` and `high` are the 95 %
-    interval of a bootstrap over groups.
+    Attributes:
+        value: Share in [0, 1].
+        stderr: Standard deviation over the root of n, as in lm-evaluation-harness. nan for one question.
+        stderr_clustered: Allows for dependent questions within groups. nan for one group.
+        low: Lower end of the 95 % interval of a bootstrap over groups.
+        high: Upper end.
     """
 
     value: float
@@ -36,9 +39,15 @@ class AccuracyEstimate:
 class PairedComparison:
     """Two models on the same questions.
 
-    `difference` is this model's share of right answers minus the other's, with the 95 % interval of a bootstrap over
-    groups. `won` and `lost` count questions that only this one, or only the other, gets right. `p` is two-sided, for
-    equal accuracy, by `test`: exact McNemar where questions are independent, else the bootstrap over groups.
+    Attributes:
+        n: Number of questions.
+        difference: This model's share of right answers minus the other's, in [-1, 1].
+        low: Lower end of its 95 % interval, of a bootstrap over groups.
+        high: Upper end.
+        won: Questions that only this model gets right.
+        lost: Questions that only the other gets right.
+        p: Two-sided p-value for equal accuracy.
+        test: Where it is from: exact McNemar if questions are independent, else the bootstrap over groups.
     """
 
     n: int
@@ -52,9 +61,16 @@ class PairedComparison:
 
 
 def right(sums: OptionSums, sizes: OptionSums | None, gold: Int[np.ndarray, " question"]) -> RightAnswers:
-    """1 where the gold option has the highest log-likelihood (divided by `sizes`), else 0.
+    """Say which questions are answered right.
 
-    Of tied options the first counts, as in lm-evaluation-harness. Absent options are nan.
+    Args:
+        sums: [question option] Log-likelihoods in nats. nan where an option is absent.
+        sizes: [question option] What they are divided by, such as bytes. None divides by nothing.
+        gold: [question] Index of the right option.
+
+    Returns:
+        [question] 1 where the gold option has the highest value, else 0. Of tied options the first counts, as in
+        lm-evaluation-harness.
     """
     values = sums if sizes is None else sums / sizes
     found: RightAnswers = (np.where(np.isnan(values), -np.inf, values).argmax(1) == gold).astype(np.float64)
@@ -62,7 +78,16 @@ def right(sums: OptionSums, sizes: OptionSums | None, gold: Int[np.ndarray, " qu
 
 
 def scores(correct: Mapping[str, RightAnswers], groups: Sequence[str], seed: int) -> dict[str, AccuracyEstimate]:
-    """The share of right answers by each metric, all on the same resamples."""
+    """Estimate the share of right answers by each metric, all on the same resamples.
+
+    Args:
+        correct: [question] 1 or 0, by metric.
+        groups: [question] Questions of one group are resampled together.
+        seed: Decides the resamples.
+
+    Returns:
+        An estimate by metric.
+    """
     resamples = Resamples.draw(groups, seed=seed)
     low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
     return {
@@ -78,7 +103,17 @@ def scores(correct: Mapping[str, RightAnswers], groups: Sequence[str], seed: int
 
 
 def paired(here: RightAnswers, there: RightAnswers, groups: Sequence[str], seed: int) -> PairedComparison:
-    """Compare two models' right answers to the same questions."""
+    """Compare two models' right answers to the same questions.
+
+    Args:
+        here: [question] 1 or 0 of this model.
+        there: [question] 1 or 0 of the other.
+        groups: [question] Questions of one group are resampled together.
+        seed: Decides the resamples.
+
+    Returns:
+        The difference with its interval and p-value.
+    """
     resamples = Resamples.draw(groups, seed=seed)
     samples = resamples.means(np.stack([here, there]))
     differences = samples[:, 0] - samples[:, 1]

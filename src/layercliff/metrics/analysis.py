@@ -16,8 +16,21 @@ from layercliff.readout.trace import Trace
 class Analysis:
     """The metrics of a set of questions over depth 0..L.
 
-    Curves have pointwise 95 % intervals from the same resamples. `frequency` is None for several tasks, whose answers
-    are not of one kind. `option_mass` is nan where not computed.
+    Curves have pointwise 95 % intervals from the same resamples.
+
+    Attributes:
+        name: The task, or ``joint`` for several.
+        n_questions: Number of questions.
+        n_groups: Number of groups that are resampled.
+        resamples: Number of resamples.
+        chance: Share that is right by chance (`layercliff.metrics.frequency.chance`).
+        margin: Mean Decision Margin by depth, in [-1, 1].
+        margin_logit: The same of scores instead of probabilities, in nats.
+        accuracy: Share of right answers by depth. A tie counts as its share.
+        option_mass: [depth] The options' share of the whole vocabulary. nan where not computed.
+        frequency: Which options are chosen. None for several tasks, whose answers are not of one kind.
+        transition: Where the decision forms.
+        jump: The largest rise of the margin over one block.
     """
 
     name: str
@@ -35,11 +48,21 @@ class Analysis:
 
     @property
     def n_layers(self) -> int:
+        """The number of blocks, L."""
         return len(self.margin.point) - 1
 
 
 def analyse(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Analysis]:
-    """Analyse each task of a trace. Several tasks are also analysed together, under the name ``joint``."""
+    """Analyse each task of a trace. Several tasks are also analysed together, under the name ``joint``.
+
+    Args:
+        trace: Scores at every depth.
+        resamples: Number of resamples behind every interval.
+        seed: Decides the resamples.
+
+    Returns:
+        An analysis by name.
+    """
     found = {name: _analyse(trace.of(name), name, resamples, seed) for name in trace.tasks}
     if len(found) > 1:
         found["joint"] = _analyse(trace, "joint", resamples, seed)
@@ -77,14 +100,29 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
 
 
 def transition_depth(trace: Trace, chance: float) -> float:
-    """T of all questions of a trace together, as a point estimate. Infinite where undecided."""
+    """Estimate T from all questions of a trace together, without an interval.
+
+    Args:
+        trace: Scores at every depth.
+        chance: Share that is right by chance.
+
+    Returns:
+        A depth 0..L, infinite where undecided.
+    """
     margin = decision.margin(decision.probabilities(trace.scores, trace.mask), trace.mask, trace.gold).mean(1)
     accuracy = decision.correctness(trace.scores, trace.mask, trace.gold).mean(1)
     return float(phases.transition_depths(margin, accuracy, chance))
 
 
 def chance_of(trace: Trace) -> float:
-    """The chance level of a trace: of several tasks, the mean weighted by questions."""
+    """The chance level of a trace.
+
+    Args:
+        trace: Its questions count, not its scores.
+
+    Returns:
+        A share. Of several tasks, it is the mean weighted by questions.
+    """
     parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]
     chances = [frequency.chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]
     return float(np.average(chances, weights=[len(part.questions) for part in parts]))

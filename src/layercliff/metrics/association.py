@@ -22,11 +22,20 @@ ResampleWeights = Float[np.ndarray, "resample point"]
 
 @dataclass(frozen=True)
 class Association:
-    """Correlations of `points` in `clusters`.
+    """Correlations of two quantities over points, with intervals over whole clusters.
 
-    Pearson's and Spearman's are over the `complete` points, whose T and k* are both known, in `complete_clusters`.
-    Kendall's tau is over the `pairs` whose order is known and leaves no point out. They are None where a side does
-    not vary. Intervals (95 %) are a bootstrap over whole clusters, nan with fewer than three.
+    Intervals (95 %) are a bootstrap over clusters, nan with fewer than three. A correlation is None where a side does
+    not vary.
+
+    Attributes:
+        points: Number of points.
+        complete: Points whose T and k* are both known.
+        complete_clusters: Clusters that hold these.
+        clusters: Number of clusters, such as models.
+        pairs: Pairs of points whose order is known.
+        pearson: Pearson's r of the complete points.
+        spearman: Spearman's rho of the complete points.
+        kendall: Kendall's tau over the pairs. It leaves no point out.
     """
 
     points: int
@@ -40,10 +49,10 @@ class Association:
 
     @property
     def falls(self) -> bool | None:
-        """Whether one falls as the other rises: all of Spearman's interval is below 0. False where all of it is
-        above.
+        """Whether one falls as the other rises, by the interval of Spearman's rho.
 
-        None where neither is shown, or clusters are too few.
+        True where all of it is below 0, False where all of it is above. None where neither is shown, or where there are
+        too few clusters.
         """
         found = self.spearman
         if found is None or self.complete_clusters < SHOWN:
@@ -59,9 +68,18 @@ def associate(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Association:
-    """Associate `x` with `y`.
+    """Associate `x` with `y` over models and tasks.
 
-    `x` is infinite where it lies beyond all others. Where `censored`, `y` is a lower bound.
+    Args:
+        x: [point] First quantity. Infinite where it lies beyond all others.
+        y: [point] Second quantity.
+        censored: [point] Where `y` is only a lower bound.
+        clusters: [point] What is resampled as a whole, such as the model.
+        resamples: Number of resamples behind every interval.
+        seed: Decides the resamples.
+
+    Returns:
+        The correlations, with intervals.
     """
     complete = np.isfinite(x) & ~censored
     comparable = _comparable(y, censored)
@@ -99,22 +117,49 @@ def _estimate(
 
 
 def pearson(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
-    """Pearson's correlation under each row of weights. nan where a side does not vary."""
+    """Pearson's correlation under each row of weights.
+
+    Args:
+        x: [point] First quantity.
+        y: [point] Second quantity.
+        weights: [resample point] How often a point counts.
+
+    Returns:
+        [resample] In [-1, 1]. nan where a side does not vary.
+    """
     wide = np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape)
     return _correlation(*wide, weights)
 
 
 def spearman(x: Points, y: Points, weights: ResampleWeights) -> Float[np.ndarray, " resample"]:
-    """Spearman's correlation: Pearson's of weighted ranks, with ties at their mean rank."""
+    """Spearman's correlation: Pearson's of weighted ranks, with ties at their mean rank.
+
+    Args:
+        x: [point] First quantity.
+        y: [point] Second quantity.
+        weights: [resample point] How often a point counts.
+
+    Returns:
+        [resample] In [-1, 1]. nan where a side does not vary.
+    """
     return _correlation(_ranks(x, weights), _ranks(y, weights), weights)
 
 
 def kendall(
     x: Points, y: Points, censored: Bool[np.ndarray, " point"], weights: ResampleWeights
 ) -> Float[np.ndarray, " resample"]:
-    """Kendall's tau over pairs of known order in `y` (Brown, Hollander and Korwar 1974). nan where there are none.
+    """Kendall's tau over pairs of known order in `y` (Brown, Hollander and Korwar 1974).
 
     It is concordant minus discordant pairs, over all of them. Pairs tied in `x` count as neither.
+
+    Args:
+        x: [point] First quantity.
+        y: [point] Second quantity.
+        censored: [point] Where `y` is only a lower bound.
+        weights: [resample point] How often a point counts.
+
+    Returns:
+        [resample] In [-1, 1]. nan where no order is known.
     """
     known = _comparable(y, censored)
     later = known & ((y[:, None] > y[None, :]) | (censored[:, None] & ~censored[None, :]))

@@ -21,8 +21,12 @@ HALF = 0.5  # of the dense model's above-chance accuracy
 class Collapse:
     """The collapse point k*: the first step from which accuracy above chance stays below half the dense model's.
 
-    `step` is None where that does not happen (censored). It is also None where `defined` is False: the dense model's
-    interval does not lie above chance. Interval ends are infinite where resamples are censored.
+    Attributes:
+        defined: Whether the dense model's interval lies above chance. Without that there is no k*.
+        step: k*, counted from 0 (dense). None where there is no collapse (censored), or none is defined.
+        low: Lower end of its 95 % interval. Infinite where resamples are censored.
+        high: Upper end.
+        censored_share: Share of resamples without a collapse.
     """
 
     defined: bool
@@ -33,9 +37,14 @@ class Collapse:
 
 
 def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
-    """k* of accuracy curves over steps 0 (dense), 1, ...
+    """Find k* of accuracy curves.
 
-    It is infinite where censored, or where the dense model is not above chance.
+    Args:
+        accuracy: [*rest step] Shares of right answers over steps 0 (dense), 1, ...
+        chance: Share that is right by chance.
+
+    Returns:
+        [*rest] Steps. Infinite where censored, or where the dense model is not above chance.
     """
     above = np.moveaxis(accuracy - chance, -1, 0)
     fallen = (above < HALF * above[0]) & (above[0] > 0)
@@ -43,7 +52,16 @@ def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*res
 
 
 def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, chance: float) -> Collapse:
-    """The collapse point of a path, with its interval."""
+    """Find the collapse point of a path, with its interval.
+
+    Args:
+        correct: [step question] 1, 0, or the share of a tie. Step 0 is the dense model.
+        resamples: Resamples of these questions.
+        chance: Share that is right by chance.
+
+    Returns:
+        k* and its interval. It is not defined where the dense model is not above chance.
+    """
     samples = resamples.means(correct)
     low, _ = percentile_interval(samples[:, 0])
     if low <= chance:
@@ -57,15 +75,32 @@ def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, 
 
 
 def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " question"]) -> float:
-    """The exact two-sided McNemar p-value of two models on the same independent questions. Ties count as wrong."""
+    """McNemar's exact test of two models on the same independent questions. Ties count as wrong.
+
+    Args:
+        before: [question] 1 where right, of the first model.
+        after: [question] 1 where right, of the second.
+
+    Returns:
+        The two-sided p-value.
+    """
     won = int(((after == 1) & (before < 1)).sum())
     lost = int(((before == 1) & (after < 1)).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
 def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
-    """The upper end of the one-sided score interval for the loss (lost - won) / n of paired proportions (Tango
-    1998)."""
+    """The upper bound of a loss of paired proportions, by the score interval (Tango 1998).
+
+    Args:
+        lost: Questions that only the first model gets right.
+        won: Questions that only the second gets right.
+        n: Number of questions.
+        level: Confidence, one-sided.
+
+    Returns:
+        A bound for the loss (lost - won) / n, at most 1.
+    """
     z, edge = norm.ppf(level), 1 - 1e-9
     if _score(edge, lost, won, n) > -z:
         return 1.0
@@ -75,10 +110,19 @@ def tango_upper(lost: int | float, won: int | float, n: int | float, level: floa
 def score_upper(
     difference: Float[np.ndarray, " question"], resamples: Resamples, level: float = LEVEL, times: float = 1.0
 ) -> float:
-    """`tango_upper` for the mean of the paired losses `difference`.
+    """The upper bound of a mean paired loss (`tango_upper`).
 
     Tied options count as shares. For grouped questions, counts are divided by their design effect (Rao and Scott
-    1992). `times` scales the number of questions, answered alike.
+    1992).
+
+    Args:
+        difference: [question] Loss, in [-1, 1].
+        resamples: They say which questions belong together.
+        level: Confidence, one-sided.
+        times: As if so many times as many questions were answered alike.
+
+    Returns:
+        A bound, at most 1.
     """
     each = times / design_effect(difference, resamples)
     lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
@@ -86,10 +130,17 @@ def score_upper(
 
 
 def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
-    """The variance of grouped questions over that of independent ones. 1 for independent questions.
+    """The variance of grouped questions over that of independent ones.
 
     It is the squared sums of groups over summed squares. One more group of average size is counted as all lost: where
     nothing is lost, nothing is known of the groups, and a group counts as one question.
+
+    Args:
+        difference: [question] Loss, in [-1, 1].
+        resamples: They say which questions belong together.
+
+    Returns:
+        At least 1, which is that of independent questions.
     """
     sizes = np.bincount(resamples.index)
     usual = float((sizes**2).sum() / len(difference))
@@ -106,9 +157,15 @@ def _score(delta: float, lost: int | float, won: int | float, n: int | float) ->
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
-    """About how many questions would bring a bound below `margin`. None where a thousand times as many would not.
+    """About how many questions would bring a bound below a margin.
 
-    ``bound(k)`` is the bound for k times the `n` questions with the same answers.
+    Args:
+        bound: ``bound(k)`` is the bound for k times the `n` questions with the same answers.
+        n: Number of questions.
+        margin: What the bound has to stay below, a share.
+
+    Returns:
+        A number of questions, or None where a thousand times as many would not do.
     """
     if bound(MOST_TIMES) >= margin:
         return None
@@ -119,9 +176,13 @@ def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> 
 
 @dataclass(frozen=True)
 class Harmless:
-    """The loss of accuracy of one step against the dense model, and whether it is shown to be below the margin.
+    """The loss of accuracy of one step against the dense model, and whether it is shown to be small.
 
-    `questions_needed` is about how many questions would show it, for this step and all before it, or None.
+    Attributes:
+        loss: Share of right answers lost. Negative where the step gains.
+        upper: Its upper bound at 95 %, one-sided.
+        shown: Whether the bound is below the margin, at this step and all before it.
+        questions_needed: About how many questions would show it for these steps, or None.
     """
 
     loss: float
@@ -138,6 +199,15 @@ def harmless(
     The sequence is fixed: a step counts as shown only if all steps before it do. So the family-wise error stays at 1
     - `level`. The upper bound is that of `score_upper`. For grouped questions it is the bootstrap's if that is
     higher.
+
+    Args:
+        correct: [step question] 1, 0, or the share of a tie. Step 0 is the dense model.
+        resamples: Resamples of these questions.
+        margin: The loss that is tolerated, a share.
+        level: Confidence, one-sided.
+
+    Returns:
+        One per step, from step 1.
     """
     found: list[Harmless] = []
     needed: list[int | None] = []
@@ -166,14 +236,28 @@ def _loss_bound(
 
 
 def scaled_bound(loss: float, upper: float, times: float) -> float:
-    """The bound with `times` as many questions: its distance to the estimate shrinks with their root."""
+    """Move a bound as more questions would. Its distance to the estimate shrinks with their root.
+
+    Args:
+        loss: The estimate.
+        upper: Its upper bound.
+        times: How many times as many questions.
+
+    Returns:
+        The bound with so many.
+    """
     return loss + (upper - loss) / float(np.sqrt(times))
 
 
 def recommended(steps: list[Harmless], margin: float) -> int:
     """The last step shown to be harmless.
 
-    Where none is, the last before the estimated loss first reaches the margin. 0 for none.
+    Args:
+        steps: Tests of steps 1, 2, ...
+        margin: The loss that is tolerated, a share.
+
+    Returns:
+        A step. Where none is shown, it is the last before the estimated loss first reaches the margin. 0 for none.
     """
     shown = [k for k, step in enumerate(steps, 1) if step.shown]
     if shown:

@@ -23,11 +23,20 @@ from layercliff.tasks.question import Question
 
 @dataclass(frozen=True)
 class ControlOutcome:
-    """Decision Margin and accuracy of a control over depth, averaged over `draws`.
+    """Decision Margin and accuracy of a control over depth, averaged over its draws.
 
-    Curves have pointwise 95 % intervals over questions. `transition` and `jump` are those of the curves. `margins`
-    and `accuracies` are those of each draw. `decided` is the share of draws with a transition depth of their own. It
-    must be there in all but 2.5 % of resamples, as for a model.
+    Curves have pointwise 95 % intervals over questions.
+
+    Attributes:
+        n_questions: Number of questions.
+        chance: Share that is right by chance.
+        margin: Mean Decision Margin by depth.
+        accuracy: Share of right answers by depth.
+        transition: That of the curves.
+        jump: That of the curves.
+        margins: [draw depth] Mean Decision Margin of each draw.
+        accuracies: [draw depth] Share of right answers of each draw.
+        decided: Share of draws with a transition depth in all but 2.5 % of resamples, as for a model.
     """
 
     n_questions: int
@@ -42,11 +51,21 @@ class ControlOutcome:
 
     @property
     def draws(self) -> int:
+        """The number of draws."""
         return len(self.margins)
 
 
 def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
-    """The outcome of traces of the same questions, or of questions in the same places."""
+    """Average traces of the same questions, or of questions in the same places.
+
+    Args:
+        draws: The control's traces.
+        resamples: Number of resamples behind every interval.
+        seed: Decides the resamples.
+
+    Returns:
+        The control's curves and their transition.
+    """
     found = [decisions(trace.scores, trace.mask, trace.gold) for trace in draws]
     margin, correct = (np.stack([one[side] for one in found]) for side in (0, 1))
     return _outcome(margin, correct, np.array([chance_of(trace) for trace in draws]), draws[0], resamples, seed)
@@ -55,8 +74,16 @@ def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -
 def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
     """The outcome of the best constant answer to each task, the same at every depth.
 
-    It is a position in *letter*, an option string otherwise. Where it is not offered, it is wrong, with a margin of
-    0.
+    The answer is a position in *letter*, an option string otherwise. Where it is not offered, it is wrong, with a
+    margin of 0.
+
+    Args:
+        trace: Its questions are answered.
+        resamples: Number of resamples behind every interval.
+        seed: Decides the resamples.
+
+    Returns:
+        Curves that are flat over depth.
     """
     parts = [_constant(trace.of(name)) for name in trace.tasks]
     rows = (np.tile(np.concatenate(side), (1, len(trace.scores), 1)) for side in zip(*parts, strict=True))
@@ -65,7 +92,15 @@ def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) ->
 
 
 def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
-    """The trace with golds exchanged within each task (`exchanged_gold`)."""
+    """Exchange golds within each task of a trace (`exchanged_gold`).
+
+    Args:
+        trace: The model's.
+        rng: Decides the exchange.
+
+    Returns:
+        The same scores with other golds.
+    """
     parts = {name: trace.of(name) for name in trace.tasks}
     return Trace.joined(
         [_with_gold(part, exchanged_gold(part.questions, part.tasks[name].form, rng)) for name, part in parts.items()]
@@ -78,6 +113,14 @@ def exchanged_gold(
     """Exchange golds among questions with the same options; in *letter*, with as many options.
 
     Where no other question has them, any option is drawn.
+
+    Args:
+        questions: Questions of one task.
+        form: The task's format.
+        rng: Decides the exchange.
+
+    Returns:
+        [question] Indices of options.
     """
     alike: dict[Hashable, list[int]] = defaultdict(list)
     for number, question in enumerate(questions):
@@ -95,9 +138,14 @@ def exchanged_gold(
 
 
 def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:
-    """The trace with a wrong option as gold: the true gold is removed and a wrong option drawn in its place.
+    """Take a wrong option for gold: the true one is removed and a wrong one drawn in its place.
 
-    Questions of two options are left out. None where no other question is left.
+    Args:
+        trace: The model's.
+        rng: Decides the draw.
+
+    Returns:
+        The trace of questions of more than two options. None where there are none.
     """
     parts = [_wrong(trace.of(name), rng) for name in trace.tasks]
     left = [part for part in parts if part is not None]

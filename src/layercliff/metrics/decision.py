@@ -10,7 +10,15 @@ Gold = Int[np.ndarray, " question"]
 
 
 def probabilities(scores: Scores, mask: Mask) -> Scores:
-    """p_l(o | i): the softmax over a question's own options, in float64. 0 for absent ones."""
+    """p_l(o | i): the softmax over a question's own options, in float64.
+
+    Args:
+        scores: [depth question option] In nats.
+        mask: [question option] Which options there are.
+
+    Returns:
+        [depth question option] In [0, 1]. 0 for absent options.
+    """
     wide = np.where(mask, scores.astype(np.float64), -np.inf)
     exponent = np.exp(wide - wide.max(-1, keepdims=True))
     out: np.ndarray = exponent / exponent.sum(-1, keepdims=True)
@@ -20,8 +28,16 @@ def probabilities(scores: Scores, mask: Mask) -> Scores:
 def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
     """Gold minus the best other option.
 
-    On probabilities this is the Decision Margin DM_l(i), in [-1, 1] (Shi et al. 2026). On scores it is the
-    unnormalised `dm_logit`.
+    On probabilities this is the Decision Margin DM_l(i) (Shi et al. 2026). On scores it is the unnormalised
+    `dm_logit`.
+
+    Args:
+        values: [depth question option] Probabilities, or scores in nats.
+        mask: [question option] Which options there are.
+        gold: [question] Index of the right option.
+
+    Returns:
+        [depth question] In [-1, 1] for probabilities.
     """
     right = _of_gold(values, gold)
     others = np.where(mask & ~_is_gold(mask, gold), values, -np.inf)
@@ -30,7 +46,15 @@ def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def votes(scores: Scores, mask: Mask) -> Scores:
-    """The share of each option in a question's argmax: 1 for the winner, 1 / (number tied) for ties."""
+    """The share of each option in a question's argmax.
+
+    Args:
+        scores: [depth question option] In nats, or anything in that order.
+        mask: [question option] Which options there are.
+
+    Returns:
+        [depth question option] 1 for the winner, 1 / (number tied) for ties, else 0.
+    """
     wide = np.where(mask, scores, -np.inf)
     winners = wide == wide.max(-1, keepdims=True)
     out: np.ndarray = winners / winners.sum(-1, keepdims=True)
@@ -38,17 +62,40 @@ def votes(scores: Scores, mask: Mask) -> Scores:
 
 
 def correctness(scores: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
-    """1 where the gold option wins, 0 where it loses, 1 / (number tied) where it ties."""
+    """Say whether the gold option wins.
+
+    Args:
+        scores: [depth question option] In nats, or anything in that order.
+        mask: [question option] Which options there are.
+        gold: [question] Index of the right option.
+
+    Returns:
+        [depth question] 1 where it wins, 0 where it loses, 1 / (number tied) where it ties.
+    """
     return _of_gold(votes(scores, mask), gold)
 
 
 def decided_from(margins: PerDepthAndQuestion) -> Int[np.ndarray, " question"]:
-    """The first depth from which a question's margin stays above 0. -1 where it ends at or below 0."""
+    """The first depth from which a question's margin stays above 0.
+
+    Args:
+        margins: [depth question] Decision Margins.
+
+    Returns:
+        [question] Depth 0..L, or -1 where the margin ends at or below 0.
+    """
     return np.where(margins[-1] > 0, stays_from(margins > 0), -1)
 
 
 def stays_from(holds: Bool[np.ndarray, "depth *rest"]) -> Int[np.ndarray, "*rest"]:
-    """The first row from which `holds` is true to the end. It is the number of rows where the last is false."""
+    """The first row from which something is true to the end.
+
+    Args:
+        holds: [depth *rest] Whether it is true.
+
+    Returns:
+        [*rest] Row, or the number of rows where the last is false.
+    """
     fails = ~holds[::-1]
     last_failure = np.where(fails.any(0), fails.argmax(0), len(holds))
     return np.asarray(len(holds) - last_failure)

@@ -17,6 +17,12 @@ class Effects:
     """Decision Margin and accuracy of runs, and their change against the undisturbed run. Rows are runs.
 
     Intervals are pointwise, at 95 %, from the same resamples.
+
+    Attributes:
+        margin: Mean Decision Margin by run, in [-1, 1].
+        accuracy: Share of right answers by run.
+        margin_change: Margin minus that of the undisturbed run, paired.
+        accuracy_change: Accuracy minus that of the undisturbed run, paired.
     """
 
     margin: Curve
@@ -26,7 +32,16 @@ class Effects:
 
 
 def decisions(scores: Float[np.ndarray, "run question option"], mask: Mask, gold: Gold) -> tuple[PerRun, PerRun]:
-    """Decision Margin and correctness of every run and question."""
+    """Decision Margin and correctness of every run and question.
+
+    Args:
+        scores: [run question option] In nats.
+        mask: [question option] Which options there are.
+        gold: [question] Index of the right option.
+
+    Returns:
+        Margins and correctness, each [run question].
+    """
     margin = decision.margin(decision.probabilities(scores, mask), mask, gold)
     return margin, decision.correctness(scores, mask, gold)
 
@@ -38,7 +53,18 @@ def effects(
     base_correct: Float[np.ndarray, " question"],
     resamples: Resamples,
 ) -> Effects:
-    """The effects of runs, paired question by question with the undisturbed run."""
+    """Pair runs with the undisturbed one, question by question.
+
+    Args:
+        margin: [run question] Decision Margins.
+        correct: [run question] 1, 0, or the share of a tie.
+        base_margin: [question] Margins of the undisturbed run.
+        base_correct: [question] Correctness of the undisturbed run.
+        resamples: Resamples of these questions.
+
+    Returns:
+        Means and changes by run.
+    """
     found = [
         curve(values.mean(1), resamples.means(values))
         for values in (margin, correct, margin - base_margin, correct - base_correct)

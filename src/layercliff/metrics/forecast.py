@@ -35,17 +35,28 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
 
 
 def share_below(costs: Float[np.ndarray, " block"], budget: float) -> float:
-    """The share of blocks that go, the cheapest first, while the sum of their costs stays below `budget`.
+    """The share of blocks that go, the cheapest first, while the sum of their costs stays below a budget.
 
-    A negative cost is none.
+    Args:
+        costs: [block] A negative cost is none.
+        budget: In the unit of `costs`.
+
+    Returns:
+        A share of all blocks.
     """
     return float((np.cumsum(np.sort(np.clip(costs, 0, None))) < budget).mean())
 
 
 def effective_share(weights: Float[np.ndarray, " block"]) -> float:
-    """exp of the entropy of the blocks' shares, over the number of blocks (the Hill number of order 1: Hill 1973).
+    """The effective number of blocks over their number (the Hill number of order 1: Hill 1973).
 
-    A negative weight is none. It is 1 where no block has any.
+    It is exp of the entropy of the blocks' shares, over the number of blocks.
+
+    Args:
+        weights: [block] A negative weight is none.
+
+    Returns:
+        A share in (0, 1]. 1 where no block has any weight.
     """
     positive = np.clip(weights, 0, None)
     if not positive.sum():
@@ -65,9 +76,17 @@ def features(
 ) -> dict[str, float]:
     """The `FEATURES` of a model on a task.
 
-    `transition` is T. `accuracy`, `chance` and `margin` are those of the last depth. Of each block, `influence` is its
-    Block Influence, `without` the margin without it, and `gates` the derivative of the gold option's log-probability
-    (nats) by its gate.
+    Args:
+        transition: T, a depth 0..L, or None where undecided.
+        accuracy: Share of right answers at the last depth.
+        chance: Share that is right by chance.
+        margin: Mean Decision Margin at the last depth.
+        influence: [block] Block Influence.
+        without: [block] Mean Decision Margin at the last depth without the block.
+        gates: [block] Derivative of the gold option's log-probability (nats) by the block's gate.
+
+    Returns:
+        A number by name, each about between 0 and 1.
     """
     n = len(influence)
     return {
@@ -81,10 +100,15 @@ def features(
 
 @dataclass(frozen=True)
 class Forecast:
-    """k*/L with an interval, which is infinite where the training table is too small for one.
+    """A forecast of k*/L, with an interval.
 
-    `outside` says why the model lies outside of what the rule was fitted on, if it does. `distance` is Mahalanobis's
-    from the training rows, `farthest` the greatest among these.
+    Attributes:
+        ratio: k*/L, in [0, 1].
+        low: Lower end of the interval. Infinite where the training table is too small for one.
+        high: Upper end.
+        distance: Mahalanobis's distance from the training rows.
+        farthest: The greatest distance among these.
+        outside: Why the model lies outside of what the rule was fitted on, if it does.
     """
 
     ratio: float
@@ -97,7 +121,17 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Rule:
-    """A ridge regression of k*/L, with its sorted errors on models left out, and where its training rows lie."""
+    """A ridge regression of k*/L, with its errors on models left out, and where its training rows lie.
+
+    Attributes:
+        names: Features, in the order of the arrays.
+        ridge: The regression.
+        errors: [row] Absolute errors on models left out, in k*/L, sorted.
+        low: [feature] Least value among the training rows.
+        high: [feature] Greatest value.
+        precision: [feature feature] Inverse covariance of the training rows.
+        farthest: Greatest Mahalanobis distance of a training row.
+    """
 
     names: tuple[str, ...]
     ridge: Ridge
@@ -109,7 +143,17 @@ class Rule:
 
     @staticmethod
     def fitted(x: FeatureRows, y: Target, models: Sequence[str], names: Sequence[str]) -> "Rule":
-        """Fit to rows of features, the penalty chosen and errors measured by leaving out whole models."""
+        """Fit a rule. The penalty is chosen and errors are measured by leaving out whole models.
+
+        Args:
+            x: [row feature] Features.
+            y: [row] k*/L.
+            models: [row] The model of each row.
+            names: [feature] Names of the columns.
+
+        Returns:
+            The rule.
+        """
         penalty = ridge.chosen(x, y, models)
         errors = np.abs(ridge.left_out(x, y, models, penalty) - y)
         spread = np.cov(x, rowvar=False, ddof=0).reshape(x.shape[1], x.shape[1])
@@ -119,10 +163,16 @@ class Rule:
         return Rule(tuple(names), ridge.fit(x, y, penalty), errors, x.min(0), x.max(0), precision, farthest)
 
     def forecast(self, x: Float[np.ndarray, " feature"]) -> Forecast:
-        """k*/L of a model with features `x`, between 0 and 1.
+        """Forecast k*/L of a model.
 
         The interval holds with probability `LEVEL` if its error is exchangeable with those of the models left out
         (conformal: Vovk et al. 2005).
+
+        Args:
+            x: [feature] The model's features.
+
+        Returns:
+            k*/L between 0 and 1.
         """
         ratio = float(np.clip(self.ridge.predict(x[None])[0], 0, 1))
         rank = int(np.ceil(LEVEL * (len(self.errors) + 1)))
@@ -148,10 +198,13 @@ def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.nda
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """A baseline's mean absolute error in k*/L on the same held-out cells.
+    """A rule beside a baseline, on the same held-out cells.
 
-    `difference` is what the rule's error is more (negative: less), with its interval over models. `beaten` says
-    whether that lies below 0 (True) or above (False). It is None where neither is shown, or models are too few.
+    Attributes:
+        name: One of `BASELINES`.
+        error: The baseline's mean absolute error in k*/L.
+        difference: What the rule's error is more (negative: less), with its interval over models.
+        beaten: True where that lies below 0, False where above. None where neither is shown, or models are too few.
     """
 
     name: str
@@ -162,10 +215,18 @@ class BaselineComparison:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule is worth on cells of a `left_out` (model or task) that took no part in its fit.
+    """What a rule is worth on cells of a model or task that took no part in its fit.
 
-    `error` is the mean absolute error in k*/L. `covered` is the share of cells inside their intervals, None where there
-    were no intervals. `predicted` is k*/L of every cell, with its interval from `low` to `high` (infinite: none).
+    Attributes:
+        left_out: ``model`` or ``task``.
+        n: Number of cells.
+        groups: Number of models or tasks.
+        error: Mean absolute error in k*/L.
+        covered: Share of cells inside their intervals. None where there were no intervals.
+        predicted: [row] k*/L of every cell.
+        low: [row] Lower end of its interval. Infinite for none.
+        high: [row] Upper end.
+        against: The rule beside each baseline.
     """
 
     left_out: str
@@ -182,8 +243,15 @@ class Judgement:
 def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, groups: Sequence[str]) -> Judgement:
     """Fit to all groups but one and forecast that one, in turn. Whatever is chosen is chosen anew each time.
 
-    Columns of `x` are `FEATURES`. The clusters of the intervals (t: `clustered_interval`) are `models`. It takes at
-    least two groups.
+    Args:
+        x: [row feature] Columns are `FEATURES`.
+        y: [row] k*/L.
+        models: [row] Clusters of the intervals (t: `clustered_interval`).
+        left_out: What the groups are: ``model`` or ``task``.
+        groups: [row] At least two different ones.
+
+    Returns:
+        The errors, also of the baselines.
     """
     names = list(FEATURES)
     out = np.asarray(groups)

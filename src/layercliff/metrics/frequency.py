@@ -21,8 +21,10 @@ RARE = "(all options offered once)"
 class Categories:
     """The categories that answers are counted by.
 
-    `index[i, k]` is the category of question i's option k (-1: absent). Where positions are the categories, questions
-    with an unusual number of options are not `counted`.
+    Attributes:
+        labels: Their names: letters, or option strings.
+        index: [question option] The option's category. -1 where it is absent.
+        counted: [question] False for an unusual number of options, where positions are the categories.
     """
 
     labels: tuple[str, ...]
@@ -32,10 +34,20 @@ class Categories:
 
 @dataclass(frozen=True)
 class OptionFrequency:
-    """OF_l(c): the share of questions whose argmax at depth l is in category c, with intervals.
+    """OF_l(c): the share of questions whose argmax at depth l is in category c.
 
-    `offered` is the share of questions that offer c, `gold` that of questions whose gold is in c. `kl` and `js`
-    compare OF_l with `gold`, in nats.
+    Intervals are at 95 %.
+
+    Attributes:
+        labels: [category] Names.
+        share: [depth category] OF_l(c), in [0, 1].
+        low: [depth category] Lower end of its interval.
+        high: [depth category] Upper end.
+        offered: [category] Share of questions that offer c.
+        gold: [category] Share of questions whose gold is in c.
+        n_counted: Number of questions counted.
+        kl: KL(OF_l || gold) by depth, in nats.
+        js: Jensen-Shannon divergence of OF_l and gold by depth, in nats.
     """
 
     labels: tuple[str, ...]
@@ -50,9 +62,16 @@ class OptionFrequency:
 
 
 def categories(questions: Sequence[Question], form: Format) -> Categories:
-    """Categories by position (*letter*) or by option string.
+    """Make categories by position (*letter*) or by option string.
 
     Positions are counted among questions of the most common number of options. Strings offered once are pooled.
+
+    Args:
+        questions: Questions of one task.
+        form: The task's format.
+
+    Returns:
+        The categories.
     """
     most = max(len(q.options) for q in questions)
     if form == "letter":
@@ -72,9 +91,14 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
 
 
 def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[int | str, float]:
-    """The most frequent right answer, and the share of questions that it gets right.
+    """The most frequent right answer.
 
-    It is a position in *letter*, an option string otherwise.
+    Args:
+        questions: Questions of one task.
+        form: The task's format.
+
+    Returns:
+        A position in *letter*, an option string otherwise; and the share of questions that it gets right.
     """
     answers: Counter[int | str] = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
     ((answer, count),) = answers.most_common(1)
@@ -82,14 +106,32 @@ def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[i
 
 
 def chance(questions: Sequence[Question], form: Format) -> float:
-    """The larger of the mean of 1/K and the best constant answer. It is held fixed in resamples."""
+    """The larger of the mean of 1/K and the best constant answer. It is held fixed in resamples.
+
+    Args:
+        questions: Questions of one task. Each has K options.
+        form: The task's format.
+
+    Returns:
+        A share.
+    """
     return max(float(np.mean([1 / len(q.options) for q in questions])), best_constant_answer(questions, form)[1])
 
 
 def option_frequency(
     votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples
 ) -> OptionFrequency:
-    """Count the votes at every depth by category, with intervals."""
+    """Count the votes at every depth by category, with intervals.
+
+    Args:
+        votes: [depth question option] Shares of the argmax.
+        gold: [question] Index of the right option.
+        kinds: What is counted.
+        resamples: Resamples of these questions.
+
+    Returns:
+        Shares by depth and category, and their divergence from the golds.
+    """
     depths, n_categories = len(votes), len(kinds.labels)
     rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
     category = kinds.index[rows, columns]
@@ -131,7 +173,15 @@ def option_frequency(
 def kl_divergence(
     counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
 ) -> Float[np.ndarray, "*rest"]:
-    """KL( OF || Q ) in nats, with 1/2 added to every count on both sides."""
+    """KL(OF || Q), with 1/2 added to every count on both sides.
+
+    Args:
+        counts: [*rest category] How often each category is chosen.
+        gold: [*rest category] How often it is right.
+
+    Returns:
+        [*rest] In nats.
+    """
     p, q = _smoothed(counts), _smoothed(gold)
     return np.asarray((p * np.log(p / q)).sum(-1))
 
@@ -139,7 +189,15 @@ def kl_divergence(
 def js_divergence(
     counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
 ) -> Float[np.ndarray, "*rest"]:
-    """The Jensen-Shannon divergence of the same distributions, in nats."""
+    """The Jensen-Shannon divergence, with 1/2 added to every count on both sides.
+
+    Args:
+        counts: [*rest category] How often each category is chosen.
+        gold: [*rest category] How often it is right.
+
+    Returns:
+        [*rest] In nats.
+    """
     p, q = _smoothed(counts), _smoothed(gold)
     middle = (p + q) / 2
     return np.asarray(((p * np.log(p / middle)).sum(-1) + (q * np.log(q / middle)).sum(-1)) / 2)

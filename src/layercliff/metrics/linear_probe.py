@@ -30,22 +30,50 @@ ProbeScores = Float[np.ndarray, "question option"]
 
 
 def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
-    """Exchanged golds: the control task of Hewitt and Liang (2019).
+    """Exchange golds: the control task of Hewitt and Liang (2019).
 
     There is nothing to be known. A probe that finds something has been fitted to its own questions.
+
+    Args:
+        questions: Questions of one task.
+        form: The task's format.
+        seed: Decides the exchange.
+
+    Returns:
+        [question] Indices of options.
     """
     return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
 def exchanged(scores: ProbeScores, gold: Gold, other: Gold) -> ProbeScores:
-    """The scores with the gold option and another swapped."""
+    """Swap the scores of the gold option and of another.
+
+    Args:
+        scores: [question option] Any scores.
+        gold: [question] Index of the right option.
+        other: [question] Index of the option it is swapped with.
+
+    Returns:
+        [question option] A copy.
+    """
     found, rows = scores.copy(), np.arange(len(gold))
     found[rows, gold], found[rows, other] = scores[rows, other], scores[rows, gold]
     return found
 
 
 def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
-    """The fold of each question; groups stay whole. Raises `TaskError` for fewer than three groups."""
+    """Split questions into folds; groups stay whole.
+
+    Args:
+        groups: [question] Which questions belong together.
+        seed: Decides the split.
+
+    Returns:
+        [question] Number of the fold, from 0.
+
+    Raises:
+        TaskError: For fewer than three groups.
+    """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 3:
         raise TaskError(
@@ -57,10 +85,19 @@ def folds(groups: Sequence[str], seed: int) -> Int[np.ndarray, " question"]:
 
 
 def cross_validated(states: ProbedStates, mask: Mask, gold: Gold, fold: Int[np.ndarray, " question"]) -> ProbeScores:
-    """Score every option by a probe that was fitted without the question's fold. Absent options are nan.
+    """Score every option by a probe that was fitted without the question's fold.
 
     The probe is a softmax over a question's options, by maximum likelihood with a ridge penalty. The penalty does
     best on the next fold, for a probe fitted without either.
+
+    Args:
+        states: [question option d] One state per option; in *letter* [question 1 d], one per question.
+        mask: [question option] Which options there are.
+        gold: [question] Index of the right option.
+        fold: [question] Number of the fold, from 0.
+
+    Returns:
+        [question option] Scores in nats. nan for absent options.
     """
     scores = np.full(mask.shape, np.nan, np.float32)
     n_folds = int(fold.max()) + 1

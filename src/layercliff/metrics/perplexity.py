@@ -10,7 +10,13 @@ from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_inter
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval."""
+    """A number with its 95 % interval.
+
+    Attributes:
+        point: The number.
+        low: Lower end.
+        high: Upper end.
+    """
 
     point: float
     low: float
@@ -21,8 +27,14 @@ class Estimate:
 class Perplexity:
     """exp of the mean negative log-likelihood per token (nats), of the dense and of the pruned model.
 
-    `ratio` is pruned over dense. Its interval is paired: both models read the same paragraphs in every resample.
     Tokens are the model's own: only models with one tokenizer compare.
+
+    Attributes:
+        paragraphs: Number of paragraphs, which are resampled.
+        tokens: Number of tokens that are predicted.
+        dense: Of the dense model.
+        pruned: Of the pruned model.
+        ratio: Pruned over dense. Its interval is paired: both read the same paragraphs in every resample.
     """
 
     paragraphs: int
@@ -38,9 +50,18 @@ def perplexity(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Perplexity:
-    """Perplexity from each paragraph's summed log-likelihood (nats; dense, then pruned) and number of `tokens`.
+    """Perplexity of two models on the same text.
 
     Whole paragraphs are resampled: the tokens of one are not independent.
+
+    Args:
+        log_likelihood: [2 paragraph] Sums over tokens in nats, of the dense and of the pruned model.
+        tokens: [paragraph] Number of tokens in each sum.
+        resamples: Number of resamples behind every interval.
+        seed: Decides the resamples.
+
+    Returns:
+        Both perplexities and their ratio, with intervals.
     """
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     rows = np.stack([*log_likelihood, tokens]).astype(np.float64)
@@ -56,7 +77,17 @@ def losses(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, "resample row"]]:
-    """The mean negative log-likelihood per token (nats) of every row, and the same in resamples of whole paragraphs."""
+    """The mean negative log-likelihood per token of every row. Whole paragraphs are resampled.
+
+    Args:
+        log_likelihood: [row paragraph] Sums over tokens in nats.
+        tokens: [paragraph] Number of tokens in each sum.
+        resamples: Number of resamples.
+        seed: Decides the resamples.
+
+    Returns:
+        [row] in nats per token, and the same in resamples, [resample row].
+    """
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     means = drawn.means(np.concatenate([log_likelihood, tokens[None]]).astype(np.float64))
     return -log_likelihood.sum(1) / tokens.sum(), -means[:, :-1] / means[:, -1:]

@@ -11,10 +11,16 @@ from layercliff.metrics.statistics import percentile_interval
 
 @dataclass(frozen=True)
 class Transition:
-    """The transition depth T, None where undecided. `low` and `high` are its interval, infinite where undecided.
+    """The transition depth T.
 
     Blocks ``0..T-1`` are the Silent Phase. Block T-1 is the transition block. Blocks ``T..L-1`` are the Decisive
     Phase.
+
+    Attributes:
+        depth: T, from 0 to L. None where undecided.
+        low: Lower end of its 95 % interval. Infinite where undecided.
+        high: Upper end.
+        undecided_share: Share of resamples without a transition.
     """
 
     depth: int | None
@@ -30,9 +36,18 @@ class Transition:
 
 @dataclass(frozen=True)
 class Jump:
-    """The largest rise of the Decision Margin over one block. `sharpness` is its share of all rises.
+    """The largest rise of the Decision Margin over one block.
 
-    Intervals are at 95 %. `block_low` and `block_high` are those of the block.
+    Intervals are at 95 %.
+
+    Attributes:
+        block: The block, from 0.
+        block_low: Lower end of its interval.
+        block_high: Upper end.
+        rise: The rise of the margin, in [-2, 2].
+        rise_interval: Its interval.
+        sharpness: Its share of all rises, in [0, 1].
+        sharpness_interval: Its interval.
     """
 
     block: int
@@ -47,7 +62,16 @@ class Jump:
 def transition_depths(
     margin: Float[np.ndarray, "*rest depth"], accuracy: Float[np.ndarray, "*rest depth"], chance: float
 ) -> Float[np.ndarray, "*rest"]:
-    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance }. Infinite where undecided."""
+    """T = min { l : for all l' >= l, DM_l' > 0 and acc_l' > chance } (Shi et al. 2026).
+
+    Args:
+        margin: [*rest depth] Mean Decision Margin.
+        accuracy: [*rest depth] Share of right answers.
+        chance: Share that is right by chance.
+
+    Returns:
+        [*rest] Depth 0..L, infinite where undecided.
+    """
     holds = (margin > 0) & (accuracy > chance)
     first = stays_from(np.moveaxis(holds, -1, 0))
     return np.where(holds[..., -1], first, np.inf)
@@ -60,7 +84,18 @@ def transition(
     accuracy_samples: Float[np.ndarray, "resample depth"],
     chance: float,
 ) -> Transition:
-    """The transition depth of the curves, with its interval."""
+    """Find the transition depth of curves, with its interval.
+
+    Args:
+        margin: [depth] Mean Decision Margin.
+        accuracy: [depth] Share of right answers.
+        margin_samples: [resample depth] Margin in resamples.
+        accuracy_samples: [resample depth] Accuracy in the same resamples.
+        chance: Share that is right by chance.
+
+    Returns:
+        T and its interval.
+    """
     point = float(transition_depths(margin, accuracy, chance))
     samples = transition_depths(margin_samples, accuracy_samples, chance)
     low, high = percentile_interval(samples)
@@ -72,7 +107,14 @@ def transition(
 def rises(
     margin: Float[np.ndarray, "*rest depth"],
 ) -> tuple[Int[np.ndarray, "*rest"], Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """The block of the largest rise, that rise, and its share of all rises (0 where nothing rises)."""
+    """Find the block of the largest rise.
+
+    Args:
+        margin: [*rest depth] Mean Decision Margin.
+
+    Returns:
+        Each [*rest]: the block, its rise, and the rise's share of all rises (0 where nothing rises).
+    """
     steps = np.diff(margin, axis=-1)
     largest = np.asarray(steps.max(-1))
     total = np.clip(steps, 0, None).sum(-1)
@@ -80,7 +122,15 @@ def rises(
 
 
 def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, "resample depth"]) -> Jump:
-    """The jump of a margin curve, with intervals."""
+    """Find the jump of a margin curve, with intervals.
+
+    Args:
+        margin: [depth] Mean Decision Margin.
+        margin_samples: [resample depth] The same in resamples.
+
+    Returns:
+        The block of the largest rise.
+    """
     block, rise, sharpness = rises(margin)
     blocks, rise_samples, sharpness_samples = rises(margin_samples)
     block_low, block_high = percentile_interval(blocks.astype(np.float64))

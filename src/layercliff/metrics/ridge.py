@@ -15,7 +15,15 @@ Target = Float[np.ndarray, " row"]
 
 @dataclass(frozen=True)
 class Ridge:
-    """``mean + sum over f of coefficients[f] (x[f] - centre[f]) / scale[f]`` (Hoerl and Kennard 1970)."""
+    """``mean + sum over f of coefficients[f] (x[f] - centre[f]) / scale[f]`` (Hoerl and Kennard 1970).
+
+    Attributes:
+        penalty: In units of a feature's variance.
+        mean: Mean of what is predicted.
+        centre: [feature] Mean of each feature.
+        scale: [feature] Standard deviation of each feature. 1 where it does not vary.
+        coefficients: [feature] Weights of the standardised features.
+    """
 
     penalty: float
     mean: float
@@ -24,15 +32,30 @@ class Ridge:
     coefficients: Float[np.ndarray, " feature"]
 
     def predict(self, x: FeatureRows) -> Target:
-        """The prediction of every row."""
+        """Predict every row.
+
+        Args:
+            x: [row feature] Features.
+
+        Returns:
+            [row] Predictions.
+        """
         out: np.ndarray = self.mean + ((x - self.centre) / self.scale) @ self.coefficients
         return out
 
 
 def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
-    """Minimise the mean squared error plus `penalty` times the squared coefficients of standardised features.
+    """Minimise the mean squared error plus a penalty on the squared coefficients of standardised features.
 
     Features that do not vary get no weight.
+
+    Args:
+        x: [row feature] Features.
+        y: [row] What is predicted.
+        penalty: In units of a feature's variance. The infinite one predicts the mean.
+
+    Returns:
+        The regression.
     """
     centre, spread = x.mean(0), x.std(0)
     scale = np.where(spread > 1e-12, spread, 1.0)
@@ -45,7 +68,17 @@ def fit(x: FeatureRows, y: Target, penalty: float) -> Ridge:
 
 
 def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -> Target:
-    """Predict every row by the fit to the other groups. nan where there is no other."""
+    """Predict every row by the fit to the other groups.
+
+    Args:
+        x: [row feature] Features.
+        y: [row] What is predicted.
+        groups: [row] Which rows are left out together.
+        penalty: In units of a feature's variance.
+
+    Returns:
+        [row] Predictions. nan where there is no other group.
+    """
     names = np.asarray(groups)
     found = np.full(len(y), np.nan)
     for name in set(groups):
@@ -56,9 +89,15 @@ def left_out(x: FeatureRows, y: Target, groups: Sequence[str], penalty: float) -
 
 
 def chosen(x: FeatureRows, y: Target, groups: Sequence[str]) -> float:
-    """The penalty with the least squared error in left-out groups, the greatest of equal ones.
+    """Choose the penalty with the least squared error in left-out groups, the greatest of equal ones.
 
-    It is infinite where there is only one group.
+    Args:
+        x: [row feature] Features.
+        y: [row] What is predicted.
+        groups: [row] Which rows are left out together.
+
+    Returns:
+        One of `PENALTIES`. Infinite where there is only one group.
     """
     if len(set(groups)) < 2 or not x.shape[1]:
         return np.inf

@@ -29,9 +29,12 @@ SAME = 1e-6  # of a feature's size: a smaller spread is rounding
 class Similarities:
     """CKA of every pair of `k` sets of features.
 
-    `samples` come from subsamples of half of the groups (nan where too few). Their spread is that of the estimate
-    itself: sampling m of n without replacement leaves the variance s2 (1/m - 1/n) (Politis, Romano and Wolf 1999).
-    `shuffled` has the samples of the second set in another order.
+    Attributes:
+        point: [k k] The estimate, about 0 for unrelated sets and 1 for equal ones.
+        samples: [subsample k k] From subsamples of half of the groups (nan where too few). Their spread is that of the
+            estimate itself: sampling m of n without replacement leaves the variance s2 (1/m - 1/n) (Politis, Romano and
+            Wolf 1999).
+        shuffled: [shuffle k k] With the samples of the second set in another order.
     """
 
     point: Float[np.ndarray, "k k"]
@@ -39,26 +42,52 @@ class Similarities:
     shuffled: Float[np.ndarray, "shuffle k k"]
 
     def interval(self) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "k k"]]:
-        """Pointwise 95 % intervals."""
+        """Pointwise 95 % intervals.
+
+        Returns:
+            Lower and upper ends, each [k k].
+        """
         return percentile_interval(self.samples)
 
 
 def usual(mask: Bool[np.ndarray, "question option"]) -> Int[np.ndarray, " some"]:
-    """The questions with the most common number of options, whose scores can be compared."""
+    """The questions with the most common number of options, whose scores can be compared.
+
+    Args:
+        mask: [question option] Which options there are.
+
+    Returns:
+        Indices of questions.
+    """
     sizes = mask.sum(1)
     return np.flatnonzero(sizes == np.bincount(sizes).argmax())
 
 
 def constant(features: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, " d"]:
-    """Which features are equal in all samples."""
+    """Say which features are equal in all samples.
+
+    Args:
+        features: [n d] Samples by features.
+
+    Returns:
+        [d] True where one is.
+    """
     return np.asarray(np.ptp(features, axis=0) <= SAME * np.abs(features).max(0))
 
 
 def prepared(features: Features, name: str, standardised: bool = False) -> Features:
-    """Features centred in float64, and scaled to a standard deviation of 1 if `standardised`.
+    """Centre features in float64.
 
-    Raises `LayercliffError`, naming `name`, for fewer than 4 samples, and where all features are constant. If
-    `standardised`, where any is.
+    Args:
+        features: [n d] Samples by features.
+        name: What an error calls them.
+        standardised: Also scale them to a standard deviation of 1.
+
+    Returns:
+        [n d] Features.
+
+    Raises:
+        LayercliffError: For fewer than 4 samples, and where all features are constant. If `standardised`, where any is.
     """
     if len(features) < FEWEST:
         raise LayercliffError(f"{name} has {len(features)} samples: the unbiased HSIC needs {FEWEST} at least.")
@@ -75,9 +104,15 @@ def prepared(features: Features, name: str, standardised: bool = False) -> Featu
 
 
 def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
-    """Gram matrices with a zero diagonal, U-centred (Szekely and Rizzo 2014, definition 2).
+    """Give Gram matrices a zero diagonal, U-centred (Szekely and Rizzo 2014, definition 2).
 
     The mean product of two of them is the unbiased HSIC, equal to Song et al. 2012, eq. 5.
+
+    Args:
+        grams: [k n n] Products of samples.
+
+    Returns:
+        [k n n] Matrices whose rows sum to 0.
     """
     n = grams.shape[1]
     out = grams.copy()
@@ -90,7 +125,15 @@ def u_centred(grams: Float[np.ndarray, "k n n"]) -> Float[np.ndarray, "k n n"]:
 
 
 def hsic(first: Float[np.ndarray, "k n n"], second: Float[np.ndarray, "m n n"]) -> Float[np.ndarray, "k m"]:
-    """The unbiased HSIC of every pair from two lists of `u_centred` matrices."""
+    """The unbiased HSIC of every pair from two lists of `u_centred` matrices.
+
+    Args:
+        first: [k n n] One list.
+        second: [m n n] The other.
+
+    Returns:
+        [k m] HSIC.
+    """
     n = first.shape[1]
     out: np.ndarray = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T / (n * (n - 3))
     return out
@@ -103,10 +146,20 @@ def similarities(
     subsamples: int = SUBSAMPLES,
     shuffles: int = SHUFFLES,
 ) -> Similarities:
-    """CKA of every pair of `prepared` sets of features, which may differ in width.
+    """CKA of every pair of `prepared` sets of features.
 
     Many samples are split into batches of whole groups. HSIC is averaged over batches before the division (Nguyen et
     al. 2021, eq. 3). A subsample holds half of the groups of every batch.
+
+    Args:
+        features: [n d] for each of k sets, which may differ in d.
+        groups: [n] Which samples belong together.
+        seed: Decides batches, subsamples and orders.
+        subsamples: How many are drawn.
+        shuffles: How many orders are drawn.
+
+    Returns:
+        [k k] CKA, with subsamples and shuffled pairs.
     """
     rng = generator(RandomStream.CKA, seed)
     k = len(features)

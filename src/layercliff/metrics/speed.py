@@ -8,10 +8,16 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens per second of the dense and of the pruned model (medians), and how many times as fast the pruned one is.
+    """The speed of the dense and of the pruned model.
 
-    `ratio` is the median over pairs of neighbouring measurements, `low` and `high` the extremes. A measurement is the
-    time of `tokens` tokens.
+    Attributes:
+        tokens: Tokens that one measurement takes the time of.
+        repeats: Number of measurements.
+        dense: Tokens per second of the dense model, the median.
+        pruned: Tokens per second of the pruned model, the median.
+        ratio: How many times as fast the pruned one is: the median over pairs of neighbouring measurements.
+        low: The least of these ratios.
+        high: The greatest.
     """
 
     tokens: int
@@ -24,7 +30,16 @@ class Speed:
 
 
 def speed(tokens: int, dense: Float[np.ndarray, " repeat"], pruned: Float[np.ndarray, " repeat"]) -> Speed:
-    """Speed from the seconds for `tokens` tokens. Measurements with one index were taken one after the other."""
+    """Speed from times. Measurements with one index were taken one after the other.
+
+    Args:
+        tokens: Tokens that one measurement takes the time of.
+        dense: [repeat] Seconds of the dense model.
+        pruned: [repeat] Seconds of the pruned model.
+
+    Returns:
+        Tokens per second, and their ratio.
+    """
     ratios = dense / pruned
     return Speed(
         tokens,

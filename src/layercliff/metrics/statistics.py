@@ -19,7 +19,9 @@ LEVEL = 1 - 2 * TAIL
 class Resamples:
     """A bootstrap over groups.
 
-    `counts[r, g]` is how often group g was drawn in resample r. `index` maps questions to groups.
+    Attributes:
+        counts: [resample group] How often the group was drawn.
+        index: [question] Number of the question's group.
     """
 
     counts: Float[np.ndarray, "resample group"]
@@ -27,7 +29,16 @@ class Resamples:
 
     @staticmethod
     def draw(groups: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> "Resamples":
-        """Draw as many groups as there are, with replacement, `resamples` times."""
+        """Draw as many groups as there are, with replacement.
+
+        Args:
+            groups: [question] Names of groups.
+            resamples: How often groups are drawn.
+            seed: Decides the draws.
+
+        Returns:
+            The counts of every group.
+        """
         _, index = np.unique(np.asarray(groups), return_inverse=True)
         n = int(index.max()) + 1
         counts = generator(RandomStream.BOOTSTRAP, seed).multinomial(n, np.full(n, 1 / n), size=resamples)
@@ -44,7 +55,14 @@ class Resamples:
         return self.groups == len(self.index)
 
     def means(self, values: Float[np.ndarray, "row question"]) -> Float[np.ndarray, "resample row"]:
-        """The mean over questions of every row of `values`, in every resample."""
+        """The mean over questions of every row, in every resample.
+
+        Args:
+            values: [row question] Anything.
+
+        Returns:
+            [resample row] Means.
+        """
         sums = np.stack([np.bincount(self.index, row, self.groups) for row in values])
         sizes = np.bincount(self.index, minlength=self.groups)
         out: np.ndarray = (self.counts @ sums.T) / (self.counts @ sizes)[:, None]
@@ -53,7 +71,13 @@ class Resamples:
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity per depth with its pointwise interval."""
+    """A quantity per depth with its pointwise 95 % interval.
+
+    Attributes:
+        point: [depth] The estimate.
+        low: [depth] Lower end.
+        high: [depth] Upper end.
+    """
 
     point: Float[np.ndarray, " depth"]
     low: Float[np.ndarray, " depth"]
@@ -63,9 +87,16 @@ class Curve:
 def order_statistic(
     samples: Float[np.ndarray, "resample *rest"], share: float | Float[np.ndarray, "*rest"]
 ) -> Float[np.ndarray, "*rest"]:
-    """The sample that a `share` of all does not exceed: number ceil(share * n) by size, counted from 1.
+    """The sample that a share of all does not exceed: number ceil(share * n) by size, counted from 1.
 
     It is a value that occurred: depths stay whole numbers, and an infinite one (undecided) stays infinite.
+
+    Args:
+        samples: [resample *rest] Estimates.
+        share: Of resamples, in [0, 1], for all or each [*rest].
+
+    Returns:
+        [*rest] Samples.
     """
     n = len(samples)
     rank = np.ceil(np.round(np.asarray(share) * n, 6)).clip(1, n).astype(int)  # rounded: 50.00000000000004 is 50
@@ -76,12 +107,28 @@ def order_statistic(
 def percentile_interval(
     samples: Float[np.ndarray, "resample *rest"], tail: float = TAIL
 ) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred."""
+    """The equal-tailed percentile interval (Efron 1979). Its ends are values that occurred.
+
+    Args:
+        samples: [resample *rest] Estimates.
+        tail: Share of resamples that is cut off on either side.
+
+    Returns:
+        Lower and upper ends, each [*rest].
+    """
     return order_statistic(samples, tail), order_statistic(samples, 1 - tail)
 
 
 def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
-    """A point estimate with the interval of its resamples."""
+    """Give a point estimate the interval of its resamples.
+
+    Args:
+        point: [depth] The estimate.
+        samples: [resample depth] The same in resamples.
+
+    Returns:
+        The curve.
+    """
     return Curve(point, *percentile_interval(samples))
 
 
@@ -90,21 +137,42 @@ def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray,
 
     Resampling makes counts rougher, and so every divergence larger. The percentile interval would miss its own
     estimate. So the samples are shifted by their bias, mean minus estimate, and cut off at 0.
+
+    Args:
+        point: [depth] The estimate.
+        samples: [resample depth] The same in resamples.
+
+    Returns:
+        The curve.
     """
     low, high = percentile_interval(samples - (samples.mean(0) - point))
     return Curve(point, np.clip(low, 0, None), high)
 
 
 def stderr(values: Float[np.ndarray, " value"]) -> float:
-    """The standard error of the mean of independent values. nan for one."""
+    """The standard error of the mean of independent values.
+
+    Args:
+        values: [value] Anything.
+
+    Returns:
+        In the unit of `values`. nan for one value.
+    """
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
 def clustered_stderr(values: Float[np.ndarray, " value"], group: Int[np.ndarray, " value"]) -> float:
-    """The clustered standard error of Miller 2024, "Adding error bars to evals". nan for one group.
+    """The clustered standard error of Miller 2024, "Adding error bars to evals".
 
     To the square of that of independent values come, over n squared, the products of deviations within groups. With
     one question to a group both are equal.
+
+    Args:
+        values: [value] Anything.
+        group: [value] Number of the value's group, from 0.
+
+    Returns:
+        In the unit of `values`. nan for one group.
     """
     deviations = values - values.mean()
     sums = np.bincount(group, deviations)
@@ -119,6 +187,13 @@ def clustered_interval(values: Float[np.ndarray, " value"], clusters: Sequence[s
 
     It has one degree of freedom less than clusters, and a standard error enlarged for so few. A bootstrap of few
     clusters is too narrow.
+
+    Args:
+        values: [value] Anything.
+        clusters: [value] Names of clusters.
+
+    Returns:
+        Lower and upper end, in the unit of `values`.
     """
     names, group = np.unique(np.asarray(clusters), return_inverse=True)
     n = len(names)
