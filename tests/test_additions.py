@@ -41,7 +41,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("added")
 def test_a_new_criterion_prunes(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> None:
     paths = layercliff.compare(tiny, colours, ["tail", "update_norm"], remove=2, out=tmp_path / "run")
-    assert [path.score for path in paths] == ["tail", "update_norm"]
+    assert [path.criterion_name for path in paths] == ["tail", "update_norm"]
     first = paths[1].steps[1]
     assert first.removed == (max(first.scores, key=lambda block: first.scores[block]),)
     assert paths[1].cost["selection_block_passes"] > 0

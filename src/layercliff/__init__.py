@@ -116,9 +116,9 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
     if (today := _RENAMED.get(name)) is not None:
-        from warnings import warn
+        from layercliff.former_names import warn
 
-        warn(f"layercliff.{name} is called layercliff.{today} now.", DeprecationWarning, stacklevel=2)
+        warn(f"layercliff.{name}", f"layercliff.{today}")
         name = today
     module = _PUBLIC.get(name) or _of_analysis(name)
     if module is None:

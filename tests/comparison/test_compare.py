@@ -16,7 +16,7 @@ from layercliff.tasks.question import Task
 
 def test_paths_tables_and_figure(tiny: Model, colours: Task, tmp_path: Path) -> None:
     found = layercliff.compare(tiny, colours, ["margin", "tail", "random"], remove=2, draws=5, out=tmp_path / "run")
-    assert [path.score for path in found] == ["margin", "tail", "random"]
+    assert [path.criterion_name for path in found] == ["margin", "tail", "random"]
     alone = layercliff.prune(tiny, colours, remove=2, criterion="tail")
     assert found[1].steps == alone.steps
     np.testing.assert_array_equal(found[0].traces[0].scores, found[2].traces[0].scores)

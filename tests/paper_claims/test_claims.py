@@ -293,7 +293,7 @@ def test_analyses_of_another_path_are_not_taken(run: Path) -> None:
     kept = steps[step].kept
     gone = next(block for block in range(L) if block not in kept)
     steps[step] = replace(steps[step], kept=tuple(sorted((gone, *kept[1:]))))
-    for other in (replace(path, steps=tuple(steps)), replace(path, score="tail")):
+    for other in (replace(path, steps=tuple(steps)), replace(path, criterion_name="tail")):
         assert not c05_similarity.has_steps(alike, other, step)
         assert not other.holds(exchanged.settings)
 
@@ -310,7 +310,7 @@ def test_what_cannot_be_trained_is_said_first(
         assert not (copied / "recover").exists()
     path = pruned.read(RunDirectory(copied), "tail")
     assert path is not None
-    about = {"score": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
+    about = {"criterion": "tail", "steps": {"0": list(range(L))}, "merged": {"0": None}, "cliff": None, "seeds": 1}
     dense, how = path.traces[0], training.Training("lora", 1, 1, 1e-3, 1, 0.0).as_dict()
     stored_by_tail = Recovered(
         path.subject, {0: dense}, {0: (dense,)}, RecoverSettings(**about, **how), {}, {0: [[]]}, path.cost

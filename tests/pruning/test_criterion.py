@@ -54,7 +54,7 @@ def test_wrong_names(tiny: Model, colours: Task, tmp_path: Path, here: Here) -> 
         layercliff.plan_study(study)
     with pytest.raises(RunError, match=f"The study: {WRONG}"):
         layercliff.study(study, out=tmp_path / "study")
-    (tmp_path / "study.yaml").write_text("models: [m]\ntasks: [t]\nschedules: [magin]\n")
+    (tmp_path / "study.yaml").write_text("models: [m]\ntasks: [t]\ncriteria: [magin]\n")
     common = ("-m", families.saved(tmp_path / "model"), "-t", word_tasks.written(tmp_path), "-o", tmp_path / "run")
     for arguments in (
         ("prune", *common, "--criterion", "magin"),

@@ -33,8 +33,8 @@ def brief(model: Model, task: Task, **more: object) -> CriterionInput:
     return CriterionInput(model, parts, text, (), L - 1, 0, 4096, **more)  # type: ignore[arg-type]
 
 
-def path(given: CriterionInput, score: str, steps: int = 3) -> list[Step]:
-    chooser = named(score).make(given)
+def path(given: CriterionInput, criterion: str, steps: int = 3) -> list[Step]:
+    chooser = named(criterion).make(given)
     found = [Step(tuple(range(L)))]
     for _ in range(steps):
         after = chooser.choose(found[-1])

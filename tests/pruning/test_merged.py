@@ -52,11 +52,11 @@ def by_hand(network: PreTrainedModel, step: Step) -> PreTrainedModel:
     return network
 
 
-@pytest.mark.parametrize("score", MERGES)
-def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: str) -> None:
+@pytest.mark.parametrize("criterion", MERGES)
+def test_steps_are_measured_as_the_merged_models_they_are(task: Task, criterion: str) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
     before = {name: (p.data_ptr(), p.detach().clone()) for name, p in model.network.named_parameters()}
-    found = layercliff.prune(model, task, remove=3, criterion=score, assess=False)
+    found = layercliff.prune(model, task, remove=3, criterion=criterion, assess=False)
     assert len(found.steps) == 4
     for step, trace in zip(found.steps, found.traces, strict=True):
         network = by_hand(families.network("llama"), step)
@@ -71,22 +71,22 @@ def test_steps_are_measured_as_the_merged_models_they_are(task: Task, score: str
 
 QUICK = (("gpt2", "laco"), ("llama", "come"), ("gemma3", "come"))
 EXPORTED = [
-    pytest.param(family, score, marks=() if (family, score) in QUICK else pytest.mark.slow)
-    for score in ("laco", "come")
+    pytest.param(family, criterion, marks=() if (family, criterion) in QUICK else pytest.mark.slow)
+    for criterion in ("laco", "come")
     for family in ("llama", "qwen2", "gemma3", "gpt2", "gpt_neox", "phi3")
 ]
 
 
-@pytest.mark.parametrize(("family", "score"), EXPORTED)
+@pytest.mark.parametrize(("family", "criterion"), EXPORTED)
 def test_export_is_an_ordinary_checkpoint(
-    tmp_path: Path, request: pytest.FixtureRequest, family: str, score: str
+    tmp_path: Path, request: pytest.FixtureRequest, family: str, criterion: str
 ) -> None:
-    if (family, score) != ("llama", "laco"):  # which a fresh process reloads
+    if (family, criterion) != ("llama", "laco"):  # which a fresh process reloads
         request.getfixturevalue("reloads_here")
     model, words = families.saved(tmp_path / "model", family), word_tasks.written(tmp_path)
     run = tmp_path / "run"
     found = layercliff.prune(
-        model, words, remove=2, criterion=score, format="letter", device="cpu", assess=False, out=run
+        model, words, remove=2, criterion=criterion, format="letter", device="cpu", assess=False, out=run
     )
     exported = layercliff.export(run, tmp_path / "small", step=2, device="cpu", recipes=True)
     assert exported.proof.largest_logit_difference == 0
@@ -112,20 +112,20 @@ def test_export_is_an_ordinary_checkpoint(
     )
 
 
-@pytest.mark.parametrize("score", ["laco", "come", pytest.param("mka", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("criterion", ["laco", "come", pytest.param("mka", marks=pytest.mark.slow)])
 def test_a_path_resumes_to_the_same_bytes(
-    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, score: str
+    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch, criterion: str
 ) -> None:
     """It is read as it was written."""
     model = Model.of(families.network("llama"), families.tokenizer())
-    found = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
-    again = layercliff.prune(model, task, remove=3, criterion=score, assess=False, out=tmp_path / "whole")
+    found = layercliff.prune(model, task, remove=3, criterion=criterion, assess=False, out=tmp_path / "whole")
+    again = layercliff.prune(model, task, remove=3, criterion=criterion, assess=False, out=tmp_path / "whole")
     assert again.steps == found.steps
-    short = layercliff.prune(model, task, remove=2, criterion=score, assess=False, out=tmp_path / "short")
+    short = layercliff.prune(model, task, remove=2, criterion=criterion, assess=False, out=tmp_path / "short")
     assert short.steps == found.steps[:3]
-    kind = Channelwise if score == "come" else Linear
+    kind = Channelwise if criterion == "come" else Linear
     assert all(isinstance(blend, kind) for step in again.steps for blend in step.blends.values())
-    assert (tmp_path / "whole" / "prune" / score / "blends.safetensors").exists() == (score == "come")
+    assert (tmp_path / "whole" / "prune" / criterion / "blends.safetensors").exists() == (criterion == "come")
 
     from layercliff.readout.read import Reader
 
@@ -138,21 +138,21 @@ def test_a_path_resumes_to_the_same_bytes(
         return read(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reader, "read", interrupted)
-    options = {"remove": 3, "criterion": score, "assess": False, "out": tmp_path / "run"}
+    options = {"remove": 3, "criterion": criterion, "assess": False, "out": tmp_path / "run"}
     with pytest.raises(KeyboardInterrupt):
         layercliff.prune(model, task, batch_tokens=300, **options)  # type: ignore[arg-type]
-    assert not (tmp_path / "run" / "prune" / score / "path.json").exists()
+    assert not (tmp_path / "run" / "prune" / criterion / "path.json").exists()
     layercliff.prune(model, task, **options)  # type: ignore[arg-type]
-    files = ["path.json"] + (["blends.safetensors"] if score == "come" else [])
+    files = ["path.json"] + (["blends.safetensors"] if criterion == "come" else [])
     for name in files:
-        one, other = (tmp_path / run / "prune" / score / name for run in ("whole", "run"))
+        one, other = (tmp_path / run / "prune" / criterion / name for run in ("whole", "run"))
         assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("score", ["laco", "come"])
-def test_an_assessment_is_of_the_merged_model(task: Task, score: str) -> None:
+@pytest.mark.parametrize("criterion", ["laco", "come"])
+def test_an_assessment_is_of_the_merged_model(task: Task, criterion: str) -> None:
     model = Model.of(families.network("llama"), families.tokenizer())
-    step = layercliff.prune(model, task, remove=2, criterion=score, assess=False).steps[2]
+    step = layercliff.prune(model, task, remove=2, criterion=criterion, assess=False).steps[2]
     text = ("one two three blue red", "which of these is a metal? iron, paper or wood in France")
     found = layercliff.assess(model, step.kept, text, blends=step.blends)
     rows = likelihood.rows(text, model.tokenizer, 40, 20)
@@ -172,8 +172,8 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 
-    def prune(model: str, score: str, out: str) -> layercliff.Pruned:
-        return layercliff.prune(model, words, criterion=score, out=tmp_path / out, **common)  # type: ignore[arg-type]
+    def prune(model: str, criterion: str, out: str) -> layercliff.Pruned:
+        return layercliff.prune(model, words, criterion=criterion, out=tmp_path / out, **common)  # type: ignore[arg-type]
 
     first = prune(model, "head", "first")
     second = prune(f"{tmp_path / 'first'}@1", "tail", "second")
@@ -198,11 +198,18 @@ def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     from layercliff.models import lookup
 
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
-    for score in ("tail", "laco", "mka"):
+    for criterion in ("tail", "laco", "mka"):
         layercliff.prune(
-            model, words, remove=1, criterion=score, format="letter", device="cpu", assess=False, out=tmp_path / score
+            model,
+            words,
+            remove=1,
+            criterion=criterion,
+            format="letter",
+            device="cpu",
+            assess=False,
+            out=tmp_path / criterion,
         )  # type: ignore[arg-type]
-    found = {score: lookup.locate(f"{tmp_path / score}@1").revision for score in ("tail", "laco", "mka")}
+    found = {criterion: lookup.locate(f"{tmp_path / criterion}@1").revision for criterion in ("tail", "laco", "mka")}
     assert len(set(found.values())) == 3
     assert "merged" in found["laco"]
     assert "merged" not in found["tail"]

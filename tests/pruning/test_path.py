@@ -16,21 +16,21 @@ from layercliff.tasks.question import Task
 
 QUICK = (("margin", "first_token"), ("margin", "cloze"), ("random", "cloze"), ("mka", "cloze"))
 WALKED = [
-    pytest.param(score, form, marks=() if (score, form) in QUICK else pytest.mark.slow)
-    for score in ("margin", "tail", "random", "mka")
+    pytest.param(criterion, form, marks=() if (criterion, form) in QUICK else pytest.mark.slow)
+    for criterion in ("margin", "tail", "random", "mka")
     for form in ("first_token", "cloze")
 ]
 
 
-@pytest.mark.parametrize(("score", "form"), WALKED)
+@pytest.mark.parametrize(("criterion", "form"), WALKED)
 def test_every_step_reads_as_its_model_read_from_the_start(
-    task: Task, form: Format, score: str, monkeypatch: pytest.MonkeyPatch
+    task: Task, form: Format, criterion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against a walk that shares nothing, to the last bit of *cloze* (elsewhere the options' rows multiply other
     numbers of depths at once)."""
-    found = layercliff.prune(model(), task, criterion=score, draws=3, remove=4, format=form)
+    found = layercliff.prune(model(), task, criterion=criterion, draws=3, remove=4, format=form)
     monkeypatch.setattr("layercliff.pruning.path.depths_shared", lambda *_: 0)
-    fresh = layercliff.prune(model(), task, criterion=score, draws=3, remove=4, format=form)
+    fresh = layercliff.prune(model(), task, criterion=criterion, draws=3, remove=4, format=form)
     assert [step.kept for step in found.steps] == [step.kept for step in fresh.steps]
     for ours, theirs in zip(found.traces, fresh.traces, strict=True):
         assert ours.scores.shape == theirs.scores.shape
@@ -39,9 +39,9 @@ def test_every_step_reads_as_its_model_read_from_the_start(
         np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("score", ["margin", "tail", "random"])
+@pytest.mark.parametrize("criterion", ["margin", "tail", "random"])
 def test_a_depth_that_the_step_before_shares_is_not_read_again(
-    task: Task, score: str, monkeypatch: pytest.MonkeyPatch
+    task: Task, criterion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[tuple[int, int]] = []  # blocks kept, depths read
     whole = Reader.read
@@ -52,13 +52,13 @@ def test_a_depth_that_the_step_before_shares_is_not_read_again(
         return reading
 
     monkeypatch.setattr(Reader, "read", counted)
-    found = layercliff.prune(model(), task, criterion=score, draws=1, remove=3, format="cloze", batch_tokens=10_000)
+    found = layercliff.prune(model(), task, criterion=criterion, draws=1, remove=3, format="cloze", batch_tokens=10_000)
     expected = [(6, 7)]
     for before, step in zip(found.steps, found.steps[1:], strict=False):
         place = before.kept.index(step.removed[0])
         expected += [(len(step.kept), len(step.kept) - place)] if place < len(step.kept) else []
     assert read == expected
-    if score == "tail":
+    if criterion == "tail":
         assert len(read) == 1
 
 

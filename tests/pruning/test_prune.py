@@ -214,10 +214,10 @@ def test_random_is_a_band_of_draws_within_a_range(tiny: Model, task: Task) -> No
     np.testing.assert_array_equal(found.stability.gone[2], [0, 0, 0, 1, 1])
 
 
-@pytest.mark.parametrize("score", ["accuracy", "option_nll"])
-def test_the_papers_other_scores(tiny: Model, task: Task, score: str) -> None:
+@pytest.mark.parametrize("criterion", ["accuracy", "option_nll"])
+def test_the_papers_other_criteria(tiny: Model, task: Task, criterion: str) -> None:
     """The first step against cutting each block out."""
-    found = layercliff.prune(tiny, task, remove=1, criterion=score)  # type: ignore[arg-type]
+    found = layercliff.prune(tiny, task, remove=1, criterion=criterion)  # type: ignore[arg-type]
     select = [h == "select" for h in layercliff.trace(tiny, task).trace.half_of]
     for block, value in found.steps[1].scores.items():
         network = families.network("llama")
@@ -225,7 +225,7 @@ def test_the_papers_other_scores(tiny: Model, task: Task, score: str) -> None:
         trace = layercliff.trace(network, task, tokenizer=families.tokenizer()).trace
         probabilities = decision.probabilities(trace.scores[-1:], trace.mask)[0, select]
         gold = trace.gold[select]
-        if score == "accuracy":
+        if criterion == "accuracy":
             expected = decision.correctness(trace.scores[-1:], trace.mask, trace.gold)[0, select].mean()
         else:
             expected = np.log(probabilities[np.arange(len(gold)), gold]).mean()
@@ -266,12 +266,12 @@ def test_a_path_that_ends_early_says_so(tiny: Model, task: Task) -> None:
     assert any("ends after 2 of 3 blocks" in sentence for sentence in said)
 
 
-@pytest.mark.parametrize("score", ["loss", "angular", "block_influence", "taylor", "perplexity"])
-def test_baselines_are_read_back_as_they_were(tiny: Model, task: Task, tmp_path: Path, score: str) -> None:
-    found = layercliff.prune(tiny, task, remove=2, criterion=score, out=tmp_path / "run")  # type: ignore[arg-type]
-    again = layercliff.prune(tiny, task, remove=2, criterion=score, out=tmp_path / "run")  # type: ignore[arg-type]
+@pytest.mark.parametrize("criterion", ["loss", "angular", "block_influence", "taylor", "perplexity"])
+def test_baselines_are_read_back_as_they_were(tiny: Model, task: Task, tmp_path: Path, criterion: str) -> None:
+    found = layercliff.prune(tiny, task, remove=2, criterion=criterion, out=tmp_path / "run")  # type: ignore[arg-type]
+    again = layercliff.prune(tiny, task, remove=2, criterion=criterion, out=tmp_path / "run")  # type: ignore[arg-type]
     assert again.steps == found.steps
-    assert (tmp_path / "run" / "prune" / score / "path.json").exists()
+    assert (tmp_path / "run" / "prune" / criterion / "path.json").exists()
 
 
 def test_text_of_the_users_own(tiny: Model, task: Task, tmp_path: Path) -> None:

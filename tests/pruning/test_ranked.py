@@ -56,8 +56,8 @@ def brief(model: torch.nn.Module, task: Task, form: str = "letter") -> Criterion
     return CriterionInput(found, parts, (("text", encoded_task.passages(found, TEXT)),), (), L - 1, 0, 4096)
 
 
-def order(score: str, given: CriterionInput, steps: int = L - 1) -> list[tuple[int, ...]]:
-    chooser, at, found = named(score).make(given), Step(tuple(range(L))), []
+def order(criterion: str, given: CriterionInput, steps: int = L - 1) -> list[tuple[int, ...]]:
+    chooser, at, found = named(criterion).make(given), Step(tuple(range(L))), []
     for _ in range(steps):
         after = chooser.choose(at)
         if after is None:
@@ -67,9 +67,9 @@ def order(score: str, given: CriterionInput, steps: int = L - 1) -> list[tuple[i
     return found
 
 
-@pytest.mark.parametrize("score", ["block_influence", "angular", "perplexity", "taylor"])
-def test_what_choosing_cost_is_counted_once(colours: Task, score: str) -> None:
-    chooser = named(score).make(brief(network(), colours))
+@pytest.mark.parametrize("criterion", ["block_influence", "angular", "perplexity", "taylor"])
+def test_what_choosing_cost_is_counted_once(colours: Task, criterion: str) -> None:
+    chooser = named(criterion).make(brief(network(), colours))
     first = chooser.choose(Step(tuple(range(L))))
     assert first is not None
     cost = chooser.passes, chooser.seconds
@@ -174,9 +174,12 @@ def test_a_small_block_goes_first_by_magnitude(colours: Task) -> None:
     assert order("taylor", brief(model, colours), 1) == [(4,)]
 
 
-@pytest.mark.parametrize("score", ["magnitude+", "taylor+", "perplexity+"])
-def test_protected_ends_stay(colours: Task, score: str) -> None:
-    assert sorted(order(score, brief(network(), colours))) == [(4,), (5,)]  # of eight, the first four and last two stay
+@pytest.mark.parametrize("criterion", ["magnitude+", "taylor+", "perplexity+"])
+def test_protected_ends_stay(colours: Task, criterion: str) -> None:
+    assert sorted(order(criterion, brief(network(), colours))) == [
+        (4,),
+        (5,),
+    ]  # of eight, the first four and last two stay
 
 
 def test_protected_ends_of_a_short_model_are_refused(tiny: Model, colours: Task) -> None:

@@ -269,8 +269,8 @@ def test_every_verb_runs_rows_as_was_found(
         lambda: layercliff.trace(tiny, task, **about),
         lambda: layercliff.evaluate(tiny, task, out=tmp_path / "evaluated"),
         *(
-            lambda score=score: layercliff.prune(tiny, task, criterion=score, remove=1, assess=False, **about)
-            for score in ("margin", "loss", "block_influence", "laco")
+            lambda name=name: layercliff.prune(tiny, task, criterion=name, remove=1, assess=False, **about)
+            for name in ("margin", "loss", "block_influence", "laco")
         ),
         lambda: layercliff.noise(tiny, task, eps=(0.1,), draws=1, **about),
         lambda: layercliff.ablate(tiny, task, **about),

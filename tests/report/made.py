@@ -70,7 +70,7 @@ def traced() -> Traced:
     return Traced(SUBJECT, trace(), analyse(trace(), 100), TraceSettings(option_mass="last"), {})
 
 
-def pruned(score: str = "margin") -> Pruned:
+def pruned(criterion: str = "margin") -> Pruned:
     """A path with a cliff, walked twice, with a task that was watched."""
     steps = tuple(
         Step(kept, tuple(set(before) - set(kept)), {b: b / 7 for b in before})
@@ -78,7 +78,7 @@ def pruned(score: str = "margin") -> Pruned:
     )
     traces = tuple(trace(len(kept) + 1, 3 if len(kept) > 2 else 99, k) for k, kept in enumerate(KEPT))
     others = (PathRepeat(KEPT, (0.9, 0.9, 0.8, 0.3, 0.3), 0.25),)
-    return Pruned(SUBJECT, score, (), N, steps, traces, {}, traces, others)  # type: ignore[arg-type]
+    return Pruned(SUBJECT, criterion, (), N, steps, traces, {}, traces, others)  # type: ignore[arg-type]
 
 
 def probed(runs: int, settings: Own) -> InterventionResult[Own]:
@@ -94,7 +94,7 @@ def ablated() -> InterventionResult[AblateSettings]:
 
 
 def patched() -> InterventionResult[PatchSettings]:
-    settings = PatchSettings(steps={"2": list(KEPT[2])}, positions="all", score="margin")
+    settings = PatchSettings(steps={"2": list(KEPT[2])}, positions="all", criterion="margin")
     return probed(3 * len(KEPT[2]) + 3, settings)
 
 
@@ -173,7 +173,7 @@ def similar() -> Similar:
         schema=["task", "what", "standardised", "step", "third_shuffled"],
         orient="row",
     )
-    settings = SimilarSettings(steps={step: list(kept) for step, kept in steps.items()}, score="margin", tokens=4)
+    settings = SimilarSettings(steps={step: list(kept) for step, kept in steps.items()}, criterion="margin", tokens=4)
     return Similar(SUBJECT, table, summary, settings, {})
 
 
@@ -185,7 +185,7 @@ def recovered() -> Recovered:
         "merged": {"0": [], "2": []},
         "cliff": 3,
         "seeds": 2,
-        "score": "margin",
+        "criterion": "margin",
         "method": "lora",
         "rank": 4,
         "updates": 2,

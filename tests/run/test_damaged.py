@@ -34,8 +34,8 @@ from layercliff.run.directory import RunDirectory
 
 READERS: dict[str, Callable[[RunDirectory], object]] = {
     "trace": traced.read,
-    "margin": partial(pruned.read, score="margin"),
-    "come": partial(pruned.read, score="come"),
+    "margin": partial(pruned.read, criterion="margin"),
+    "come": partial(pruned.read, criterion="come"),
     "noise": noised.read,
     "ablate": ablated.read,
     "similarity": similar.read,

@@ -40,8 +40,10 @@ def run(tiny: Model, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Pa
     directory = tmp_path_factory.mktemp("probed") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(directory.parent / "cache"))
-        for score in ("tail", "laco"):
-            layercliff.prune(tiny, task, shots=1, criterion=score, remove=2, assess=False, out=directory / score)
+        for criterion in ("tail", "laco"):
+            layercliff.prune(
+                tiny, task, shots=1, criterion=criterion, remove=2, assess=False, out=directory / criterion
+            )
     return directory
 
 

@@ -8,12 +8,16 @@ import pytest
 
 import layercliff
 from layercliff.analyses.noise.spec import NoiseSpec
+from layercliff.analyses.similarity.result import SimilarSettings
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import RunError
 from layercliff.models.model import Model
 from layercliff.pruning.spec import PruneSpec
 from layercliff.report import page
+from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory
+from layercliff.studies.grid import Grid
+from layercliff.studies.result import StudyCell
 from layercliff.tasks.question import Task
 
 
@@ -29,12 +33,28 @@ def test_a_spec_and_its_keywords_are_one(tiny: Model, colours: Task) -> None:
         layercliff.trace(tiny, colours, shot=1)  # type: ignore[call-overload]
 
 
-def test_former_names_hold_with_a_warning(tiny: Model, colours: Task) -> None:
+def test_former_names_hold_with_a_warning(tiny: Model, colours: Task, tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning, match="score is called criterion now"):
         path = layercliff.prune(tiny, colours, score="head", remove=1, assess=False)  # type: ignore[call-overload]
     assert path.steps[1].removed == (0,)
+    with pytest.warns(DeprecationWarning, match=r"Pruned\.score is called criterion_name now"):
+        assert path.score == "head"  # type: ignore[attr-defined]
     with pytest.warns(DeprecationWarning, match="Probed is called layercliff.InterventionResult now"):
         assert layercliff.Probed is layercliff.InterventionResult  # type: ignore[attr-defined]
+    with pytest.warns(DeprecationWarning, match="score is called"), pytest.raises(RunError, match="no run directory"):
+        layercliff.recipe(tmp_path, score="laco")  # type: ignore[call-arg]
+
+
+def test_stored_names_of_before_are_read() -> None:
+    stored = {"score": "tail", "steps": {"0": [0, 1]}, "tokens": 4}
+    settings = stored_files.shaped(stored, SimilarSettings)
+    assert settings.raw() == {"criterion": "tail", "steps": {"0": [0, 1]}, "tokens": 4}
+    with pytest.warns(DeprecationWarning, match=r"StepSettings\.score is called criterion now"):
+        assert settings.score == "tail"  # type: ignore[attr-defined]
+    cell = stored_files.shaped({"directory": "d", "schedule": "tail", "reason": None}, StudyCell)
+    assert cell.criterion == "tail"
+    with pytest.warns(DeprecationWarning, match="schedules is called criteria now"):
+        assert Grid.of({"models": ["m"], "tasks": ["t"], "schedules": ["tail"]}).criteria == ("tail",)
 
 
 def test_unknown_words_are_refused() -> None:

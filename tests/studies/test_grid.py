@@ -38,7 +38,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
             "tasks holds 't' twice for one figure",
         ),
         (
-            "models: [a]\ntasks: [{task: t, limit: 50}, {task: t, limit: 100}]\nschedules: [tail]",
+            "models: [a]\ntasks: [{task: t, limit: 50}, {task: t, limit: 100}]\ncriteria: [tail]",
             "tasks holds 't' twice for one figure",
         ),
         ("models: [a]\ntasks: [t]\nremove: 3\nto_ratio: 0.5", "remove and to_ratio both end a path"),
@@ -63,7 +63,7 @@ SMALL = {"models": ["a", "b/c"], "tasks": ["capitals", {"task": "arc_easy", "for
         ("models: &a [*a]", "has an alias within what it stands for"),
         ("[" * 1500, "too many lists and mappings within one another"),
         (
-            f"models: [a]\ntasks: [t]\nseeds: {list(range(1000))}\nschedules: [margin, tail]".replace(
+            f"models: [a]\ntasks: [t]\nseeds: {list(range(1000))}\ncriteria: [margin, tail]".replace(
                 "models: [a]", f"models: {[f'm{i}' for i in range(100)]}"
             ),
             "it has 200,000 cells, and more than 100,000 are no study",

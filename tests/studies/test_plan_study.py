@@ -24,7 +24,7 @@ PAPER: dict[str, PretrainedConfig] = {
 }  # fmt: skip
 
 
-def test_counts_are_those_of_plans_and_more_for_more_schedules(tmp_path: Path) -> None:
+def test_counts_are_those_of_plans_and_more_for_more_criteria(tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
     grid = {"models": [model], "tasks": [words], "formats": ["letter"], "remove": 3, "foretell": False, "device": "cpu"}
     one = layercliff.plan(model, words, format="letter", remove=3, device="cpu")
@@ -94,5 +94,5 @@ def test_the_papers_studies_run_on_a_tiny_model(name: str, tmp_path: Path) -> No
     }
     found = layercliff.study(grid.model_copy(update=here), out=tmp_path / "s")
     assert found.failed == ()
-    expected = [(panel, schedule) for panel in grid.formats for schedule in grid.criteria]
-    assert [(row.panel, row.schedule) for row in found.rows] == expected
+    expected = [(panel, criterion) for panel in grid.formats for criterion in grid.criteria]
+    assert [(row.panel, row.criterion) for row in found.rows] == expected

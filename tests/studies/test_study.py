@@ -59,7 +59,7 @@ def whole(directory: Path) -> dict[str, object]:
 def test_cells_are_runs_and_those_that_fail_stop_nothing(files: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     found = layercliff.study(content(files, "llama"), out=tmp_path / "s", note=notes.append)
-    assert [(row.schedule, row.finished) for row in found.rows] == [
+    assert [(row.criterion, row.finished) for row in found.rows] == [
         ("margin", True), ("random", True), ("margin", False), ("random", False),
     ]  # fmt: skip
     assert all("There is no" in str(row.reason) or "none.jsonl" in str(row.reason) for row in found.failed)

@@ -10,9 +10,10 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from layercliff import former_names
 from layercliff.errors import LayercliffError, nearest, quoted
 from layercliff.output import say_sentence
-from layercliff.run.spec import Spec, about
+from layercliff.run.spec import Spec, about, renamed
 
 CacheOption = Annotated[
     Path | None, typer.Option(help="Where downloads and converted models are kept.", envvar="LAYERCLIFF_CACHE")
@@ -54,16 +55,18 @@ def cache_dir() -> inspect.Parameter:
 def spec_of(spec: type[Spec], given: dict[str, Any]) -> Spec:
     """A spec from the command line's values. Raises `LayercliffError`."""
     values: dict[str, Any] = {}
+    former = {old: given[old] for old in renamed(spec) if given[old] is not None}
+    given = given | former_names.todays(former, renamed(spec), _say_renamed)
     for one in offered(spec):
         how, value = about(one), given[one.name]
-        for old in how.old:
-            if (former := given.get(old)) is not None:
-                say_sentence(f"The option --{old} is called {_names(one)[0]} now.")
-                value = former
         if value is None and one.default is not MISSING:
             continue
         values[one.name] = value if how.read is None else how.read(value)
     return spec(**values)
+
+
+def _say_renamed(former: str, today: str) -> None:
+    say_sentence(f"The option --{former} is called --{today} now.")
 
 
 def offered(spec: type[Spec]) -> Iterator["Field[Any]"]:
@@ -76,10 +79,9 @@ def _parameters(spec: type[Spec]) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(spec)
     found = [_parameter(one, hints[one.name]) for one in offered(spec)]
     yield from sorted(found, key=lambda one: one.default is not inspect.Parameter.empty)
-    for one in offered(spec):
-        for old in about(one).old:
-            kind = (about(one).kind or hints[one.name]) | None
-            yield extra(old, Annotated[kind, typer.Option(..., f"--{old}", hidden=True)], None)
+    known = {one.name: about(one).kind or hints[one.name] for one in offered(spec)}
+    for former, today in renamed(spec).items():
+        yield extra(former, Annotated[known[today] | None, typer.Option(..., f"--{former}", hidden=True)], None)
 
 
 def _parameter(one: "Field[Any]", hint: Any) -> inspect.Parameter:

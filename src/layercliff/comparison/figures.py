@@ -29,7 +29,7 @@ def figures(found: Sequence[Pruned]) -> Iterator[Figure]:
 
 def _accuracy(found: Sequence[Pruned]) -> Chart:
     table = compared.steps_table(found).with_columns(n=len(found[0].traces[0].questions))
-    names = [path.score for path in found]
+    names = [path.criterion_name for path in found]
     pick = alt.selection_point(fields=["criterion"], bind="legend")
     base = alt.Chart(table).encode(
         x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False)),

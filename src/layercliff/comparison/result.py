@@ -34,10 +34,10 @@ def paths(run: RunDirectory, unread: list[str]) -> list[Pruned]:
 
     The default criterion's comes first, then kind by kind.
     """
-    found = [readable(partial(results.read, score=score), run, unread) for score in results.scores_of(run)]
+    found = [readable(partial(results.read, criterion=name), run, unread) for name in results.criteria_of(run)]
     return sorted(
         (path for path in found if path is not None),
-        key=lambda path: (path.score != DEFAULT, path.criterion.rank, path.score),
+        key=lambda path: (path.criterion_name != DEFAULT, path.criterion.rank, path.criterion_name),
     )
 
 
@@ -71,7 +71,7 @@ def _step(path: Pruned, k: int) -> dict[str, Any]:
     accuracy = path.main(k).accuracy
     low, high = path.loss_interval(k) if k else (0.0, 0.0)
     return {
-        "criterion": path.score,
+        "criterion": path.criterion_name,
         "removed": path.gone(k),
         "ratio": path.gone(k) / path.n_layers,
         "accuracy": float(accuracy.point[-1]),
@@ -124,7 +124,7 @@ def summary_table(found: Sequence[Pruned]) -> pl.DataFrame:
         step = path.recommended
         rows.append(
             {
-                "criterion": path.score,
+                "criterion": path.criterion_name,
                 "about": path.criterion.words,
                 "citation": path.criterion.citation,
                 "removed_at_most": path.gone(len(path.steps) - 1),

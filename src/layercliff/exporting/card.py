@@ -59,7 +59,7 @@ def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, trained:
         "began_with": pruned.subject.model,
         "removed_before": sorted(set(range(n_layers)) - set(begin)),
         "merged_before": merged_blocks.summary(located.blends),
-        "score": pruned.score,
+        "criterion": pruned.criterion_name,
         "step": step,
         "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
         "report_dense": traced.figures(pruned.main(0), begin),

@@ -19,7 +19,7 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
     said: dict[str, Any] = {
         "model": subject.model,
         "task": ",".join(task.asked_for or task.name for task in subject.tasks),
-        "criterion": pruned.score,
+        "criterion": pruned.criterion_name,
         **wanted,
         "watch": ",".join(_watched(pruned, name.rpartition(" ")[0]) for name in wanted.get("watch", ())),
         "text": text(pruned),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from layercliff import former_names
 from layercliff.choices import At
 from layercliff.errors import ModelError
 from layercliff.models import loading, removable_blocks
@@ -12,10 +13,11 @@ from layercliff.progress import Report, silent
 from layercliff.pruning.selected_step import SelectedStep, select_step
 
 
+@former_names.arguments({"score": "criterion"})
 def recipe(
     run: str | Path,
     step: int | At | None = None,
-    score: str | None = None,
+    criterion: str | None = None,
     *,
     trust_remote_code: bool = False,
     report: Report = silent,
@@ -27,7 +29,7 @@ def recipe(
 
     Raises `LayercliffError` saying what is missing.
     """
-    return of(select_step(run, step, score), trust_remote_code, report)
+    return of(select_step(run, step, criterion), trust_remote_code, report)
 
 
 def of(chosen: SelectedStep, trust_remote_code: bool, report: Report) -> Recipes:

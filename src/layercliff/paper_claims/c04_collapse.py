@@ -86,13 +86,13 @@ def estimate(path: PathMargins, chance: float) -> float:
 
 def distances(path: Pruned) -> Iterator[tuple[str, float]]:
     """The `estimate` of a stored path and of its repetitions, by name."""
-    yield path.score, estimate(PathMargins.of(path), path.main(0).chance)
+    yield path.criterion_name, estimate(PathMargins.of(path), path.main(0).chance)
     for number, other in enumerate(path.others, 2):
         if other.decided:
             lost = lost_from(np.array(other.decided))
             fallen = collapse_steps(np.array(other.accuracy), other.chance)
             with np.errstate(invalid="ignore"):
-                yield f"{path.score} {number}", float(lost - fallen)
+                yield f"{path.criterion_name} {number}", float(lost - fallen)
 
 
 def lost_from(decided: Bool[np.ndarray, "step *rest"]) -> Float[np.ndarray, "*rest"]:

@@ -97,9 +97,9 @@ class _Gathering:
         self.setting, self.run, self.spec = setting, run, spec
         self.trains = spec.recover
         for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
-            if kept is not None and kept.settings.score != "margin" and pruned.current(run, kept.settings.raw()):
+            if kept is not None and kept.settings.criterion != "margin" and pruned.current(run, kept.settings.raw()):
                 raise RunError(
-                    f"{run.path / name} holds what {name} found on the path by {kept.settings.score}, which the same "
+                    f"{run.path / name} holds what {name} found on the path by {kept.settings.criterion}, which the same "
                     "on the path by margin would replace: remove it, or choose another --out."
                 )
         if spec.recover:
@@ -193,7 +193,7 @@ class _Gathering:
             own |= {"steps": sorted({step, *map(int, kept.settings.steps)}), "positions": kept.settings.positions}
         return self._stage(
             "states exchanged",
-            _made_with(kept, steps={str(k): list(path.steps[k].kept) for k in own["steps"]}, score="margin"),
+            _made_with(kept, steps={str(k): list(path.steps[k].kept) for k in own["steps"]}, criterion="margin"),
             lambda s: patch(s.into(PatchSpec, **own)),
         )
 

@@ -13,8 +13,9 @@ from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
 from layercliff.run.directory import RunDirectory
+from layercliff.run.spec import renamed
 
-RENAMED = {"method": "how"}  # as it is stored, and as the option is called
+RENAMED = renamed(RecoverSpec)  # settings are stored by former names
 MODELS = 4  # the dense one, and steps below, at and beyond the collapse
 
 
@@ -23,9 +24,9 @@ def require(run: RunDirectory) -> None:
     path, kept = pruned.read(run, "margin"), recovered.read(run)
     if path is not None and not lacks(kept, path):
         return
-    if kept is not None and kept.settings.score != "margin":
+    if kept is not None and kept.settings.criterion != "margin":
         raise RunError(
-            f"{run.path} holds trained steps of the path by {kept.settings.score}, which those by margin would "
+            f"{run.path} holds trained steps of the path by {kept.settings.criterion}, which those by margin would "
             "replace: choose another --out, or leave out --recover."
         )
     for name in LIBRARIES:

@@ -18,7 +18,7 @@ from layercliff.report.frequency_figures import Answering
 
 def figures(pruned: Pruned) -> Iterator[Figure]:
     """Accuracy along the path with the cliff, margins of dense, light and heavy pruning, and all candidates' scores."""
-    name, caption = f"prune-{pruned.score}", pruned.caption()
+    name, caption = f"prune-{pruned.criterion_name}", pruned.caption()
     text = (
         f"Accuracy on questions that took no part in the choice, with its {words.PERCENT} interval, against the share "
         f"of blocks removed; {words.cliff(pruned)} {caption}."
@@ -62,7 +62,7 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
         return
     run = " A run of blocks is named by its first." if pruned.criterion.runs else ""
     text = (
-        f"Score of each candidate block by {pruned.score} ({pruned.criterion.words}), per step; "
+        f"Score of each candidate block by {pruned.criterion_name} ({pruned.criterion.words}), per step; "
         f"the removed one is ringed.{run} {caption}."
     )
     yield Figure(
@@ -259,7 +259,7 @@ def _candidates(pruned: Pruned) -> Chart:
         alt.Tooltip("removed:N"),
     ]
     cells = base.mark_rect().encode(
-        color=alt.Color("score:Q", title=pruned.score, scale=alt.Scale(scheme="viridis")), tooltip=hover
+        color=alt.Color("score:Q", title=pruned.criterion_name, scale=alt.Scale(scheme="viridis")), tooltip=hover
     )
     ring = (
         base.transform_filter("datum.removed").mark_point(size=90, color="white", strokeWidth=2.5).encode(tooltip=hover)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from layercliff import former_names
 from layercliff.analyses.trace import result as traced
 from layercliff.metrics import collapse as falling
 from layercliff.metrics import decision
@@ -40,6 +41,7 @@ BESIDE_COST = ("wanted", "text", "stay", "not_assessed")
 MARGIN = 0.05  # a loss of accuracy below this is called harmless
 
 
+@former_names.attributes(score="criterion_name")
 @dataclass(frozen=True)
 class Pruned:
     """A path with what every step's model does on the report half.
@@ -53,7 +55,7 @@ class Pruned:
     """
 
     subject: Subject
-    score: str
+    criterion_name: str
     protected: tuple[int, ...]
     n_select: int
     steps: tuple[Step, ...]
@@ -72,7 +74,7 @@ class Pruned:
     @property
     def criterion(self) -> Description:
         """What there is to say of the criterion."""
-        return self.described or criteria.named(self.score)
+        return self.described or criteria.named(self.criterion_name)
 
     @property
     def n_layers(self) -> int:
@@ -91,7 +93,7 @@ class Pruned:
     def holds(self, settings: StepSettings) -> bool:
         """Whether the steps that an analysis looked at are those of this path as it is now."""
         own = {str(number): list(step.kept) for number, step in enumerate(self.steps)}
-        return settings.score == self.score and settings.steps.items() <= own.items()
+        return settings.criterion == self.criterion_name and settings.steps.items() <= own.items()
 
     @property
     def limited(self) -> bool:
@@ -187,7 +189,7 @@ class Pruned:
         tasks = " + ".join(f"{task.name} ({task.split}, {task.format})" for task in self.subject.tasks)
         n = len(self.traces[0].questions)
         return (
-            f"{self.subject.model} · {tasks} · selected by {self.score} on n = {self.n_select}, "
+            f"{self.subject.model} · {tasks} · selected by {self.criterion_name} on n = {self.n_select}, "
             f"reported on n = {n} others · {self.subject.dtype} · seed {self.subject.seed}"
         )
 
@@ -198,8 +200,8 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     ``path.json`` comes last and says that the rest is complete; it goes first where another path lay there. What a run
     costs lies beside it in ``cost.json``.
     """
-    folder = stored(run, pruned.score)
-    run.forget(f"{FOLDER}/{pruned.score}/path.json")
+    folder = stored(run, pruned.criterion_name)
+    run.forget(f"{FOLDER}/{pruned.criterion_name}/path.json")
     tables = path_tables.every(pruned)
     for name, traces in (("steps", pruned.traces), ("watched", pruned.watched)):
         if not traces:
@@ -213,7 +215,7 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
     for name, table in tables.items():
         folder.write_table(name, table)
     # Times and costs are others each time: they lie in files of their own, so that the path's bytes stay.
-    place = f"{FOLDER}/{pruned.score}"
+    place = f"{FOLDER}/{pruned.criterion_name}"
     run.write_json(f"{place}/assessment.json", pruned.assessment.to_dict() if pruned.assessment else None)
     run.write_json(f"{place}/cost.json", _cost(pruned))
     merged = {
@@ -235,9 +237,9 @@ def _cost(pruned: Pruned) -> dict[str, Any]:
     return {**beside, **pruned.cost, **failed}
 
 
-def stored(run: RunDirectory, score: str) -> StoredFolder:
+def stored(run: RunDirectory, criterion: str) -> StoredFolder:
     """The folder of a path."""
-    return run.folder(f"{FOLDER}/{score}", "path.json", "layercliff prune")
+    return run.folder(f"{FOLDER}/{criterion}", "path.json", "layercliff prune")
 
 
 def path(pruned: Pruned) -> dict[str, Any]:
@@ -248,8 +250,7 @@ def path(pruned: Pruned) -> dict[str, Any]:
     return {
         "model": pruned.subject.model,
         "revision": pruned.subject.revision,
-        "score": pruned.score,
-        "criterion": pruned.criterion.as_dict(),
+        "criterion": {"name": pruned.criterion_name, **pruned.criterion.as_dict()},
         "protected": list(pruned.protected),
         "race": pruned.race,
         "n_layers": pruned.n_layers,
@@ -313,8 +314,8 @@ def _stability(found: Stability | None) -> dict[str, Any] | None:
     }
 
 
-def scores_of(run: RunDirectory) -> list[str]:
-    """The scores by which a finished path lies in a run directory."""
+def criteria_of(run: RunDirectory) -> list[str]:
+    """The names of the criteria by which a run directory holds a finished path."""
     found = (file.parent.name for file in (run.path / FOLDER).glob("*/path.json"))
     return sorted(name for name in found if criteria.NAME.fullmatch(name))
 
@@ -322,13 +323,13 @@ def scores_of(run: RunDirectory) -> list[str]:
 def current(run: RunDirectory, about: Mapping[str, Any]) -> bool:
     """Whether the steps in an analysis's settings are those of a path that a run directory holds."""
     settings = stored_files.shaped(dict(about), StepSettings)
-    found = read(run, settings.score)
+    found = read(run, settings.criterion)
     return found is not None and found.holds(settings)
 
 
-def read(run: RunDirectory, score: str) -> Pruned | None:
+def read(run: RunDirectory, criterion: str) -> Pruned | None:
     """A finished path, or None. Its metrics are computed anew from the scores."""
-    subject, folder = run.subject(), stored(run, score)
+    subject, folder = run.subject(), stored(run, criterion)
     content = folder.content(PathSummary)
     if subject is None or content is None:
         return None
@@ -346,7 +347,7 @@ def read(run: RunDirectory, score: str) -> Pruned | None:
     repeated = folder.beside("repetitions", Repetitions)
     return Pruned(
         subject,
-        score,
+        criterion,
         tuple(content.protected),
         content.n_select,
         steps,

@@ -52,7 +52,7 @@ def stored(run: RunDirectory, criterion: str, wanted: Mapping[str, Any]) -> Prun
     if other:
         phrases = [f"{name} is {said(had[name])} there and {said(wanted[name])} here" for name in other]
         raise RunError(
-            f"{run.path} holds another path by {kept.score}: {'; '.join(phrases)}. "
+            f"{run.path} holds another path by {kept.criterion_name}: {'; '.join(phrases)}. "
             "Give --fresh to replace it, or choose another --out."
         )
     return None

@@ -79,11 +79,11 @@ def steps_of(run: str | Path | None, steps: Sequence[int], criterion: str | None
         raise RunError("The steps of a path are wanted: name a run directory that holds one with out.")
     path = select_step(run, 0, criterion).pruned
     wanted = steps or path.light_and_heavy
-    return path, {step: path.steps[select_step(run, step, path.score).step] for step in wanted}
+    return path, {step: path.steps[select_step(run, step, path.criterion_name).step] for step in wanted}
 
 
 def _path(directory: RunDirectory, criterion: str | None) -> Pruned:
-    known = results.scores_of(directory)
+    known = results.criteria_of(directory)
     if not known:
         raise RunError(f"{directory.path} holds no finished path: run `layercliff prune` with --out {directory.path}.")
     if criterion is None and DEFAULT in known:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import AliasChoices, Field, RootModel, model_validator
 
+from layercliff import former_names
 from layercliff.models.stored_path import Count, KeptBlocks, PathFacts, StepName, StoredStep
 from layercliff.pruning.assessment import Assessment
 from layercliff.pruning.criterion import NAME, Description
@@ -31,10 +32,11 @@ class PruneSettings(Settings):
     assess: bool = False
 
 
+@former_names.attributes(score="criterion")
 class StepSettings(Settings):
     """The steps of a path that an analysis looked at, by the blocks they keep."""
 
-    score: str = Field(pattern=rf"^{NAME.pattern}$")
+    criterion: str = Field(pattern=rf"^{NAME.pattern}$", validation_alias=AliasChoices("criterion", "score"))
     steps: dict[StepName, KeptBlocks] = Field(min_length=1)
 
 

@@ -87,7 +87,10 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         )
     compare = [("compare", "criteria compared")] if content["comparison"] else []
     parts.append(
-        ("Pruned", [*compare, *((f"prune-{path['score']}", f"by {path['score']}") for path in content["paths"])])
+        (
+            "Pruned",
+            [*compare, *((f"prune-{path['criterion']}", f"by {path['criterion']}") for path in content["paths"])],
+        )
     )
     parts.append(("Analyses", [(f"analysis-{section['name']}", section["heading"]) for section in content["analyses"]]))
     parts.append(("Questions", [("questions", "")] if content["questions"] else []))
@@ -103,9 +106,9 @@ def _answers(
     for name, analysis in traced.analyses.items() if traced else ():
         yield f"Where does the decision form: {_title(name)}?", f"trace-{name}", words.verdict(analysis)
     for path in paths:
-        anchor = f"prune-{path.score}"
-        yield f"Which blocks can go, by {path.score}?", anchor, words.recommendation(path)
-        yield f"Where is the cliff, by {path.score}?", anchor, words.cliff(path)
+        anchor = f"prune-{path.criterion_name}"
+        yield f"Which blocks can go, by {path.criterion_name}?", anchor, words.recommendation(path)
+        yield f"Where is the cliff, by {path.criterion_name}?", anchor, words.cliff(path)
     for section in probes:
         yield section.heading, f"analysis-{section.name}", section.sentence
 
@@ -238,7 +241,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
             }
         )
     return {
-        "score": pruned.score,
+        "criterion": pruned.criterion_name,
         "recommendation": words.recommendation(pruned),
         "cliff": words.cliff(pruned),
         "few": words.few_questions(pruned.main(0)),

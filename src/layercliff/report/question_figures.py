@@ -66,7 +66,7 @@ def _models(dense: Trace, paths: Sequence[Pruned]) -> Iterator[tuple[str, Sequen
     yield "dense", range(dense.n_layers + 1), dense
     for path in paths:
         for step in path.light_and_heavy:
-            yield f"{path.score}, {path.gone(step)} removed", path.dense_depths(step), path.traces[step]
+            yield f"{path.criterion_name}, {path.gone(step)} removed", path.dense_depths(step), path.traces[step]
 
 
 def figure(names: Sequence[str], n_layers: int) -> dict[str, Any]:

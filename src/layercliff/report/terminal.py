@@ -152,7 +152,7 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
         shown = "shown" if line["shown"] else "not shown" if line["recommended"] else ""
         rows.append(
             (
-                path.score,
+                path.criterion_name,
                 words.interval(path.main(at), "accuracy"),
                 cliff,
                 str(line["recommended"]),

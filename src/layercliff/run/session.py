@@ -194,7 +194,7 @@ def _guard(
 ) -> None:
     """Raise `RunError` where an analysis would replace one that has something it has not, unless that is of a path that
     is gone."""
-    if "score" in had and not pruned.current(run, had):
+    if "criterion" in had and not pruned.current(run, had):
         return
     lost = [name for name in names if name in had and not _has_all(name, wanted.get(name), had[name])]
     if lost:

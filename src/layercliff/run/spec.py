@@ -36,7 +36,7 @@ Same = TypeVar("Same", bound="Spec")
 class Option:
     """How an option is offered.
 
-    `old` are its former names in Python. `names` are those on the command line (default: the field's name). There its
+    `old` are its former names. `names` are those on the command line (default: the field's name). There its
     type is `kind` (default: the field's), which `read` turns into the field's. `shown` is its default there. `limit`
     names its entry in `layercliff.limits`. Without `help` it is offered in Python alone.
     """
@@ -120,10 +120,9 @@ def _said(one: "Field[Any]") -> str:
     return names[0].lstrip("-") if names else one.name.replace("_", "-")
 
 
-def renamed(spec: type[Spec]) -> Iterator[tuple[str, str]]:
+def renamed(spec: type[Spec]) -> dict[str, str]:
     """Former names of options with those of today."""
-    for one in fields(spec):
-        yield from ((old, one.name) for old in about(one).old)
+    return {old: one.name for one in fields(spec) for old in about(one).old}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from layercliff import former_names
 from layercliff.run.directory import RunDirectory
 from layercliff.run.spec import Spec, renamed
 
@@ -51,11 +51,10 @@ def verb(spec: Callable[P, S], *, page: bool = True) -> Callable[[Callable[[S], 
 
 
 def _public(spec: Any, page: bool, function: Callable[[Any], Any]) -> Any:
-    old = dict(renamed(spec))
-
+    @former_names.arguments(renamed(spec))
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        return _run(function, _given(spec, args, _today(kwargs, old)), page)
+        return _run(function, _given(spec, args, kwargs), page)
 
     called.__signature__ = inspect.signature(spec).replace(  # type: ignore[attr-defined]
         return_annotation=inspect.signature(function).return_annotation
@@ -67,13 +66,6 @@ def _public(spec: Any, page: bool, function: Callable[[Any], Any]) -> Any:
 def _given(spec: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The spec itself, or what makes one."""
     return args[0] if not kwargs and len(args) == 1 and isinstance(args[0], spec) else spec(*args, **kwargs)
-
-
-def _today(given: dict[str, Any], old: dict[str, str]) -> dict[str, Any]:
-    """Keywords by today's names. A former one gives a warning."""
-    for name in old.keys() & given.keys():
-        warnings.warn(f"The option {name} is called {old[name]} now.", DeprecationWarning, stacklevel=4)
-    return {old.get(name, name): value for name, value in given.items()}
 
 
 def _run(function: Callable[[Any], R], spec: Any, page: bool) -> R:

@@ -20,7 +20,7 @@ LABEL = (0.12, 0.04)  # the room of a point's label on either axis
 
 
 def figures(found: Studied) -> Iterator[Figure]:
-    """One per format and schedule, then one per way of leaving out."""
+    """One per format and criterion, then one per way of leaving out."""
     for panel in found.panels:
         if panel.points:
             heading = f"Transition against critical ratio: {study_words.name(panel)}"
@@ -53,7 +53,7 @@ def figures(found: Studied) -> Iterator[Figure]:
 
 def name_of(panel: Panel) -> str:
     """The name of a panel's figure."""
-    return f"transition-collapse-{panel.format}-{panel.schedule}".replace("+", "-ends")
+    return f"transition-collapse-{panel.format}-{panel.criterion}".replace("+", "-ends")
 
 
 def _points(panel: Panel, rows: Sequence[Row]) -> Chart:
@@ -129,8 +129,8 @@ def _apart(across: Sequence[float], up: Sequence[float]) -> list[float]:
 
 def _cells(panel: Panel, point: Point, rows: Sequence[Row]) -> list[Row]:
     """The cells that a point is the median of, one per seed."""
-    own = (panel.format, panel.schedule, point.model, point.task)
-    return [row for row in rows if (row.panel, row.schedule, row.model, row.task) == own and row.place is not None]
+    own = (panel.format, panel.criterion, point.model, point.task)
+    return [row for row in rows if (row.panel, row.criterion, row.model, row.task) == own and row.place is not None]
 
 
 def _kind(decided: bool, censored: bool) -> str:

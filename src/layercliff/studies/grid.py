@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from layercliff import limits
+from layercliff import former_names, limits
 from layercliff.choices import DType, Format
 from layercliff.errors import RunError, nearest, quoted
 from layercliff.pruning.criterion import named
@@ -22,6 +22,8 @@ from layercliff.run.spec import about
 
 OWN = "own"
 """Stands for each task's own format."""
+FORMER = {"schedules": "criteria"}
+"""Former names of settings with those of today."""
 WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
 """What a setting must be, by the kind of what is wrong with it."""
 
@@ -122,9 +124,9 @@ class Grid(Shared, frozen=True, extra="forbid"):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        """A task may be its name alone, and criteria were called schedules."""
-        if isinstance(given, dict) and "schedules" in given and "criteria" not in given:
-            given = {"criteria" if name == "schedules" else name: value for name, value in given.items()}
+        """A task may be its name alone. Settings may have their former names."""
+        if isinstance(given, dict):
+            given = former_names.todays(given, FORMER)
         if isinstance(given, dict) and isinstance(given.get("tasks"), list | tuple):
             return given | {"tasks": [{"task": one} if isinstance(one, str) else one for one in given["tasks"]]}
         return given

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import AliasChoices, Field
 
+from layercliff import former_names
 from layercliff.analyses.forecast import result as foretold
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.shapes import TraceFigures
@@ -29,7 +31,7 @@ LEAST_ROWS = len(FEATURES) + 3  # cells that a rule is fitted to, at least
 
 class StudyCell(Stored):
     directory: str
-    schedule: str
+    criterion: str = Field(validation_alias=AliasChoices("criterion", "schedule"))
     reason: str | None
 
 
@@ -37,6 +39,7 @@ class StudySummary(Summary):
     cells: list[StudyCell]
 
 
+@former_names.attributes(schedule="criterion")
 @dataclass(frozen=True)
 class Row:
     """What one cell came to.
@@ -49,7 +52,7 @@ class Row:
     model: str
     task: str
     panel: str
-    schedule: str
+    criterion: str
     seed: int
     directory: str
     reason: str | None = None
@@ -105,12 +108,13 @@ class Point:
     seeds: int
 
 
+@former_names.attributes(schedule="criterion")
 @dataclass(frozen=True)
 class Panel:
-    """One figure of transition against critical ratio: the cells of a format and a schedule."""
+    """One figure of transition against critical ratio: the cells of a format and a criterion."""
 
     format: str
-    schedule: str
+    criterion: str
     points: tuple[Point, ...]
     association: Association
 
@@ -206,13 +210,13 @@ def _median(values: Sequence[tuple[int | float, bool]]) -> tuple[int | float, bo
 def gathered(grid: Grid, rows: Sequence[Row], seed: int = 0) -> Studied:
     """What the cells say together."""
     panels = []
-    names = dict.fromkeys((r.panel, r.schedule) for r in rows)
-    for panel, schedule in names:
-        points = tuple(_points([r for r in rows if (r.panel, r.schedule) == (panel, schedule)]))
+    names = dict.fromkeys((r.panel, r.criterion) for r in rows)
+    for panel, criterion in names:
+        points = tuple(_points([r for r in rows if (r.panel, r.criterion) == (panel, criterion)]))
         x, y = np.array([p.transition for p in points]), np.array([p.ratio for p in points])
         censored = np.array([p.censored for p in points], bool)
         found = associate(x, y, censored, [p.model for p in points], seed=seed)
-        panels.append(Panel(panel, schedule, points, found))
+        panels.append(Panel(panel, criterion, points, found))
     judgements, why = judged(training(rows))
     return Studied(grid, tuple(rows), tuple(panels), judgements, why)
 
@@ -228,7 +232,7 @@ def _points(rows: Sequence[Row]) -> Iterator[Point]:
 
 def fitted_to(rows: Sequence[Row]) -> list[Row]:
     """The cells that a rule can be fitted to: paths by ``margin`` with a collapse on them, and features measured."""
-    return [r for r in rows if r.schedule == "margin" and r.ratio is not None and r.features]
+    return [r for r in rows if r.criterion == "margin" and r.ratio is not None and r.features]
 
 
 def training(rows: Sequence[Row]) -> pl.DataFrame:
@@ -311,9 +315,9 @@ def read(path: Path) -> Studied:
     if not is_study(path):
         raise RunError(f"{path} is no study: it holds no {FILE}; make one with `layercliff study FILE --out {path}`.")
     grid, kept = Grid.read(path / FILE), stored(path).content(StudySummary)
-    reasons = {(c.directory, c.schedule): c.reason for c in kept.cells} if kept else {}
+    reasons = {(c.directory, c.criterion): c.reason for c in kept.cells} if kept else {}
     rows = [row(path, cell) for cell in grid.cells()]
     told = [
-        replace(r, reason=reasons.get((r.directory, r.schedule)) or r.reason) if not r.finished else r for r in rows
+        replace(r, reason=reasons.get((r.directory, r.criterion)) or r.reason) if not r.finished else r for r in rows
     ]
     return gathered(grid, told)

@@ -21,7 +21,7 @@ def show(found: "Studied", out: Path) -> None:
             row.model,
             row.task,
             row.format or row.panel,
-            row.schedule,
+            row.criterion,
             str(row.seed),
             *_numbers(row.n_layers, row.accuracy),
             study_words.transition(row) or "failed",

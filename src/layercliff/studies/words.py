@@ -36,7 +36,7 @@ def _end(value: int | None) -> str:
 def name(panel: Panel) -> str:
     """What a panel's cells have in common."""
     form = "each task's own format" if panel.format == "own" else f"format {panel.format}"
-    return f"{panel.schedule}, {form}"
+    return f"{panel.criterion}, {form}"
 
 
 def association(panel: Panel) -> Iterator[str]:
@@ -107,7 +107,7 @@ def foretold(ratio: float, low: float, high: float) -> str:
 def left_out(rows: tuple[Row, ...]) -> Iterator[str]:
     """Every cell that is not a plain point of a figure, with the reason."""
     for row in rows:
-        cell = f"{row.model} on {row.task} by {row.schedule}, seed {row.seed} ({row.panel})"
+        cell = f"{row.model} on {row.task} by {row.criterion}, seed {row.seed} ({row.panel})"
         if row.reason is not None:
             yield f"{cell}: failed. {row.reason}"
         elif not row.defined:

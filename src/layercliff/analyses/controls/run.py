@@ -107,7 +107,7 @@ def _names(which: Sequence[Control]) -> tuple[Control, ...]:
 
 
 def _settings(
-    name: Control, draws: int, passages: Sequence[str], path: Sequence[Step], score: str | None
+    name: Control, draws: int, passages: Sequence[str], path: Sequence[Step], criterion: str | None
 ) -> dict[str, Any]:
     if name in ("shuffled-gold", "wrong-gold"):
         return {"draws": GOLD_DRAWS}
@@ -115,19 +115,19 @@ def _settings(
         return {}
     if name == "plain-text":
         steps = key(*((step.kept, ordered(step.blends)) for step in path))[:16]
-        return {"text": texts.digest(passages), "tokens": LENGTH, "scored": SCORED, "path": score, "steps": steps}
+        return {"text": texts.digest(passages), "tokens": LENGTH, "scored": SCORED, "path": criterion, "steps": steps}
     return {"draws": draws}
 
 
-def _path(out: str | Path | None, score: str | None) -> tuple[tuple[Step, ...], str | None]:
+def _path(out: str | Path | None, criterion: str | None) -> tuple[tuple[Step, ...], str | None]:
     """The path that text is read along, with its criterion: none where the run directory holds none and none is asked
     for."""
-    if score is None and (out is None or not pruned.scores_of(RunDirectory(Path(out)))):
+    if criterion is None and (out is None or not pruned.criteria_of(RunDirectory(Path(out)))):
         return (), None
     if out is None:
-        raise RunError(f"The path by {score} is wanted: name a run directory that holds it with out.")
-    found = select_step(out, 0, score).pruned
-    return found.steps, found.score
+        raise RunError(f"The path by {criterion} is wanted: name a run directory that holds it with out.")
+    found = select_step(out, 0, criterion).pruned
+    return found.steps, found.criterion_name
 
 
 def _check(this: Session[Controlled], which: Sequence[Control]) -> None:

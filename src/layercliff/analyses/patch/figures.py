@@ -31,7 +31,7 @@ def figures(found: InterventionResult[PatchSettings]) -> Iterator[Figure]:
                 f"{words.blocks_of(removed)} removed. Dashed: the dense and the pruned model by "
                 "themselves. "
                 f"{found.caption(f'n = {len(found.trace.questions)} (report half)')}, path by "
-                f"{found.settings.score}."
+                f"{found.settings.criterion}."
             )
             yield Figure(
                 f"patch-step-{step}-{value}",

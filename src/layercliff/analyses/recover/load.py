@@ -43,12 +43,16 @@ def find_trained_step(run: Path, chosen: SelectedStep, seed: int) -> TrainedStep
     if found is None:
         raise RunError(f"{run} holds no finished training: run `layercliff recover` with --out {run}.")
     folder = recovered.folder_of(chosen.step, seed)
-    known = found.settings.score == chosen.pruned.score and chosen.step in found.steps and seed < found.settings.seeds
+    known = (
+        found.settings.criterion == chosen.pruned.criterion_name
+        and chosen.step in found.steps
+        and seed < found.settings.seeds
+    )
     if not known or found.kept(chosen.step) != chosen.kept:
         steps = ", ".join(map(str, found.steps))
         raise RunError(
-            f"Step {chosen.step} of the path by {chosen.pruned.score} was not trained in {run} by seed {seed}: it "
-            f"holds steps {steps} of the path by {found.settings.score}, {numbered('seed', found.settings.seeds)}."
+            f"Step {chosen.step} of the path by {chosen.pruned.criterion_name} was not trained in {run} by seed {seed}: it "
+            f"holds steps {steps} of the path by {found.settings.criterion}, {numbered('seed', found.settings.seeds)}."
         )
     record = recovered.record(directory, folder)
     if record is None or record.identity != found.identity(chosen.step, seed):

@@ -170,7 +170,7 @@ class Recovered:
     def caption(self) -> str:
         """Model, task, split, n, format, dtype, seed and path in a line."""
         n = f"n = {len(self.untrained[0].questions)} (report half)"
-        return f"{traced.described(self.subject, self.name, n)}, path by {self.settings.score}"
+        return f"{traced.described(self.subject, self.name, n)}, path by {self.settings.criterion}"
 
 
 def identity(

@@ -75,7 +75,7 @@ def recover(spec: RecoverSpec) -> Recovered:
         some |= {step: path.steps[step] for step in _default(path)}
     some = dict(sorted(some.items()))
     wanted = _settings(spec, how, path, some)
-    guarded = ("score", "material", *results.HOW)  # trainings of other steps and seeds stay
+    guarded = ("criterion", "material", *results.HOW)  # trainings of other steps and seeds stay
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
@@ -89,7 +89,7 @@ def recover(spec: RecoverSpec) -> Recovered:
 def _settings(spec: RecoverSpec, how: Training, path: Pruned, some: Mapping[int, Step]) -> dict[str, Any]:
     """What decides the result, as it is stored."""
     return {
-        "score": path.score,
+        "criterion": path.criterion_name,
         "steps": {str(step): list(of.kept) for step, of in some.items()},
         "merged": {str(step): _merged(of) for step, of in some.items()},
         "cliff": path.collapse.step,

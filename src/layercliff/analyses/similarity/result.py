@@ -76,7 +76,7 @@ class Similar:
         """Model, task, split, n, d, format, dtype, seed and path in a line."""
         some = self.table.filter((pl.col("task") == task) & (pl.col("what") == what)).row(0, named=True)
         n = f"n = {some['n']} {'tokens' if what == 'tokens' else 'questions'}, d = {some['d']}"
-        return f"{traced.described(self.subject, task, n)}, path by {self.settings.score}"
+        return f"{traced.described(self.subject, task, n)}, path by {self.settings.criterion}"
 
 
 def write(run: RunDirectory, found: Similar) -> None:

@@ -50,11 +50,11 @@ def similarity(spec: SimilaritySpec) -> Similar:
     chosen = {0: path.steps[0], **pruned}
     wanted: dict[str, Any] = {
         "tokens": spec.tokens,
-        "score": path.score,
+        "criterion": path.criterion_name,
         "steps": {str(step): list(found.kept) for step, found in chosen.items()},
         "blends": key(*(ordered(found.blends) for found in chosen.values())),
     }
-    guarded = ("score", "steps", "tokens")
+    guarded = ("criterion", "steps", "tokens")
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None
         if this.kept is not None:
