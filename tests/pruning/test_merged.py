@@ -173,7 +173,13 @@ def test_a_step_of_a_step(tmp_path: Path) -> None:
     common = {"remove": 1, "format": "letter", "device": "cpu", "assess": False}
 
     def prune(model: str, criterion: str, out: str) -> layercliff.Pruned:
-        return layercliff.prune(model, words, criterion=criterion, out=tmp_path / out, **common)  # type: ignore[arg-type]
+        return layercliff.prune(
+            model,
+            words,
+            criterion=criterion,
+            out=tmp_path / out,
+            **common,  # type: ignore[arg-type]
+        )
 
     first = prune(model, "head", "first")
     second = prune(f"{tmp_path / 'first'}@1", "tail", "second")

@@ -99,8 +99,8 @@ class _Gathering:
         for name, kept in (("similarity", similar.read(run)), ("patch", patched.read(run))):
             if kept is not None and kept.settings.criterion != "margin" and pruned.current(run, kept.settings.raw()):
                 raise RunError(
-                    f"{run.path / name} holds what {name} found on the path by {kept.settings.criterion}, which the same "
-                    "on the path by margin would replace: remove it, or choose another --out."
+                    f"{run.path / name} holds what {name} found on the path by {kept.settings.criterion}, which the "
+                    "same on the path by margin would replace: remove it, or choose another --out."
                 )
         if spec.recover:
             training.require(run)

@@ -36,13 +36,15 @@ def patch(spec: PatchSpec) -> InterventionResult[results.PatchSettings]:
     path, some = steps_of(spec.out, spec.steps, spec.criterion)
     if merged := [step for step, found in some.items() if found.blends]:
         raise RunError(
-            f"Step {merged[0]} of the path by {path.criterion_name} has merged blocks, whose states match none of the dense "
-            "model's: patch steps of a path that only removes blocks."
+            f"Step {merged[0]} of the path by {path.criterion_name} has merged blocks, whose states match none of the "
+            "dense model's: patch steps of a path that only removes blocks."
         )
     chosen = {step: found.kept for step, found in some.items()}
     wanted: dict[str, Any] = {
-        "positions": positions, "criterion": path.criterion_name, "steps": {str(step): list(kept) for step, kept in chosen.items()},
-    }  # fmt: skip
+        "positions": positions,
+        "criterion": path.criterion_name,
+        "steps": {str(step): list(kept) for step, kept in chosen.items()},
+    }
     guarded = ("criterion", "steps", "positions")
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw(), guarded=guarded) as this:
         assert this.run is not None

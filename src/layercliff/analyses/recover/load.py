@@ -51,8 +51,9 @@ def find_trained_step(run: Path, chosen: SelectedStep, seed: int) -> TrainedStep
     if not known or found.kept(chosen.step) != chosen.kept:
         steps = ", ".join(map(str, found.steps))
         raise RunError(
-            f"Step {chosen.step} of the path by {chosen.pruned.criterion_name} was not trained in {run} by seed {seed}: it "
-            f"holds steps {steps} of the path by {found.settings.criterion}, {numbered('seed', found.settings.seeds)}."
+            f"Step {chosen.step} of the path by {chosen.pruned.criterion_name} was not trained in {run} by seed "
+            f"{seed}: it holds steps {steps} of the path by {found.settings.criterion}, "
+            f"{numbered('seed', found.settings.seeds)}."
         )
     record = recovered.record(directory, folder)
     if record is None or record.identity != found.identity(chosen.step, seed):
