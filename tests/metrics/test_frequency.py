@@ -1,7 +1,6 @@
 """Option frequency, its categories and divergences."""
 
 import numpy as np
-import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
@@ -52,19 +51,3 @@ def test_divergences_against_scipy() -> None:
     np.testing.assert_allclose(frequency.kl_divergence(counts, gold), entropy(p, q))
     np.testing.assert_allclose(frequency.js_divergence(counts, gold), jensenshannon(p, q) ** 2)
     assert frequency.kl_divergence(gold, gold) == 0
-
-
-@pytest.mark.parametrize(
-    ("questions", "form", "expected"),
-    [
-        ((ask("a", "b", "c", "d"), ask("e", "f", "g", "h", gold=1)), "letter", 0.5),
-        (tuple(ask("yes", "no", gold=int(i > 6), name=str(i)) for i in range(10)), "cloze", 0.7),
-        (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "cloze", 0.25),
-        (tuple(ask(f"{i}a", f"{i}b", f"{i}c", f"{i}d") for i in range(10)), "letter", 1.0),
-    ],
-)
-def test_chance_is_guessing_or_the_best_constant_answer(
-    questions: tuple[Question, ...], form: str, expected: float
-) -> None:
-    """It is the better of the two."""
-    assert frequency.chance(questions, form) == expected  # type: ignore[arg-type]

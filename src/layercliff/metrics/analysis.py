@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from layercliff.metrics import decision, frequency, phases
+from layercliff.metrics.chance import chance
 from layercliff.metrics.frequency import OptionFrequency
 from layercliff.metrics.phases import Jump, Transition
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
@@ -75,7 +76,7 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
     logit_margins = decision.margin(trace.scores.astype(np.float64), trace.mask, trace.gold)
     votes = decision.votes(trace.scores, trace.mask)
     correct = decision.correctness(trace.scores, trace.mask, trace.gold)
-    chance = chance_of(trace)
+    level = chance_of(trace)
 
     margin_samples, accuracy_samples = resamples.means(margins), resamples.means(correct)
     margin, accuracy = margins.mean(1), correct.mean(1)
@@ -88,13 +89,13 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
         n_questions=len(trace.questions),
         n_groups=len(set(trace.groups)),
         resamples=n_resamples,
-        chance=chance,
+        chance=level,
         margin=curve(margin, margin_samples),
         margin_logit=curve(logit_margins.mean(1), resamples.means(logit_margins)),
         accuracy=curve(accuracy, accuracy_samples),
         option_mass=trace.option_mass.astype(np.float64).mean(1),
         frequency=of,
-        transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, chance),
+        transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, level),
         jump=phases.jump(margin, margin_samples),
     )
 
@@ -124,5 +125,5 @@ def chance_of(trace: Trace) -> float:
         A share. Of several tasks, it is the mean weighted by questions.
     """
     parts = [trace.of(name) for name in trace.tasks] if len(trace.tasks) > 1 else [trace]
-    chances = [frequency.chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]
+    chances = [chance(part.questions, next(iter(part.tasks.values())).form) for part in parts]
     return float(np.average(chances, weights=[len(part.questions) for part in parts]))

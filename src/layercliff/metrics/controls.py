@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from layercliff.choices import Format
 from layercliff.metrics import phases
 from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.chance import constant_answers, right_answer
 from layercliff.metrics.effects import decisions
-from layercliff.metrics.frequency import best_constant_answer
 from layercliff.metrics.phases import Jump, Transition
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
 from layercliff.readout.trace import Trace
@@ -72,10 +72,9 @@ def outcome(draws: Sequence[Trace], resamples: int = RESAMPLES, seed: int = 0) -
 
 
 def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) -> ControlOutcome:
-    """The outcome of the best constant answer to each task, the same at every depth.
+    """The outcome of the best constant answer to each task (`constant_answers`), the same at every depth.
 
-    The answer is a position in *letter*, an option string otherwise. Where it is not offered, it is wrong, with a
-    margin of 0.
+    Where the answer is not offered, it is wrong, with a margin of 0.
 
     Args:
         trace: Its questions are answered.
@@ -185,12 +184,11 @@ def _outcome(
 def _constant(trace: Trace) -> tuple[Float[np.ndarray, " question"], Float[np.ndarray, " question"]]:
     """Margin and correctness of the best constant answer to one task."""
     (task,) = trace.tasks.values()
-    answer, _ = best_constant_answer(trace.questions, task.form)
     margin = np.zeros(len(trace.questions))
-    for number, question in enumerate(trace.questions):
-        offered = range(len(question.options)) if task.form == "letter" else question.options
-        if answer in offered:
-            margin[number] = 1.0 if answer == offered[question.gold] else -1.0
+    answers = constant_answers(trace.questions, task.form)
+    for number, (question, answer) in enumerate(zip(trace.questions, answers, strict=True)):
+        if answer in (range(len(question.options)) if task.form == "letter" else question.options):
+            margin[number] = 1.0 if answer == right_answer(question, task.form) else -1.0
     return margin, (margin > 0).astype(np.float64)
 
 

@@ -90,34 +90,6 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
     return Categories(tuple(labels), index, np.ones(len(questions), dtype=bool))
 
 
-def best_constant_answer(questions: Sequence[Question], form: Format) -> tuple[int | str, float]:
-    """The most frequent right answer.
-
-    Args:
-        questions: Questions of one task.
-        form: The task's format.
-
-    Returns:
-        A position in *letter*, an option string otherwise; and the share of questions that it gets right.
-    """
-    answers: Counter[int | str] = Counter(q.gold if form == "letter" else q.options[q.gold] for q in questions)
-    ((answer, count),) = answers.most_common(1)
-    return answer, count / len(questions)
-
-
-def chance(questions: Sequence[Question], form: Format) -> float:
-    """The larger of the mean of 1/K and the best constant answer. It is held fixed in resamples.
-
-    Args:
-        questions: Questions of one task. Each has K options.
-        form: The task's format.
-
-    Returns:
-        A share.
-    """
-    return max(float(np.mean([1 / len(q.options) for q in questions])), best_constant_answer(questions, form)[1])
-
-
 def option_frequency(
     votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples
 ) -> OptionFrequency:

@@ -111,7 +111,7 @@ def _made(found: Controlled, task: str) -> str:
         "shuffled-gold": "shuffled gold: right answers exchanged between questions",
         "wrong-gold": "right option replaced: it is not compared, and a wrong one, drawn, is called right",
         "shuffled-options": "another order: each question's options lettered in an order drawn by the seed",
-        "constant": "constant: the answer that is right most often",
+        "constant": "constant: the answer that is right most often in the other half of the questions",
     }
     parts = [f"{way} (mean of {draws[n]} draws)" if draws[n] > 1 else way for n, way in ways.items() if n in draws]
     return f"{'; '.join(parts).capitalize()}." if parts else ""
