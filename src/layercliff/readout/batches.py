@@ -23,8 +23,11 @@ SEEN = 8  # times the budget: so many tokens at most are seen through keys and v
 class Batch:
     """Rows that pass through the model together, all of one task.
 
-    The first `lead` tokens are the same in all rows and run once. With `branching`, the rows of a question are one
-    sequence that branches where they part. Otherwise only rows with equal tokens are.
+    Attributes:
+        rows: What is asked.
+        lead: So many first tokens are the same in all rows, and run once.
+        branching: Rows of a question are one sequence that branches where they part. Otherwise only rows with equal
+            tokens are.
     """
 
     rows: tuple[TokenRow, ...]
@@ -64,6 +67,7 @@ class Batch:
         return self.lead + len(self.sequences) * max(len(sequence) for sequence in self.sequences)
 
     def halves(self) -> tuple["Batch", "Batch"]:
+        """The batch in two, cut in the middle of its rows."""
         middle = len(self.rows) // 2
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
@@ -72,6 +76,12 @@ class Batch:
 
         No mask is needed where nothing branches: causal attention hides padding from the tokens before it. Positions
         count from the first token in every family.
+
+        Args:
+            device: Where the segments are to be.
+
+        Returns:
+            The prefix [1 position], if there is one, and the sequences [sequence position].
         """
         longest = max(len(sequence) for sequence in self.sequences)
         ids = torch.tensor([s.tokens + (0,) * (longest - len(s)) for s in self.sequences], device=device)
@@ -87,9 +97,16 @@ class Batch:
 def plan(
     rows: Sequence[TokenRow], budget: int, share: Sharing = "nothing", *, apart: Apart = "nothing"
 ) -> tuple[Batch, ...]:
-    """Group `rows` into batches of at most `budget` tokens, at least one row each. Equal rows give equal batches.
+    """Group rows into batches. Equal rows give equal batches.
 
-    `share` says what rows may share (see `layercliff.choices.Sharing`). What is kept `apart` shares nothing.
+    Args:
+        rows: Rows of one task.
+        budget: Tokens of a batch at most, padding included. A batch has one row at least.
+        share: What rows may share (see `layercliff.choices.Sharing`).
+        apart: What shares nothing, whatever `share` says.
+
+    Returns:
+        Batches, longest rows first.
     """
     lead = common(rows) if share in ("lead", "branches") and apart == "nothing" and len(rows) > 1 else 0
     branching = share == "branches" and apart != "rows"
@@ -158,12 +175,26 @@ def _order(row: TokenRow) -> tuple[int, int]:
 
 
 def common(rows: Sequence[TokenRow]) -> int:
-    """The length of the prefix of all rows, in tokens, without positions that are read."""
+    """The length of the prefix of all rows, without positions that are read.
+
+    Args:
+        rows: At least one.
+
+    Returns:
+        A number of tokens.
+    """
     first, last = min(row.tokens for row in rows), max(row.tokens for row in rows)  # the two that differ soonest
     alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return min(alike, *(read_from(row) for row in rows))
 
 
 def read_from(row: TokenRow) -> int:
-    """The first position that is read."""
+    """The first position that is read.
+
+    Args:
+        row: A row.
+
+    Returns:
+        A position, from 0.
+    """
     return len(row.tokens) - (1 if row.option is None else len(row.targets))

@@ -26,9 +26,14 @@ MERGED = 8  # tokens at the end of a context that may become others when text fo
 class TokenRow:
     """One sequence to run.
 
-    In *letter* and *first_token*, the last position is read for each of `targets`, one token per option. In *cloze*,
-    `option` says whose continuation this is. The last ``len(targets)`` positions are read, each for the token after
-    it.
+    In *letter* and *first_token*, the last position is read for each target. In *cloze*, the last ``len(targets)``
+    positions are read, each for the token after it.
+
+    Attributes:
+        question: Index of the question.
+        option: Whose continuation this is in *cloze*, else None.
+        tokens: Ids of the sequence.
+        targets: Ids that are read: one per option, or those of the continuation.
     """
 
     question: int
@@ -43,7 +48,12 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """The rows of one task, and the questions left out: (index, reason)."""
+    """The rows of one task.
+
+    Attributes:
+        rows: What is asked.
+        left_out: Questions that cannot be asked: index and reason.
+    """
 
     rows: tuple[TokenRow, ...]
     left_out: tuple[tuple[int, str], ...]
@@ -58,11 +68,21 @@ def encode(
 ) -> EncodedPrompts:
     """Tokenise prompt and continuation together, and read the tokens that follow the prompt's.
 
-    *first_token* leaves out questions whose options share their first token. *cloze* leaves out those with an option
-    that has no token of its own.
+    Options that share their first token are left out in *first_token*, those without a token of their own in *cloze*.
 
-    Raises `TaskError`, naming the tokenizer, for letters that share a token or need several. Raises it as well for a
-    prompt whose tokens change with what follows, and for sequences longer than `max_positions`.
+    Args:
+        prompts: One per question.
+        form: The task's format.
+        tokenizer: The model's.
+        max_positions: Tokens that the model reads at most. None for no limit.
+        vocabulary: Number of ids that the model knows. None for any.
+
+    Returns:
+        Rows, and questions left out.
+
+    Raises:
+        TaskError: For letters that share a token or need several, for a prompt whose tokens change with what follows,
+            and for sequences that are too long.
     """
     special = not any(p.templated for p in prompts)
     ids_of = partial(tokenise, tokenizer, special=special, vocabulary=vocabulary)
@@ -166,10 +186,17 @@ def _check_length(rows: Sequence[TokenRow], max_positions: int | None) -> None:
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> Chat:
-    """A function that renders messages with the tokenizer's chat template. It is tried once here.
+    """Make a function that renders messages with the tokenizer's chat template. It is tried once here.
 
-    Raises `TaskError` where there is none. Raises it as well for a template that fails, does not end, drops the
-    question, or ends the text instead of opening the answer.
+    Args:
+        tokenizer: The model's.
+
+    Returns:
+        From messages to text, up to where the answer begins.
+
+    Raises:
+        TaskError: Where there is no template; for one that fails, does not end, drops the question, or ends the text
+            instead of opening the answer.
     """
     if not tokenizer.chat_template:
         raise TaskError("This model's tokenizer has no chat template: leave out --chat.")

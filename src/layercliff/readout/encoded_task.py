@@ -26,8 +26,16 @@ PASSAGE_TOKENS = 512  # a longer passage is cut
 class EncodedTask:
     """A task as token rows.
 
-    `rows[j].question` indexes `questions`. Questions that the format cannot ask are in `left_out`, with reasons.
-    `agreement` says how rows may be run, found on rows of the whole task.
+    Attributes:
+        task: Where it is from.
+        form: The format it is asked in.
+        normalisation: What sums of log-probabilities are divided by in *cloze*.
+        questions: Those that can be asked.
+        half_of: [question] ``select`` or ``report``.
+        rows: What is asked. ``row.question`` indexes `questions`.
+        left_out: Questions that the format cannot ask, with reasons.
+        prompts: [question] Prompts as text.
+        agreement: How rows may be run, found on rows of the whole task.
     """
 
     task: Task
@@ -57,27 +65,59 @@ class EncodedTask:
 
     @property
     def mask(self) -> Bool[np.ndarray, "question option"]:
+        """Which options there are, [question option]."""
         return np.array([[k < len(question.options) for k in range(self.width)] for question in self.questions])
 
     @property
     def gold(self) -> Int[np.ndarray, " question"]:
+        """Index of each question's right option, [question]."""
         return np.array([question.gold for question in self.questions])
 
     def batches(self, budget: int, apart: Apart = "nothing") -> tuple[Batch, ...]:
-        """The rows in batches of at most `budget` tokens. What is kept `apart` shares no token."""
+        """The rows in batches.
+
+        Args:
+            budget: Tokens of a batch at most, padding included.
+            apart: What shares no token.
+
+        Returns:
+            Batches, longest rows first.
+        """
         return batches.plan(self.rows, budget, self.sharing, apart=apart)
 
     def of(self, half: Half) -> "EncodedTask":
-        """The questions of one half."""
+        """The questions of one half.
+
+        Args:
+            half: ``select`` or ``report``.
+
+        Returns:
+            The task with these questions.
+        """
         return self.subset([index for index, name in enumerate(self.half_of) if name == half])
 
     def split(self, seed: int, number: int) -> "EncodedTask":
-        """The same questions, split anew."""
+        """The same questions, split anew.
+
+        Args:
+            seed: Decides the split, with `number`.
+            number: Which of several splits.
+
+        Returns:
+            The task with other halves.
+        """
         halves = splits.halves(self.questions, seed, number)
         return replace(self, half_of=tuple(halves[question.id] for question in self.questions))
 
     def subset(self, kept: Sequence[int]) -> "EncodedTask":
-        """The questions of the indices `kept`, in that order."""
+        """Some of the questions.
+
+        Args:
+            kept: Indices of questions, in the order wanted.
+
+        Returns:
+            The task with these questions.
+        """
         place = {index: position for position, index in enumerate(kept)}
         return replace(
             self,
@@ -90,8 +130,14 @@ class EncodedTask:
     def scores(
         self, readings: Iterable[tuple[Batch, Reading]]
     ) -> tuple[Float[np.ndarray, "depth question option"], Float[np.ndarray, "depth question"]]:
-        """Scores and option mass in the order of `questions`. *cloze* sums are normalised here. Absent options are
-        nan."""
+        """Put scores together, in the order of `questions`. *cloze* sums are normalised here.
+
+        Args:
+            readings: Batches with what was read.
+
+        Returns:
+            Scores in nats [depth question option], nan for absent options; and option mass [depth question].
+        """
         scores = mass = np.empty(0, np.float32)
         for batch, reading in readings:
             if not scores.size:
@@ -106,14 +152,28 @@ class EncodedTask:
         return scores, mass
 
     def size(self, row: TokenRow) -> int:
-        """What the summed log-probability of an option's row is divided by."""
+        """What the summed log-probability of an option's row is divided by.
+
+        Args:
+            row: A row of this task.
+
+        Returns:
+            Characters, tokens or bytes, or 1.
+        """
         option = row.option or 0
         text = prompts.scored(self.task, self.questions[row.question], self.form)[option]
         sizes = {"sum": 1, "token": len(row.targets), "char": len(text), "byte": len(text.encode())}
         return sizes[self.normalisation]
 
     def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
-        """Make a trace of the readings of all rows."""
+        """Make a trace of the readings of all rows.
+
+        Args:
+            readings: Batches with what was read.
+
+        Returns:
+            The trace of this task.
+        """
         scores, mass = self.scores(readings)
         names = (self.task.name,) * len(self.questions)
         return Trace(
@@ -130,9 +190,14 @@ class EncodedTask:
 
 
 def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
-    """Texts as rows in which every token but the first is read, cut to the model's length.
+    """Make rows of texts in which every token but the first is read, cut to the model's length.
 
-    Texts of a single token are left out.
+    Args:
+        model: It gives tokenizer and length.
+        texts: Those of a single token are left out.
+
+    Returns:
+        One row per text.
     """
     longest = min(PASSAGE_TOKENS, model.max_positions or PASSAGE_TOKENS)
     encoded = [ids[: longest + 1] for ids in tokens.of_model(model, texts)]
@@ -143,7 +208,18 @@ def passages(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
 
 
 def read_text(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
-    """`passages` of a text. Raises `TaskError` where none can be read."""
+    """`passages` of a text.
+
+    Args:
+        model: It gives tokenizer and length.
+        texts: Passages.
+
+    Returns:
+        One row per passage.
+
+    Raises:
+        TaskError: Where none can be read.
+    """
     found = passages(model, texts)
     if not found:
         raise TaskError("The text has no passage of two tokens or more: give longer ones.")
@@ -151,13 +227,33 @@ def read_text(model: Model, texts: Sequence[str]) -> tuple[TokenRow, ...]:
 
 
 def answered(task: Task, questions: Sequence[Question]) -> list[str]:
-    """Each question with its right answer, as text."""
+    """Each question with its right answer, as text.
+
+    Args:
+        task: It says how questions are asked.
+        questions: Some of it.
+
+    Returns:
+        A text per question.
+    """
     asked = [prompts.ask(task, question, "cloze") for question in questions]
     return [prompt.contexts[q.gold] + prompt.continuations[q.gold] for prompt, q in zip(asked, questions, strict=True)]
 
 
 def askable(encoded: EncodedPrompts, n: int, what: str) -> list[int]:
-    """The indices of those of `n` questions that can be asked. Raises `ModelError` where none can."""
+    """The indices of questions that can be asked.
+
+    Args:
+        encoded: What could not be encoded is in `left_out`.
+        n: Number of questions.
+        what: Completes "No question of ..." in the error.
+
+    Returns:
+        Indices, in order.
+
+    Raises:
+        ModelError: Where none can be asked.
+    """
     gone = dict(encoded.left_out)
     kept = [index for index in range(n) if index not in gone]
     if not kept:
@@ -169,8 +265,11 @@ def askable(encoded: EncodedPrompts, n: int, what: str) -> list[int]:
 class EncodingOptions:
     """How questions are encoded and scored.
 
-    `normalisation` is that of *cloze*. `chat` uses the model's chat template. `seed` draws the halves. `whole` scores
-    options of every format as continuations.
+    Attributes:
+        normalisation: What sums of log-probabilities are divided by in *cloze*.
+        chat: Use the model's chat template.
+        seed: Draws the halves.
+        whole: Score options of every format as continuations.
     """
 
     normalisation: Normalisation = "char"
@@ -190,9 +289,22 @@ def ask(
 ) -> EncodedTask:
     """Encode questions of a task, each after its worked examples.
 
-    How rows may be run is found here. Anything unusual is told to `note`.
+    How rows may be run is found here.
 
-    Raises `LayercliffError` where no question can be asked, or as `encode` and `logit_agreement.of` do.
+    Args:
+        model: Who is asked.
+        task: It says how questions are asked.
+        form: The format.
+        questions: Those that are asked.
+        examples: [question] Worked examples. Empty for none.
+        how: How they are encoded and scored.
+        note: Is told of anything unusual.
+
+    Returns:
+        The task as token rows.
+
+    Raises:
+        LayercliffError: Where no question can be asked, or as `encode` and `logit_agreement.of` do.
     """
     template = encode.chat_template(model.tokenizer) if how.chat else None
     questions = prompts.shown(task, questions, form)

@@ -22,10 +22,15 @@ from layercliff.run.directory import key
 
 @dataclass
 class StateGatherer:
-    """Records states at ``places[question]`` of the model that keeps the blocks `kept`.
+    """Records states of a pruned model at some places of every question.
 
     Of *cloze* rows, those of the first option are taken: in most tasks its prompt is every option's. Batches must
     share nothing.
+
+    Attributes:
+        kept: The blocks that are run.
+        places: Positions by question.
+        found: States by question, one [place d] per depth.
     """
 
     kept: Sequence[int]
@@ -43,7 +48,14 @@ class StateGatherer:
             yield depth, hidden
 
     def states(self, question: int) -> Float[np.ndarray, "depth place d"]:
-        """The states of a question."""
+        """The states of a question.
+
+        Args:
+            question: Its index.
+
+        Returns:
+            [depth place d] States.
+        """
         return np.stack(self.found[question])
 
 
@@ -51,7 +63,18 @@ class StateGatherer:
 def gather_states(
     model: Model, rows: Sequence[TokenRow], places: Sequence[Sequence[int]], batch_tokens: int, report: Report = silent
 ) -> Float[np.ndarray, "depth n d"]:
-    """The model's states at every depth, at ``places[j]`` of row j, row after row. The head is not run."""
+    """The model's states at every depth. The head is not run.
+
+    Args:
+        model: The model.
+        rows: What is run.
+        places: [row] Positions at which states are taken.
+        batch_tokens: Tokens of a batch at most.
+        report: Is told of progress.
+
+    Returns:
+        [depth n d] States, row after row.
+    """
     numbered = [TokenRow(number, 0, row.tokens, row.targets) for number, row in enumerate(rows)]
     gather = StateGatherer(range(model.n_layers), dict(enumerate(places)))
     ends = np.cumsum([0, *map(len, places)])
@@ -73,9 +96,17 @@ def gather_states(
 
 
 def places(part: EncodedTask, tokens: int, seed: int) -> dict[int, list[int]]:
-    """For each question, the last position of its prompt and up to `tokens` others.
+    """For each question, the last position of its prompt and some others.
 
     The last position decides. The others are drawn per question, from the positions after the prefix of all prompts.
+
+    Args:
+        part: The task as token rows.
+        tokens: So many others at most.
+        seed: Draws them.
+
+    Returns:
+        Positions by question, the last one first.
     """
     ends = min(row.tokens for row in part.rows), max(row.tokens for row in part.rows)  # the two that differ soonest
     lead = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))))

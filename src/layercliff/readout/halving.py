@@ -15,8 +15,8 @@ Found = TypeVar("Found")
 class BatchHalving:
     """Runs batches whole, and in halves once one did not fit in memory.
 
-    `free` is called when memory runs out, with the tokens of the batch, before anything is tried again; `too_large`
-    gives the error for a single row that does not fit.
+    Attributes:
+        budget: Tokens of a batch at most. None until memory ran out.
     """
 
     def __init__(self, free: Callable[[int], None], too_large: Callable[[int], ModelError]) -> None:
@@ -24,7 +24,18 @@ class BatchHalving:
         self.budget: int | None = None
 
     def run(self, batch: Batch, work: Callable[[Batch], Found]) -> list[Found]:
-        """What `work` gives of a batch, or of its parts in their order. Raises `ModelError`."""
+        """Work on a batch, or on its parts in their order.
+
+        Args:
+            batch: What is run.
+            work: Is given the batch, or each part.
+
+        Returns:
+            What `work` gives of each part.
+
+        Raises:
+            ModelError: Where a single row does not fit.
+        """
         if self.budget is not None and batch.padded_tokens > self.budget and len(batch.rows) > 1:
             return [found for half in batch.halves() for found in self.run(half, work)]
         try:

@@ -10,12 +10,21 @@ from layercliff.models.unembedding import Unembedding
 
 @runtime_checkable
 class Lens(Protocol):
-    """Reads states. `readable` prepares the state of a depth for the head in `unembedding`."""
+    """Reads states. Each has a `name` and the head that it reads through (`unembedding`)."""
 
     name: str
     unembedding: Unembedding
 
-    def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]: ...
+    def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+        """Prepare states for the head.
+
+        Args:
+            depth: Where they are from, 0..L.
+            hidden: [n d] States.
+
+        Returns:
+            [n e] What the head multiplies.
+        """
 
 
 class LogitLens:
@@ -30,7 +39,15 @@ class LogitLens:
         self.unembedding = unembedding
 
     def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """Apply the final norm. `depth` does not matter to this lens."""
+        """Apply the final norm.
+
+        Args:
+            depth: It does not matter to this lens.
+            hidden: [n d] States.
+
+        Returns:
+            [n e] What the head multiplies.
+        """
         return self.unembedding.normed(hidden)
 
 
@@ -48,7 +65,15 @@ class TunedLens:
         self.unembedding, self.weights, self.biases = unembedding, weights, biases
 
     def readable(self, depth: int, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
-        """Apply the map of the depth, if there is one, and the final norm."""
+        """Apply the map of the depth, if there is one, and the final norm.
+
+        Args:
+            depth: Where states are from, 0..L.
+            hidden: [n d] States.
+
+        Returns:
+            [n e] What the head multiplies.
+        """
         if depth < len(self.weights):
             hidden = hidden.float()
             hidden = hidden + hidden @ self.weights[depth].T + self.biases[depth]

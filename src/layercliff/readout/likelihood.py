@@ -30,10 +30,21 @@ def rows(
     max_positions: int | None = None,
     vocabulary: int | None = None,
 ) -> tuple[TokenRow, ...]:
-    """Each paragraph's first `length` tokens. The last `scored` of them are targets. The first token never is.
+    """The beginning of each paragraph as a row, of which the last tokens are targets. The first token never is.
 
-    A shorter paragraph, or the model's limit, gives fewer. Paragraphs of a single token are left out and the others
-    numbered. Raises `TaskError` where none is left.
+    Args:
+        text: Paragraphs. Those of a single token are left out and the others numbered.
+        tokenizer: The model's.
+        length: Tokens of a paragraph that are read. Shorter ones, or the model's limit, give fewer.
+        scored: So many of these are targets, at most.
+        max_positions: Tokens that the model reads at most. None for no limit.
+        vocabulary: Number of ids that the model knows. None for any.
+
+    Returns:
+        One row per paragraph.
+
+    Raises:
+        TaskError: Where no paragraph is left.
     """
     cut = [ids[: min(length, max_positions or length)] for ids in tokenise(tokenizer, text, vocabulary=vocabulary)]
     usable = [tokens for tokens in cut if len(tokens) > 1]
@@ -48,10 +59,22 @@ def rows(
 def log_likelihoods(
     model: Model, kept: Sequence[int], rows: Sequence[TokenRow], blends: Blends = NOTHING, report: Report = silent
 ) -> Float[np.ndarray, "2 row"]:
-    """The summed log-likelihood (nats) of each row's targets: the dense model's, then the pruned one's.
+    """The summed log-likelihood of each row's targets.
 
-    The pruned model keeps the blocks `kept`. Those in `blends` are merged. Shared blocks at the start run once. Only
-    positions that predict a target reach the head. Raises `ModelError` for states that are not finite.
+    Shared blocks at the start run once. Only positions that predict a target reach the head.
+
+    Args:
+        model: The dense model.
+        kept: The blocks that the pruned model keeps.
+        rows: What is read.
+        blends: Those of the pruned model's blocks that are merged.
+        report: Is told of progress.
+
+    Returns:
+        [2 row] In nats: the dense model's, then the pruned one's.
+
+    Raises:
+        ModelError: For states that are not finite.
     """
     reader = Reader(model, LogitLens(model.anatomy.unembedding), "cloze", "none")
     found = np.zeros((2, len(rows)))

@@ -36,10 +36,14 @@ Logits = Float[Tensor, "place vocabulary"]
 
 @dataclass(frozen=True)
 class TrialRows:
-    """The rows of a trial: `rows` are compared, longest first. `others` of their questions run with them.
+    """The rows of a trial.
 
-    `rows` are the longest, the shortest, and the last of two questions: the longest row's and the one with most rows.
-    `pair` are two rows of equal length, if there are any. `lead` is the length in tokens of the prefix of all rows.
+    Attributes:
+        rows: They are compared, longest first: the longest, the shortest, and the last of two questions: the longest
+            row's and the one with most rows.
+        others: Other rows of their questions. They run with them.
+        pair: Two rows of equal length, if there are any.
+        lead: Length in tokens of the prefix of all rows.
     """
 
     rows: tuple[TokenRow, ...]
@@ -49,7 +53,14 @@ class TrialRows:
 
     @staticmethod
     def of(rows: Sequence[TokenRow]) -> "TrialRows":
-        """Choose among the rows of a task or a text."""
+        """Choose among the rows of a task or a text.
+
+        Args:
+            rows: All rows.
+
+        Returns:
+            Those that are tried.
+        """
         longest, shortest = max(rows, key=_length), min(rows, key=_length)
         (most, _), *_ = Counter(row.question for row in rows).most_common(1)
         last = [max((row for row in rows if row.question == q), key=_option) for q in (longest.question, most)]
@@ -61,7 +72,14 @@ class TrialRows:
         return TrialRows(chosen, others, pair if len(pair) > 1 else (), common(rows) if len(rows) > 1 else 0)
 
     def batches(self, sharing: Sharing) -> Iterator[Batch]:
-        """The rows as they would be run: with the most padding, after the shortest prefix and the longest."""
+        """The rows as they would be run: with the most padding, after the shortest prefix and the longest.
+
+        Args:
+            sharing: What rows share.
+
+        Yields:
+            Batches.
+        """
         if sharing == "alone":
             yield from (Batch((row,)) for row in self.rows)
         elif sharing == "alike":
@@ -85,10 +103,21 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple[Sharing, TrialRows], LogitAgreem
 
 
 def of(model: Model, rows: Sequence[TokenRow], what: str = "", note: Note = mute) -> LogitAgreement:
-    """Find how to run `rows` of a task or text (`what`): sharing most, with the network's own logits.
+    """Find how to run rows: sharing most, with the network's own logits.
 
-    A few rows are tried, once per network. What is lost is told to `note`. Raises `ModelError` for a network that is
-    not causal, or whose logits cannot be had block by block.
+    A few rows are tried, once per network.
+
+    Args:
+        model: The model.
+        rows: Those of a task or text.
+        what: Its name, for `note`.
+        note: Is told what is lost.
+
+    Returns:
+        How rows are run, and how far their logits are from the network's own.
+
+    Raises:
+        ModelError: For a network that is not causal, or whose logits cannot be had block by block.
     """
     trial = TrialRows.of(rows)
     could = _possible(model, trial)
@@ -118,7 +147,14 @@ def _possible(model: Model, trial: TrialRows) -> Sharing:
 
 
 def least(several: Sequence[Sharing]) -> Sharing:
-    """The way to run rows that allows the least sharing."""
+    """The way to run rows that allows the least sharing.
+
+    Args:
+        several: Ways.
+
+    Returns:
+        One of them.
+    """
     return max(several, key=WAYS.index)
 
 
@@ -190,9 +226,18 @@ def _others(model: Model, tokens: tuple[int, ...]) -> dict[int, tuple[int, ...]]
 
 @torch.inference_mode()
 def own_logits(model: Model, tokens: Sequence[int], places: Sequence[int]) -> Logits:
-    """The logits of the network's own forward pass of one sequence, at `places` alone.
+    """The logits of the network's own forward pass of one sequence.
 
-    Raises `ModelError` where the sequence does not fit in memory, or for logits that are not finite.
+    Args:
+        model: The model.
+        tokens: Ids of the sequence.
+        places: Positions at which the head is run.
+
+    Returns:
+        [place vocabulary] In float32.
+
+    Raises:
+        ModelError: Where the sequence does not fit in memory, or for logits that are not finite.
     """
     hook = model.anatomy.unembedding.head.register_forward_pre_hook(partial(_only, list(places)))
     try:

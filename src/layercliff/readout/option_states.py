@@ -17,7 +17,16 @@ def option_states(
     """The states for a linear probe.
 
     In *letter*, one state per question: that of the last prompt token, which has seen all options. Otherwise one per
-    option: that of the last token of prompt and option together, 0 where an option is absent.
+    option: that of the last token of prompt and option together.
+
+    Args:
+        model: The model.
+        part: The task as token rows.
+        batch_tokens: Tokens of a batch at most.
+        report: Is told of progress.
+
+    Returns:
+        [depth question option d], in *letter* [depth question 1 d]. 0 where an option is absent.
     """
     rows = part.rows
     if part.form != "letter":

@@ -31,12 +31,11 @@ MakeStates = Callable[[BlockwisePass, Batch], Iterable[tuple[int, Float[Tensor, 
 class Reading:
     """The scores of a batch, by depth and row.
 
-    * `scores`: in *letter* and *first_token* the options' logits, ``[depth, row, option]``, padded with nan. In
-      *cloze* the
-    summed log-probability of the row's continuation, ``[depth, row, 1]``.
-    * `mass`: the probability of all options together, over the whole vocabulary, ``[depth, row]``. nan where not
-      computed.
-    * `greedy`: in *cloze*, whether every token of the continuation is the likeliest. Otherwise False.
+    Attributes:
+        scores: [depth row option] The options' logits in *letter* and *first_token*, padded with nan. In *cloze* the
+            summed log-probability of the row's continuation in nats, [depth row 1].
+        mass: [depth row] The probability of all options together, over the whole vocabulary. nan where not computed.
+        greedy: [depth row] In *cloze*, whether every token of the continuation is the likeliest. Otherwise False.
     """
 
     scores: Float[np.ndarray, "depth row option"]
@@ -48,12 +47,26 @@ class Reading:
         return {"scores": self.scores, "mass": self.mass, "greedy": self.greedy}
 
     def up_to(self, depths: int) -> "Reading":
-        """The first `depths` depths."""
+        """The first depths.
+
+        Args:
+            depths: How many.
+
+        Returns:
+            A shorter reading.
+        """
         return Reading(self.scores[:depths], self.mass[:depths], self.greedy[:depths])
 
     @staticmethod
     def of(arrays: Mapping[str, np.ndarray]) -> "Reading":
-        """The inverse of `arrays`."""
+        """The inverse of `arrays`.
+
+        Args:
+            arrays: What the journal holds.
+
+        Returns:
+            The reading.
+        """
         return Reading(arrays["scores"], arrays["mass"], arrays["greedy"])
 
 
@@ -80,12 +93,18 @@ class Reader:
         self.halving = BatchHalving(self._say_halving, partial(too_large, model))
 
     def read(self, batch: Batch, kept: Sequence[int] | MakeStates | None = None) -> Reading:
-        """Run `batch` through the blocks `kept` (default: all) and read every depth.
+        """Run a batch through blocks and read every depth.
 
-        `kept` may also be a function that makes the states to read. The prefix is then run with every batch: changed
-        streams cannot be told apart by the blocks that they passed.
+        Args:
+            batch: What is run.
+            kept: The blocks (default: all). Or a function that makes the states to read. The prefix is then run with
+                every batch: changed streams cannot be told apart by the blocks that they passed.
 
-        Raises `ModelError` where a single row does not fit in memory, or for states that are not finite.
+        Returns:
+            Scores by depth and row.
+
+        Raises:
+            ModelError: Where a single row does not fit in memory, or for states that are not finite.
         """
         return reduce(joined, self.halving.run(batch, lambda part: self._read_whole(part, kept)))
 
@@ -104,9 +123,17 @@ class Reader:
             return self.read_states(batch, (s for s in found if self.depths is None or s[0] in self.depths))
 
     def read_states(self, batch: Batch, states: Iterable[tuple[int, Float[Tensor, "row position d"]]]) -> Reading:
-        """Read states of `batch`, each with its depth. **Returns** one row per state.
+        """Read states of a batch.
 
-        Raises `ModelError` for states that are not finite.
+        Args:
+            batch: Whose states they are.
+            states: [row position d] each, with its depth.
+
+        Returns:
+            Scores with one depth per state.
+
+        Raises:
+            ModelError: For states that are not finite.
         """
         visit = _ContinuationReader(self, batch) if self.form == "cloze" else _ChoiceReader(self, batch)
         for depth, hidden in states:
@@ -118,7 +145,14 @@ class Reader:
         return reading
 
     def mass_depths(self, n_depths: int) -> list[int]:
-        """The depths at which the option mass is computed."""
+        """The depths at which the option mass is computed.
+
+        Args:
+            n_depths: How many are read.
+
+        Returns:
+            Their numbers, from 0.
+        """
         return {"all": list(range(n_depths)), "last": [n_depths - 1], "none": []}[self.option_mass]
 
 
@@ -200,7 +234,15 @@ class _ContinuationReader:
 
 
 def too_large(model: Model, tokens: int) -> ModelError:
-    """The error for a single row that does not fit in memory."""
+    """The error for a single row that does not fit in memory.
+
+    Args:
+        model: The model.
+        tokens: Length of the row.
+
+    Returns:
+        The error.
+    """
     return ModelError(
         f"A single row of {tokens} tokens does not fit in memory on {model.device}: "
         "store the weights with --weights-dtype bfloat16, or use another --device."
@@ -208,22 +250,53 @@ def too_large(model: Model, tokens: int) -> ModelError:
 
 
 def not_finite(model: Model) -> ModelError:
-    """The error for scores that are NaN or infinite."""
+    """The error for scores that are NaN or infinite.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The error.
+    """
     return ModelError(f"{model.name} gave scores that are NaN or infinite in {model.dtype}: use --dtype float32.")
 
 
 def read_once(journal: Journal | None, name: str, read: Callable[[], Reading]) -> Reading:
-    """A reading that a journal keeps under `name`, or what `read` gives, which is kept there."""
+    """Read, or take what a journal keeps.
+
+    Args:
+        journal: Where readings are kept. None for nowhere.
+        name: The reading's key.
+        read: Is called where nothing is kept.
+
+    Returns:
+        The reading, kept from now on.
+    """
     return Reading.of(journalled(journal, name, lambda: read().arrays()))
 
 
 def stacked(readings: Sequence[Reading]) -> Reading:
-    """Join readings of one batch at successive depths."""
+    """Join readings of one batch at successive depths.
+
+    Args:
+        readings: At least one.
+
+    Returns:
+        One reading.
+    """
     return Reading(*(np.concatenate([getattr(r, name) for r in readings]) for name in ("scores", "mass", "greedy")))
 
 
 def joined(first: Reading, second: Reading) -> Reading:
-    """Join readings of two batches at the same depths."""
+    """Join readings of two batches at the same depths.
+
+    Args:
+        first: Of one batch.
+        second: Of the other, whose rows come after.
+
+    Returns:
+        One reading.
+    """
     most = max(first.scores.shape[2], second.scores.shape[2])
     padded = [
         np.pad(r.scores, ((0, 0), (0, 0), (0, most - r.scores.shape[2])), constant_values=np.nan)

@@ -11,9 +11,14 @@ from layercliff.errors import TaskError
 
 @contextmanager
 def within(seconds: float, sentence: str) -> Iterator[None]:
-    """Raise `TaskError` with `sentence` where the body takes longer.
+    """Give the body a time limit. Only the main thread of a Unix process can be stopped.
 
-    Only the main thread of a Unix process can be stopped.
+    Args:
+        seconds: The limit.
+        sentence: What the error says.
+
+    Raises:
+        TaskError: Where the body takes longer.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield

@@ -14,9 +14,12 @@ from layercliff.models.blockwise_pass import TreeMask
 
 @dataclass(frozen=True)
 class TokenTree:
-    """The merged `tokens`. The first `stem` are common to all sequences and follow one another.
+    """Sequences merged into one that branches.
 
-    Each later token follows the one at its place in `parents`. `parts` says whether any two sequences part.
+    Attributes:
+        tokens: Ids, each once.
+        stem: So many first tokens are common to all sequences and follow one another.
+        parents: Of each later token, the place of the token that it follows. -1 for none.
     """
 
     tokens: tuple[int, ...]
@@ -28,7 +31,14 @@ class TokenTree:
 
     @staticmethod
     def of(sequences: Sequence[tuple[int, ...]]) -> "TokenTree":
-        """Merge sequences."""
+        """Merge sequences.
+
+        Args:
+            sequences: Token ids of each.
+
+        Returns:
+            The tree.
+        """
         first, last = min(sequences), max(sequences)  # the two that differ soonest
         stem = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         tokens, parents = list(first[:stem]), []
@@ -45,10 +55,18 @@ class TokenTree:
 
     @property
     def parts(self) -> bool:
+        """Whether any two sequences part."""
         return any(parent != self.stem + number - 1 for number, parent in enumerate(self.parents))
 
     def path(self, sequence: tuple[int, ...]) -> tuple[int, ...]:
-        """The places of the tokens of one merged sequence."""
+        """The places of the tokens of one merged sequence.
+
+        Args:
+            sequence: Its token ids.
+
+        Returns:
+            A place per token.
+        """
         known = {
             (parent, self.tokens[self.stem + number]): self.stem + number for number, parent in enumerate(self.parents)
         }
@@ -66,7 +84,16 @@ class TokenTree:
 
     @staticmethod
     def tree(several: Sequence["TokenTree"], before: int, device: torch.device) -> TreeMask:
-        """The mask of a batch of trees, padded on the right, after `before` tokens. Padding sees only itself."""
+        """The mask of a batch of trees, padded on the right. Padding sees only itself.
+
+        Args:
+            several: The trees.
+            before: Tokens that run before them.
+            device: Where the mask is to be.
+
+        Returns:
+            What each token sees, and its position.
+        """
         longest = max(map(len, several))
         positions = np.zeros((len(several), longest), np.int64)
         sees = np.zeros((len(several), longest, longest), bool)

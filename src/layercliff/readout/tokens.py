@@ -17,10 +17,22 @@ _known: WeakKeyDictionary[PreTrainedTokenizerBase, dict[bool, Ids]] = WeakKeyDic
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, special: bool = True, vocabulary: int | None = None
 ) -> list[Ids]:
-    """Each text as ids, with the special tokens before it (if `special`) and without those after it.
+    """Turn texts into ids, without the special tokens after them.
 
-    An end token would be scored in place of what follows. Raises `TaskError` for a tokenizer that adds tokens inside
-    a text. Raises `ModelError` for an id outside the `vocabulary` rows of the embedding.
+    An end token would be scored in place of what follows.
+
+    Args:
+        tokenizer: The model's.
+        texts: Any.
+        special: Keep the special tokens before a text.
+        vocabulary: Number of ids that the model knows. None for any.
+
+    Returns:
+        Ids of each text.
+
+    Raises:
+        TaskError: For a tokenizer that adds tokens inside a text.
+        ModelError: For an id that the model does not know.
     """
     if not texts:
         return []
@@ -45,18 +57,40 @@ def tokenise(
 
 
 def of_model(model: Model, texts: Sequence[str]) -> list[Ids]:
-    """`tokenise` with the tokenizer and vocabulary of a model."""
+    """`tokenise` with the tokenizer and vocabulary of a model.
+
+    Args:
+        model: The model.
+        texts: Any.
+
+    Returns:
+        Ids of each text.
+    """
     return tokenise(model.tokenizer, texts, vocabulary=vocabulary(model.network))
 
 
 def vocabulary(network: PreTrainedModel) -> int:
-    """The number of ids that a network can be given."""
+    """The number of ids that a network can be given.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Rows of its embedding.
+    """
     rows: int = network.get_input_embeddings().weight.shape[0]  # type: ignore[assignment,index]
     return rows
 
 
 def named(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A tokenizer's name in messages."""
+    """A tokenizer's name in messages.
+
+    Args:
+        tokenizer: Any.
+
+    Returns:
+        Its class and where it is from.
+    """
     return f"The tokenizer {type(tokenizer).__name__} ({getattr(tokenizer, 'name_or_path', '') or 'unnamed'})"
 
 

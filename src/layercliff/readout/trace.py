@@ -26,8 +26,12 @@ HOW: Mapping[Sharing, str] = {
 class LogitAgreement:
     """How rows are run, and how far their logits are from the network's own forward pass.
 
-    `rows` were compared, of at most `tokens` tokens. `difference` is the largest, as a share of the largest logit.
-    `lost` holds the ways of sharing that differed by more than rounding, with their differences.
+    Attributes:
+        sharing: What rows share.
+        rows: So many were compared.
+        tokens: Length of the longest of them.
+        difference: The largest difference, as a share of the largest logit.
+        lost: Ways of sharing that differed by more than rounding, with their differences.
     """
 
     sharing: Sharing
@@ -49,9 +53,17 @@ class LogitAgreement:
 
 @dataclass(frozen=True)
 class TracedTask:
-    """What was asked of one task. `left_out` by the format and `skipped` as bad rows, both with reasons.
+    """What was asked of one task.
 
-    `agreement` says how its rows were run. Older results have none.
+    Attributes:
+        name: The task.
+        form: The format it was asked in.
+        source: Where it is from.
+        split: The part of the data it is from.
+        licence: That of the data.
+        left_out: Questions that the format cannot ask, with reasons.
+        skipped: Bad rows of a file, with reasons.
+        agreement: How its rows were run. Older results have none.
     """
 
     name: str
@@ -70,11 +82,19 @@ class TracedTask:
 
 @dataclass(frozen=True)
 class Trace:
-    """Scores before softmax, float32, ``[depth 0..L, question, option]``.
+    """Scores of every question at every depth, before softmax.
 
-    They are logits of the options' tokens (*letter*, *first_token*) or normalised log-likelihoods (*cloze*). Absent
-    options are False in `mask` and nan in `scores`. `option_mass` is the probability of all options together, over
-    the whole vocabulary. nan where not computed. `task_of` names each question's task.
+    Attributes:
+        scores: [depth question option] Depth 0..L, float32, in nats: logits of the options' tokens (*letter*,
+            *first_token*) or normalised log-likelihoods (*cloze*). nan for absent options.
+        mask: [question option] Which options there are.
+        gold: [question] Index of the right option.
+        option_mass: [depth question] The probability of all options together, over the whole vocabulary. nan where not
+            computed.
+        questions: [question] As they were asked.
+        task_of: [question] Name of its task.
+        half_of: [question] ``select`` or ``report``.
+        tasks: What was asked, by task.
     """
 
     scores: Float[np.ndarray, "depth question option"]
@@ -97,7 +117,14 @@ class Trace:
         return [f"{task}\0{question.group}" for task, question in zip(self.task_of, self.questions, strict=True)]
 
     def of(self, task: str) -> "Trace":
-        """The questions of one task."""
+        """The questions of one task.
+
+        Args:
+            task: Its name.
+
+        Returns:
+            A trace of these, as wide as their options.
+        """
         keep = np.array([name == task for name in self.task_of])
         width = int(self.mask[keep].sum(1).max())
         return Trace(
@@ -112,12 +139,26 @@ class Trace:
         )
 
     def at(self, rows: Int[np.ndarray, " row"]) -> "Trace":
-        """Only some depths, in the order of `rows`."""
+        """Only some depths.
+
+        Args:
+            rows: [row] Depths, in the order wanted.
+
+        Returns:
+            A trace of these.
+        """
         return replace(self, scores=self.scores[rows], option_mass=self.option_mass[rows])
 
     @staticmethod
     def joined(parts: "list[Trace]") -> "Trace":
-        """Several tasks in one array, padded to the largest number of options."""
+        """Several tasks in one array, padded to the largest number of options.
+
+        Args:
+            parts: Traces with the same depths.
+
+        Returns:
+            One trace.
+        """
         width = max(part.mask.shape[1] for part in parts)
 
         def wide(array: np.ndarray, fill: float | bool) -> np.ndarray:

@@ -19,10 +19,23 @@ METADATA = "layercliff"
 
 @dataclass(frozen=True)
 class LensProvenance:
-    """How a tuned lens was trained: `positions` of the text (fingerprint `digest`), and `steps` of descent.
+    """How a tuned lens was trained, and what it is worth.
 
-    Per depth 0..L-1: the chosen `ridge`, and the mean KL divergence (nats, whole vocabulary) from the model's own
-    distribution, of the `logit` lens and of this one (`tuned`). It is measured at `held_out` positions.
+    Attributes:
+        model: Name of the model.
+        revision: Its revision or fingerprint.
+        dtype: What blocks computed in.
+        text: Name of the text.
+        digest: Fingerprint of the text.
+        positions: Tokens that were used.
+        held_out: Positions at which losses are measured.
+        steps: Steps of descent per depth.
+        seed: Drew the passages.
+        ridge: [depth 0..L-1] The chosen penalty.
+        logit: [depth 0..L-1] Mean KL divergence (nats, whole vocabulary) of the logit lens from the model's own
+            distribution.
+        tuned: [depth 0..L-1] The same of this lens.
+        versions: Versions of packages.
     """
 
     model: str
@@ -42,14 +55,30 @@ class LensProvenance:
 
 @dataclass(frozen=True)
 class TrainedLens:
-    """The maps of depths 0..L-1, and how they were trained."""
+    """The maps of depths 0..L-1, and how they were trained.
+
+    Attributes:
+        weights: [depth d d] A of ``h + A h + b``.
+        biases: [depth d] b.
+        provenance: How they were trained.
+    """
 
     weights: Float[np.ndarray, "depth d d"]
     biases: Float[np.ndarray, "depth d"]
     provenance: LensProvenance
 
     def lens(self, model: Model) -> TunedLens:
-        """The lens for `model`. Raises `ModelError` where it was trained on another model."""
+        """Make the lens for a model.
+
+        Args:
+            model: The one it was trained on.
+
+        Returns:
+            A lens on the model's device.
+
+        Raises:
+            ModelError: Where it was trained on another model.
+        """
         mine, theirs = self.provenance, (model.revision, model.dtype)
         if (mine.revision, mine.dtype) != theirs or len(self.weights) != model.n_layers:
             raise ModelError(
@@ -61,13 +90,28 @@ class TrainedLens:
 
 
 def write(file: Path, trained: TrainedLens) -> None:
-    """Write safetensors, with the provenance as JSON in their metadata."""
+    """Write safetensors, with the provenance as JSON in their metadata.
+
+    Args:
+        file: Where to.
+        trained: The lens.
+    """
     about = {METADATA: json.dumps(asdict(trained.provenance), sort_keys=True)}
     stored_files.write_arrays(file, {"weights": trained.weights, "biases": trained.biases}, about)
 
 
 def read(file: Path) -> TrainedLens:
-    """A lens that `write` wrote. Raises `ModelError` for any other file."""
+    """Read a lens that `write` wrote.
+
+    Args:
+        file: Where it is.
+
+    Returns:
+        The lens.
+
+    Raises:
+        ModelError: For any other file.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

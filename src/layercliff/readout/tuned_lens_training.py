@@ -5,7 +5,7 @@ distribution from the model's own.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -43,7 +43,13 @@ HELD_OUT = 128  # positions at which the loss of the finished lens is measured
 
 @dataclass(frozen=True)
 class TrainingStates:
-    """States of one depth, from different passages: to fit, to choose the penalty, and to measure the result."""
+    """States of one depth, from different passages.
+
+    Attributes:
+        fitted: [n d] The map is fitted to these.
+        choosing: [m d] The penalty, and when to stop, is chosen on these.
+        held_out: [k d] The result is measured on these.
+    """
 
     fitted: Float[Tensor, "n d"]
     choosing: Float[Tensor, "m d"]
@@ -52,9 +58,14 @@ class TrainingStates:
 
 @dataclass(frozen=True)
 class LensTraining:
-    """What a lens is trained on, and how: `positions` tokens of `text`, then `steps` of descent per depth.
+    """What a lens is trained on, and how.
 
-    `source` is the text's name. `seed` draws its passages.
+    Attributes:
+        source: Name of the text.
+        text: Passages.
+        positions: Tokens that are used.
+        steps: Steps of descent per depth.
+        seed: Draws the passages.
     """
 
     source: str
@@ -74,10 +85,20 @@ def train(
     """Train a map for each depth 0..L-1.
 
     First tokens are left out: many models keep an attention sink there. One passage in ten chooses the penalty and
-    when to stop. One measures the result. All states of all depths are held in memory. Finished depths are kept in
-    `journal`.
+    when to stop. One measures the result. All states of all depths are held in memory.
 
-    Raises `TaskError` for too little text.
+    Args:
+        model: The model.
+        wanted: The text, and how to train.
+        batch_tokens: Tokens of a batch at most.
+        journal: Keeps finished depths. None for nowhere.
+        report: Is told of progress.
+
+    Returns:
+        The maps, and what they are worth.
+
+    Raises:
+        TaskError: For too little text.
     """
     text, steps, seed = wanted.text, wanted.steps, wanted.seed
     rows = _rows(model, text, wanted.positions, seed)
@@ -101,7 +122,18 @@ def train(
                 journal.put(key(*about, depth), found)
         maps.append(found)
     report("tuned lens", model.n_layers, model.n_layers)
-    held_out = min(HELD_OUT, len(last.held_out))
+    return _measured(model, wanted, maps, len(part), [at(depth).held_out for depth in range(model.n_layers + 1)])
+
+
+def _measured(
+    model: Model,
+    wanted: LensTraining,
+    maps: Sequence[Mapping[str, np.ndarray]],
+    positions: int,
+    states: Sequence[Float[Tensor, "k d"]],
+) -> TrainedLens:
+    """The maps as a lens, with its losses on the held-out `states` of every depth."""
+    held_out = min(HELD_OUT, len(states[-1]))
     trained = TrainedLens(
         np.stack([found["weight"] for found in maps]),
         np.stack([found["bias"] for found in maps]),
@@ -110,18 +142,18 @@ def train(
             model.revision,
             model.dtype,
             wanted.source,
-            texts.digest(text),
-            len(part),
+            texts.digest(wanted.text),
+            positions,
             held_out,
-            steps,
-            seed,
+            wanted.steps,
+            wanted.seed,
             tuple(float(found["ridge"]) for found in maps),
             (),
             (),
             machine.versions(),
         ),
     )
-    losses = _losses(model, trained, [at(depth).held_out[:held_out] for depth in range(model.n_layers + 1)])
+    losses = _losses(model, trained, [state[:held_out] for state in states])
     return replace(trained, provenance=replace(trained.provenance, logit=losses[0], tuned=losses[1]))
 
 
@@ -180,14 +212,24 @@ def translator(
     steps: int,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "d d"], Float[Tensor, " d"], float]:
-    """The map ``h + A h + b`` of one depth. **Returns** A, b and the chosen penalty.
+    """Fit the map ``h + A h + b`` of one depth.
 
     First least squares. A position is weighted by one over the squared norm of its last state: its relative error
     counts. The penalty shrinks A towards 0, the logit lens.
 
-    Then `steps` of Adam lower the KL divergence from the model's own distribution. It runs over the `LIKELY` first
-    tokens and a fresh draw of the others (sampled softmax, Jean et al. 2015). The best map on the choosing states is
-    kept.
+    Then Adam lowers the KL divergence from the model's own distribution. It runs over the `LIKELY` first tokens and a
+    fresh draw of the others (sampled softmax, Jean et al. 2015). The best map on the choosing states is kept.
+
+    Args:
+        unembedding: The model's head.
+        states: Those of the depth.
+        last: Those of the last depth, at the same positions.
+        likely: [vocabulary] Ids, the likeliest in the text first.
+        steps: Steps of Adam.
+        rng: Draws positions and tokens.
+
+    Returns:
+        A [d d], b [d] and the chosen penalty.
     """
     mean, spread, matrix, shift, ridge = least_squares(states, last)
     mean, spread, matrix, shift = (t.float() for t in (mean, spread, matrix, shift))
@@ -258,8 +300,15 @@ def least_squares(
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"], Float[Tensor, "d d"], Float[Tensor, " d"], float]:
     """The ridge regression from a depth's states to the last depth's, in float64.
 
-    **Returns** mean and spread of the features, the matrix (feature by output), the shift and the penalty. Matrix and
-    shift predict ``last - state`` from standardised features. The penalty does best on the choosing states.
+    Matrix and shift predict ``last - state`` from standardised features. The penalty does best on the choosing
+    states.
+
+    Args:
+        states: Those of the depth.
+        last: Those of the last depth, at the same positions.
+
+    Returns:
+        Mean [d] and spread [d] of the features, matrix [feature output], shift [output] and penalty.
     """
     before, after, aside, aside_after = (
         t.double() if t.device.type != "mps" else t
