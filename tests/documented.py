@@ -73,7 +73,7 @@ def stand_in(command: list[str]) -> list[str]:
             setting(found, limit=LIMIT, dtype="float32")  # its tasks are one here
         case ["python", "docs/results/rare_failures.py", *_]:
             setting(found, worlds="5")
-        case ["python", "docs/results/foretelling_table.py", *_]:
+        case ["python", "docs/results/forecast_table.py", *_]:
             setting(found, to="table.csv")
         case ["python", "benchmarks/readout.py", *_]:
             if "--peers-python" in found:  # of an environment of their own

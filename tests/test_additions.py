@@ -59,7 +59,7 @@ def test_a_new_iterative_criterion_is_raced_and_planned(tiny: Model, tmp_path: P
     assert raced.steps[1].seen
     grid = {
         "models": [families.saved(tmp_path / "model")], "tasks": [word_tasks.written(tmp_path)],
-        "formats": ["letter"], "remove": 2, "foretell": False, "device": "cpu",
+        "formats": ["letter"], "remove": 2, "forecast": False, "device": "cpu",
     }  # fmt: skip
     planned = [
         layercliff.plan_study(grid | {"criteria": [name]}).block_passes

@@ -129,7 +129,7 @@ def test_the_commands_run(page: Path, run: Run, tmp_path: Path, monkeypatch: pyt
     if name(page) == "docs/evaluate":  # which begins with what `make demo` made
         run(["make", "demo"])
     for command in map(list, dict.fromkeys(map(tuple, asked))):  # several models are one here
-        if "runs/packaged" in command and {"foretell", "docs/results/foretelling_table.py"} & set(command):
+        if "runs/packaged" in command and {"forecast", "docs/results/forecast_table.py"} & set(command):
             collapse(tmp_path / "runs" / "packaged", monkeypatch)
         run(command)
     for block in documented.blocks(page, "python"):

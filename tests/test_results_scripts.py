@@ -72,7 +72,7 @@ def test_studies(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     layercliff.study(grid, out="study")
     assert "| stand-in | capitals | cloze | 16, 8 |" in run("study_table", "study")
     with pytest.raises(SystemExit):
-        run("foretelling_table", "study", "--to", "table.csv")
+        run("forecast_table", "study", "--to", "table.csv")
     assert "a rule takes at least" in capsys.readouterr().err
 
 

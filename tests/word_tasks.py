@@ -39,7 +39,7 @@ def written(directory: Path, n: int = 40) -> str:
     return str(directory / "words.jsonl")
 
 
-def foretelling_study(directory: Path) -> Path:
+def forecast_study(directory: Path) -> Path:
     """A study's table that a rule can be fitted to, without its runs."""
     directory.mkdir()
     rng = np.random.default_rng(0)

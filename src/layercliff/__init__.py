@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from layercliff.analyses.ablate.run import ablate as ablate
     from layercliff.analyses.controls.result import Controlled as Controlled
     from layercliff.analyses.controls.run import controls as controls
-    from layercliff.analyses.forecast.result import Foretelling as Foretelling
-    from layercliff.analyses.forecast.run import foretell as foretell
+    from layercliff.analyses.forecast.result import Forecast as Forecast
+    from layercliff.analyses.forecast.run import forecast as forecast
     from layercliff.analyses.intervention_result import InterventionResult as InterventionResult
     from layercliff.analyses.lens.run import lens as lens
     from layercliff.analyses.noise.run import noise as noise
@@ -68,7 +68,7 @@ _PUBLIC = {
     "Claimed": "paper_claims.result",
     "Controlled": "analyses.controls.result",
     "Evaluated": "evaluation.result",
-    "Foretelling": "analyses.forecast.result",
+    "Forecast": "analyses.forecast.result",
     "LayercliffError": "errors",
     "Lettering": "tasks.question",
     "Model": "models.model",
@@ -93,7 +93,7 @@ _PUBLIC = {
     "evaluate": "evaluation.run",
     "export": "exporting.run",
     "figures": "report.redraw",
-    "foretell": "analyses.forecast.run",
+    "forecast": "analyses.forecast.run",
     "lens": "analyses.lens.run",
     "load": "models.loading",
     "noise": "analyses.noise.run",
@@ -107,15 +107,15 @@ _PUBLIC = {
     "study": "studies.run",
     "trace": "analyses.trace.run",
 }
-_RENAMED = {"Probed": "InterventionResult"}
-"""Former names with those of today, for one release."""
+RENAMED = {"Probed": "InterventionResult", "Foretelling": "Forecast", "foretell": "forecast"}
+"""Former names, those of commands among them, with those of today, for one release."""
 __all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for: ``import layercliff`` loads no torch."""
-    if (today := _RENAMED.get(name)) is not None:
+    if (today := RENAMED.get(name)) is not None:
         from layercliff.former_names import warn
 
         warn(f"layercliff.{name}", f"layercliff.{today}")

@@ -146,7 +146,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "ablate": READING,
     "similarity": ("tokens",),
     "recover": ("seeds", "updates", "batch", "rate", "rank", "distill"),
-    "foretell": (*READING, "memory_bytes"),
+    "forecast": (*READING, "memory_bytes"),
     "claims": READING,
 }
 """The numbers of each verb in Python. What is asked of a path's steps is looked at once the path is there."""

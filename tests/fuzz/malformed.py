@@ -359,7 +359,7 @@ def options(rng: random.Random) -> Case:
             "similarity",
             "patch",
             "recover",
-            "foretell",
+            "forecast",
             "claims",
         ]
     )
@@ -371,7 +371,7 @@ def options(rng: random.Random) -> Case:
         "noise": ["--draws", "--eps"],
         "similarity": ["--tokens", "--step"],
         "patch": ["--step"],
-        "foretell": ["--memory-gb"],
+        "forecast": ["--memory-gb"],
         "recover": ["--seeds", "--updates", "--batch", "--rate", "--rank", "--distill", "--step"],
         "plan": ["--remove", "--memory-gb"],
     }

@@ -1,4 +1,4 @@
-"""The rule that foretells k*/L: known rules found, noise left alone, what lies outside said."""
+"""The rule that forecasts k*/L: known rules found, noise left alone, what lies outside said."""
 
 import numpy as np
 import pytest
@@ -118,14 +118,14 @@ def test_intervals_cover_new_models() -> None:
         x, y, models, _ = study(0.4, 0.05, seed, n_models=9)
         rule = Rule.fitted(x[:32], y[:32], models[:32], list(FEATURES))
         hits += [
-            one.low <= v <= one.high for one, v in ((rule.forecast(a), b) for a, b in zip(x[32:], y[32:], strict=True))
+            one.low <= v <= one.high for one, v in ((rule.predict(a), b) for a, b in zip(x[32:], y[32:], strict=True))
         ]
     assert 0.75 <= np.mean(hits) <= 1.0
 
 
 def test_too_small_a_table_gives_no_interval() -> None:
     x, y, models, _ = study(0.4, 0.05, 0, n_models=2)
-    found = Rule.fitted(x, y, models, list(FEATURES)).forecast(x[0])
+    found = Rule.fitted(x, y, models, list(FEATURES)).predict(x[0])
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert 0 <= found.ratio <= 1
 
@@ -134,11 +134,11 @@ def test_what_lies_outside_is_said() -> None:
     rng = np.random.default_rng(0)
     x = np.repeat(rng.random((24, 1)), 5, axis=1) + 0.01 * rng.normal(size=(24, 5))
     rule = Rule.fitted(x, x[:, 0], [f"m{i % 6}" for i in range(24)], list(FEATURES))
-    assert rule.forecast(x[3]).outside == ()
+    assert rule.predict(x[3]).outside == ()
     beyond = x[3].copy()
     beyond[1] = 2.0
-    assert rule.forecast(beyond).outside[0].startswith("strength is 2.00, and between")
+    assert rule.predict(beyond).outside[0].startswith("strength is 2.00, and between")
     across = np.where(
         np.arange(5) % 2, x.min(0) + 0.02, x.max(0) - 0.02
     )  # every feature within its range, none with the others
-    assert "together they lie farther off" in rule.forecast(across).outside[0]
+    assert "together they lie farther off" in rule.predict(across).outside[0]

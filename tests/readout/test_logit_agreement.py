@@ -278,7 +278,7 @@ def test_every_verb_runs_rows_as_was_found(
         lambda: layercliff.similarity(tiny, task, steps=(1,), criterion="margin", **about),
         lambda: layercliff.controls(tiny, task, criterion="margin", **about),
         lambda: layercliff.lens(tiny, task, lenses=("tuned", "probe"), text="prose", tokens=99, steps=0, **about),
-        lambda: layercliff.foretell(tiny, task, **about),
+        lambda: layercliff.forecast(tiny, task, **about),
         lambda: layercliff.assess(tiny, (0, 1, 2)),
     ]
     for number, verb in enumerate(verbs):

@@ -9,7 +9,7 @@ import polars as pl
 from layercliff.analyses.ablate.result import AblateSettings
 from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled, ControlSettings
-from layercliff.analyses.forecast.result import Foretelling, Measured
+from layercliff.analyses.forecast.result import Forecast, Measured
 from layercliff.analyses.intervention_result import InterventionResult, Own
 from layercliff.analyses.lens.result import LensSettings, TunedOn
 from layercliff.analyses.noise.result import NoiseSettings
@@ -21,7 +21,7 @@ from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.metrics import controls as nulls
 from layercliff.metrics.analysis import analyse
-from layercliff.metrics.forecast import FEATURES, Forecast
+from layercliff.metrics.forecast import FEATURES, Prediction
 from layercliff.pruning.repeats import PathRepeat
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
@@ -199,12 +199,12 @@ def recovered() -> Recovered:
     )
 
 
-def foretelling() -> Foretelling:
+def forecast() -> Forecast:
     values = np.linspace(0.1, 0.5, L)
     measured = Measured(
         dict.fromkeys(FEATURES, 0.5), values, 0.8 - values, values - 0.1, values + 0.1, values, 0.8, N, {}
     )
-    return Foretelling(SUBJECT, measured, Forecast(0.5, 0.3, 0.7, 1.0, 2.0, ()), "a study", 9, ("a", "b"))
+    return Forecast(SUBJECT, measured, Prediction(0.5, 0.3, 0.7, 1.0, 2.0, ()), "a study", 9, ("a", "b"))
 
 
 def row(model: str, task: str, transition: int | None, collapse: int | None, **more: Any) -> Row:

@@ -11,7 +11,7 @@ import pytest
 import layercliff
 from layercliff.analyses.ablate import figures as ablate_figures
 from layercliff.analyses.controls import figures as control_figures
-from layercliff.analyses.forecast import figures as foretell_figures
+from layercliff.analyses.forecast import figures as forecast_figures
 from layercliff.analyses.lens import figures as lens_figures
 from layercliff.analyses.noise import figures as noise_figures
 from layercliff.analyses.patch import figures as patch_figures
@@ -23,7 +23,7 @@ from layercliff.pruning import figures as path_figures
 from layercliff.report.chart import Figure
 from layercliff.studies import figures as study_figures
 
-WHERE = ("depth", "dense", "index", "step", "removed", "block", "blocks", "told", "transition")
+WHERE = ("depth", "dense", "index", "step", "removed", "block", "blocks", "interval", "transition")
 COUNTED = ("n", "paragraphs")
 SOURCE = Path(layercliff.__file__).parent
 
@@ -39,7 +39,7 @@ FIGURES: dict[ModuleType, Iterable[Figure]] = {
     control_figures: control_figures.figures(made.beside()),
     similarity_figures: similarity_figures.figures(made.similar()),
     recover_figures: recover_figures.figures(made.recovered()),
-    foretell_figures: foretell_figures.figures(made.foretelling()),
+    forecast_figures: forecast_figures.figures(made.forecast()),
     study_figures: study_figures.figures(made.study()),
 }
 OF = {module.__file__: {figure.name: figure.sized(600) for figure in some} for module, some in FIGURES.items()}

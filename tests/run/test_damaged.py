@@ -17,7 +17,7 @@ import word_tasks
 import layercliff
 from layercliff.analyses.ablate import result as ablated
 from layercliff.analyses.controls import result as controlled
-from layercliff.analyses.forecast import result as foretold
+from layercliff.analyses.forecast import result as forecasts
 from layercliff.analyses.lens import result as lensed
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.patch import result as patched
@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[RunDirectory], object]] = {
     "controls": controlled.read,
     "lens": lensed.read,
     "recover": recovered.read,
-    "foretell": foretold.read,
+    "forecast": forecasts.read,
     "claims": claimed.read,
     "evaluate": evaluated.read,
 }
@@ -55,7 +55,7 @@ def whole(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluation."""
     out = tmp_path_factory.mktemp("whole")
     task = word_tasks.task(16, "first_token")
-    study = word_tasks.foretelling_study(out / "study")
+    study = word_tasks.forecast_study(out / "study")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERCLIFF_CACHE", str(out / "cache"))
         patch.setattr(page, "write", lambda run: None)
@@ -68,7 +68,7 @@ def whole(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
         layercliff.similarity(tiny, task, steps=(1, 2), out=run)
         layercliff.patch(tiny, task, steps=(2,), out=run)
         layercliff.controls(tiny, task, which=("shuffled-gold", "plain-text"), out=run)
-        layercliff.foretell(tiny, task, study=study, out=run)
+        layercliff.forecast(tiny, task, study=study, out=run)
         layercliff.evaluate(tiny, task, out=out / "eval")
     return out
 

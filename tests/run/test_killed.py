@@ -22,7 +22,7 @@ VERBS = (
     "ablate",
     "similarity",
     "patch",
-    "foretell",
+    "forecast",
     "recover",
     "study",
     "claims",
@@ -60,7 +60,7 @@ def verb(out, name=VERB):
         'noise': {'draws': 1, 'eps': (0.1,)},
         'similarity': {'steps': (1, 2)},
         'patch': {'steps': (1, 2)},
-        'foretell': {'study': FOLDER / 'study'},
+        'forecast': {'study': FOLDER / 'study'},
         'recover': {'steps': (1,), 'updates': 4, 'batch': 4, 'material': 'select'},
     }.get(name, {})
     return getattr(layercliff, name)(MODEL, WORDS, **GIVEN, **more, out=out)
@@ -119,8 +119,8 @@ for number in range(KILLS):
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_killed_verb_ends_with_the_same_results(verb: str, tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path, 24)
-    if verb == "foretell":
-        word_tasks.foretelling_study(tmp_path / "study")
+    if verb == "forecast":
+        word_tasks.forecast_study(tmp_path / "study")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, model, words, str(tmp_path), verb, str(KILLS)],
         capture_output=True, text=True, check=False,

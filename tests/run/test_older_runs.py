@@ -17,6 +17,7 @@ from polars import selectors
 from polars.testing import assert_frame_equal
 
 import layercliff
+from layercliff.interventions import gates
 from layercliff.models.model import Model
 from layercliff.readout.read import Reader
 from layercliff.report import page
@@ -26,7 +27,9 @@ VERBS: dict[str, Callable[..., Any]] = {
     "trace": layercliff.trace,
     "prune": lambda *a, **o: layercliff.prune(*a, criterion="accuracy", remove=2, splits=2, assess=False, **o),
     "noise": lambda *a, **o: layercliff.noise(*a, eps=(0.1,), draws=1, **o),
+    "foretell": layercliff.forecast,
 }
+"""Functions by the folders of their results."""
 
 
 @pytest.fixture
@@ -45,6 +48,7 @@ def run(verb: str, model: Model, out: Path) -> Any:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_finished_run_is_read(verb: str, older: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reader, "read", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(gates, "gradients", lambda *_: pytest.fail("the model was run"))
     run(verb, tiny, older / "finished")
 
 

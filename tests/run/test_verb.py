@@ -39,8 +39,9 @@ def test_former_names_hold_with_a_warning(tiny: Model, colours: Task, tmp_path: 
     assert path.steps[1].removed == (0,)
     with pytest.warns(DeprecationWarning, match=r"Pruned\.score is called criterion_name now"):
         assert path.score == "head"  # type: ignore[attr-defined]
-    with pytest.warns(DeprecationWarning, match="Probed is called layercliff.InterventionResult now"):
-        assert layercliff.Probed is layercliff.InterventionResult  # type: ignore[attr-defined]
+    for former, today in {"Probed": "InterventionResult", "Foretelling": "Forecast", "foretell": "forecast"}.items():
+        with pytest.warns(DeprecationWarning, match=f"{former} is called layercliff.{today} now"):
+            assert getattr(layercliff, former) is getattr(layercliff, today)
     with pytest.warns(DeprecationWarning, match="score is called"), pytest.raises(RunError, match="no run directory"):
         layercliff.recipe(tmp_path, score="laco")  # type: ignore[call-arg]
 
@@ -53,8 +54,9 @@ def test_stored_names_of_before_are_read() -> None:
         assert settings.score == "tail"  # type: ignore[attr-defined]
     cell = stored_files.shaped({"directory": "d", "schedule": "tail", "reason": None}, StudyCell)
     assert cell.criterion == "tail"
-    with pytest.warns(DeprecationWarning, match="schedules is called criteria now"):
-        assert Grid.of({"models": ["m"], "tasks": ["t"], "schedules": ["tail"]}).criteria == ("tail",)
+    for former, today, value in (("schedules", "criteria", ("tail",)), ("foretell", "forecast", False)):
+        with pytest.warns(DeprecationWarning, match=f"{former} is called {today} now"):
+            assert getattr(Grid.of({"models": ["m"], "tasks": ["t"], former: value}), today) == value
 
 
 def test_unknown_words_are_refused() -> None:

@@ -26,7 +26,7 @@ PAPER: dict[str, PretrainedConfig] = {
 
 def test_counts_are_those_of_plans_and_more_for_more_criteria(tmp_path: Path) -> None:
     model, words = families.saved(tmp_path / "model"), word_tasks.written(tmp_path)
-    grid = {"models": [model], "tasks": [words], "formats": ["letter"], "remove": 3, "foretell": False, "device": "cpu"}
+    grid = {"models": [model], "tasks": [words], "formats": ["letter"], "remove": 3, "forecast": False, "device": "cpu"}
     one = layercliff.plan(model, words, format="letter", remove=3, device="cpu")
     found = layercliff.plan_study(grid)
     assert found.block_passes == one.block_passes + one.path.selection_block_passes + one.path.report_block_passes
@@ -37,10 +37,10 @@ def test_counts_are_those_of_plans_and_more_for_more_criteria(tmp_path: Path) ->
     assert tail.block_passes == one.block_passes + one.path.report_block_passes
     come = layercliff.plan_study(grid | {"criteria": ["come"]})  # runs what is left at every step
     assert come.block_passes == tail.block_passes + one.path.report_block_passes
-    random = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "foretell": True})
+    random = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "forecast": True})
     measured = one.path.report_block_passes
     assert random.block_passes == pytest.approx(found.block_passes + 4 * measured + 2.5 * one.block_passes, abs=1)
-    raced = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "foretell": True, "race": 0.1})
+    raced = layercliff.plan_study(grid | {"criteria": ["margin", "random"], "draws": 4, "forecast": True, "race": 0.1})
     first = layercliff.plan(model, words, format="letter", remove=1, device="cpu").path
     assert raced.block_passes == random.block_passes + first.selection_block_passes
     assert len(random.runs) == 1

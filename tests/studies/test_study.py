@@ -1,4 +1,4 @@
-"""Studies of tiny models: cells that fail, a study that was killed, what is foretold."""
+"""Studies of tiny models: cells that fail, a study that was killed, what is forecast of them."""
 
 import json
 import math
@@ -98,7 +98,7 @@ def small(files: Path) -> dict[str, object]:
 def test_a_finished_study_is_read_and_an_interrupted_one_goes_on(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grid = small(files) | {"criteria": ["margin", "tail"], "foretell": False}
+    grid = small(files) | {"criteria": ["margin", "tail"], "forecast": False}
     prune, ends = study_verb.prune, iter([False, True])
     layercliff.study(grid, out=tmp_path / "whole")
 
@@ -155,7 +155,7 @@ def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(study_verb, "trace", trace)
     found = layercliff.study(
-        grid | {"tasks": tasks, "criteria": ["tail", "head"], "foretell": False}, out=tmp_path / "s"
+        grid | {"tasks": tasks, "criteria": ["tail", "head"], "forecast": False}, out=tmp_path / "s"
     )
     assert [row.finished for row in found.rows] == [False] * 4 + [True] * 2
     reasons = [str(row.reason) for row in found.failed]
@@ -166,7 +166,7 @@ def test_a_model_that_breaks_stops_no_other(files: Path, tmp_path: Path, monkeyp
 
 
 def test_the_command_says_what_failed_and_fails(files: Path, tmp_path: Path, here: Here) -> None:
-    (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"criteria": ["tail"], "foretell": False}))
+    (tmp_path / "s.yaml").write_text(json.dumps(content(files, "llama") | {"criteria": ["tail"], "forecast": False}))
     command = ("study", tmp_path / "s.yaml", "-o", tmp_path / "s")
     done = here(*command)
     assert done.returncode == 2

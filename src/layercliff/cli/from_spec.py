@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from layercliff import former_names
+from layercliff import RENAMED, former_names
 from layercliff.errors import LayercliffError, nearest, quoted
 from layercliff.output import say_sentence
 from layercliff.run.spec import Spec, about, renamed
@@ -114,7 +114,10 @@ class Commands(TyperGroup):
             raise LayercliffError(f"{said}: see layercliff --help.") from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Raises `LayercliffError`."""
+        """A command by its name of today or, with a warning, by a former one. Raises `LayercliffError`."""
+        if (today := RENAMED.get(args[0], "")) in self.commands:
+            say_sentence(f"The command {args[0]} is called {today} now.")
+            args = [today, *args[1:]]
         try:
             return super().resolve_command(ctx, args)
         except USAGE as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from layercliff.analyses.controls.spec import ControlsSpec
-from layercliff.analyses.forecast.spec import ForetellSpec
+from layercliff.analyses.forecast.spec import ForecastSpec
 from layercliff.analyses.registry import analyses
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.cli import running
@@ -22,7 +22,7 @@ from layercliff.run import parsing
 
 CONTROLS = Annotated[str | None, typer.Option("--control", help="Controls to put beside the trace; see `controls`.")]
 UNTIL = Annotated[bool, typer.Option("--until-collapse", help="Go on until the collapse is sure (the default).")]
-OWN = {"trace", "foretell"}
+OWN = {"trace", "forecast"}
 """Analyses whose commands print more than a sentence."""
 
 
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
             add(one.name, one.spec, partial(running.analyse, one.name), one.about)
     add("claims", ClaimsSpec, claims, "Judge the paper's claims C1-C10: measurement, control, rule and verdict of "
         "each; what DIR lacks for it is run first.")  # fmt: skip
-    add("foretell", ForetellSpec, foretell, analyses()["foretell"].about)
+    add("forecast", ForecastSpec, forecast, analyses()["forecast"].about)
 
 
 def _add(app: typer.Typer, name: str, spec: Any, run: Any, help: str, *more: Any) -> None:
@@ -108,16 +108,16 @@ def claims(spec: ClaimsSpec, given: dict[str, Any]) -> None:
     terminal.show_claims(found, Path(str(spec.out)))
 
 
-def _rule(spec: ForetellSpec) -> None:
+def _rule(spec: ForecastSpec) -> None:
     """Refuse a study that gives no rule."""
     from layercliff.analyses.forecast import result
 
     result.training_table(None if spec.study is None else Path(spec.study))
 
 
-def foretell(spec: ForetellSpec, given: dict[str, Any]) -> None:
+def forecast(spec: ForecastSpec, given: dict[str, Any]) -> None:
     """The forecast. Whether there is a rule is said before the model library is imported."""
-    found = running.run("foretell", spec, given, partial(_rule, spec))
+    found = running.run("forecast", spec, given, partial(_rule, spec))
     from layercliff.studies import terminal
 
-    terminal.show_foretelling(found, Path(str(spec.out)))
+    terminal.show_forecast(found, Path(str(spec.out)))

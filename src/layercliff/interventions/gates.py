@@ -44,7 +44,7 @@ def gradients(
     if model.anatomy.wiring.beside:
         raise ModelError(
             f"The blocks of {model.name} hand on values beside the residual stream: what a gate on a block would do is "
-            "not known from the stream alone, and this model cannot be foretold."
+            "not known from the stream alone, and this model cannot be forecast."
         )
     pull = _pull(scores, part)
     found = np.zeros((model.n_layers, len(part.questions)))

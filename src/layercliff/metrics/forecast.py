@@ -99,8 +99,8 @@ def features(
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """A forecast of k*/L, with an interval.
+class Prediction:
+    """A prediction of k*/L, with an interval.
 
     Attributes:
         ratio: k*/L, in [0, 1].
@@ -162,8 +162,8 @@ class Rule:
         errors = np.sort(errors[~np.isnan(errors)])
         return Rule(tuple(names), ridge.fit(x, y, penalty), errors, x.min(0), x.max(0), precision, farthest)
 
-    def forecast(self, x: Float[np.ndarray, " feature"]) -> Forecast:
-        """Forecast k*/L of a model.
+    def predict(self, x: Float[np.ndarray, " feature"]) -> Prediction:
+        """Predict k*/L of a model.
 
         The interval holds with probability `LEVEL` if its error is exchangeable with those of the models left out
         (conformal: Vovk et al. 2005).
@@ -189,7 +189,7 @@ class Rule:
                 f"no feature by itself is, but together they lie farther off ({distance:.1f}) than any training row "
                 f"({self.farthest:.1f})"
             ]
-        return Forecast(ratio, low, high, distance, self.farthest, tuple(outside))
+        return Prediction(ratio, low, high, distance, self.farthest, tuple(outside))
 
 
 def _distance(difference: Float[np.ndarray, " feature"], precision: Float[np.ndarray, "feature feature"]) -> float:
@@ -264,7 +264,7 @@ def judge(x: FeatureRows, y: Target, models: Sequence[str], left_out: str, group
         for name, used in predictors.items():
             columns = [names.index(feature) for feature in used]
             rule = Rule.fitted(x[~held][:, columns], y[~held], kept, used)
-            found = [rule.forecast(row) for row in x[held][:, columns]]
+            found = [rule.predict(row) for row in x[held][:, columns]]
             predicted[name][held] = [one.ratio for one in found]
             if name == "rule":
                 low[held], high[held] = [one.low for one in found], [one.high for one in found]

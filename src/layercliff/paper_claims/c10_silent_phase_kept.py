@@ -12,7 +12,7 @@ CLAIM = Claim(
     "C10",
     "With the Silent Phase kept, accuracy survives pruning.",
     f"Without the whole Decisive Phase, less than {100 * POINTS:.0f} points of accuracy are lost. (That the metrics "
-    "foretell the collapse of other models is judged over a study.)",
+    "forecast the collapse of other models is judged over a study.)",
 )
 
 

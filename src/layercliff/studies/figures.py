@@ -1,4 +1,4 @@
-"""The figures of a study: transition against critical ratio, and what was foretold against what came."""
+"""The figures of a study: transition against critical ratio, and forecasts against measurements."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from layercliff.studies import words as study_words
 from layercliff.studies.result import Panel, Point, Row, Studied
 
 HEIGHT = 380
-FORETOLD = "foretold-"  # what the names of a rule's figures begin with
+FORECAST = "forecast-"  # what the names of a rule's figures begin with
 UNDECIDED = 1.12  # where undecided models stand on the axis of T/L
 RATIO = alt.Scale(domain=[0, 1.02])
 LABEL = (0.12, 0.04)  # the room of a point's label on either axis
@@ -35,18 +35,18 @@ def figures(found: Studied) -> Iterator[Figure]:
     fitted_to, table = studied.fitted_to(found.rows), studied.training(found.rows)
     for judgement in found.judgements:
         ends = zip(judgement.predicted, judgement.low, judgement.high, strict=True)
-        told = table.with_columns(
-            pl.Series("foretold", judgement.predicted),
-            pl.Series("told", [study_words.foretold(*one) for one in ends]),
+        shown = table.with_columns(
+            pl.Series("forecast", judgement.predicted),
+            pl.Series("interval", [study_words.predicted(*one) for one in ends]),
             pl.Series("k*", [study_words.collapse(row) for row in fitted_to]),
             pl.Series("n", [row.n_report for row in fitted_to], pl.Int64),
         )
         caption = " ".join(study_words.judgement(judgement))
         yield Figure(
-            f"{FORETOLD}{judgement.left_out}",
-            f"Foretold with the {judgement.left_out} left out",
+            f"{FORECAST}{judgement.left_out}",
+            f"Forecast with the {judgement.left_out} left out",
             caption,
-            _foretold(told),
+            _forecast(shown),
             HEIGHT,
         )
 
@@ -139,7 +139,7 @@ def _kind(decided: bool, censored: bool) -> str:
     return "undecided and censored" if censored else "undecided"
 
 
-def _foretold(table: pl.DataFrame) -> Chart:
+def _forecast(table: pl.DataFrame) -> Chart:
     line = (
         alt.Chart(pl.DataFrame({"at": [0.0, 1.0]}))
         .mark_line(strokeDash=[5, 4], color=INK)
@@ -149,7 +149,7 @@ def _foretold(table: pl.DataFrame) -> Chart:
         alt.Chart(table)
         .mark_point(filled=True, size=80)
         .encode(
-            x=alt.X("foretold:Q", title="k*/L foretold", scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("forecast:Q", title="k*/L forecast", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y(f"{TARGET}:Q", title="k*/L measured", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("model:N", title=None, legend=legend("bottom")),
             tooltip=[
@@ -158,7 +158,7 @@ def _foretold(table: pl.DataFrame) -> Chart:
                 alt.Tooltip("seed:Q"),
                 alt.Tooltip("n_layers:Q", title="blocks"),
                 counted("questions reported on"),
-                alt.Tooltip("told:N", title="k*/L foretold"),
+                alt.Tooltip("interval:N", title="k*/L forecast"),
                 alt.Tooltip(f"{TARGET}:Q", title="k*/L measured", format=".3f"),
                 alt.Tooltip("k*:N"),
             ],

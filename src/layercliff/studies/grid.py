@@ -22,7 +22,7 @@ from layercliff.run.spec import about
 
 OWN = "own"
 """Stands for each task's own format."""
-FORMER = {"schedules": "criteria"}
+FORMER = {"schedules": "criteria", "foretell": "forecast"}
 """Former names of settings with those of today."""
 WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
 """What a setting must be, by the kind of what is wrong with it."""
@@ -104,7 +104,7 @@ class Grid(Shared, frozen=True, extra="forbid"):
     """Every model on every task, in every format, by every criterion, with every seed.
 
     The other settings are those of `layercliff.prune` and the same for all cells (`SHARED`). `criteria` choose the
-    blocks. `foretell` measures what forecasts the collapse point as well.
+    blocks. `forecast` also measures what the collapse point is forecast from.
     """
 
     models: tuple[str, ...] = Field(min_length=1)
@@ -117,7 +117,7 @@ class Grid(Shared, frozen=True, extra="forbid"):
     to_ratio: float | None = None
     race: float | None = None
     draws: int = 5
-    foretell: bool = True
+    forecast: bool = True
     dtype: DType = "float32"
     memory_gb: float = 4.0
 

@@ -14,7 +14,7 @@ CONTENTS = [
         ("together", "What cells say together"),
         ("cells", "Cells"),
         ("left-out", "What is not a plain point"),
-        ("foretold", "Foretelling the collapse"),
+        ("forecast", "Forecasts of the collapse"),
     )
 ]
 
@@ -49,7 +49,7 @@ def write(run: RunDirectory, studied: Studied) -> None:
             for panel in studied.panels
         ],
         "left_out": list(study_words.left_out(studied.rows)),
-        "judgements": [figure for name, figure in drawn.items() if name.startswith(study_figures.FORETOLD)],
+        "judgements": [figure for name, figure in drawn.items() if name.startswith(study_figures.FORECAST)],
         "unjudged": studied.unjudged,
         "cells": cells,
     }

@@ -52,7 +52,7 @@ class StudyPlan:
 def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = silent) -> StudyPlan:
     """Count what `layercliff.study` would do with a study file.
 
-    It would make traces and paths, and foretell the collapse. Paths are counted to the end, without reuse between
+    It would make traces and paths, and forecast the collapse. Paths are counted to the end, without reuse between
     steps. The end is every block but one, or what `remove` or `to_ratio` say. They stop at the collapse.
 
     No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no
@@ -91,7 +91,7 @@ def _run(grid: Grid, cells: list[Any]) -> RunPlan:
         choosing = _choosing(criterion, found, one)
         passes += times * path.report_block_passes + choosing[0]
         work += times * path.report_multiplications + choosing[1]
-    if grid.foretell:
+    if grid.forecast:
         dense = gates.PASSES + 1  # and Block Influence
         passes += dense * found.block_passes / 2
         work += dense * found.multiplications / 2

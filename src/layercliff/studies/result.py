@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import AliasChoices, Field
 
 from layercliff import former_names
-from layercliff.analyses.forecast import result as foretold
+from layercliff.analyses.forecast import result as forecasts
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.shapes import TraceFigures
 from layercliff.errors import RunError
@@ -121,7 +121,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Studied:
-    """A finished study. `judgements` are of a rule that foretells k*/L, by left-out models and tasks; `unjudged` says
+    """A finished study. `judgements` are of a rule that forecasts k*/L, by left-out models and tasks; `unjudged` says
     why there are none."""
 
     grid: Grid
@@ -183,7 +183,7 @@ def _told(about: Row, study: Path, cell: Cell) -> Row:
         collapse_high=high,
         collapse_beyond=beyond,
         removed_at_most=blocks[-1],
-        features=foretold.features(run),
+        features=forecasts.features(run),
         selection_block_passes=cost.selection_block_passes if cost else None,
     )
 
@@ -238,7 +238,7 @@ def fitted_to(rows: Sequence[Row]) -> list[Row]:
 def training(rows: Sequence[Row]) -> pl.DataFrame:
     """The table of `fitted_to`."""
     schema = {"model": pl.String, "task": pl.String, "format": pl.String, "seed": pl.Int64, "n_layers": pl.Int64}
-    schema |= dict.fromkeys((*FEATURES, foretold.TARGET), pl.Float64)
+    schema |= dict.fromkeys((*FEATURES, forecasts.TARGET), pl.Float64)
     return pl.DataFrame(
         [
             (r.model, r.task, r.format, r.seed, r.n_layers, *((r.features or {})[name] for name in FEATURES), r.ratio)
@@ -256,9 +256,9 @@ def judged(table: pl.DataFrame) -> tuple[tuple[Judgement, ...], str | None]:
         return (), (
             f"No rule is judged: {len(table)} cells of {n_models} models have both a "
             "collapse on their path by margin and the features "
-            f"(`foretell: true`), and a rule takes at least {LEAST_ROWS} of 2 models."
+            f"(`forecast: true`), and a rule takes at least {LEAST_ROWS} of 2 models."
         )
-    x, y = table.select(*FEATURES).to_numpy(), table[foretold.TARGET].to_numpy()
+    x, y = table.select(*FEATURES).to_numpy(), table[forecasts.TARGET].to_numpy()
     models = table["model"].to_list()
     kinds = [("model", models)] + ([("task", table["task"].to_list())] if n_tasks > 1 else [])
     return tuple(judge(x, y, models, kind, groups) for kind, groups in kinds), None

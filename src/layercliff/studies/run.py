@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from layercliff import faults, machine
-from layercliff.analyses.forecast import result as foretold
+from layercliff.analyses.forecast import result as forecasts
 from layercliff.analyses.forecast.run import measure
-from layercliff.analyses.forecast.spec import ForetellSpec
+from layercliff.analyses.forecast.spec import ForecastSpec
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.run import trace
 from layercliff.analyses.trace.spec import TraceSpec
@@ -35,7 +35,7 @@ def study(
     """Run every cell of a study as an ordinary run directory below ``DIR/cells/``.
 
     Transition and critical ratio of all cells are put together. `file` is a study file, or its content. A cell is a
-    trace and a path (`layercliff.prune`). Unless ``foretell`` is off, it also holds what foretells the collapse point.
+    trace and a path (`layercliff.prune`). Unless ``forecast`` is off, it also holds what the collapse is forecast from.
     What is finished is read, so the same command goes on after an interruption. A cell that cannot be run is listed
     with the reason, and the others go on. Results lie in
     ``DIR/study.json``, ``DIR/cells.parquet`` and ``DIR/report.html``.
@@ -91,9 +91,9 @@ def _row(grid: Grid, cell: Cell, directory: Path, held: LazyModel, report: Repor
 def _run(grid: Grid, cell: Cell, run: RunDirectory, held: LazyModel, report: Report) -> None:
     spec = grid.spec(cell, out=run.path, report=report)
     trace(spec.into(TraceSpec, model=held.given((run.path / traced.SUMMARY).exists())))
-    if grid.foretell:
-        measured = (run.path / foretold.MEASURED).exists()
-        measure(spec.into(ForetellSpec, model=held.given(measured)))
+    if grid.forecast:
+        measured = forecasts.stored(run).summary.exists()
+        measure(spec.into(ForecastSpec, model=held.given(measured)))
     walked = pruned.stored(run, cell.criterion).summary.exists()
     prune(spec.given(model=held.given(walked), race=grid.race if named(cell.criterion).raced else None))
     if not page.is_current(run):

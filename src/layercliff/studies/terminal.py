@@ -9,7 +9,7 @@ from layercliff.rich_console import PlainConsole
 from layercliff.studies import words as study_words
 
 if TYPE_CHECKING:
-    from layercliff.analyses.forecast.result import Foretelling
+    from layercliff.analyses.forecast.result import Forecast
     from layercliff.studies.plan import StudyPlan
     from layercliff.studies.result import Studied
 
@@ -80,7 +80,7 @@ def show_plan(plan: "StudyPlan") -> None:
     )
 
 
-def show_foretelling(found: "Foretelling", out: Path) -> None:
+def show_forecast(found: "Forecast", out: Path) -> None:
     """The features and the sentence."""
     from layercliff.metrics.forecast import FEATURES
 

@@ -98,8 +98,8 @@ def estimate(found: Estimate | None) -> str:
     return f"{found.point:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def foretold(ratio: float, low: float, high: float) -> str:
-    """A foretold k*/L with its interval."""
+def predicted(ratio: float, low: float, high: float) -> str:
+    """A predicted k*/L with its interval."""
     ends = f"[{low:.3f}, {high:.3f}], {INTERVAL}" if math.isfinite(high) else "(no interval: too few cells to fit to)"
     return f"{ratio:.3f} {ends}"
 
@@ -127,7 +127,7 @@ def judgement(found: Judgement) -> Iterator[str]:
     n = sum(map(math.isfinite, found.high))
     yield (
         (
-            f"With one {found.left_out} of {found.groups} left out at a time, the rule foretells "
+            f"With one {found.left_out} of {found.groups} left out at a time, the rule forecasts "
             f"k*/L of {found.n} cells with a mean absolute error of {found.error:.3f}"
         )
         + (

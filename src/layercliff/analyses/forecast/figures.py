@@ -1,11 +1,11 @@
-"""The figure of what foretells a collapse: each block by itself."""
+"""The figure of a forecast: what each block is worth by itself."""
 
 from collections.abc import Iterator
 
 import altair as alt
 import polars as pl
 
-from layercliff.analyses.forecast.result import Foretelling
+from layercliff.analyses.forecast.result import Forecast
 from layercliff.analyses.forecast.words import sentence
 from layercliff.analyses.trace.result import described
 from layercliff.report.chart import BLUE, INK, Figure
@@ -14,7 +14,7 @@ from layercliff.report.depth_chart import counted, numbers, reading
 __all__ = ["figures", "sentence"]
 
 
-def figures(found: Foretelling) -> Iterator[Figure]:
+def figures(found: Forecast) -> Iterator[Figure]:
     """What the margin loses without each block."""
     measured = found.measured
     table = pl.DataFrame(
@@ -45,4 +45,4 @@ def figures(found: Foretelling) -> Iterator[Figure]:
         "Lines are 95 % intervals over groups of questions. Hover for each block's influence and the derivative of the "
         f"gold option's log-probability by its gate. {about}."
     )
-    yield Figure("foretell-blocks", "What each block is worth alone", caption, alt.layer(bars, ends, points))
+    yield Figure("forecast-blocks", "What each block is worth alone", caption, alt.layer(bars, ends, points))

@@ -1,4 +1,4 @@
-"""A forecast of a model's collapse, in a run directory: ``foretell/``; and the tables that rules are fitted to."""
+"""A forecast of a model's collapse, in a run directory: ``forecast/``; and the tables that rules are fitted to."""
 
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -10,17 +10,19 @@ import polars as pl
 from jaxtyping import Float
 from pydantic import PositiveInt
 
+from layercliff import former_names
 from layercliff.errors import RunError
-from layercliff.metrics.forecast import FEATURES, Forecast, Rule
+from layercliff.metrics.forecast import FEATURES, Prediction, Rule
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import Stored, StoredFolder, Summary
 from layercliff.run.stored_shapes import Cost
 from layercliff.run.strict_json import plain
 from layercliff.run.subject import Subject
 
-FOLDER, TARGET = "foretell", "ratio"
-SHIPPED = "foretelling.csv"
-MEASURED, RESULT = f"{FOLDER}/features.json", f"{FOLDER}/foretold.json"
+FOLDER, RESULT = "forecast", "forecast.json"
+FORMER = "foretell", "foretold.json"
+"""Folder and result in run directories of older versions. They are kept there."""
+TARGET, SHIPPED = "ratio", "forecast_table.csv"
 
 PerBlock = Float[np.ndarray, " block"]
 """One number for each dense block."""
@@ -33,7 +35,7 @@ class MeasuredSummary(Summary):
     cost: Cost
 
 
-class ForetoldSummary(Stored):
+class ForecastSummary(Stored):
     ratio: float
     low: float | None
     high: float | None
@@ -86,8 +88,9 @@ class TrainingTable:
         return tuple(sorted(set(self.rows["model"])))
 
 
+@former_names.attributes(foretold="predicted")
 @dataclass(frozen=True)
-class Foretelling:
+class Forecast:
     """A forecast of the collapse point of a model on a task: k*/L, and `blocks`, as many of L removed.
 
     `source` says whose rule it is, `rows` and `models` what it was fitted to.
@@ -95,7 +98,7 @@ class Foretelling:
 
     subject: Subject
     measured: Measured
-    foretold: Forecast
+    predicted: Prediction
     source: str
     rows: int
     models: tuple[str, ...]
@@ -106,7 +109,7 @@ class Foretelling:
 
     @property
     def blocks(self) -> float:
-        return self.foretold.ratio * self.n_layers
+        return self.predicted.ratio * self.n_layers
 
 
 _COLUMNS = {
@@ -130,7 +133,15 @@ def write_measured(run: RunDirectory, measured: Measured) -> None:
 
 def stored(run: RunDirectory) -> StoredFolder:
     """The folder of what was measured."""
-    return run.folder(FOLDER, "features.json", "layercliff foretell")
+    folder, _ = place(run)
+    return run.folder(folder, "features.json", "layercliff forecast")
+
+
+def place(run: RunDirectory) -> tuple[str, str]:
+    """The folder in a run directory, and the result's name in it."""
+    former, _ = FORMER
+    older = (run.path / former).exists() and not (run.path / FOLDER).exists()
+    return FORMER if older else (FOLDER, RESULT)
 
 
 def read_measured(run: RunDirectory) -> Measured | None:
@@ -153,8 +164,8 @@ def features(run: RunDirectory) -> dict[str, float] | None:
     return None if about is None else dict(about.features)
 
 
-def write(run: RunDirectory, found: Foretelling) -> None:
-    """Write ``foretold.json``."""
+def write(run: RunDirectory, found: Forecast) -> None:
+    """Write ``forecast.json``."""
     about = {
         "n_layers": found.n_layers,
         "blocks": found.blocks,
@@ -162,18 +173,20 @@ def write(run: RunDirectory, found: Foretelling) -> None:
         "rows": found.rows,
         "models": found.models,
     }
-    run.write_json(RESULT, plain({**about, **asdict(found.foretold), "features": found.measured.features}))
+    run.write_json(
+        "/".join(place(run)), plain({**about, **asdict(found.predicted), "features": found.measured.features})
+    )
 
 
-def read(run: RunDirectory) -> Foretelling | None:
-    """What was foretold in a run directory, or None."""
+def read(run: RunDirectory) -> Forecast | None:
+    """The forecast in a run directory, or None."""
     subject, measured = run.subject(), read_measured(run)
-    content = run.read_json(RESULT, ForetoldSummary, "layercliff foretell")
+    content = run.read_json("/".join(place(run)), ForecastSummary, "layercliff forecast")
     if subject is None or measured is None or content is None:
         return None
     low, high = (sign * np.inf if end is None else end for sign, end in ((-1, content.low), (1, content.high)))
-    told = Forecast(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
-    return Foretelling(subject, measured, told, content.source, content.rows, tuple(content.models))
+    predicted = Prediction(content.ratio, low, high, content.distance, content.farthest, tuple(content.outside))
+    return Forecast(subject, measured, predicted, content.source, content.rows, tuple(content.models))
 
 
 def training_table(study: Path | None = None) -> TrainingTable:

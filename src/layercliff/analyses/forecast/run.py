@@ -7,15 +7,16 @@ import numpy as np
 from jaxtyping import Float
 
 from layercliff.analyses.forecast import result as results
-from layercliff.analyses.forecast.result import Foretelling, Measured
-from layercliff.analyses.forecast.spec import ForetellSpec
+from layercliff.analyses.forecast.result import Forecast, Measured
+from layercliff.analyses.forecast.spec import ForecastSpec
 from layercliff.analyses.trace import result as traced
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.run import trace
 from layercliff.analyses.trace.spec import TraceSpec
 from layercliff.errors import RunError
 from layercliff.interventions import gates
-from layercliff.metrics import decision, forecast
+from layercliff.metrics import decision
+from layercliff.metrics.forecast import FEATURES, features
 from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.models.lazy import LazyModel
 from layercliff.pruning import result as pruned
@@ -30,42 +31,43 @@ from layercliff.run.session import Session, session
 from layercliff.run.verb import verb
 
 
-@verb(ForetellSpec)
-def foretell(spec: ForetellSpec) -> Foretelling:
+@verb(ForecastSpec)
+def forecast(spec: ForecastSpec) -> Forecast:
     """Forecast the collapse from the dense model alone: k*/L with an interval, by a rule fitted to a study.
 
     The rule is given the model's trace, and what is measured on the ``select`` half. That is each block's Block
     Influence, the margin without it, and the derivative by its gate. The margins without a block are the
     first step of a path by ``margin``, which then begins with it. The rule is fitted to the table that ships with
     layercliff, or to that of the directory `study`. The other arguments are those of `layercliff.trace`; `out` is
-    needed. Results lie in ``DIR/trace`` and ``DIR/foretell``.
+    needed. Results lie in ``DIR/trace`` and ``DIR/forecast``.
 
-    **Returns** a `Foretelling`. Raises `LayercliffError`, in one sentence: before anything is computed where there is
+    **Returns** a `Forecast`. Raises `LayercliffError`, in one sentence: before anything is computed where there is
     no rule.
     """
     table = results.training_table(None if spec.study is None else Path(spec.study))
     found, measured = measure(spec)
-    x = np.array([measured.features[name] for name in forecast.FEATURES])
-    told = Foretelling(
-        found.subject, measured, table.rule.forecast(x), table.source, len(table.rows), table.models
+    x = np.array([measured.features[name] for name in FEATURES])
+    made = Forecast(
+        found.subject, measured, table.rule.predict(x), table.source, len(table.rows), table.models
     )  # fmt: skip
     run = RunDirectory(Path(str(spec.out)))
     with run.lock():
-        results.write(run, told)
-    return told
+        results.write(run, made)
+    return made
 
 
-def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
+def measure(spec: ForecastSpec) -> tuple[Traced, Measured]:
     """Trace a model, and measure what a rule is given. Both are kept in the run directory `out`."""
     if spec.out is None:
-        raise RunError("What foretells the collapse is kept in a run directory: give one with --out.")
+        raise RunError("A forecast is kept in a run directory: give one with --out.")
     run = RunDirectory(Path(spec.out))
     model = LazyModel(spec.model, spec)
-    done = spec.resume and all((run.path / name).exists() for name in (traced.SUMMARY, results.MEASURED))
+    done = spec.resume and all(file.exists() for file in (run.path / traced.SUMMARY, results.stored(run).summary))
     found = trace(spec.into(TraceSpec, model=model.given(done), resume=True))
     if len(found.trace.tasks) != 1:
-        raise RunError("The collapse is foretold of one task at a time: name one.")
-    with session(spec.given(model=model.given(done)), results.FOLDER, {}, results.read_measured, lambda _: {}) as this:
+        raise RunError("The collapse is forecast for one task at a time: name one.")
+    folder, _ = results.place(run)
+    with session(spec.given(model=model.given(done)), folder, {}, results.read_measured, lambda _: {}) as this:
         measured = this.kept
         if measured is None:
             measured = _measured(this, spec, found)
@@ -73,11 +75,11 @@ def measure(spec: ForetellSpec) -> tuple[Traced, Measured]:
     return found, measured
 
 
-def _measured(this: Session[Measured], spec: ForetellSpec, found: Traced) -> Measured:
+def _measured(this: Session[Measured], spec: ForecastSpec, found: Traced) -> Measured:
     model, (part,), seed = this.model, [part.of("select") for part in this.asked], this.setting.subject.seed
     if not part.questions:
         raise RunError(
-            f"Task {part.task.name} has too few questions to foretell anything from one half: ask at least 2 groups."
+            f"Task {part.task.name} has too few questions to forecast anything from one half: ask at least 2 groups."
         )
     budget, subject = model.batch_tokens(spec.batch_tokens), this.setting.subject.model_dump()
     given = CriterionInput(
@@ -96,7 +98,7 @@ def _measured(this: Session[Measured], spec: ForetellSpec, found: Traced) -> Mea
     resamples = Resamples.draw([question.group for question in part.questions], seed=seed)
     low, high = percentile_interval(resamples.means(margins - values))
     main, margin = found.main, float(margins.mean())
-    features = forecast.features(
+    named = features(
         found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, influence, without, gate
     )
     gate_passes = gates.PASSES * model.n_layers * len(part.batches(budget, "rows"))
@@ -104,7 +106,7 @@ def _measured(this: Session[Measured], spec: ForetellSpec, found: Traced) -> Mea
         "block_passes": removal_passes + influence_passes + gate_passes,
         "removal_block_passes": removal_passes,
     }
-    return Measured(features, influence, without, low, high, gate, margin, len(part.questions), cost)
+    return Measured(named, influence, without, low, high, gate, margin, len(part.questions), cost)
 
 
 def _without_each_block(
@@ -121,7 +123,7 @@ def _without_each_block(
         step = selector.choose(Step(tuple(blocks)))
     if step is None:
         raise RunError(
-            f"{given.model.name} has a single block, and a path none to remove: there is nothing to foretell."
+            f"{given.model.name} has a single block, and a path none to remove: there is nothing to forecast."
         )
     means = np.array([step.scores[block] for block in blocks])
     return means, np.stack([selector.values[block] for block in blocks]), selector.passes

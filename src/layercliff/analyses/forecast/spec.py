@@ -1,4 +1,4 @@
-"""The analysis `foretell`, as it is registered."""
+"""The analysis `forecast`, as it is registered."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from layercliff.run.spec import AnalysisSpec, Memory, option
 
 
 @dataclass(frozen=True)
-class ForetellSpec(Memory, AnalysisSpec):
-    """What `layercliff.foretell` is told."""
+class ForecastSpec(Memory, AnalysisSpec):
+    """What `layercliff.forecast` is told."""
 
     study: str | Path | None = option(
         None,
@@ -19,9 +19,9 @@ class ForetellSpec(Memory, AnalysisSpec):
 
 
 ANALYSIS = RegisteredAnalysis(
-    "foretell",
+    "forecast",
     __package__,
-    ForetellSpec,
+    ForecastSpec,
     heading="The collapse, forecast",
     about="Say where a model will collapse before anything is pruned, from the dense model alone, with an interval.",
     place=10,

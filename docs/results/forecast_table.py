@@ -1,17 +1,17 @@
 """The training table of the rule that ships with layercliff, from the directories of finished studies.
 
     layercliff study docs/studies/packaged.yaml --out runs/packaged
-    python docs/results/foretelling_table.py runs/packaged
+    python docs/results/forecast_table.py runs/packaged
 
 Cells with a collapse on their path by margin, and the features of their dense models, become
-``src/layercliff/analyses/forecast/foretelling.csv``; `layercliff foretell` fits its
+``src/layercliff/analyses/forecast/forecast_table.csv``; `layercliff forecast` fits its
 rule to that file. What the rule is worth on models and tasks left out is printed.
 """
 
 import argparse
 from pathlib import Path
 
-from layercliff.analyses.forecast import result as foretold
+from layercliff.analyses.forecast import result as forecasts
 from layercliff.studies import result as studied
 from layercliff.studies import words as study_words
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument(
         "--to",
         type=Path,
-        default=Path(foretold.__file__).with_name(foretold.SHIPPED),
+        default=Path(forecasts.__file__).with_name(forecasts.SHIPPED),
         help="Where it goes.",
     )
     given = parser.parse_args()
