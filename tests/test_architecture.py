@@ -15,9 +15,9 @@ LAYERS = (
 
 OF_ROOM = {
     "analyses": "verbs", "cli": "cli", "comparison": "verbs", "evaluation": "verbs", "exporting": "verbs",
-    "finetuning": "pruning", "interventions": "pruning", "metrics": "metrics", "models": "models",
-    "paper_claims": "claims", "planning": "verbs", "pruning": "pruning", "readout": "readout", "report": "report",
-    "run": "ground", "studies": "verbs", "tasks": "tasks",
+    "finetuning": "pruning", "interventions": "pruning", "metrics": "metrics",
+    "models": "models", "paper_claims": "verbs", "planning": "verbs", "pruning": "pruning", "readout": "readout",
+    "report": "report", "run": "ground", "studies": "verbs", "tasks": "tasks",
 }  # fmt: skip
 """The layer of a folder's files, where neither `OF_NAME` nor `OF_FILE` says otherwise."""
 
@@ -32,8 +32,15 @@ OF_FILE = {
     "analyses.registry": "ground",
     "evaluation.harness_files": "results",
     "harness": "cli",
-    "paper_claims.stages": "verbs",
-    "paper_claims.training": "verbs",
+    "paper_claims.claim_files": "claims",
+    "paper_claims.deciding": "claims",
+    "paper_claims.evidence": "claims",
+    "paper_claims.intervals": "claims",
+    "paper_claims.registry": "claims",
+    "paper_claims.requirements": "claims",
+    "paper_claims.rule": "claims",
+    "paper_claims.step_analyses": "claims",
+    "paper_claims.verdicts": "claims",
     "pruning.assess": "verbs",
     "pruning.assessment": "results",
     "pruning.repeated_path": "verbs",

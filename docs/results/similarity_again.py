@@ -14,6 +14,7 @@ import polars as pl
 
 import layercliff
 from layercliff.paper_claims import verdicts
+from layercliff.paper_claims.c05_similarity import SIMILAR
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.subsets.run import RACE
 
@@ -44,7 +45,7 @@ def main() -> None:
             return
         step = found.collapse.step
         similar = layercliff.similarity(model, given.task, criterion="margin", steps=[step - 1, step], **options)
-        verdict = verdicts.judge(Evidence(traced, path, similar=similar)).verdicts[4]
+        verdict = verdicts.judge(Evidence(traced, path, {SIMILAR: similar}))["C5"]
     (about,) = traced.trace.tasks.values()
     cell = (pl.col("model") == given.model) & (pl.col("task") == given.task) & (pl.col("format") == about.form)
     print(f"{given.model} {given.task} {about.form}: collapse at step {step}; C5 {verdict.verdict}; {verdict.reason}")

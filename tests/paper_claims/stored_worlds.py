@@ -17,8 +17,14 @@ from layercliff.interventions.ablated_blocks import ablated_blocks
 from layercliff.interventions.subsets import Subset, drawn, size
 from layercliff.metrics import controls
 from layercliff.metrics.analysis import analyse
+from layercliff.paper_claims.c01_transition import CONTROLS
+from layercliff.paper_claims.c05_similarity import SIMILAR
+from layercliff.paper_claims.c06_noise import NOISE
+from layercliff.paper_claims.c09_blocks_that_stay import ABLATED
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.subsets.result import SubsetSettings
+from layercliff.paper_claims.subsets.run import SUBSETS
+from layercliff.paper_claims.training import TRAINED
 from layercliff.pruning.result import Pruned
 from layercliff.pruning.step import Step
 from layercliff.readout.trace import Trace, TracedTask
@@ -158,7 +164,8 @@ def trained(flaw: str) -> Recovered:
         COLLAPSE + 2: DECIDED if flaw == "restored" else SILENT,
     }
     traces = {step: trace(scores(*[SILENT] * (L - step), reading), REPORT) for step, reading in last.items()}
-    about = {"cliff": COLLAPSE, "seeds": 1, "method": "lora", "updates": 9, "batch": 4}
+    about = {"criterion": "margin", "steps": {}, "cliff": COLLAPSE}
+    about |= {"seeds": 1, "method": "lora", "updates": 9, "batch": 4}
     return Recovered(
         SUBJECT,
         traces,
@@ -185,14 +192,14 @@ def evidence(flaw: str = "") -> Evidence:
     return Evidence(
         Traced(SUBJECT, whole, analyse(whole, 2000), TraceSettings(option_mass="last"), {}),
         path(flaw),
-        (),
-        noise(flaw, dense),
-        ablated(flaw, dense),
-        subsets(flaw, dense),
-        similar(flaw),
-        None,
-        beside(flaw, dense),
-        trained(flaw),
+        {
+            CONTROLS: beside(flaw, dense),
+            NOISE: noise(flaw, dense),
+            ABLATED: ablated(flaw, dense),
+            SUBSETS: subsets(flaw, dense),
+            SIMILAR: similar(flaw),
+            TRAINED: trained(flaw),
+        },
     )
 
 

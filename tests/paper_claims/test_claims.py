@@ -28,7 +28,7 @@ from layercliff.errors import LayercliffError, RunError, TaskError
 from layercliff.finetuning import training
 from layercliff.models.model import Model
 from layercliff.models.surgery import cut
-from layercliff.paper_claims import c05_similarity, requirements, verdicts
+from layercliff.paper_claims import c05_similarity, registry, requirements, verdicts
 from layercliff.paper_claims import training as claim_training
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.stages import ALL, Stages
@@ -264,7 +264,10 @@ def test_a_path_that_ends_at_its_collapse_has_nothing_to_train(run: Path) -> Non
     end = collapse_of(run) + 1
     short = replace(path, steps=path.steps[:end], traces=path.traces[:end])
     assert not claim_training.lacks(None, short)
-    assert "ends at the collapse" in verdicts.judge(Evidence(dense, short))["C7"].reason
+    c7 = registry.registered()["C7"]
+    (only,) = verdicts.judge(Evidence(dense, short), [c7]).verdicts
+    assert "ends at the collapse" in only.reason
+    assert c7.lacks(Evidence(dense, short)) == only.reason  # so that nothing is trained for it
 
 
 def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
@@ -274,10 +277,10 @@ def test_the_first_blocks_alone_say_nothing_of_similarity(run: Path) -> None:
     assert dense is not None
     assert path is not None
     assert alike is not None
-    assert verdicts.judge(Evidence(dense, path, similar=alike))["C5"].parts
+    assert verdicts.judge(Evidence(dense, path, {c05_similarity.SIMILAR: alike}))["C5"].parts
     steps = list(path.steps)
     steps[step] = replace(steps[step], kept=tuple(range(len(steps[step].kept))))
-    found = verdicts.judge(Evidence(dense, replace(path, steps=tuple(steps)), similar=alike))["C5"]
+    found = verdicts.judge(Evidence(dense, replace(path, steps=tuple(steps)), {c05_similarity.SIMILAR: alike}))["C5"]
     assert found.verdict == "undecided"
     assert "the dense model's own" in found.reason
 
@@ -287,6 +290,7 @@ def test_analyses_of_another_path_are_not_taken(run: Path) -> None:
     path, alike, exchanged = pruned.read(directory, "margin"), similar.read(directory), patched.read(directory)
     assert path is not None
     assert exchanged is not None
+    assert alike is not None
     assert c05_similarity.has_steps(alike, path, step)
     assert path.holds(exchanged.settings)
     steps = list(path.steps)

@@ -7,11 +7,16 @@ import polars as pl
 from jaxtyping import Float
 from scipy.stats import binomtest
 
+from layercliff.analyses.controls import result as controlled
 from layercliff.analyses.controls.result import Controlled
-from layercliff.paper_claims.evidence import Evidence
+from layercliff.analyses.controls.run import controls
+from layercliff.analyses.controls.spec import ControlsSpec
+from layercliff.choices import Control
+from layercliff.paper_claims.evidence import Evidence, Measurement
 from layercliff.paper_claims.intervals import Interval, PerQuestion, Sampled
+from layercliff.paper_claims.registry import judges, transition
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, more, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, more, part
 
 SHARE = 0.5
 CLAIM = Claim(
@@ -24,14 +29,25 @@ Margins = Float[np.ndarray, "depth _"]
 BY_CHANCE = 0.05  # of the shuffles with a transition
 
 
+WHICH: tuple[Control, ...] = ("random-weights", "shuffled-gold")
+CONTROLS = Measurement(
+    "random weights",
+    place=10,
+    passes=lambda planned: planned.n_layers,
+    read=controlled.read,
+    run=lambda spec, *_: controls(spec.into(ControlsSpec, which=WHICH)),
+    suffices=lambda kept, _: set(WHICH) <= set(kept.settings),
+)
+
+
+@judges(CLAIM, requires=(transition,), needs=(CONTROLS,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs a transition and the controls `random-weights` and `shuffled-gold`."""
-    if evidence.undecided or evidence.controls is None:
-        return not_measured(CLAIM, evidence.undecided)
+    """Judge the trace beside the controls."""
     margins, half_of = evidence.decisions[0], evidence.traced.trace.half_of
     chosen, measured = (margins[:, [half == own for half in half_of]] for own in ("select", "report"))
-    random = evidence.controls.transition("random-weights", evidence.controls.name)
-    return judged(chosen, measured, evidence.report, shuffles(evidence.controls), random)
+    beside = evidence[CONTROLS]
+    random = beside.transition("random-weights", beside.name)
+    return judged(chosen, measured, evidence.report, shuffles(beside), random)
 
 
 def shuffles(found: Controlled) -> tuple[int, float]:

@@ -6,8 +6,11 @@ from jaxtyping import Float
 from layercliff.interventions.subsets import size
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
+from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
+from layercliff.paper_claims.subsets.result import right_without
+from layercliff.paper_claims.subsets.run import SUBSETS
 
 POINTS = 0.05
 CLAIM = Claim(
@@ -20,17 +23,13 @@ CLAIM = Claim(
 PerReported = Float[np.ndarray, " reported"]
 
 
+@judges(CLAIM, requires=(phases,), needs=(SUBSETS,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs two phases, and sets of blocks removed.
-
-    The model without its last m blocks is what the trace reads at depth L - m.
-    """
-    if evidence.short or evidence.subsets is None:
-        return not_measured(CLAIM, evidence.short)
-    m, correct = size(evidence.n_layers, evidence.depth), evidence.decisions[1]
-    best = evidence.subsets.undisturbed[1], evidence.right_without("best")[0]
+    """Judge sets of blocks removed. The model without its last m blocks is what the trace reads at depth L - m."""
+    m, correct, sets = size(evidence.n_layers, evidence.depth), evidence.decisions[1], evidence[SUBSETS]
+    best = sets.undisturbed[1], right_without(sets, "best")[0]
     tail = correct[-1], correct[evidence.n_layers - m]
-    return judged(best, tail, evidence.right_without("anywhere"), m, (evidence.report, evidence.everything))
+    return judged(best, tail, right_without(sets, "anywhere"), m, (evidence.report, evidence.everything))
 
 
 def judged(

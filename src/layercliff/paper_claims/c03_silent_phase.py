@@ -9,8 +9,11 @@ from jaxtyping import Float
 from layercliff.interventions.subsets import is_whole, size
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import Interval, Sampled
+from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
+from layercliff.paper_claims.subsets.result import right_without, subsets
+from layercliff.paper_claims.subsets.run import SUBSETS
 from layercliff.random_streams import RandomStream, generator
 
 POINTS = 0.10
@@ -26,14 +29,13 @@ Right = Float[np.ndarray, "_ question"]
 """Right answers, a row per subset of blocks removed."""
 
 
+@judges(CLAIM, requires=(phases,), needs=(SUBSETS,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs two phases, and sets of blocks removed."""
-    if evidence.short or evidence.subsets is None:
-        return not_measured(CLAIM, evidence.short)
-    n_layers, depth = evidence.n_layers, evidence.depth
-    m, removed = size(n_layers, depth), evidence.removed
+    """Judge random sets of blocks removed from either phase."""
+    n_layers, depth, sets = evidence.n_layers, evidence.depth, evidence[SUBSETS]
+    m, removed = size(n_layers, depth), subsets(sets)
     whole = is_whole(removed, "decisive", n_layers - depth, m), is_whole(removed, "silent", depth, m)
-    silent, decisive = (evidence.right_without(kind) for kind in ("silent", "decisive"))
+    silent, decisive = (right_without(sets, kind) for kind in ("silent", "decisive"))
     return judged(silent, decisive, whole, m, evidence.report, evidence.traced.subject.seed)
 
 

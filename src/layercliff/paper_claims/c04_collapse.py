@@ -10,14 +10,21 @@ from jaxtyping import Bool, Float
 from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.patch import result as patched
 from layercliff.analyses.patch.result import PatchSettings
+from layercliff.analyses.patch.run import patch
+from layercliff.analyses.patch.spec import PatchSpec
 from layercliff.metrics.collapse import collapse_steps
 from layercliff.metrics.decision import stays_from
 from layercliff.metrics.phases import transition_depths
-from layercliff.paper_claims.evidence import Evidence, decisions
+from layercliff.paper_claims import step_analyses
+from layercliff.paper_claims.evidence import Evidence, Measurement, decisions
 from layercliff.paper_claims.intervals import Interval, Sampled
+from layercliff.paper_claims.registry import collapse, judges, transition
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
+from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
+from layercliff.pruning.run import prune
+from layercliff.pruning.spec import PruneSpec
 
 CLAIM = Claim(
     "C4",
@@ -46,16 +53,42 @@ class PathMargins:
         return PathMargins(margins, correct)
 
 
+RANDOM_PATHS = 4
+TAIL = Measurement(
+    "removing blocks: tail",
+    place=50,
+    passes=lambda planned: planned.n_layers / 2,  # of the questions; every step is a depth of the dense model
+    read=lambda run: pruned.read(run, "tail"),
+    run=lambda spec, *_: prune(spec.into(PruneSpec, criterion="tail", assess=False)),
+)
+RANDOM = Measurement(
+    "removing blocks: random",
+    place=60,
+    passes=lambda planned: RANDOM_PATHS * planned.forked / 2,
+    read=lambda run: pruned.read(run, "random"),
+    run=lambda spec, *_: prune(spec.into(PruneSpec, criterion="random", assess=False, draws=RANDOM_PATHS)),
+)
+PATCHED = Measurement(
+    "states exchanged",
+    place=80,
+    passes=lambda planned: planned.n_layers + planned.forked / 2,
+    read=patched.read,
+    run=lambda spec, evidence, kept: patch(
+        spec.into(PatchSpec, **step_analyses.options(evidence.path, [evidence.collapse_step], kept, "positions"))
+    ),
+    suffices=lambda kept, evidence: step_analyses.holds(evidence.path, [evidence.collapse_step], kept),
+    check=lambda run: step_analyses.check(run, "patch", patched.read(run)),
+)
+
+
+@judges(CLAIM, requires=(transition, collapse), beside=(TAIL, RANDOM, PATCHED))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs a transition and a collapse."""
-    if evidence.undecided or evidence.no_collapse:
-        return not_measured(CLAIM, evidence.undecided or evidence.no_collapse)
-    chance, step = evidence.path.main(0).chance, evidence.collapse.step
-    others = {name: value for path in evidence.others for name, value in distances(path)}
-    returned = ""
-    if evidence.patched is not None and step is not None:
-        returned = returns(evidence.patched, step, evidence.depth, chance)
-    return judged(PathMargins.of(evidence.path), chance, evidence.report, others, returned)
+    """Judge the path by margin, beside other paths and exchanged states."""
+    chance, step, exchanged = evidence.path.main(0).chance, evidence.collapse_step, evidence.get(PATCHED)
+    others = [path for path in (evidence.get(TAIL), evidence.get(RANDOM)) if path is not None]
+    returned = returns(exchanged, step, evidence.depth, chance) if exchanged is not None else ""
+    beside = {name: value for path in others for name, value in distances(path)}
+    return judged(PathMargins.of(evidence.path), chance, evidence.report, beside, returned)
 
 
 def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[str, float], patched: str) -> Verdict:

@@ -8,14 +8,19 @@ import polars as pl
 from jaxtyping import Float
 from scipy.stats import t as student
 
+from layercliff.analyses.similarity import result as similar
 from layercliff.analyses.similarity.result import Similar, What, last_third
+from layercliff.analyses.similarity.run import similarity
+from layercliff.analyses.similarity.spec import SimilaritySpec
 from layercliff.metrics.similarity import usual
 from layercliff.models.merged_blocks import shared_blocks
-from layercliff.paper_claims import requirements
-from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims import requirements, step_analyses
+from layercliff.paper_claims.evidence import Evidence, Measurement
 from layercliff.paper_claims.intervals import TAIL, Interval
+from layercliff.paper_claims.registry import collapse, judges
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part, undecided
+from layercliff.paper_claims.rule import Claim, judge, part, undecided
+from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning.result import Pruned
 
 KEPT, LOST = 0.8, 0.5
@@ -44,11 +49,32 @@ class Third:
     shuffled: float
 
 
+def has_steps(found: Similar, path: Pruned, step: int) -> bool:
+    """Whether a similarity speaks of the steps before and at `step` of a path, with its subsamples."""
+    return "third_samples" in found.summary.columns and step_analyses.holds(path, [step - 1, step], found)
+
+
+def _run(spec: ClaimsSpec, evidence: Evidence, kept: Similar | None) -> Similar:
+    step = evidence.collapse_step
+    own = step_analyses.options(evidence.path, [step - 1, step], kept, "tokens")
+    return similarity(spec.into(SimilaritySpec, **own))
+
+
+SIMILAR = Measurement(
+    "states of",
+    place=70,
+    passes=lambda planned: 3 * planned.n_layers,
+    read=similar.read,
+    run=_run,
+    suffices=lambda kept, evidence: has_steps(kept, evidence.path, evidence.collapse_step),
+    check=lambda run: step_analyses.check(run, "similarity", similar.read(run)),
+)
+
+
+@judges(CLAIM, requires=(collapse,), needs=(SIMILAR,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs a collapse, and states of the last third that are not the dense model's own."""
-    step = evidence.collapse.step
-    if evidence.no_collapse or evidence.similar is None or step is None:
-        return not_measured(CLAIM, evidence.no_collapse)
+    """Judge similarity where states of the last third are not the dense model's own."""
+    step = evidence.collapse_step
     if untouched(evidence.path.steps[step].kept):
         why = "At the collapse the last third of depths begins before the first block that is gone, "
         return undecided(CLAIM, f"{why}with states that are the dense model's own.")
@@ -57,7 +83,7 @@ def verdict(evidence: Evidence) -> Verdict:
     if few := requirements.few(len(set(compared)), len(compared)):
         return undecided(CLAIM, f"Decisions are compared over questions of as many options as most have: {few}")
     sizes, apart = (len(groups), len(compared)), (len(set(groups)), len(set(compared)))
-    return judged(thirds(evidence.similar, step), sizes, apart)
+    return judged(thirds(evidence[SIMILAR], step), sizes, apart)
 
 
 def untouched(kept: Sequence[int]) -> bool:
@@ -80,13 +106,6 @@ def thirds(found: Similar, step: int) -> dict[What, Third]:
             first, second = (np.array(row["third_samples"], np.float64) for row in (before, at))
             one[what] = Third(before["third"], at["third"], first, second, at["third_shuffled"])
     return one
-
-
-def has_steps(found: Similar | None, path: Pruned, step: int) -> bool:
-    """Whether a similarity speaks of the steps before and at `step` of a path, with its subsamples."""
-    if found is None or not path.holds(found.settings) or "third_samples" not in found.summary.columns:
-        return False
-    return {str(step - 1), str(step)} <= set(found.settings.steps)
 
 
 def judged(thirds: Mapping[What, Third], n: Sizes, groups: Sizes, tail: float = TAIL) -> Verdict:

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from layercliff.analyses.intervention_result import InterventionResult
+from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.noise.run import noise
+from layercliff.analyses.noise.spec import NoiseSpec
 from layercliff.choices import Positions
-from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
+from layercliff.paper_claims.evidence import Evidence, Losses, Measurement, margin_lost
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
+from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
 
 CLAIM = Claim(
     "C6",
@@ -20,12 +24,20 @@ CLAIM = Claim(
 )
 
 
+NOISE = Measurement(
+    "noise at every depth",
+    place=20,
+    passes=lambda planned: 3 * planned.forked,  # three sizes
+    read=noised.read,
+    run=lambda spec, *_: noise(spec.into(NoiseSpec, draws=1)),
+)
+
+
+@judges(CLAIM, requires=(phases,), needs=(NOISE,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs two phases, and noise at every depth."""
-    if evidence.short or evidence.noise is None:
-        return not_measured(CLAIM, evidence.short)
-    positions = evidence.noise.settings.positions
-    return judged(by_size(evidence.noise), evidence.depth, evidence.everything, positions)
+    """Judge noise at every depth."""
+    found = evidence[NOISE]
+    return judged(by_size(found), evidence.depth, evidence.everything, found.settings.positions)
 
 
 def by_size(found: InterventionResult[NoiseSettings]) -> dict[float, Losses]:

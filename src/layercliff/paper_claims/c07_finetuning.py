@@ -7,9 +7,10 @@ import numpy as np
 from layercliff.analyses.recover.result import Recovered
 from layercliff.paper_claims.evidence import Evidence, decisions
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
+from layercliff.paper_claims.registry import collapse, judges
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part, undecided
-from layercliff.pruning.result import Pruned
+from layercliff.paper_claims.rule import Claim, judge, part, undecided
+from layercliff.paper_claims.training import TRAINED, is_of
 
 CLAIM = Claim(
     "C7",
@@ -21,13 +22,16 @@ NO_STEP = "The path ends at the collapse: no step lies beyond it, to be trained.
 NOT_RUN = "Not run, since it trains the model: ask for it with --recover (in Python, recover=True)."
 
 
+def step_beyond(evidence: Evidence) -> str | None:
+    """A step beyond the collapse."""
+    return NO_STEP if evidence.collapse_step == len(evidence.path.steps) - 1 else None
+
+
+@judges(CLAIM, requires=(collapse, step_beyond), beside=(TRAINED,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs a collapse, and trained steps beyond it."""
-    if evidence.no_collapse:
-        return not_measured(CLAIM, evidence.no_collapse)
-    if evidence.collapse.step == len(evidence.path.steps) - 1:
-        return undecided(CLAIM, NO_STEP)
-    if (found := evidence.trained) is None:
+    """Judge trained steps beyond the collapse, where there are any."""
+    found = evidence.get(TRAINED)
+    if found is None or not is_of(found, evidence.path):
         return undecided(CLAIM, NOT_RUN)
     after = margins(found)
     beyond = {step: margin for step, margin in after.items() if found.place(step) == "beyond"}
@@ -53,13 +57,6 @@ def training(found: Recovered) -> str:
     how, seeds = found.settings, found.settings.seeds
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     return f"{how.method}, {how.updates} updates of {how.batch} questions{mean}"
-
-
-def is_of(found: Recovered | None, path: Pruned) -> bool:
-    """Whether trained steps are those of a path as it is, and training changed them."""
-    if found is None or not path.holds(found.settings):
-        return False
-    return bool(found.settings.cliff == path.collapse.step and found.settings.updates > 0)
 
 
 def judged(

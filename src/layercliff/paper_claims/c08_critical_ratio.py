@@ -1,6 +1,7 @@
 """C8: does a later transition go with a lower critical ratio? A study judges it, over many models and tasks."""
 
 from layercliff.paper_claims.evidence import Evidence
+from layercliff.paper_claims.registry import judges
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import Claim, undecided
 
@@ -12,6 +13,7 @@ CLAIM = Claim(
 )
 
 
+@judges(CLAIM)
 def verdict(_: Evidence) -> Verdict:
     """A single model on a single task decides nothing."""
     return undecided(CLAIM, "One model on one task cannot show a correlation over models and tasks: it needs a study.")

@@ -2,11 +2,15 @@
 
 import numpy as np
 
+from layercliff.analyses.ablate import result as ablated
+from layercliff.analyses.ablate.run import skip_blocks
+from layercliff.analyses.ablate.spec import AblateSpec
 from layercliff.interventions.ablated_blocks import ablated_blocks
-from layercliff.paper_claims.evidence import Evidence, Losses, margin_lost
+from layercliff.paper_claims.evidence import Evidence, Losses, Measurement, margin_lost
 from layercliff.paper_claims.intervals import Sampled
+from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
 
 CLAIM = Claim(
     "C9",
@@ -16,13 +20,21 @@ CLAIM = Claim(
 )
 
 
+ABLATED = Measurement(
+    "blocks and pairs taken out",
+    place=30,
+    passes=lambda planned: planned.forked,  # twice, with half of the questions
+    read=ablated.read,
+    run=lambda spec, *_: skip_blocks(spec.into(AblateSpec)),
+)
+
+
+@judges(CLAIM, requires=(phases,), needs=(ABLATED,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs two phases, and single blocks and pairs skipped."""
-    if evidence.short or evidence.ablated is None:
-        return not_measured(CLAIM, evidence.short)
+    """Judge single blocks and pairs skipped."""
     n_layers = evidence.n_layers
     skipped = len(ablated_blocks(n_layers, ("skip",)))  # single blocks, then pairs; other ablations come after them
-    losses = margin_lost(evidence.ablated)[:skipped]
+    losses = margin_lost(evidence[ABLATED])[:skipped]
     return judged(losses[:n_layers], losses[n_layers:], evidence.depth, evidence.report)
 
 

@@ -4,8 +4,11 @@ import numpy as np
 
 from layercliff.paper_claims.evidence import Evidence
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
+from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, not_measured, part
+from layercliff.paper_claims.rule import Claim, judge, part
+from layercliff.paper_claims.subsets.result import right_without, subsets
+from layercliff.paper_claims.subsets.run import SUBSETS
 
 POINTS = 0.05
 CLAIM = Claim(
@@ -16,14 +19,13 @@ CLAIM = Claim(
 )
 
 
+@judges(CLAIM, requires=(phases,), beside=(SUBSETS,))
 def verdict(evidence: Evidence) -> Verdict:
-    """It needs two phases. The model without its Decisive Phase is what the trace reads at depth T."""
-    if evidence.short:
-        return not_measured(CLAIM, evidence.short)
+    """Judge the model without its Decisive Phase, which is what the trace reads at depth T."""
     correct, depth, control = evidence.decisions[1], evidence.depth, ""
-    if evidence.subsets is not None:
-        (removed,) = (subset.removed for subset in evidence.removed if subset.kind == "silent by margin")
-        loss = evidence.subsets.undisturbed[1].mean() - evidence.right_without("silent by margin")[0].mean()
+    if (sets := evidence.get(SUBSETS)) is not None:
+        (removed,) = (subset.removed for subset in subsets(sets) if subset.kind == "silent by margin")
+        loss = sets.undisturbed[1].mean() - right_without(sets, "silent by margin")[0].mean()
         control = f"{len(removed)} silent blocks, chosen by margin one after another: {100 * loss:+.1f} points lost."
     return judged(correct[-1], correct[depth], evidence.n_layers - depth, evidence.everything, control)
 

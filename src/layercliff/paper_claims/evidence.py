@@ -1,48 +1,100 @@
-"""Everything that a run directory holds about the paper's claims."""
+"""What claims are judged by: stored results of one model and task, and how each is made where it is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from layercliff.analyses.ablate.result import AblateSettings
-from layercliff.analyses.controls.result import Controlled
 from layercliff.analyses.intervention_result import InterventionResult
-from layercliff.analyses.noise.result import NoiseSettings
-from layercliff.analyses.patch.result import PatchSettings
-from layercliff.analyses.recover.result import Recovered
-from layercliff.analyses.similarity.result import Similar
 from layercliff.analyses.trace.result import Traced
-from layercliff.interventions.subsets import Subset
 from layercliff.metrics import decision
 from layercliff.metrics.collapse import Collapse
 from layercliff.metrics.phases import Transition
 from layercliff.paper_claims import deciding, requirements
 from layercliff.paper_claims.intervals import Sampled
-from layercliff.paper_claims.subsets.result import SubsetSettings, subsets
+from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning.result import Pruned
 from layercliff.readout.trace import Trace
+from layercliff.run.directory import RunDirectory
 
 Losses = Float[np.ndarray, "_ question"]
 """Decision margin that interventions lose, a row for each."""
 
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the work of a measurement is estimated from, before any is done."""
+
+    n_layers: int
+    questions: int
+    run: RunDirectory
+
+    @property
+    def forked(self) -> float:
+        """Block passes per question of a change at every depth: each runs what lies above it."""
+        return self.n_layers * (self.n_layers + 1) / 2
+
+
+def _any(_kept: Any, _evidence: "Evidence") -> bool:
+    return True
+
+
+def _nothing(_run: RunDirectory) -> None:
+    pass
+
+
+def _always(_spec: ClaimsSpec) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement(Generic[Found]):
+    """A stored result that claims are judged by, and how it is made.
+
+    * `progress`: how what it tells of its progress begins.
+    * `place`: measurements are made in this order, smallest first.
+    * `passes`: about how many block passes per question it takes, at most.
+    * `read`: what a run directory holds of it.
+    * `run`: makes it. It is also given what is held and does not suffice.
+    * `suffices`: whether what is held is as good as a new one.
+    * `check`: raises `LayercliffError` where it could not be made, before anything else is.
+    * `asked`: whether it may be made. If not, what is held is taken as it is.
+    """
+
+    progress: str
+    place: int
+    passes: Callable[[Planned], float]
+    read: Callable[[RunDirectory], Found | None]
+    run: Callable[[ClaimsSpec, "Evidence", Found | None], Found]
+    suffices: Callable[[Found, "Evidence"], bool] = _any
+    check: Callable[[RunDirectory], None] = _nothing
+    asked: Callable[[ClaimsSpec], bool] = _always
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """Stored results of one model and task. None where a requirement is missing, so that it was not worth a run."""
+    """Stored results of one model and task: its trace, its path by margin, and measurements."""
 
     traced: Traced
     path: Pruned
-    others: tuple[Pruned, ...] = ()
-    noise: InterventionResult[NoiseSettings] | None = None
-    ablated: InterventionResult[AblateSettings] | None = None
-    subsets: InterventionResult[SubsetSettings] | None = None
-    similar: Similar | None = None
-    patched: InterventionResult[PatchSettings] | None = None
-    controls: Controlled | None = None
-    trained: Recovered | None = None
+    measured: Mapping[Measurement[Any], Any] = field(default_factory=dict)
+
+    def __contains__(self, one: Measurement[Any]) -> bool:
+        return one in self.measured
+
+    def __getitem__(self, one: Measurement[Found]) -> Found:
+        """A measurement that is there."""
+        found: Found = self.measured[one]
+        return found
+
+    def get(self, one: Measurement[Found]) -> Found | None:
+        """A measurement, or None."""
+        return self.measured.get(one)
 
     @property
     def n_layers(self) -> int:
@@ -62,6 +114,12 @@ class Evidence:
     @property
     def collapse(self) -> Collapse:
         return self.path.collapse
+
+    @property
+    def collapse_step(self) -> int:
+        """k* of a path that collapses."""
+        assert self.collapse.step is not None
+        return self.collapse.step
 
     @cached_property
     def few(self) -> str | None:
@@ -104,17 +162,6 @@ class Evidence:
     def decisions(self) -> tuple[np.ndarray, np.ndarray]:
         """Decision margin and right answers of the dense model ``[depth, question]``."""
         return decisions(self.traced.trace)
-
-    @cached_property
-    def removed(self) -> list[Subset]:
-        """The sets of blocks that were removed. None where that was not run."""
-        return [] if self.subsets is None else subsets(self.subsets)
-
-    def right_without(self, kind: str) -> Float[np.ndarray, "subset question"]:
-        """Right answers without each set of blocks of a kind."""
-        assert self.subsets is not None
-        right: np.ndarray = self.subsets.decisions[1][[subset.kind == kind for subset in self.removed]]
-        return right
 
 
 def decisions(trace: Trace) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,10 @@ from scipy.stats import t as student
 
 from layercliff.metrics.collapse import score_upper
 from layercliff.metrics.statistics import Resamples
+from layercliff.paper_claims.claim_files import CLAIM_FILES
 
 FAMILY = 0.05  # the probability of any wrong verdict
-CLAIMS = 10
+CLAIMS = len(CLAIM_FILES)
 TAIL = FAMILY / CLAIMS
 """The error of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true."""
 RESAMPLES = 10_000

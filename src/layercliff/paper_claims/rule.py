@@ -82,11 +82,6 @@ def undecided(claim: Claim, reason: str) -> Verdict:
     return Verdict(*claim, "undecided", reason=reason)
 
 
-def not_measured(claim: Claim, lacking: str | None) -> Verdict:
-    """A claim that was not measured: because of what is `lacking`, or because its measurement was not run."""
-    return undecided(claim, lacking or "What it is judged by was not run.")
-
-
 def _reason(found: Verdict, fault: str) -> str:
     if found.verdict != "undecided":
         return ""

@@ -4,11 +4,11 @@ from typing import Any
 
 from layercliff.analyses.recover import result as recovered
 from layercliff.analyses.recover.result import HOW, Recovered
-from layercliff.analyses.recover.run import BATCH, LIBRARIES, UPDATES, around, recover
+from layercliff.analyses.recover.run import ALL, BATCH, LIBRARIES, UPDATES, around, recover
 from layercliff.analyses.recover.spec import RecoverSpec
 from layercliff.errors import RunError
 from layercliff.models import adapters
-from layercliff.paper_claims import c07_finetuning
+from layercliff.paper_claims.evidence import Evidence, Measurement, Planned
 from layercliff.paper_claims.spec import ClaimsSpec
 from layercliff.pruning import result as pruned
 from layercliff.pruning.result import Pruned
@@ -38,22 +38,43 @@ def lacks(kept: Recovered | None, path: Pruned) -> bool:
     step = path.collapse.step
     if step is None or step == len(path.steps) - 1:
         return False
-    return kept is None or not c07_finetuning.is_of(kept, path) or not set(around(path)) <= set(kept.steps)
+    return kept is None or not is_of(kept, path) or not set(around(path)) <= set(kept.steps)
 
 
-def share(kept: Recovered | None, n: int) -> float:
-    """About how often `n` questions pass through a training, over all models."""
+def is_of(found: Recovered, path: Pruned) -> bool:
+    """Whether trained steps are those of a path as it is, and training changed them."""
+    of_path = path.holds(found.settings) and found.settings.cliff == path.collapse.step
+    return bool(of_path and found.settings.updates > 0)
+
+
+def passes(planned: Planned) -> float:
+    """Block passes per question, forward and backward, over all models."""
+    kept = recovered.read(planned.run)
     about = {"seeds": 1, "updates": UPDATES, "batch": BATCH} if kept is None else kept.settings.raw()
-    return MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / n
+    trained = MODELS * float(about["seeds"] * about["updates"] * about["batch"]) / planned.questions
+    return 3 * trained * planned.n_layers
 
 
-def train(spec: ClaimsSpec, kept: Recovered | None, path: Pruned) -> Recovered:
-    """Train the dense model and the steps around the collapse of `path`.
+def train(spec: ClaimsSpec, evidence: Evidence, kept: Recovered | None) -> Recovered:
+    """Train the dense model and the steps around the collapse of the path.
 
     They are trained as those that are `kept` of this path were, and together with them.
     """
+    path = evidence.path
     steps, how = set(around(path)), dict[str, Any](updates=UPDATES, batch=BATCH)
-    if kept is not None and c07_finetuning.is_of(kept, path):
+    if kept is not None and is_of(kept, path):
         steps |= set(kept.steps)
         how = {RENAMED.get(name, name): getattr(kept.settings, name) for name in (*HOW, "seeds", "material")}
     return recover(spec.into(RecoverSpec, steps=sorted(steps), criterion="margin", **how))
+
+
+TRAINED = Measurement(
+    ALL,
+    place=90,
+    passes=passes,
+    read=recovered.read,
+    run=train,
+    suffices=lambda kept, evidence: not lacks(kept, evidence.path),
+    check=require,
+    asked=lambda spec: spec.recover,
+)

@@ -1,6 +1,8 @@
 """Sets of blocks removed, in a run directory: ``claims/subsets/``, with a row per set."""
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float
 from pydantic import Field, PositiveInt
 
 from layercliff.analyses import intervention_result as probed
@@ -40,6 +42,12 @@ def read(run: RunDirectory) -> InterventionResult[SubsetSettings] | None:
 def subsets(found: InterventionResult[SubsetSettings]) -> list[Subset]:
     """The blocks that were removed, run by run."""
     return [Subset(kind, tuple(removed)) for kind, removed in found.settings.subsets]
+
+
+def right_without(found: InterventionResult[SubsetSettings], kind: str) -> Float[np.ndarray, "subset question"]:
+    """Right answers without each set of blocks of a kind."""
+    right: np.ndarray = found.decisions[1][[subset.kind == kind for subset in subsets(found)]]
+    return right
 
 
 def table(found: InterventionResult[SubsetSettings]) -> pl.DataFrame:

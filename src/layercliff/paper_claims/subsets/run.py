@@ -8,6 +8,7 @@ from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.interventions import forks
 from layercliff.interventions.forks import Fork, unchanged
 from layercliff.interventions.subsets import Subset, drawn, size
+from layercliff.paper_claims.evidence import Evidence, Measurement
 from layercliff.paper_claims.subsets import result as results
 from layercliff.paper_claims.subsets.result import SubsetSettings
 from layercliff.pruning.criterion import named
@@ -90,3 +91,18 @@ def _chosen(this: Session[InterventionResult[SubsetSettings]], phase: Sequence[i
         step = selector.choose(step) or step
     this.options.report(what, steps, steps)
     return tuple(block for block in range(model.n_layers) if block not in step.kept)
+
+
+def _suffices(kept: InterventionResult[SubsetSettings], evidence: Evidence) -> bool:
+    wanted = settings(evidence.depth)
+    return _settings_of(kept, tuple(wanted)) == wanted
+
+
+SUBSETS = Measurement(
+    "blocks of either phase taken out",
+    place=40,
+    passes=lambda planned: 0.5 * 40 * planned.n_layers,  # half of the questions
+    read=results.read,
+    run=lambda spec, evidence, _: subsets(spec, evidence.depth),
+    suffices=_suffices,
+)
