@@ -78,14 +78,18 @@ def ours(request: Path, answer: Path) -> None:
 
 
 def documents(options: pl.DataFrame, folder: Path) -> dict[str, Any]:
-    """The same texts as files for the harness, a document per question. Ends the program for tasks whose options have contexts of their own."""
+    """The same texts as files for the harness, a document per question.
+
+    Ends the program for tasks whose options have contexts of their own.
+    """
     tasks = {}
     for (name,), of in options.group_by("task", maintain_order=True):
         lines = []
         for _, rows in of.group_by("question", maintain_order=True):
             if rows["context"].n_unique() > 1:
                 sys.exit(
-                    f"The options of {name} have contexts of their own, which documents for the harness cannot say here: leave it out."
+                    f"The options of {name} have contexts of their own, which documents for the harness cannot say "
+                    "here: leave it out."
                 )
             choices = [continuation.removeprefix(" ") for continuation in rows["continuation"]]
             lines.append(
@@ -144,7 +148,8 @@ def show(work: Workload, arguments: argparse.Namespace, mine: Run, theirs: list[
     questions = options.select("task", "question").n_unique()
     shots = f", {work.shots} shots {work.sampler}" if work.shots else ""
     print(
-        f"\n{arguments.model}, {work.tasks}{shots}: {questions} questions, {len(options)} options, float32, {arguments.threads} threads"
+        f"\n{arguments.model}, {work.tasks}{shots}: {questions} questions, {len(options)} options, "
+        f"float32, {arguments.threads} threads"
     )
     print(f"  {'':<26}{'seconds':>9}  {'min - max':<16}{'ratio':>6}{'peak MiB':>10}")
     for one in (mine, *theirs):
@@ -153,18 +158,22 @@ def show(work: Workload, arguments: argparse.Namespace, mine: Run, theirs: list[
         print(f"  {one.name:<26}{now:>9.1f}  {spread:<16}{now / middle:>6.2f}{one.peak / 2**20:>10.0f}")
     whole = cost["tokens"]
     print(
-        f"  tokens through the blocks: {cost['padded_tokens']:,} with padding; one pass per option takes {whole:,} without"
+        f"  tokens through the blocks: {cost['padded_tokens']:,} with padding; "
+        f"one pass per option takes {whole:,} without"
     )
     print(
-        f"  states through the head: {cost['head_states']:,}, each by {cost['vocabulary']:,} rows; at every position {whole:,}"
+        f"  states through the head: {cost['head_states']:,}, each by {cost['vocabulary']:,} rows; "
+        f"at every position {whole:,}"
     )
     best = min(theirs, key=lambda one: statistics.median(one.seconds))
     ratio = statistics.median(best.seconds) / middle
     print(
-        f"  largest difference of an option's log-likelihood: {difference(options, best.answer):.1e} nats (at most {SAME:g})"
+        f"  largest difference of an option's log-likelihood: {difference(options, best.answer):.1e} nats "
+        f"(at most {SAME:g})"
     )
     print(
-        f"  target, at least {work.target} times as fast as its best batch size: {'met' if ratio >= work.target else 'missed'} ({ratio:.2f})"
+        f"  target, at least {work.target} times as fast as its best batch size: "
+        f"{'met' if ratio >= work.target else 'missed'} ({ratio:.2f})"
     )
 
 

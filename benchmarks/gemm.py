@@ -17,8 +17,10 @@ Shape = tuple[int, int, int]  # rows, inputs, outputs
 
 @torch.inference_mode()
 def gemm_seconds(model: Model, part: EncodedTask, budget: int) -> float:
-    """Seconds of the linear layers of a first step's block passes, each run alone; attention's own products and the head are left out, so that the
-    true share of matrix products is higher."""
+    """Seconds of the linear layers of a first step's block passes, each run alone.
+
+    Attention's own products and the head are left out, so that the true share of matrix products is higher.
+    """
     total = 0.0
     for shape, count in _shapes(model, part, budget).items():
         total += count * _seconds(shape)

@@ -1,9 +1,10 @@
-"""lm-evaluation-harness in a process of its own: multiple-choice tasks from local files, with every option's log-likelihood.
+"""lm-evaluation-harness in a process of its own: multiple-choice tasks from local files, every option's log-likelihood.
 
-Run by `evaluate.py` and by the parity test as ``python peer_harness.py REQUEST ANSWER`` with a Python that has lm_eval. The request says what to
-run: ``model`` and ``model_args`` of the harness, ``batch_size``, ``threads``, ``repeats`` and ``tasks``: each a name and a file of documents. A task
-that the harness knows and whose documents have the layout of its own data set (``own``) is built from the harness's own configuration; any
-other's documents hold ``context``, ``choices``, ``delimiter`` and ``gold``.
+Run by `evaluate.py` and by the parity test as ``python peer_harness.py REQUEST ANSWER`` with a Python that has lm_eval.
+The request says what to run: ``model`` and ``model_args`` of the harness, ``batch_size``, ``threads``, ``repeats`` and
+``tasks``: each a name and a file of documents. A task that the harness knows and whose documents have the layout of its
+own data set (``own``) is built from the harness's own configuration; any other's documents hold ``context``,
+``choices``, ``delimiter`` and ``gold``.
 """
 
 import json
@@ -50,7 +51,7 @@ def peak_memory_bytes() -> int:
 
 
 def main(request: Path, answer: Path) -> None:
-    """Evaluate, and write the answer: samples and results by task, seconds of each repeat without loading, peak memory."""
+    """Evaluate, and write samples and results by task, seconds of each repeat without loading, and peak memory."""
     wanted = json.loads(request.read_text())
     torch.set_num_threads(wanted["threads"])
     if wanted["model"] == "layercliff":

@@ -1,4 +1,4 @@
-"""One tool in one process: its time for option scores at every depth, that of a plain forward pass, and its peak memory.
+"""One tool in one process: its time for option scores at every depth and for a plain forward pass, its peak memory.
 
 ``readout.py`` runs this file once per reader, with the Python that has the reader's package installed:
 ``python peer_readout.py READER request.json answer.json``. Of layercliff only the `layercliff` readers import anything.
@@ -234,7 +234,7 @@ def option_tokens(batch: Batch) -> Any:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory this process has held. Linux starts a child's ru_maxrss at its parent's, so VmHWM is read there."""
+    """The most memory this process has held. On Linux VmHWM: a child's ru_maxrss starts at its parent's."""
     status = Path("/proc/self/status")
     if status.exists():
         found = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)

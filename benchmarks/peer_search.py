@@ -1,8 +1,9 @@
 """How a pruning step is scored without layercliff's search: one candidate after another, with transformers.
 
-`Loop` is the careful way: rows of equal length in batches, only the positions that are read reach the head, and of it only the options' rows
-where these suffice. `OneByOne` is the pattern of SLEB's published loop: one row at a time, logits of the whole vocabulary at every position.
-Both run the network as it is, without the block, and read it through its own final norm and head.
+`Loop` is the careful way: rows of equal length in batches, only the positions that are read reach the head, and of it
+only the options' rows where these suffice. `OneByOne` is the pattern of SLEB's published loop: one row at a time,
+logits of the whole vocabulary at every position. Both run the network as it is, without the block, and read it through
+its own final norm and head.
 """
 
 from collections.abc import Iterator, Sequence

@@ -104,8 +104,10 @@ def workload(name: str, task_name: str, form: str, limit: int | None, seed: int 
 
 
 def time_readout(model: Model, work: Workload, repeats: int) -> dict[str, list[float]]:
-    """Seconds of the plain forward pass and of the readout with and without option mass, taking turns on each batch; in *cloze* also of the
-    plain pass and the head's matrix products at every depth."""
+    """Seconds of the plain forward pass and of the readout with and without option mass, taking turns on each batch.
+
+    In *cloze* also of the plain pass and the head's matrix products at every depth.
+    """
     lens = LogitLens(model.anatomy.unembedding)
     none, last = (Reader(model, lens, work.form, option_mass=mass) for mass in ("none", "last"))
     ids = [batch.levels(model.device)[0].ids for batch in work.batches]
@@ -126,7 +128,7 @@ def time_readout(model: Model, work: Workload, repeats: int) -> dict[str, list[f
 
 @torch.inference_mode()
 def products(model: Model, batch: Batch) -> None:
-    """Multiply the whole head with as many states as *cloze* reads in a batch, at every depth, and do nothing with the logits."""
+    """Multiply the whole head with as many states as *cloze* reads in a batch, at every depth; the logits go unused."""
     states = {
         (sequence, place)
         for row, (sequence, path) in zip(batch.rows, batch.places, strict=True)
@@ -193,7 +195,8 @@ def print_readout(model: Model, work: Workload, repeats: int) -> None:
         median = statistics.median(ratios(seconds, NONE, ARITHMETIC))
         print(f"  {ARITHMETIC:<28}{statistics.median(seconds[ARITHMETIC]):>9.3f}")
         print(
-            f"  target beside them, at most {ARITHMETIC_TARGET}: {'met' if median <= ARITHMETIC_TARGET else 'missed'} ({median:.3f})"
+            f"  target beside them, at most {ARITHMETIC_TARGET}: "
+            f"{'met' if median <= ARITHMETIC_TARGET else 'missed'} ({median:.3f})"
         )
         return
     print(f"  (the whole head at every depth: {whole:,} head rows)")

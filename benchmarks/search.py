@@ -1,8 +1,9 @@
-"""What a pruning path costs to choose: layercliff's search, exact and as a race, beside a loop over candidates and SLEB's pattern.
+"""What a pruning path costs to choose: layercliff's search, exact and as a race, beside a loop and SLEB's pattern.
 
-``python benchmarks/search.py --model gemma-3-270m --task cities`` walks half of the blocks away. At every step the contenders take turns on
-the same questions, model, dtype and threads. The loop's candidates all cost the same, so that a few of a step are timed (``--sample``) and
-scaled to all; SLEB's pattern is timed on some rows (``--sleb-rows``) of the first step and scaled likewise. Scores and choices are compared.
+``python benchmarks/search.py --model gemma-3-270m --task cities`` walks half of the blocks away. At every step the
+contenders take turns on the same questions, model, dtype and threads. The loop's candidates all cost the same, so that
+a few of a step are timed (``--sample``) and scaled to all; SLEB's pattern is timed on some rows (``--sleb-rows``) of
+the first step and scaled likewise. Scores and choices are compared.
 """
 
 import argparse
@@ -98,11 +99,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     loop, looped = Loop(model, part.form, part.rows, budget), Timed()
     own = sum(batch.padded_tokens for batch in part.batches(budget))
     print(
-        f"{arguments.model}, {part.task.name} ({part.form}): {len(part.questions)} questions, {len(part.rows)} rows; tokens per block pass "
-        f"{own} (shared) and {loop.tokens} (loop); {steps} of {model.n_layers} blocks; {model.dtype}, {torch.get_num_threads()} threads"
+        f"{arguments.model}, {part.task.name} ({part.form}): {len(part.questions)} questions, "
+        f"{len(part.rows)} rows; tokens per block pass {own} (shared) and {loop.tokens} (loop); "
+        f"{steps} of {model.n_layers} blocks; {model.dtype}, {torch.get_num_threads()} threads"
     )
     print(
-        f"  {'step':>4}{'removed':>9}{'race':>6}{'exact s':>9}{'race s':>8}{'loop s':>9}{'exact x':>9}{'race x':>8}{'passes: exact':>15}{'race':>6}{'loop':>7}{'score diff':>12}"
+        f"  {'step':>4}{'removed':>9}{'race':>6}{'exact s':>9}{'race s':>8}{'loop s':>9}{'exact x':>9}{'race x':>8}"
+        f"{'passes: exact':>15}{'race':>6}{'loop':>7}{'score diff':>12}"
     )
     differences: list[float] = []
     for number in range(1, steps + 1):
@@ -125,10 +128,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         differences.append(difference)
         print(_line(number, exact.timed, race.timed, looped, difference), flush=True)
     result: dict[str, Any] = {
-        "model": arguments.model, "task": part.task.name, "form": part.form, "questions": len(part.questions), "steps": steps,
-        "n_layers": model.n_layers, "tokens_shared": own, "tokens_loop": loop.tokens, "sample": arguments.sample, "race_error": arguments.race,
-        "memory_gb": arguments.memory_gb, "threads": torch.get_num_threads(), "dtype": model.dtype, "exact": asdict(exact.timed),
-        "race": asdict(race.timed), "loop": asdict(looped), "largest_score_difference": max(differences),
+        "model": arguments.model, "task": part.task.name, "form": part.form,
+        "questions": len(part.questions), "steps": steps, "n_layers": model.n_layers,
+        "tokens_shared": own, "tokens_loop": loop.tokens, "sample": arguments.sample, "race_error": arguments.race,
+        "memory_gb": arguments.memory_gb, "threads": torch.get_num_threads(), "dtype": model.dtype,
+        "exact": asdict(exact.timed), "race": asdict(race.timed), "loop": asdict(looped),
+        "largest_score_difference": max(differences),
         "peak_memory_bytes": machine.peak_memory_bytes(), "versions": machine.versions(),
     }  # fmt: skip
     _keep(result, arguments.out)
@@ -151,7 +156,8 @@ def _keep(result: dict[str, Any], file: Path | None) -> None:
 def _line(number: int, exact: Timed, race: Timed, loop: Timed, difference: float) -> str:
     mine, raced, theirs = exact.seconds[-1], race.seconds[-1], loop.seconds[-1]
     return (
-        f"  {number:>4}{exact.removed[-1]:>9}{race.removed[-1]:>6}{mine:>9.2f}{raced:>8.2f}{theirs:>9.1f}{theirs / mine:>9.2f}{theirs / raced:>8.2f}"
+        f"  {number:>4}{exact.removed[-1]:>9}{race.removed[-1]:>6}{mine:>9.2f}{raced:>8.2f}{theirs:>9.1f}"
+        f"{theirs / mine:>9.2f}{theirs / raced:>8.2f}"
         f"{exact.passes[-1]:>15}{race.passes[-1]:>6}{loop.passes[-1]:>7}{difference:>12.1e}"
     )
 
@@ -214,21 +220,28 @@ def summary(result: dict[str, Any]) -> str:
     path, raced = (sum(loop["seconds"]) / sum(one["seconds"]) for one in (exact, race))
     whole = f"; the loop: {loop['removed']}" if loop["removed"] else ""
     lines = [
-        f"one step, exact: {first:.2f}x the loop's speed ({exact['passes'][0]} and {loop['passes'][0]} block passes) {_met(first, 'one step')}",
-        f"path of {result['steps']} steps, exact: {path:.2f}x ({sum(exact['passes'])} and {sum(loop['passes'])} block passes, {result['memory_gb']} GB for states, peak {result['peak_memory_bytes'] / 2**30:.2f} GB) {_met(path, 'path')}",
-        f"path, race {result['race_error']}: {raced:.2f}x ({sum(race['passes'])} block passes of smaller batches) {_met(raced, 'race')}",
-        f"removed, exact: {exact['removed']}; race: {race['removed']}{whole}; the same set: {set(exact['removed']) == set(race['removed'])}",
+        f"one step, exact: {first:.2f}x the loop's speed "
+        f"({exact['passes'][0]} and {loop['passes'][0]} block passes) {_met(first, 'one step')}",
+        f"path of {result['steps']} steps, exact: {path:.2f}x ({sum(exact['passes'])} and {sum(loop['passes'])} "
+        f"block passes, {result['memory_gb']} GB for states, peak {result['peak_memory_bytes'] / 2**30:.2f} GB) "
+        f"{_met(path, 'path')}",
+        f"path, race {result['race_error']}: {raced:.2f}x ({sum(race['passes'])} block passes of smaller batches) "
+        f"{_met(raced, 'race')}",
+        f"removed, exact: {exact['removed']}; race: {race['removed']}{whole}; "
+        f"the same set: {set(exact['removed']) == set(race['removed'])}",
         f"largest difference of a score to the loop's: {result['largest_score_difference']:.1e}",
     ]
     if "gemm_share" in result:
         share = result["gemm_share"]
         lines.append(
-            f"matrix products alone over a step: {share['share']:.2f} ({share['least']:.2f} - {share['greatest']:.2f}) {_met(share['share'], 'gemm')}"
+            f"matrix products alone over a step: {share['share']:.2f} ({share['least']:.2f} - {share['greatest']:.2f}) "
+            f"{_met(share['share'], 'gemm')}"
         )
     if "sleb" in result:
         found = result["sleb"]
         lines.append(
-            f"SLEB's pattern, one step: {found['ratio']:.1f}x ({found['rows_timed']} rows timed) {_met(found['ratio'], 'sleb ' + result['model'])}"
+            f"SLEB's pattern, one step: {found['ratio']:.1f}x ({found['rows_timed']} rows timed) "
+            f"{_met(found['ratio'], 'sleb ' + result['model'])}"
         )
     return "\n".join(f"  {line}" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Pages that the build writes from the program itself: every command with its options, every public name and what results consist of."""
+"""Pages that the build writes from the program itself: commands with options, public names, what results consist of."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass

@@ -175,7 +175,9 @@ def offences() -> tuple[Offence, ...]:
     for module in modules("src/layercliff"):
         for check in (wide_signatures, long_functions, nested_functions, long_sentences):
             found += check(module)
-    for module in (*modules("src/layercliff"), *modules("tests")):
+    for module in (
+        module for folder in ("src/layercliff", "tests", "benchmarks", "docs") for module in modules(folder)
+    ):
         found += long_lines(module)
     return tuple(found)
 

@@ -2,8 +2,9 @@
 
     python docs/results/accuracies.py --out runs/accuracies --model smollm2-135m --limit 500
 
-Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a model replace those it had in ``accuracies.csv``
-beside this file; with ``--table`` nothing is run, and that file is printed as Markdown. A limit keeps the first questions of a file (of MMLU, of each subject).
+Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a model
+replace those it had in ``accuracies.csv`` beside this file; with ``--table`` nothing is run, and that file is printed
+as Markdown. A limit keeps the first questions of a file (of MMLU, of each subject).
 """
 
 import argparse
@@ -16,7 +17,8 @@ import layercliff
 from layercliff.metrics.accuracy import METRICS
 
 TASKS = (
-    "arc_easy", "arc_challenge", "hellaswag", "piqa", "winogrande", "boolq", "openbookqa", "commonsense_qa", "sciq", "mmlu",
+    "arc_easy", "arc_challenge", "hellaswag", "piqa", "winogrande", "boolq", "openbookqa",
+    "commonsense_qa", "sciq", "mmlu",
 )  # fmt: skip
 TABLE = Path(__file__).with_suffix(".csv")
 
@@ -46,7 +48,8 @@ def markdown(table: pl.DataFrame) -> str:
             of = " of each subject" if task == "mmlu" else ""
             asked = f"all {row['n']}" if row["limit"] is None else f"the first {row['limit']}{of}"
             lines.append(
-                f"| {task} | {row['model']} | {row['dtype']} | {asked} | {score(row, 'acc')} | {score(row, 'acc_norm')} |"
+                f"| {task} | {row['model']} | {row['dtype']} | {asked} | "
+                f"{score(row, 'acc')} | {score(row, 'acc_norm')} |"
             )
     return "\n".join(lines)
 

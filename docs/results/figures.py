@@ -2,7 +2,8 @@
 
     python docs/results/figures.py runs/verdicts/smollm2-135m-capitals-own-all --to docs/images/smollm2-135m-capitals
 
-A directory of `verdicts.py`, or any other: whatever it holds of `WANTED` is drawn. Colours are reduced where `pngquant` is installed.
+A directory of `verdicts.py`, or any other: whatever it holds of `WANTED` is drawn. Colours are reduced where `pngquant`
+is installed.
 """
 
 import argparse
@@ -17,8 +18,9 @@ from layercliff.analyses.trace import result as traced
 from layercliff.run.directory import RunDirectory
 
 WANTED = (
-    "{task}-margin", "prune-margin-margins", "prune-margin-accuracy", "prune-margin-{task}-frequency", "prune-margin-{task}-divergence",
-    "prune-margin-{task}-radar", "similarity-{task}-tokens", "similarity-{task}-decision", "similarity-{task}-options", "noise-margin", "noise-accuracy",
+    "{task}-margin", "prune-margin-margins", "prune-margin-accuracy", "prune-margin-{task}-frequency",
+    "prune-margin-{task}-divergence", "prune-margin-{task}-radar", "similarity-{task}-tokens",
+    "similarity-{task}-decision", "similarity-{task}-options", "noise-margin", "noise-accuracy",
     "ablate-margin", "ablate-pairs-margin", "recover-margin", "recover-last-accuracy",
 )  # fmt: skip
 PPI = 96

@@ -2,8 +2,9 @@
 
     python docs/results/rare_failures.py
 
-In every world the mean is 0. A number is the share of worlds whose interval lies wholly above 0, or wholly below it, whichever is more often; in brackets that of
-percentiles without the correction for bias and skewness. Either bound may fail in 0.5 %.
+In every world the mean is 0. A number is the share of worlds whose interval lies wholly above 0, or wholly below it,
+whichever is more often; in brackets that of percentiles without the correction for bias and skewness. Either bound may
+fail in 0.5 %.
 """
 
 import argparse

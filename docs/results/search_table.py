@@ -1,4 +1,7 @@
-"""The table of what choosing a path costs, from what ``benchmarks/search.py --out`` wrote: ``python docs/results/search_table.py FILE.json ...``"""
+"""The table of what choosing a path costs, from what ``benchmarks/search.py --out`` wrote.
+
+``python docs/results/search_table.py FILE.json ...``
+"""
 
 import json
 import sys
@@ -16,15 +19,18 @@ def row(found: dict[str, Any]) -> str:
     same = "yes" if set(exact["removed"]) == set(race["removed"]) else "no"
     return (
         f"| {found['model']} | {found['task']}, {found['questions']} | {found['steps']} of {found['n_layers']} | "
-        f"{found['tokens_shared']} / {found['tokens_loop']} | {sum(exact['passes'])} / {sum(race['passes'])} / {sum(loop['passes'])} | {first:.2f} | {path:.2f} | "
-        f"{raced:.2f} | {same} | {sleb} | {share} | {found['peak_memory_bytes'] / 2**30:.1f} |"
+        f"{found['tokens_shared']} / {found['tokens_loop']} | "
+        f"{sum(exact['passes'])} / {sum(race['passes'])} / {sum(loop['passes'])} | {first:.2f} | "
+        f"{path:.2f} | {raced:.2f} | {same} | {sleb} | {share} | {found['peak_memory_bytes'] / 2**30:.1f} |"
     )
 
 
 def main(files: list[str]) -> None:
     """Print the table."""
     print(
-        "| model | task, questions selected on | blocks removed | tokens of a block pass, ours / loop | block passes, exact / race / loop | first step, x the loop | path, x | race 0.05, x | same blocks | SLEB's pattern, x | matrix products alone | peak GB |"
+        "| model | task, questions selected on | blocks removed | tokens of a block pass, ours / loop | "
+        "block passes, exact / race / loop | first step, x the loop | path, x | race 0.05, x | same blocks | "
+        "SLEB's pattern, x | matrix products alone | peak GB |"
     )
     print("|" + "---|" * 12)
     for file in files:

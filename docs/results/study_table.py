@@ -1,4 +1,7 @@
-"""Every cell of a finished study as a Markdown table, and what they say together: ``python docs/results/study_table.py runs/packaged``"""
+"""Every cell of a finished study as a Markdown table, and what they say together.
+
+``python docs/results/study_table.py runs/packaged``
+"""
 
 import sys
 from pathlib import Path

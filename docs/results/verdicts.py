@@ -2,9 +2,9 @@
 
     python docs/results/verdicts.py --out runs/verdicts --model gemma-3-270m --tasks capitals,cities --limit 300
 
-Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a cell replace those it had in ``verdicts.csv`` beside this
-file, which holds every part of every claim; a line for each cell is printed as Markdown. A limit keeps as many
-questions of a task, drawn by the seed.
+Each cell is a run directory below OUT, so that an interrupted script goes on where it stopped. The rows of a cell
+replace those it had in ``verdicts.csv`` beside this file, which holds every part of every claim; a line for each cell
+is printed as Markdown. A limit keeps as many questions of a task, drawn by the seed.
 """
 
 import argparse

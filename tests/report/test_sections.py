@@ -1,5 +1,7 @@
 """Every analysis is found by its folder, and follows the convention that the page and the command line rely on."""
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,6 +75,10 @@ def test_a_page_is_current_until_a_result_is_written(tmp_path: Path) -> None:
     page.write(run)
     assert page.is_current(run)
     result.write(run, replace(made.noised(), cost=COST))
+    os.utime(tmp_path / page.PAGE, (2e9, 2e9))  # a clock that was wrong
     assert not page.is_current(run)
     page.write(run)
+    os.utime(tmp_path / page.PAGE, (1, 1))
     assert page.is_current(run)
+    shutil.rmtree(tmp_path / result.FOLDER)
+    assert not page.is_current(run)

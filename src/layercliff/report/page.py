@@ -1,6 +1,7 @@
 """The page of a run: one self-contained HTML file that shows whatever the run directory holds."""
 
 import functools
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -30,14 +31,16 @@ from layercliff.run import stored_files
 from layercliff.run.directory import RunDirectory
 
 PAGE = "report.html"
-RESULTS = {".json", ".parquet", ".safetensors", ".yaml"}
-"""The kinds of files that results are in."""
+READ, SIZED = {".json", ".yaml"}, {".parquet", ".safetensors"}
+"""The kinds of files that results are in: of those with numbers only the sizes are looked at, for summaries hold their
+checksums."""
 
 
 def write(run: RunDirectory) -> None:
     """Write ``report.html`` from what the directory holds. All text is escaped; the page
     opens without network. What is damaged is named on the page, which shows the rest."""
     unread: list[str] = []
+    made_of = _made_of(run)  # before anything is read: what is written meanwhile makes the page an old one
     traced, claims = readable(results.read, run, unread), readable(claimed.read, run, unread)
     found = compared.paths(run, unread)
     dense = question_figures.asked(traced, found)
@@ -45,6 +48,7 @@ def write(run: RunDirectory) -> None:
     content: dict[str, Any] = {
         "unread": unread,
         "title": run.path.name,
+        "made_of": made_of,
         "subject": run.subject(),
         "claims": _claims_section(claims) if claims else None,
         "answers": list(_answers(traced, found, probes)),
@@ -61,13 +65,19 @@ def write(run: RunDirectory) -> None:
 
 
 def is_current(run: RunDirectory) -> bool:
-    """Whether the page is there, and no file of results in the directory is newer. Of files that were removed it knows
-    nothing."""
+    """Whether the page is there, made of the results that the directory holds now. Times of files say nothing: copies
+    and clocks change them."""
     page = run.path / PAGE
-    if not page.exists():
-        return False
-    written = page.stat().st_mtime_ns
-    return all(file.stat().st_mtime_ns <= written for file in run.path.rglob("*") if file.suffix in RESULTS)
+    return page.exists() and f'content="{_made_of(run)}"' in page.read_text(encoding="utf-8")
+
+
+def _made_of(run: RunDirectory) -> str:
+    """A digest of the files of results in a directory, and of its name."""
+    digest = hashlib.sha256(run.path.name.encode())
+    for file in sorted(file for file in run.path.rglob("*") if file.suffix in READ | SIZED):
+        content = file.read_bytes() if file.suffix in READ else str(file.stat().st_size).encode()
+        digest.update(f"{file.relative_to(run.path)} {hashlib.sha256(content).hexdigest()} ".encode())
+    return digest.hexdigest()
 
 
 def render(name: str, content: dict[str, Any], figures: Iterable[dict[str, Any]]) -> str:
