@@ -37,9 +37,17 @@ class InterventionSummary(Summary):
 
 @dataclass(frozen=True)
 class InterventionResult(Generic[Own]):
-    """`trace` is the undisturbed model's at all depths, `scores` those of every disturbed run at its last depth; what
-    the runs are follows from `settings`, those of the analysis. `transition` is the depth T that figures mark, None
-    for an undecided model."""
+    """What an intervention did to a model's decisions.
+
+    Attributes:
+        subject: What the run is about.
+        trace: The undisturbed model at all depths.
+        scores: [run question option] Every disturbed run at its last depth, in nats. What the runs are follows from
+            `settings`.
+        settings: Those of the analysis.
+        transition: The depth T that figures mark. None for an undecided model.
+        cost: Machine, block passes, seconds, memory and versions.
+    """
 
     subject: Subject
     trace: Trace
@@ -75,7 +83,11 @@ class InterventionResult(Generic[Own]):
         return next(iter(self.trace.tasks)) if len(self.trace.tasks) == 1 else "joint"
 
     def parts(self) -> Iterator[tuple[str, Bool[np.ndarray, " question"]]]:
-        """Each task, and all together under ``joint``, with its questions."""
+        """Each task, and all together under ``joint``.
+
+        Yields:
+            Its name, and which questions are its own, [question].
+        """
         names = np.array(self.trace.task_of)
         for name in self.trace.tasks:
             yield name, names == name
@@ -83,19 +95,42 @@ class InterventionResult(Generic[Own]):
             yield "joint", np.ones(len(names), bool)
 
     def effects(self, keep: Bool[np.ndarray, " question"], margin: PerRun, correct: PerRun) -> Effects:
-        """The effects of runs on the questions of `keep`, against the undisturbed model's last depth."""
+        """Compare runs with the undisturbed model's last depth.
+
+        Args:
+            keep: [question] Which questions count.
+            margin: [run question] Decision Margins of all questions.
+            correct: [run question] Correctness of all questions.
+
+        Returns:
+            Means and changes by run.
+        """
         base = self.undisturbed
         groups = [group for group, wanted in zip(self.trace.groups, keep, strict=True) if wanted]
         resamples = Resamples.draw(groups, RESAMPLES, self.subject.seed)
         return effects(margin[:, keep], correct[:, keep], base[0][keep], base[1][keep], resamples)
 
     def caption(self, n: str) -> str:
-        """Model, task, split, n in words, format, dtype and seed in a line."""
+        """What a figure shows, in a line: model, task, split, n, format, dtype and seed.
+
+        Args:
+            n: Number of questions, in words.
+
+        Returns:
+            The line.
+        """
         return traced.described(self.subject, self.name, n)
 
 
 def columns(found: Effects) -> dict[str, np.ndarray]:
-    """Effects as columns of a table, a row per run."""
+    """Effects as columns of a table, a row per run.
+
+    Args:
+        found: Effects of runs.
+
+    Returns:
+        [run] Columns by name. Ends of intervals have ``_low`` and ``_high``.
+    """
     curves = {
         "margin": found.margin,
         "accuracy": found.accuracy,
@@ -107,8 +142,14 @@ def columns(found: Effects) -> dict[str, np.ndarray]:
 
 
 def write(run: RunDirectory, folder: str, probed: InterventionResult[Own], table: pl.DataFrame) -> None:
-    """Write everything; the summary comes last and says that the rest is complete, and goes first where another one
-    lay there."""
+    """Write everything. The summary comes last and says that the rest is complete. An older one goes first.
+
+    Args:
+        run: The run directory.
+        folder: Of the analysis in it.
+        probed: The result.
+        table: What is written for readers, besides.
+    """
     place = stored(run, folder)
     run.forget(f"{folder}/{SUMMARY}")
     trace = probed.trace
@@ -129,15 +170,35 @@ def write(run: RunDirectory, folder: str, probed: InterventionResult[Own], table
 
 
 def stored(run: RunDirectory, folder: str) -> StoredFolder:
-    """The folder of an analysis, which is called after its verb."""
+    """The folder of an analysis, which is called after its verb.
+
+    Args:
+        run: The run directory.
+        folder: Its name.
+
+    Returns:
+        The folder.
+    """
     return run.folder(folder, SUMMARY, f"layercliff {Path(folder).parts[0]}")
 
 
 def read(
     run: RunDirectory, folder: str, shape: type[Own], count: Callable[[Own, int], int]
 ) -> InterventionResult[Own] | None:
-    """What a probe left in a run directory, or None where it is not finished. Its metrics are computed anew from the
-    scores. Settings of a `shape` and the number of blocks say how many runs there are (`count`)."""
+    """What an intervention left in a run directory. Its metrics are computed anew from the scores.
+
+    Args:
+        run: The run directory.
+        folder: Of the analysis in it.
+        shape: The class of its settings.
+        count: How many runs there are, by settings and number of blocks.
+
+    Returns:
+        The result, or None where it is not finished.
+
+    Raises:
+        RunError: Where its files are damaged.
+    """
     subject, place = run.subject(), stored(run, folder)
     content = place.content(InterventionSummary)
     if subject is None or content is None:

@@ -22,11 +22,15 @@ from layercliff.run.spec import AnalysisSpec
 class RegisteredAnalysis:
     """An analysis, as its `spec.py` registers it under the name ``ANALYSIS``.
 
-    `name` is that of its command, of the Python verb, and of its folder in a run directory. `package` is where its
-    modules are (``__package__``), `spec` the class of its options. `heading` stands above its part of the page.
-    `about` is what the command does, in a line. `place` orders analyses on the page (smallest first). None means that
-    the page shows it in a part of its own. With `of_steps` it looks at steps of a path, and the page shows it only
-    while that path is the current one."""
+    Attributes:
+        name: That of its command, of the Python verb, and of its folder in a run directory.
+        package: Where its modules are (``__package__``).
+        spec: The class of its options.
+        heading: Stands above its part of the page.
+        about: What the command does, in a line.
+        place: Orders analyses on the page, smallest first. None: the page shows it in a part of its own.
+        of_steps: It looks at steps of a path. The page shows it only while that path is the current one.
+    """
 
     name: str
     package: str
@@ -37,7 +41,14 @@ class RegisteredAnalysis:
     of_steps: bool = False
 
     def module(self, name: str) -> ModuleType:
-        """Its module ``run``, ``result`` or ``figures``, imported now."""
+        """One of its modules, imported now.
+
+        Args:
+            name: ``run``, ``result`` or ``figures``.
+
+        Returns:
+            The module.
+        """
         return import_module(f"{self.package}.{name}")
 
 

@@ -66,14 +66,18 @@ class EvaluationSummary(Summary):
 class Evaluated:
     """Benchmarks of one model: what was asked, and each option's log-likelihood.
 
-    `options` has a row per option, in the order asked. ``task``, ``question`` (from 0 within the task), ``id``,
-    ``group`` and ``option`` say which; ``gold`` whether it is right. ``context`` and ``continuation`` are what was
-    run, ``log_likelihood`` is in nats, summed over the continuation's tokens. ``greedy`` says whether the model would
-    have gone on so. ``tokens``, ``characters`` and ``bytes`` are the continuation's, without the space before it.
+    Columns of `options`: ``task``, ``question`` (from 0 within the task), ``id``, ``group`` and ``option`` say which;
+    ``gold`` whether it is right. ``context`` and ``continuation`` are what was run. ``log_likelihood`` is in nats,
+    summed over the continuation's tokens. ``greedy`` says whether the model would have gone on so. ``tokens``,
+    ``characters`` and ``bytes`` are the continuation's, without the space before it.
 
-    `about` says of each task where it comes from and what was left out. `settings` are the depths that were read,
-    `cost` what it took. `layerwise` holds the log-likelihoods by depth, read through the logit lens, the last depth
-    among them.
+    Attributes:
+        subject: What the run is about.
+        options: A row per option, in the order asked.
+        about: Of each task, where it is from and what was left out.
+        settings: The depths that were read.
+        cost: What it took.
+        layerwise: Log-likelihoods by depth, read through the logit lens, the last depth among them.
     """
 
     subject: Subject
@@ -104,14 +108,28 @@ class Evaluated:
         return self.layerwise["depth"].unique().sort().to_list()
 
     def at(self, depth: int) -> "Evaluated":
-        """As if `depth`, one of those that were read, were the last."""
+        """The evaluation as if a depth were the last.
+
+        Args:
+            depth: One of those that were read.
+
+        Returns:
+            An evaluation of this depth.
+        """
         there = self.layerwise.filter(depth=depth).drop("depth")
         keys = ["task", "question", "option"]
         options = self.options.drop("log_likelihood", "greedy").join(there, on=keys, maintain_order="left")
         return replace(self, options=options.select(self.options.columns))
 
     def options_of(self, task: str) -> pl.DataFrame:
-        """The rows of one task."""
+        """The rows of one task.
+
+        Args:
+            task: Its name.
+
+        Returns:
+            Rows of `options`.
+        """
         return self.options.filter(task=task)
 
     def _questions(self, name: str) -> pl.DataFrame:
@@ -130,7 +148,15 @@ class Evaluated:
         return {name: self.questions.filter(task=name)["id"].to_list() for name in self.about}
 
     def must_match(self, subject: Subject, ids: Mapping[str, Sequence[str]]) -> None:
-        """Raise `RunError` unless this evaluation asked the questions `ids` of the tasks of `subject`, in its way."""
+        """Refuse an evaluation that asked something else.
+
+        Args:
+            subject: What another run is about.
+            ids: Ids of its questions, by task.
+
+        Raises:
+            RunError: Unless this evaluation asked the same, in the same way.
+        """
         there = {task.name: task for task in self.subject.tasks}
         for task in subject.tasks:
             if task.name not in there:
@@ -144,9 +170,16 @@ class Evaluated:
                 )
 
     def against(self, other: "Evaluated") -> dict[str, dict[str, PairedComparison]]:
-        """This model minus another one on the same questions, by task and metric.
+        """This model minus another one on the same questions.
 
-        Raises `RunError` when the two were not asked the same.
+        Args:
+            other: The other model's evaluation.
+
+        Returns:
+            A comparison by task and metric.
+
+        Raises:
+            RunError: Where the two were not asked the same.
         """
         other.must_match(self.subject, self.ids)
         found = {}

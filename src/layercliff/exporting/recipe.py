@@ -22,12 +22,20 @@ def recipe(
     trust_remote_code: bool = False,
     report: Report = silent,
 ) -> Recipes:
-    """The mergekit configuration and the llama.cpp command that prune the dense model as a step did.
+    """Say how other tools prune the dense model as a step did. Only its configuration is read.
 
-    It is step `step` (default: the recommended one) of the path by `criterion` in the run directory `run`. Where a tool
-    would make another model, the reason stands. Only the dense model's configuration is read.
+    Args:
+        run: The run directory.
+        step: Of the path (default: the recommended one).
+        criterion: What the path was chosen by (default: the only one there is).
+        trust_remote_code: Run code that comes with the model.
+        report: Is told of progress.
 
-    Raises `LayercliffError` saying what is missing.
+    Returns:
+        A mergekit configuration and a llama.cpp command. Where a tool would make another model, the reason stands.
+
+    Raises:
+        LayercliffError: Saying what is missing.
     """
     return of(select_step(run, step, criterion), trust_remote_code, report)
 

@@ -28,11 +28,17 @@ SEQUENCES = 4  # prompts of which all logits and a continuation are compared
 
 @dataclass(frozen=True)
 class Exported:
-    """A checkpoint, where it lies, which dense blocks it holds, and how it was proven.
+    """A checkpoint that was written, and how it was proven.
 
-    The scores of `predictions_compared` questions are the path's, within `scores_differ` of what rounding explains. In
-    `predictions_tied` of them another option wins, by no more than that. `shown` says in a sentence whether the step is
-    shown to do no harm.
+    Attributes:
+        directory: Where it lies.
+        step: Step of the path.
+        kept: Dense indices of its blocks.
+        proof: What a fresh process found.
+        predictions_compared: Questions whose scores are the path's.
+        predictions_tied: Those in which another option wins, by no more than rounding explains.
+        shown: Whether the step is shown to do no harm, in a sentence.
+        scores_differ: Largest difference of a score, as a share of what rounding explains.
     """
 
     directory: Path

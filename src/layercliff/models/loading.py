@@ -41,11 +41,19 @@ def load(
 ) -> Model:
     """Bring a model onto this machine, load it and dissect it.
 
-    `dtype` is what the blocks compute in, `weights_dtype` what the weights are stored in (default: the same), `device`
-    is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Code that comes with a model runs only with
-    `trust_remote_code`.
+    Args:
+        name: A packaged short name, a directory, a ``.gguf`` file, a hub id, or a step of a path as ``DIR@K``.
+        dtype: What the blocks compute in: ``float32``, ``bfloat16`` or ``float16``.
+        weights_dtype: What weights are stored in (default: the same).
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        trust_remote_code: Run code that comes with the model.
+        report: Is told of progress.
 
-    Raises `ModelError`.
+    Returns:
+        A model, ready to be read.
+
+    Raises:
+        ModelError: Where it cannot be found, loaded or dissected.
     """
     return load_located(lookup.locate(name, report), dtype, weights_dtype, device, trust_remote_code)
 

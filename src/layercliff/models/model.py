@@ -17,7 +17,15 @@ DEFAULT_BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its tokenizer and anatomy. `revision` identifies the weights: a commit, sha256 or digest."""
+    """A network with its tokenizer and anatomy.
+
+    Attributes:
+        name: What messages call it.
+        revision: Identifies the weights: a commit, sha256 or digest.
+        network: The network of transformers.
+        tokenizer: Its tokenizer.
+        anatomy: Its parts, for the blockwise pass.
+    """
 
     name: str
     revision: str
@@ -35,8 +43,18 @@ class Model:
     ) -> "Model":
         """Make a model of an already loaded network.
 
-        Raises `ModelError` (see `layercliff.models.anatomy.dissect`), also for weights that do not all lie on one
-        device.
+        Args:
+            network: A causal language model of transformers.
+            tokenizer: Its tokenizer.
+            name: What messages call it (default: that of its configuration).
+            revision: Identifies the weights (default: `digest`).
+            dtype: What the blocks compute in (default: the network's own).
+
+        Returns:
+            The model.
+
+        Raises:
+            ModelError: See `layercliff.models.anatomy.dissect`. Also for weights that do not all lie on one device.
         """
         inner = unwrapped(network)
         _check_placement(inner)
@@ -65,7 +83,14 @@ class Model:
         return str(next(self.anatomy.blocks.parameters()).dtype).removeprefix("torch.")
 
     def batch_tokens(self, wanted: int | None = None) -> int:
-        """The padded tokens per batch: `wanted`, or a default for the device."""
+        """The padded tokens per batch.
+
+        Args:
+            wanted: A number. None for the default of the device.
+
+        Returns:
+            A number of tokens.
+        """
         default = DEFAULT_BATCH_TOKENS.get(self.device.type, DEFAULT_BATCH_TOKENS["cpu"])
         return default if wanted is None else wanted
 
@@ -78,7 +103,14 @@ class Model:
 def unwrapped(network: Any) -> PreTrainedModel:
     """The network inside a data-parallel or compiled wrapper.
 
-    Raises `ModelError` for anything that is not a language model of transformers.
+    Args:
+        network: Anything.
+
+    Returns:
+        A network of transformers.
+
+    Raises:
+        ModelError: For anything that is not a language model of transformers.
     """
     while isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(network, "_orig_mod"):
         network = getattr(network, "_orig_mod", None) or network.module
@@ -106,7 +138,14 @@ def _check_placement(network: PreTrainedModel) -> None:
 
 @torch.inference_mode()
 def digest(network: PreTrainedModel) -> str:
-    """A fingerprint of weights in memory: every parameter's shape and up to 256 evenly spaced values."""
+    """A fingerprint of weights in memory: every parameter's shape and up to 256 evenly spaced values.
+
+    Args:
+        network: The network.
+
+    Returns:
+        A text.
+    """
     found = hashlib.sha256()
     for name, parameter in network.named_parameters():
         values = parameter.detach().flatten()

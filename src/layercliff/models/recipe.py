@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to give to `tool`: a file or a command in `text`, with a `note`; or no text and the `reason`."""
+    """What to give to another tool.
+
+    Attributes:
+        tool: Its name.
+        text: A file or a command. None where there is no way.
+        reason: Why there is none.
+        note: What else to know.
+    """
 
     tool: str
     text: str | None
@@ -20,7 +27,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Recipes:
-    """The recipes for a pruning of `base_model` that keeps the blocks `kept` (dense indices)."""
+    """How other tools prune the dense model.
+
+    Attributes:
+        base_model: What they call it.
+        kept: Dense indices of the blocks that stay.
+        mergekit: A configuration.
+        llama_cpp: A command.
+    """
 
     base_model: str
     kept: tuple[int, ...]

@@ -17,10 +17,17 @@ ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 @dataclass(frozen=True)
 class ClaimedNumber:
-    """One number that a claim speaks of, with its interval, on `n` questions.
+    """One number that a claim speaks of, with its interval.
 
-    The claim says that the number lies between the ends of `claimed`; an end that is None sets no limit. None stands
-    for a number or end that is not finite. About `questions_needed` questions would bring the interval to one side.
+    Attributes:
+        what: What was measured.
+        measured: The number. None where it is not finite.
+        low: Lower end of its interval. None where it is not finite.
+        high: Upper end.
+        claimed: The ends that the number has to lie between. None sets no limit.
+        n: Number of questions.
+        answer: What the interval says of the claim.
+        questions_needed: About how many questions would bring the interval to one side.
     """
 
     what: str
@@ -37,8 +44,14 @@ class ClaimedNumber:
 class Verdict:
     """A claim of the paper, judged on one model and task.
 
-    `parts` are what was measured; all must hold. `control` is what the same measurement gives where the claim should
-    not show. `reason` says in words why nothing is decided, or what decided it.
+    Attributes:
+        id: C1, C2, ...
+        statement: The claim, in a sentence.
+        rule: How it is judged.
+        verdict: The answer.
+        parts: What was measured. All must hold.
+        control: What the same measurement gives where the claim should not show.
+        reason: Why nothing is decided, or what decided it, in words.
     """
 
     id: str
@@ -85,7 +98,13 @@ class ClaimsSummary(Stored):
 
 @dataclass(frozen=True)
 class Claimed:
-    """All verdicts, what they are about in a line, and how errors are kept in check."""
+    """All verdicts on the paper's claims.
+
+    Attributes:
+        about: Model, tasks and n, in a line.
+        family: How errors are kept in check over all claims.
+        verdicts: One per claim.
+    """
 
     about: str
     family: str

@@ -24,10 +24,16 @@ class Part:
 
 @dataclass(frozen=True)
 class PathPlan:
-    """What a path costs in which `removed` blocks go one after another.
+    """What a path costs, at most.
 
-    Block passes are of batches: those of choosing, and those of measuring every step. Choosing is counted without reuse
-    between steps. A path with memory for it takes a fraction. Multiplications are of both, and of measuring alone.
+    Choosing is counted without reuse between steps. A path with memory for it takes a fraction.
+
+    Attributes:
+        removed: Blocks that go, one after another.
+        selection_block_passes: Block passes of batches for choosing.
+        report_block_passes: Block passes of batches for measuring every step.
+        multiplications: Of both.
+        report_multiplications: Of measuring alone.
     """
 
     removed: int

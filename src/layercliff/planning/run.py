@@ -35,10 +35,29 @@ CHARACTERS_PER_TOKEN = 4  # English text, where the tokenizer is not at hand
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a trace, and of a path beside it.
+    """The cost of a trace, and of a path beside it. Downloads take no time here.
 
-    `tokens_estimated` says that tokens were guessed from characters, without the tokenizer. `seconds` are for this
-    machine at its measured matrix rate, `gflops`. They leave out downloads.
+    Attributes:
+        model: The model.
+        parameters: Number of its parameters.
+        n_layers: Number of its blocks.
+        download_bytes: What has to be fetched.
+        questions: Questions that are asked.
+        rows: Token rows that are run.
+        tokens: Their tokens.
+        padded_tokens: Tokens that pass through the blocks, padding included.
+        tokens_estimated: Tokens were guessed from characters, without the tokenizer.
+        n_batches: Batches of the trace.
+        block_passes: Block passes of these batches.
+        head_rows: Rows that the head multiplies.
+        multiplications: Of the trace.
+        weights_bytes: Memory for weights.
+        activations_bytes: Memory for states.
+        device: Where it would run.
+        gflops: The measured matrix rate of this machine.
+        seconds: Of the trace, at that rate.
+        path: What a path costs.
+        path_seconds: Of the path, at that rate.
     """
 
     model: str

@@ -43,18 +43,29 @@ def assess(
     blends: Blends = NOTHING,
     report: Report = silent,
 ) -> Assessment:
-    """Compare the model that keeps only the dense blocks `kept`, those in `blends` merged, with `model` itself.
+    """Compare a pruned model with the dense one. `model` is as before afterwards.
 
-    Perplexity is that of tokens 21 to 40 of each paragraph of `text`, given those before. Its intervals are from a
-    bootstrap over paragraphs drawn with `seed`. Speeds are measured in turns, after a warm-up, on the model's device.
-    `model` is as before afterwards.
+    Perplexity is that of tokens 21 to 40 of each paragraph, given those before. Its intervals are from a bootstrap over
+    paragraphs. Speeds are measured in turns, after a warm-up, on the model's device.
 
-    Raises `RunError` for blocks the model does not have, `TaskError` for a text too short, and `ModelError` where the
-    model's configuration cannot express the pruning.
+    Args:
+        model: The dense model.
+        kept: Dense indices of the blocks that the pruned model keeps.
+        text: Paragraphs of held-out text.
+        seed: Draws the paragraphs of the intervals.
+        blends: Those of the kept blocks that are merged.
+        report: Is told of progress.
+
+    Returns:
+        Size, speed, perplexity and completions of both.
+
+    Raises:
+        RunError: For blocks the model does not have.
+        TaskError: For a text too short.
+        ModelError: Where the model's configuration cannot express the pruning.
     """
     begin = time.perf_counter()
-    kept = tuple(kept)
-    _check(kept, model.n_layers)
+    kept = _checked(tuple(kept), model.n_layers)
     dense_size = _size(model.network)
     with pruned(model.network, kept, blends):
         pruned_size = _size(model.network)
@@ -63,13 +74,7 @@ def assess(
     report("timing prompts", 0, 1)
     prompt = timing.prompt(model, kept, _prompt(model, text), REPEATS, blends)
     report("timing prompts", 1, 1)
-    report("writing completions", 0, 1)
-    most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * dense_size[1])
-    openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
-    ids = of_model(model, openings)
-    generation, texts = timing.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
-    texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in texts)
-    report("writing completions", 1, 1)
+    generation, texts, completions = _completions(model, kept, blends, dense_size[1], report)
     return Assessment(
         kept=kept,
         n_layers=model.n_layers,
@@ -84,23 +89,39 @@ def assess(
         prompt=_speed(prompt),
         generation=_speed(generation),
         perplexity=perplexity(scores, np.array([len(row.targets) for row in rows]), seed=seed),
-        completions=tuple(
-            Completion(opening, _decoded(model.tokenizer, dense), _decoded(model.tokenizer, small))
-            for opening, (dense, small) in zip(openings, texts, strict=True)
-        ),
+        completions=completions,
         repetition_dense=repetition([dense for dense, _ in texts]),
         repetition_pruned=repetition([small for _, small in texts]),
         seconds=round(time.perf_counter() - begin, 2),
     )
 
 
-def _check(kept: tuple[int, ...], n_layers: int) -> None:
-    """Raise `RunError` for blocks that are not there, or not in their order."""
+def _checked(kept: tuple[int, ...], n_layers: int) -> tuple[int, ...]:
+    """The blocks. Raises `RunError` for some that are not there, or not in their order."""
     if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < n_layers:
         raise RunError(
             f"The blocks {', '.join(map(str, kept)) or 'none'} cannot be kept: "
             f"name some of 0-{n_layers - 1}, each once, in their order."
         )
+    return kept
+
+
+def _completions(
+    model: Model, kept: tuple[int, ...], blends: Blends, weight_bytes: int, report: Report
+) -> tuple[Timings, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...], tuple[Completion, ...]]:
+    """Times of writing, and what was written by the dense and the pruned model: as tokens and as text."""
+    report("writing completions", 0, 1)
+    most = READ_BYTES.get(model.device.type, math.inf) / (2 * NEW_TOKENS * weight_bytes)
+    openings = prose.OPENINGS[: max(1, int(min(most, len(prose.OPENINGS))))]
+    ids = of_model(model, openings)
+    generation, written = timing.generation(model, kept, ids, NEW_TOKENS // TURN - 1, blends)
+    texts = tuple((_ended(model, dense), _ended(model, small)) for dense, small in written)
+    report("writing completions", 1, 1)
+    completions = tuple(
+        Completion(opening, _decoded(model.tokenizer, dense), _decoded(model.tokenizer, small))
+        for opening, (dense, small) in zip(openings, texts, strict=True)
+    )
+    return generation, texts, completions
 
 
 def _size(network: PreTrainedModel) -> tuple[int, int]:

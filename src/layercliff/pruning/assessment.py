@@ -13,7 +13,13 @@ from layercliff.run.strict_json import plain
 
 @dataclass(frozen=True)
 class Completion:
-    """An opening, and how the dense and the pruned model go on, greedily."""
+    """An opening, and how the dense and the pruned model go on, greedily.
+
+    Attributes:
+        opening: The text given.
+        dense: What the dense model writes after it.
+        pruned: What the pruned model writes after it.
+    """
 
     opening: str
     dense: str
@@ -22,12 +28,26 @@ class Completion:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A pruned model beside the dense one.
+    """A pruned model beside the dense one: size, speed, held-out text, what it writes.
 
-    `kept` are dense indices of `n_layers` blocks. `parameters` and `weight_bytes` count shared weights once. Speeds are
-    those of the network as it is stored (`weights_dtype`) on `device`. `prompt` is a forward over a prompt.
-    `generation` is greedy and cached, one text at a time. `repetition` is the share of 3-grams of tokens that a
-    completion has had before.
+    Attributes:
+        kept: Dense indices of the pruned model's blocks.
+        n_layers: Number of blocks of the dense model.
+        seed: Drew the paragraphs of the intervals.
+        device: Where speeds were measured.
+        threads: Threads of torch.
+        weights_dtype: What weights were stored in while speeds were measured.
+        parameters_dense: Parameters of the dense model. Shared weights count once.
+        parameters_pruned: Those of the pruned model.
+        weight_bytes_dense: Bytes of these weights. Shared ones count once.
+        weight_bytes_pruned: Those of the pruned model.
+        prompt: Speed of a forward pass over a prompt.
+        generation: Speed of greedy generation with a cache, one text at a time.
+        perplexity: On held-out text.
+        completions: What both models write.
+        repetition_dense: Share of 3-grams of tokens that a completion has had before.
+        repetition_pruned: The same of the pruned model.
+        seconds: How long it took.
     """
 
     kept: tuple[int, ...]
@@ -55,7 +75,17 @@ class Assessment:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "Assessment":
-        """`to_dict`, and back; null becomes infinity. Raises `ValueError`, in a phrase, for anything else."""
+        """`to_dict`, and back. null becomes infinity.
+
+        Args:
+            content: The parsed JSON.
+
+        Returns:
+            The assessment.
+
+        Raises:
+            ValueError: In a phrase, for anything else.
+        """
         text = content.get("perplexity")
         if isinstance(text, dict):
             content = {**content, "perplexity": {name: _finite_or_not(value) for name, value in text.items()}}

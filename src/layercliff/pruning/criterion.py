@@ -44,7 +44,13 @@ each step. ``unknown``: it cannot be said before a path is walked.
 
 @dataclass(frozen=True)
 class Description:
-    """What a stored path says of its criterion. `about`: what goes first, or is kept, in a few words."""
+    """What a stored path says of its criterion.
+
+    Attributes:
+        about: What goes first, or is kept, in a few words.
+        citation: The source: authors and year, or ``ours``.
+        kind: How it works.
+    """
 
     about: str
     citation: str
@@ -82,7 +88,15 @@ class Description:
 
 @dataclass(frozen=True)
 class Criterion(Description):
-    """A registered criterion; `make` begins one path by it. `raced`: whether a race may drop candidates early."""
+    """A registered criterion.
+
+    Attributes:
+        name: What ``--criterion`` takes.
+        raced: Whether a race may drop candidates early.
+        reads: What it is computed on.
+        cost: Block passes that choosing takes.
+        make: Begins one path by it.
+    """
 
     name: str
     raced: bool
@@ -111,9 +125,22 @@ def criterion(
 ) -> Callable[[Make], Make]:
     """Register the decorated class or function, which makes a `BlockSelector` from a `CriterionInput`.
 
-    `raced`: the selector heeds `CriterionInput.race` (`IterativeSelector` does). The other arguments are those of
-    `Criterion`. A later registration takes the place of an earlier one of the same name. Raises `ValueError` for a
-    name that is none.
+    A later registration takes the place of an earlier one of the same name.
+
+    Args:
+        name: What ``--criterion`` takes: small letters, digits and _, and at most a + at the end.
+        kind: How it works.
+        about: What goes first, or is kept, in a few words.
+        citation: The source: authors and year, or ``ours``.
+        raced: Whether the selector heeds `CriterionInput.race` (`IterativeSelector` does).
+        reads: What it is computed on.
+        cost: Block passes that choosing takes.
+
+    Returns:
+        A decorator that gives back what it decorates.
+
+    Raises:
+        ValueError: For a name that is none.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} names no criterion: use small letters, digits and _, and at most a + at the end")
@@ -136,7 +163,17 @@ def registered() -> Mapping[str, Criterion]:
 
 
 def named(name: str) -> Criterion:
-    """A criterion by its name. Raises `RunError`, with the nearest known name, where there is none."""
+    """A criterion by its name.
+
+    Args:
+        name: As registered.
+
+    Returns:
+        The criterion.
+
+    Raises:
+        RunError: With the nearest known name, where there is none.
+    """
     known = registered()
     if name not in known:
         raise RunError(f"There is no criterion {quoted(name)}: {nearest(name, list(known))}")

@@ -15,10 +15,13 @@ from layercliff.readout.trace import Trace
 
 @dataclass(frozen=True)
 class PathRepeat:
-    """One of the repetitions, at every step from the dense model on.
+    """One of the repetitions of a path, at every step from the dense model on.
 
-    It has the blocks `kept`, the report half's `accuracy` at the last depth, and `decided`: whether there is a
-    transition depth (nothing in files of before it was kept).
+    Attributes:
+        kept: [step] Dense indices of its blocks.
+        accuracy: [step] Share of right answers of the report half, at the last depth.
+        chance: Share that is right by chance.
+        decided: [step] Whether there is a transition depth. Empty in older files.
     """
 
     kept: tuple[tuple[int, ...], ...]
@@ -28,7 +31,16 @@ class PathRepeat:
 
     @staticmethod
     def of(steps: Sequence[Step], accuracy: Float[np.ndarray, " step"], traces: Sequence[Trace]) -> "PathRepeat":
-        """What is kept of a walked path. The last depth of its `traces` is enough."""
+        """What is kept of a walked path.
+
+        Args:
+            steps: Steps from the dense model on.
+            accuracy: [step] Share of right answers.
+            traces: [step] The last depth of each is enough.
+
+        Returns:
+            The repetition.
+        """
         chance = chance_of(traces[0])
         decided = tuple(bool(np.isfinite(transition_depth(trace, chance))) for trace in traces)
         return PathRepeat(tuple(step.kept for step in steps), tuple(map(float, accuracy)), chance, decided)
@@ -42,10 +54,12 @@ class PathRepeat:
 
 @dataclass(frozen=True)
 class Stability:
-    """Over all repetitions, up to the steps that every one of them has.
+    """All repetitions compared, up to the steps that every one of them has.
 
-    `loss[split, step]`: accuracy lost against the dense model. `gone[step, block]`: share of repetitions in which a
-    block is gone. `collapse`: the collapse steps, None where censored.
+    Attributes:
+        loss: [split step] Accuracy lost against the dense model.
+        gone: [step block] Share of repetitions in which the block is gone.
+        collapse: [split] Collapse steps, None where censored.
     """
 
     loss: Float[np.ndarray, "split step"]
@@ -54,7 +68,14 @@ class Stability:
 
     @staticmethod
     def of(splits: Sequence[PathRepeat]) -> "Stability":
-        """Compare repetitions."""
+        """Compare repetitions.
+
+        Args:
+            splits: At least one.
+
+        Returns:
+            What they have in common.
+        """
         n_steps = min(len(split.kept) for split in splits)
         blocks = range(len(splits[0].kept[0]))
         loss = np.array([[split.accuracy[0] - a for a in split.accuracy[:n_steps]] for split in splits])

@@ -46,12 +46,23 @@ MARGIN = 0.05  # a loss of accuracy below this is called harmless
 class Pruned:
     """A path with what every step's model does on the report half.
 
-    `traces[k]` has one row per depth of step k's model: n kept blocks give n + 1 rows. `watched[k]` is the same of
-    tasks that took no part in the choice. `others` are repetitions of the path. `race` is the error allowed to a race,
-    if there was one. `assessment` is of the recommended step; `not_assessed` says why there is none.
-
-    `described` is what was stored of the criterion. `settings` are those of the path (None in directories of before
-    they were kept). `text` names the text that was read, and `stay` says which blocks have to stay.
+    Attributes:
+        subject: What the run is about.
+        criterion_name: What blocks were chosen by.
+        protected: Dense indices of blocks that stay.
+        n_select: Questions that blocks were chosen on.
+        steps: From the dense model on.
+        traces: [step] One row per depth of the step's model: n kept blocks give n + 1 rows.
+        cost: Machine, block passes, seconds, memory and versions.
+        watched: [step] The same of tasks that took no part in the choice.
+        others: Repetitions of the path.
+        race: The error allowed to a race, if there was one.
+        assessment: Of the recommended step.
+        described: What was stored of the criterion.
+        settings: Those of the path. None in older directories.
+        text: Name of the text that was read, if any.
+        stay: Which blocks have to stay, in words.
+        not_assessed: Why there is no assessment.
     """
 
     subject: Subject
@@ -87,11 +98,25 @@ class Pruned:
         return tuple(analyse(trace, RESAMPLES, self.subject.seed) for trace in self.traces)
 
     def gone(self, step: int) -> int:
-        """How many blocks are removed by a step."""
+        """How many blocks are removed by a step.
+
+        Args:
+            step: From 0 (dense).
+
+        Returns:
+            A number of blocks.
+        """
         return self.n_layers - len(self.steps[step].kept)
 
     def holds(self, settings: StepSettings) -> bool:
-        """Whether the steps that an analysis looked at are those of this path as it is now."""
+        """Whether the steps that an analysis looked at are those of this path as it is now.
+
+        Args:
+            settings: Those of the analysis.
+
+        Returns:
+            False where criterion or blocks differ.
+        """
         own = {str(number): list(step.kept) for number, step in enumerate(self.steps)}
         return settings.criterion == self.criterion_name and settings.steps.items() <= own.items()
 
@@ -118,7 +143,14 @@ class Pruned:
         )
 
     def main(self, step: int) -> Analysis:
-        """The analysis of a step over all its questions."""
+        """The analysis of a step over all its questions.
+
+        Args:
+            step: From 0 (dense).
+
+        Returns:
+            That of the only task, or ``joint``.
+        """
         found = self.analyses[step]
         return found.get("joint") or next(iter(found.values()))
 
@@ -157,20 +189,38 @@ class Pruned:
         return tuple(dict.fromkeys((light if light < heavy else max(1, heavy // 2), heavy)))
 
     def dense_depths(self, step: int) -> tuple[int, ...]:
-        """The depths of a step's model, as the dense model's after the same blocks."""
+        """The depths of a step's model, as the dense model's after the same blocks.
+
+        Args:
+            step: From 0 (dense).
+
+        Returns:
+            One dense depth for each of the step's own.
+        """
         return (0, *(block + 1 for block in self.steps[step].kept))
 
     def loss_interval(self, step: int) -> tuple[float, float]:
-        """The paired bootstrap interval of the accuracy lost by a step."""
+        """The paired bootstrap interval of the accuracy lost by a step.
+
+        Args:
+            step: From 0 (dense).
+
+        Returns:
+            Lower and upper end at 95 %, shares.
+        """
         samples = self.resamples.means(self.correct[[0, step]])
         low, high = percentile_interval(samples[:, 0] - samples[:, 1])
         return float(low), float(high)
 
     def paired(self, step: int) -> dict[str, Any]:
-        """A step against the dense model on the same questions.
+        """Compare a step with the dense model on the same questions.
 
-        The accuracy lost has its paired bootstrap interval, and the one-sided bound that non-inferiority is judged by.
-        The exact McNemar p-value is None where questions are grouped: the test needs independent ones.
+        Args:
+            step: From 1.
+
+        Returns:
+            The accuracy lost with its paired bootstrap interval, and the one-sided bound that non-inferiority is judged
+            by. The exact McNemar p-value is None where questions are grouped: the test needs independent ones.
         """
         low, high = self.loss_interval(step)
         found = self.harmless[step - 1]

@@ -9,11 +9,14 @@ from layercliff.models.merged_blocks import Blends
 
 @dataclass(frozen=True)
 class Step:
-    """The model that keeps the dense indices `kept`, those in `blends` with merged weights. Step 0 is the dense model.
+    """A step of a path: a model with fewer blocks. Step 0 is the dense model.
 
-    `kept` is authoritative: paths need not nest. `removed`: the blocks that the step before still had. `scores`: what
-    the choice was made from, by dense index. The highest goes first. `seen`: in a race, how many questions each
-    candidate was scored on.
+    Attributes:
+        kept: Dense indices of its blocks. They are authoritative: paths need not nest.
+        removed: The blocks that the step before still had.
+        scores: What the choice was made from, by dense index. The highest goes first.
+        seen: In a race, how many questions each candidate was scored on.
+        blends: Those of the kept blocks that are merged.
     """
 
     kept: tuple[int, ...]
@@ -25,11 +28,23 @@ class Step:
 
 @runtime_checkable
 class BlockSelector(Protocol):
-    """Chooses the steps of one path. `passes` counts block passes of batches, `seconds` the time they took."""
+    """Chooses the steps of one path.
+
+    Attributes:
+        passes: Block passes of batches up to now.
+        seconds: Time that they took.
+    """
 
     passes: int
     seconds: float
 
     def choose(self, before: Step) -> Step | None:
-        """The step after `before`, or None where the criterion removes nothing more."""
+        """Choose the next step.
+
+        Args:
+            before: The step that the path is at.
+
+        Returns:
+            The step after it, or None where the criterion removes nothing more.
+        """
         ...

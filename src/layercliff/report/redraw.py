@@ -18,11 +18,19 @@ from layercliff.studies import result as studied
 
 
 def figures(directory: str | Path, formats: tuple[str, ...] = chart.FORMATS) -> list[Path]:
-    """Write every figure of a run or a study into ``DIR/figures`` as ``png``, ``svg`` and ``pdf``, and its page anew.
-    No model is loaded.
+    """Write every figure of a run or a study into ``DIR/figures``, and its page anew. No model is loaded.
 
-    **Returns** the paths. Raises `RunError` for a directory without results, or an unknown format, and, when all
-    others are drawn, for results that are damaged."""
+    Args:
+        directory: A run directory, or that of a study.
+        formats: Some of ``png``, ``svg`` and ``pdf``.
+
+    Returns:
+        Paths of the figures.
+
+    Raises:
+        RunError: For a directory without results, or an unknown format; and, when all others are drawn, for results
+            that are damaged.
+    """
     for kind in formats:
         if kind not in chart.FORMATS:
             raise RunError(f"There is no figure format {kind!r}: {nearest(kind, list(chart.FORMATS))}")

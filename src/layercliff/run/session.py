@@ -61,7 +61,17 @@ class _Told:
 
 
 class Session(Generic[Kept]):
-    """An analysis on its way: `kept` is what its run directory holds of it already, if it is what is wanted."""
+    """An analysis on its way.
+
+    Attributes:
+        setting: Model and tasks, found.
+        options: How it is run.
+        wanted: Settings of the analysis. Journal keys hash them.
+        run: The run directory, if there is one.
+        journal: Keeps finished batches, if there is a run directory.
+        kept: What the run directory holds of the analysis already, if it is what is wanted.
+        batches: Number of batches read up to now.
+    """
 
     def __init__(self, setting: ResolvedRun, options: RunOptions, wanted: Mapping[str, Any]) -> None:
         self.setting, self.options, self.wanted = setting, options, wanted
@@ -84,7 +94,15 @@ class Session(Generic[Kept]):
     def batched(
         self, parts: Sequence[EncodedTask], apart: Apart = "nothing"
     ) -> list[tuple[EncodedTask, tuple[Batch, ...]]]:
-        """Every task's rows in batches. What is `apart` shares no token that is run."""
+        """Every task's rows in batches.
+
+        Args:
+            parts: Tasks as token rows.
+            apart: What shares no token that is run.
+
+        Returns:
+            Each task with its batches.
+        """
         budget = self.model.batch_tokens(self.options.batch_tokens)
         return [(part, part.batches(budget, apart)) for part in parts]
 
@@ -97,8 +115,19 @@ class Session(Generic[Kept]):
         model: Model | None = None,
         lens: Lens | None = None,
     ) -> Trace:
-        """Read `n_states` states of every batch from a `model` (default: the run's), through the logit lens or another.
-        The trace of all tasks has a row for each. What is finished is kept in the journal, under `what` it is."""
+        """Read states of every batch, through the logit lens or another. The journal keeps what is finished.
+
+        Args:
+            planned: Each task with its batches.
+            states: Makes the states of a task's batches, from a blockwise pass.
+            n_states: States per batch.
+            what: What they are. Progress and journal keys say it.
+            model: Default: the run's.
+            lens: Default: the logit lens.
+
+        Returns:
+            A trace of all tasks with a row for each state.
+        """
         model = model or self.model
         lens = lens or LogitLens(model.anatomy.unembedding)
         told = _Told(self.options.report, what, planned, n_states)
@@ -121,14 +150,28 @@ class Session(Generic[Kept]):
         return traced.read(self.run) if self.run else None
 
     def transition(self, trace: Trace) -> int | None:
-        """T of the run directory's trace; of `trace` where it has none."""
+        """T of the run directory's trace.
+
+        Args:
+            trace: Is analysed where the run directory has none.
+
+        Returns:
+            A depth, or None where undecided.
+        """
         if self.traced is not None:
             return self.traced.transition_depth
         found = analyse(trace, RESAMPLES, self.setting.subject.seed)
         return (found.get("joint") or next(iter(found.values()))).transition.depth
 
     def cost(self, passes: int | float) -> dict[str, Any]:
-        """What it took. `passes` are the block passes of a batch, on average."""
+        """What it took.
+
+        Args:
+            passes: Block passes of a batch, on average.
+
+        Returns:
+            Device, batches, block passes, seconds, memory and versions.
+        """
         return {
             "device": str(self.model.device) if self.batches else "",  # what needs no pass loads no model
             "batches": self.batches,
@@ -156,11 +199,24 @@ def session(
     guarded: Sequence[str] = (),
     setting: ResolvedRun | None = None,
 ) -> Iterator[Session[Kept]]:
-    """Resolve what a spec is about, lock and claim its run directory, and open a journal in its `folder`.
+    """Resolve what a spec is about, lock and claim its run directory, and open a journal in its folder.
 
-    The journal is removed when the analysis is written. `read` gives what the directory holds of the analysis, `about`
-    the settings it was made with, to be compared with `wanted`. Raises `RunError` where `resume` is wanted and
-    something would be lost by replacing it, as the settings named in `guarded` tell.
+    The journal is removed when the analysis is written.
+
+    Args:
+        spec: What is asked for.
+        folder: Of the analysis in the run directory.
+        wanted: Settings of the analysis.
+        read: What a run directory holds of it, or None.
+        about: Settings that such a result was made with. They are compared with `wanted`.
+        guarded: Settings by which a stored result may be worth more than what would replace it.
+        setting: Model and tasks, where they are found already.
+
+    Yields:
+        The session.
+
+    Raises:
+        RunError: Where `resume` is wanted and something would be lost by replacing it.
     """
     this: Session[Kept] = Session(setting or ResolvedRun.of(spec, report=spec.report), spec, wanted)
     if spec.out is None:

@@ -17,9 +17,18 @@ from layercliff.studies.grid import Grid
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run directory of a study: block passes of batches and seconds at the machine's matrix rate, at most.
+    """What a run directory of a study costs, at most.
 
-    `reason` says why it cannot be planned.
+    Attributes:
+        model: The model.
+        task: The task.
+        format: Its format.
+        seed: Its seed.
+        criteria: What paths are chosen by.
+        plan: Trace and path of one criterion. None where it cannot be planned.
+        block_passes: Block passes of batches, of all of it.
+        seconds: At the machine's matrix rate.
+        reason: Why it cannot be planned.
     """
 
     model: str
@@ -35,28 +44,42 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All of a study. `unplanned` names criteria whose choosing is not counted."""
+    """What a study costs, at most.
+
+    Attributes:
+        runs: One per run directory.
+        unplanned: Criteria whose choosing is not counted.
+    """
 
     runs: tuple[RunPlan, ...]
     unplanned: tuple[str, ...]
 
     @property
     def block_passes(self) -> int:
+        """Block passes of batches, of all runs."""
         return sum(run.block_passes for run in self.runs)
 
     @property
     def seconds(self) -> float:
+        """Seconds of all runs."""
         return sum(run.seconds for run in self.runs)
 
 
 def plan_study(file: str | Path | Mapping[str, Any] | Grid, *, report: Report = silent) -> StudyPlan:
-    """Count what `layercliff.study` would do with a study file.
+    """Count what `layercliff.study` would do with a study file. No weight is read.
 
     It would make traces and paths, and forecast the collapse. Paths are counted to the end, without reuse between
     steps. The end is every block but one, or what `remove` or `to_ratio` say. They stop at the collapse.
 
-    No weight is read. A cell that cannot be planned is listed with its reason. Raises `RunError` for a file that is no
-    study.
+    Args:
+        file: A study file, or its content.
+        report: Is told of progress.
+
+    Returns:
+        A plan per run directory. One that cannot be planned has a reason.
+
+    Raises:
+        RunError: For a file that is no study.
     """
     grid = file if isinstance(file, Grid) else Grid.of(file) if isinstance(file, Mapping) else Grid.read(Path(file))
     together: dict[str, list[Any]] = {}

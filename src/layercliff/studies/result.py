@@ -44,9 +44,36 @@ class StudySummary(Summary):
 class Row:
     """What one cell came to.
 
-    `collapse` is k* in removed blocks. It is None where the path is censored, `collapse_beyond` so many blocks, or
-    where no collapse is `defined`. Of ``random`` it is the median of the draws, which may end in a half, with their
-    range. `features` are empty where they were not measured; `reason` says why a cell failed.
+    Fields are None where a cell failed, or where there is nothing to tell.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        panel: The format that the study asked for.
+        criterion: What the path was chosen by.
+        seed: The seed.
+        directory: The run directory, below that of the study.
+        reason: Why the cell failed.
+        format: The format it was asked in.
+        n_questions: Questions of the trace.
+        n_report: Questions that the path was measured on.
+        n_layers: L, the number of blocks.
+        chance: Share that is right by chance.
+        accuracy: Share of right answers of the dense model.
+        margin: Mean Decision Margin of the dense model at the last depth.
+        transition: T, a depth 0..L. None where undecided.
+        transition_low: Lower end of its interval.
+        transition_high: Upper end.
+        undecided_share: Share of resamples without a transition.
+        defined: Whether the dense model is above chance. Without that there is no collapse.
+        collapse: k* in removed blocks. None where censored. Of ``random`` the median of the draws, which may end in a
+            half.
+        collapse_low: Lower end of its interval; of ``random`` the least of the draws.
+        collapse_high: Upper end; of ``random`` the greatest.
+        collapse_beyond: Removed blocks that a censored collapse lies beyond.
+        removed_at_most: Blocks removed at the path's last step.
+        selection_block_passes: Block passes that choosing took.
+        features: What forecasts are made of. None where not measured.
     """
 
     model: str
@@ -111,7 +138,14 @@ class Point:
 @former_names.attributes(schedule="criterion")
 @dataclass(frozen=True)
 class Panel:
-    """One figure of transition against critical ratio: the cells of a format and a criterion."""
+    """One figure of transition against critical ratio.
+
+    Attributes:
+        format: The format of its cells.
+        criterion: What their paths were chosen by.
+        points: One per model and task.
+        association: Of T/L and k*/L.
+    """
 
     format: str
     criterion: str
@@ -121,8 +155,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Studied:
-    """A finished study. `judgements` are of a rule that forecasts k*/L, by left-out models and tasks; `unjudged` says
-    why there are none."""
+    """A finished study.
+
+    Attributes:
+        grid: The study file.
+        rows: One per cell.
+        panels: One per format and criterion.
+        judgements: What a rule that forecasts k*/L is worth on left-out models and tasks.
+        unjudged: Why there are no judgements.
+    """
 
     grid: Grid
     rows: tuple[Row, ...]

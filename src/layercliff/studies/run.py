@@ -34,14 +34,22 @@ def study(
 ) -> Studied:
     """Run every cell of a study as an ordinary run directory below ``DIR/cells/``.
 
-    Transition and critical ratio of all cells are put together. `file` is a study file, or its content. A cell is a
-    trace and a path (`layercliff.prune`). Unless ``forecast`` is off, it also holds what the collapse is forecast from.
-    What is finished is read, so the same command goes on after an interruption. A cell that cannot be run is listed
-    with the reason, and the others go on. Results lie in
-    ``DIR/study.json``, ``DIR/cells.parquet`` and ``DIR/report.html``.
+    Transition and critical ratio of all cells are put together. A cell is a trace and a path (`layercliff.prune`).
+    Unless ``forecast`` is off, it also holds what forecasts the collapse point. What is finished is read, so the same
+    command goes on after an interruption. A cell that cannot be run is listed with the reason, and the others go on.
+    Results lie in ``DIR/study.json``, ``DIR/cells.parquet`` and ``DIR/report.html``.
 
-    **Returns** a `Studied`, whose `failed` lists such cells. Raises `RunError` for a study file or a directory that
-    cannot be used.
+    Args:
+        file: A study file, or its content.
+        out: The directory, DIR.
+        report: Is told of progress.
+        note: Is told of anything unusual.
+
+    Returns:
+        All cells. `failed` lists those that cannot be run.
+
+    Raises:
+        RunError: For a study file or a directory that cannot be used.
     """
     begin = time.perf_counter()
     grid = file if isinstance(file, Grid) else Grid.of(file) if isinstance(file, Mapping) else Grid.read(Path(file))

@@ -14,7 +14,14 @@ HALF = "holds half of a character (a lone surrogate), which no file of UTF-8 can
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text can be written as UTF-8, without lone surrogates."""
+    """Whether a text can be written as UTF-8, without lone surrogates.
+
+    Args:
+        text: Any.
+
+    Returns:
+        True where it can.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -26,9 +33,16 @@ def is_whole(text: str) -> bool:
 class Question:
     """A question with K = 2..26 options.
 
-    `gold` is the 0-based position of the right option. Questions of one `group` are not independent: they are
-    resampled and split together. Questions of one `subject` share worked examples. Raises `TaskError` naming the
-    field at fault.
+    Attributes:
+        id: Unique in its task.
+        text: What is asked.
+        options: K different answers, as text.
+        gold: Position of the right option, from 0.
+        group: Questions of one group are not independent: they are resampled and split together.
+        subject: Questions of one subject share worked examples.
+
+    Raises:
+        TaskError: Naming the field at fault.
     """
 
     id: str
@@ -63,7 +77,14 @@ class Question:
                 raise TaskError(f"question {quoted(self.id)}: {quoted(part)} {HALF}")
 
     def reordered(self, order: Sequence[int]) -> "Question":
-        """The same question with its options in another order."""
+        """The same question with its options in another order.
+
+        Args:
+            order: Positions of options.
+
+        Returns:
+            The question, its gold moved along.
+        """
         return replace(self, options=tuple(self.options[k] for k in order), gold=list(order).index(self.gold))
 
 
@@ -71,8 +92,15 @@ class Question:
 class Lettering:
     """How a question is put in *letter*.
 
-    `prompt` holds ``{question}`` and ``{options}``. `option` is the line of one option. `shuffled` letters the
-    options in an order drawn by the question's id: some data always have the right option in one place.
+    Attributes:
+        prompt: Holds ``{question}`` and ``{options}``.
+        option: The line of one option. Holds ``{letter}`` and ``{option}``.
+        description: Stands before everything.
+        shuffled: Letter the options in an order drawn by the question's id: some data always have the right option in
+            one place.
+
+    Raises:
+        TaskError: For a prompt that lacks a place.
     """
 
     prompt: str = "Question: {question}\n{options}\nAnswer:"
@@ -90,14 +118,27 @@ class Lettering:
 class Task:
     """Questions of one kind.
 
-    `prompt` is the text asked in *cloze* and *first_token*. It holds ``{question}``. `letter` is the same for
-    *letter*. `description` stands before everything; it may hold ``{subject}``. Where questions have a `blank`,
-    options fill it: *cloze* compares how likely each makes the text after it (Trinh & Le 2018).
+    Attributes:
+        name: Of the task.
+        questions: All that may be asked.
+        source: Where they are from.
+        licence: That of the data.
+        default_format: The format it is asked in unless another is wanted.
+        prompt: The text asked in *cloze* and *first_token*. Holds ``{question}``.
+        split: The part of the data they are from.
+        shots: A pool of worked examples disjoint from `questions`, such as a training split. Where it is empty,
+            examples are taken from the questions.
+        skipped: Bad rows that the user chose to leave out, with reasons.
+        description: Stands before everything. May hold ``{subject}``.
+        letter: How questions are put in *letter*.
+        blank: What stands for a blank in questions that have one. Options fill it: *cloze* compares how likely each
+            makes the text after it (Trinh & Le 2018).
+        spare_shot: lm-evaluation-harness draws one example more than wanted, since the task has no test split (see
+            `layercliff.tasks.shots`).
+        asked_for: Its name on the command line, if it was named there.
 
-    `shots` is a pool of worked examples disjoint from `questions`, such as a training split. Where it is empty,
-    examples are taken from the questions. `spare_shot` says that lm-evaluation-harness draws one example more than
-    wanted, since the task has no test split (see `layercliff.tasks.shots`). `skipped` lists bad rows that the user
-    chose to leave out, with reasons. `asked_for` is the task's name on the command line, if it was named there.
+    Raises:
+        TaskError: For a prompt that lacks its place, ids that stand twice, and the name ``joint``.
     """
 
     name: str

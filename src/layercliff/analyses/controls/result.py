@@ -76,14 +76,16 @@ class ControlsSummary(Summary):
 class Controlled:
     """The model and its controls, with plain text where that was asked for.
 
-    `curves` has a row per control (and ``model``), task and depth. It holds margin and accuracy with intervals over
-    questions, and the least and greatest of a single draw.
-
-    `table` has a row per control and task. It holds T with its interval, the share of undecided resamples and of draws
-    that decide (`ControlOutcome.decided`), and the largest rise. Margin and accuracy are those of the last depth.
-
-    `text` has the loss per token (nats) at every ``depth``, and after every ``step`` of a path with `removed` blocks
-    gone. It is empty where that was not asked for. `settings` say how each control was made.
+    Attributes:
+        subject: What the run is about.
+        curves: A row per control (and ``model``), task and depth: margin and accuracy with intervals over questions,
+            and the least and greatest of a single draw.
+        table: A row per control and task: T with its interval, the share of undecided resamples and of draws that
+            decide (`ControlOutcome.decided`), and the largest rise. Margin and accuracy are those of the last depth.
+        text: The loss per token (nats) at every ``depth``, and after every ``step`` of a path with ``removed`` blocks
+            gone. Empty where that was not asked for.
+        settings: How each control was made.
+        cost: Machine, block passes, seconds, memory and versions.
     """
 
     subject: Subject
@@ -99,13 +101,28 @@ class Controlled:
         return self.subject.tasks[0].name if len(self.subject.tasks) == 1 else "joint"
 
     def transition(self, control: str, task: str) -> int | None:
-        """T of a control, or of ``model``; None where it is undecided, or in more than 2.5 % of resamples."""
+        """T of a control, or of ``model``.
+
+        Args:
+            control: As the tables call it.
+            task: A task, or ``joint``.
+
+        Returns:
+            A depth. None where it is undecided, or in more than 2.5 % of resamples.
+        """
         row = self.table.row(by_predicate=(pl.col("control") == control) & (pl.col("task") == task), named=True)
         depth: int | None = row["transition_depth"]
         return None if row["transition_depth_high"] is None else depth
 
     def caption(self, task: str) -> str:
-        """Model, task, split, n, format, dtype and seed in a line."""
+        """What a figure shows, in a line: model, task, split, n, format, dtype and seed.
+
+        Args:
+            task: A task, or ``joint``.
+
+        Returns:
+            The line.
+        """
         row = self.table.row(by_predicate=(pl.col("control") == MODEL) & (pl.col("task") == task), named=True)
         return traced.described(self.subject, task, f"n = {row['n']}")
 

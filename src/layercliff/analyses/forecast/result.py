@@ -49,10 +49,18 @@ class ForecastSummary(Stored):
 
 @dataclass(frozen=True)
 class Measured:
-    """The dense model on one half of the questions: what each block is worth, and the `features` made of it.
+    """The dense model on one half of the questions: what each block is worth.
 
-    `without` is the margin without each block. What is lost of it lies between `lost_low` and `lost_high` (95 %, over
-    groups of questions).
+    Attributes:
+        features: Made of the other numbers (`layercliff.metrics.forecast.FEATURES`).
+        influence: [block] Block Influence.
+        without: [block] Mean Decision Margin at the last depth without the block.
+        lost_low: [block] Lower end of what is lost of the margin, at 95 % over groups of questions.
+        lost_high: [block] Upper end.
+        gates: [block] Derivative of the gold option's log-probability (nats) by the block's gate.
+        margin: Mean Decision Margin at the last depth.
+        n_select: Number of questions.
+        cost: Machine, block passes, seconds, memory and versions.
     """
 
     features: dict[str, float]
@@ -68,9 +76,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """What a rule is fitted to: rows of `FEATURES` and the critical ratio, one per model and task of a study.
+    """What a rule is fitted to.
 
-    `source` says whose it is.
+    Attributes:
+        rows: `FEATURES` and the critical ratio k*/L, one row per model and task of a study.
+        source: Whose it is.
     """
 
     rows: pl.DataFrame
@@ -91,9 +101,15 @@ class TrainingTable:
 @former_names.attributes(foretold="predicted")
 @dataclass(frozen=True)
 class Forecast:
-    """A forecast of the collapse point of a model on a task: k*/L, and `blocks`, as many of L removed.
+    """A forecast of the collapse point of a model on a task.
 
-    `source` says whose rule it is, `rows` and `models` what it was fitted to.
+    Attributes:
+        subject: What the run is about.
+        measured: What the dense model gave.
+        predicted: k*/L with its interval.
+        source: Whose rule it is.
+        rows: Rows that it was fitted to.
+        models: Models that it was fitted to.
     """
 
     subject: Subject
@@ -105,10 +121,12 @@ class Forecast:
 
     @property
     def n_layers(self) -> int:
+        """The number of blocks, L."""
         return len(self.measured.influence)
 
     @property
     def blocks(self) -> float:
+        """k* as a number of removed blocks."""
         return self.predicted.ratio * self.n_layers
 
 

@@ -47,8 +47,12 @@ Course = list[tuple[int, float]]
 class Curves:
     """A step's model over its own depths.
 
-    Decision margin and accuracy are means over seeds, with intervals over questions. Beside them stand the least and
-    the greatest of a single seed, ``[2, depth]``. T has its interval.
+    Attributes:
+        margin: Mean Decision Margin over questions and seeds, with intervals over questions.
+        accuracy: Share of right answers, the same.
+        margin_seeds: [2 depth] The least and the greatest margin of a single seed.
+        accuracy_seeds: [2 depth] The least and the greatest accuracy of a single seed.
+        transition: T with its interval.
     """
 
     margin: Curve
@@ -62,8 +66,14 @@ class Curves:
 class Recovered:
     """Steps of a path before and after training.
 
-    `untrained` and `trained` hold the traces of each step on the ``report`` half, `trained` one per seed.
-    `material` says per task what was trained on, and `losses` the course of each training, by step and seed.
+    Attributes:
+        subject: What the run is about.
+        untrained: Traces on the ``report`` half, by step.
+        trained: The same after training, one per seed.
+        settings: How was trained.
+        material: What was trained on, by task.
+        losses: The course of each training, by step, one per seed.
+        cost: Machine, updates, seconds, memory and versions.
     """
 
     subject: Subject
@@ -91,11 +101,26 @@ class Recovered:
         return tuple(self.untrained)
 
     def kept(self, step: int) -> tuple[int, ...]:
-        """Dense indices of a step's blocks."""
+        """Dense indices of a step's blocks.
+
+        Args:
+            step: Of the path, 0 for the dense model.
+
+        Returns:
+            Their numbers, from 0.
+        """
         return tuple(self.settings.steps[str(step)])
 
     def identity(self, step: int, seed: int) -> dict[str, Any]:
-        """What decides a training, for whoever wants to know whether weights are of it."""
+        """What decides a training, for whoever wants to know whether weights are of it.
+
+        Args:
+            step: Of the path, 0 for the dense model.
+            seed: Of the training.
+
+        Returns:
+            JSON.
+        """
         digests = {name: of["digest"] for name, of in self.material.items()}
         return identity(
             self.settings.raw(),
@@ -107,11 +132,25 @@ class Recovered:
         )
 
     def gone(self, step: int) -> int:
-        """How many blocks a step is without."""
+        """How many blocks a step is without.
+
+        Args:
+            step: Of the path, 0 for the dense model.
+
+        Returns:
+            A number of blocks.
+        """
         return self.n_layers - len(self.kept(step))
 
     def place(self, step: int) -> Place:
-        """Where a step lies on its path."""
+        """Where a step lies on its path.
+
+        Args:
+            step: Of the path, 0 for the dense model.
+
+        Returns:
+            Before the cliff, at it, or beyond.
+        """
         cliff = self.settings.cliff
         if step == 0:
             return "dense"
@@ -120,7 +159,11 @@ class Recovered:
         return "below" if step < cliff else "at" if step == cliff else "beyond"
 
     def parts(self) -> Iterator[tuple[str, Kept]]:
-        """Each task, and all together under ``joint``, with its questions."""
+        """Each task, and all together under ``joint``.
+
+        Yields:
+            Its name, and which questions are its own, [question].
+        """
         names = np.array(self.untrained[0].task_of)
         for name in self.untrained[0].tasks:
             yield name, names == name
@@ -128,16 +171,40 @@ class Recovered:
             yield "joint", np.ones(len(names), bool)
 
     def resamples(self, keep: Kept) -> Resamples:
-        """The resamples of some questions, the same for every step and depth."""
+        """The resamples of some questions, the same for every step and depth.
+
+        Args:
+            keep: [question] Which questions count.
+
+        Returns:
+            The resamples.
+        """
         groups = [group for group, wanted in zip(self.untrained[0].groups, keep, strict=True) if wanted]
         return Resamples.draw(groups, RESAMPLES, self.subject.seed)
 
     def chance(self, name: str) -> float:
-        """Chance of a task, or of all."""
+        """Chance of a task, or of all.
+
+        Args:
+            name: A task, or ``joint``.
+
+        Returns:
+            A share.
+        """
         return chance_of(self.untrained[0] if name == "joint" else self.untrained[0].of(name))
 
     def curves(self, name: str, keep: Kept, traces: Sequence[Trace], resamples: Resamples) -> Curves:
-        """What some traces of one step say about the questions of `keep`."""
+        """What some traces of one step say about some questions.
+
+        Args:
+            name: A task, or ``joint``.
+            keep: [question] Which questions count.
+            traces: Of one step, one per seed.
+            resamples: Resamples of these questions.
+
+        Returns:
+            Margin and accuracy by depth.
+        """
         margins, correct = (np.stack(values) for values in zip(*(_decisions(t, keep) for t in traces), strict=True))
         margin, accuracy = margins.mean(0), correct.mean(0)
         samples = resamples.means(margin), resamples.means(accuracy)
@@ -150,7 +217,15 @@ class Recovered:
     def gained(self, step: int, keep: Kept, resamples: Resamples) -> dict[str, float]:
         """What training changed at the last depth, and how far the step then is from the dense model trained alike.
 
-        Both are paired question by question, with intervals.
+        Both are paired question by question, with 95 % intervals.
+
+        Args:
+            step: Of the path.
+            keep: [question] Which questions count.
+            resamples: Resamples of these questions.
+
+        Returns:
+            Changes of margin and accuracy by name. Ends of intervals have ``_low`` and ``_high``.
         """
         before = [values[-1] for values in _decisions(self.untrained[step], keep)]
         after, dense = (

@@ -57,13 +57,16 @@ class SimilarSummary(Summary):
 class Similar:
     """Debiased CKA between all depths of the dense model and of steps of a path. Step 0 is the dense model itself.
 
-    `table` has a row per task, step, map, scaling, dense depth and pruned depth. It holds the CKA with its interval,
-    and the CKA of shuffled pairs: the mean, and the 95 % quantile of its size. Null: a depth does not vary over the
-    samples, or half of the groups are too few for an interval.
-
-    `summary` has a row per task, step, map and scaling. `third` is the mean over the last third of the pruned model's
-    depths, each against the depth of the same block in the dense model. `third_samples` has it in every subsample.
-    `last` compares the last depths.
+    Attributes:
+        subject: What the run is about.
+        table: A row per task, step, map, scaling, dense depth and pruned depth. It holds the CKA with its interval, and
+            the CKA of shuffled pairs: the mean, and the 95 % quantile of its size. Null: a depth does not vary over the
+            samples, or half of the groups are too few for an interval.
+        summary: A row per task, step, map and scaling. ``third`` is the mean over the last third of the pruned model's
+            depths, each against the depth of the same block in the dense model. ``third_samples`` has it in every
+            subsample. ``last`` compares the last depths.
+        settings: What was compared.
+        cost: Machine, block passes, seconds, memory and versions.
     """
 
     subject: Subject
@@ -73,7 +76,15 @@ class Similar:
     cost: Mapping[str, Any]
 
     def caption(self, task: str, what: str) -> str:
-        """Model, task, split, n, d, format, dtype, seed and path in a line."""
+        """What a figure shows, in a line.
+
+        Args:
+            task: The task.
+            what: What is compared.
+
+        Returns:
+            The line.
+        """
         some = self.table.filter((pl.col("task") == task) & (pl.col("what") == what)).row(0, named=True)
         n = f"n = {some['n']} {'tokens' if what == 'tokens' else 'questions'}, d = {some['d']}"
         return f"{traced.described(self.subject, task, n)}, path by {self.settings.criterion}"

@@ -25,10 +25,15 @@ SUMMARY = f"{FOLDER}/summary.json"
 
 @dataclass(frozen=True)
 class Traced:
-    """A finished trace: what it is about, the scores, what they say, and what it cost.
+    """A finished trace.
 
-    `analyses` holds one `Analysis` per task, and ``joint`` when there are several; `cost` the machine, seconds,
-    memory, tokens and versions."""
+    Attributes:
+        subject: What the run is about.
+        trace: Scores of every question at every depth.
+        analyses: What they say, by task, and ``joint`` where there are several.
+        settings: How it was traced.
+        cost: Machine, seconds, memory, tokens and versions.
+    """
 
     subject: Subject
     trace: Trace
@@ -47,7 +52,14 @@ class Traced:
         return self.main.transition.depth
 
     def caption(self, name: str) -> str:
-        """Model, task, split, n, format, dtype and seed in a line, for what a figure shows."""
+        """What a figure shows, in a line: model, task, split, n, format, dtype and seed.
+
+        Args:
+            name: A task, or ``joint``.
+
+        Returns:
+            The line.
+        """
         return described(self.subject, name, f"n = {self.analyses[name].n_questions}")
 
 
