@@ -105,6 +105,7 @@ class Row:
 
     @property
     def finished(self) -> bool:
+        """Whether the cell was run to its end."""
         return self.reason is None
 
     @property
@@ -125,7 +126,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Point:
-    """A model on a task: T/L (infinite: undecided) against k*/L (or where it is censored), the median over seeds."""
+    """A model on a task: the median over seeds.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        transition: T/L. Infinite where undecided.
+        ratio: k*/L, or what it lies beyond.
+        censored: Whether it lies beyond that.
+        seeds: Number of seeds.
+    """
 
     model: str
     task: str
@@ -173,6 +183,7 @@ class Studied:
 
     @property
     def failed(self) -> tuple[Row, ...]:
+        """Cells that could not be run."""
         return tuple(row for row in self.rows if not row.finished)
 
 
