@@ -48,6 +48,8 @@ OF_FILE = {
     "pruning.reuse": "verbs",
     "pruning.selected_step": "verbs",
     "pruning.tables": "results",
+    "pruning.path_file": "results",
+    "analyses.recover.tables": "results",
     "report.redraw": "verbs",
     "run.passes": "verbs",
     "run.resolved": "verbs",

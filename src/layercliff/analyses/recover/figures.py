@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from layercliff.analyses.recover import result as recovered
+from layercliff.analyses.recover import tables
 from layercliff.analyses.recover.result import Recovered
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PURPLE, Chart, Figure, level
@@ -23,8 +23,8 @@ def figures(found: Recovered) -> Iterator[Figure]:
 
     They are drawn over depth, and at the last depth against the number of blocks removed.
     """
-    curves = recovered.table(found).filter(pl.col("task") == found.name)
-    last = recovered.ends(found).filter(pl.col("task") == found.name)
+    curves = tables.table(found).filter(pl.col("task") == found.name)
+    last = tables.ends(found).filter(pl.col("task") == found.name)
     for value, title in VALUES:
         text = (
             f"The {title} after each block that is left, by its place in the dense model, after training (drawn "
@@ -44,7 +44,7 @@ def figures(found: Recovered) -> Iterator[Figure]:
 
 def sentence(found: Recovered) -> str:
     """What training does to each step, in a sentence."""
-    rows = recovered.ends(found).filter(pl.col("task") == found.name).sort("step").to_dicts()
+    rows = tables.ends(found).filter(pl.col("task") == found.name).sort("step").to_dicts()
     parts = "; ".join(_became(found, row) for row in rows)
     how = f"{words.training(found)}{_seeds(found)}"
     return f"Accuracy after training ({how}): {parts}; chance {rows[0]['chance']:.2f}."
