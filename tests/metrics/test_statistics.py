@@ -6,7 +6,7 @@ import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercliff.metrics.statistics import Resamples, clustered_interval, percentile_interval, shifted_curve
+from layercliff.metrics.statistics import Resamples, clustered_interval, percentile_interval
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(0, 3))
@@ -63,15 +63,6 @@ def test_interval_ends_have_the_rank_that_the_level_says(n: int) -> None:
 def test_interval_ends_are_values_that_occurred() -> None:
     samples = np.array([3.0] * 90 + [np.inf] * 10)
     assert percentile_interval(samples) == (3.0, np.inf)
-
-
-def test_shifted_interval_holds_its_estimate() -> None:
-    """A biased statistic's percentile interval can miss its own estimate; shifted by the bias it does not, nor falls
-    below 0."""
-    samples = np.random.default_rng(0).normal(0.8, 0.05, size=(1000, 1))
-    found = shifted_curve(np.array([0.4]), samples)
-    assert found.low[0] < 0.4 < found.high[0]
-    assert shifted_curve(np.array([0.01]), samples).low[0] == 0
 
 
 def test_a_clustered_interval_of_single_values_is_students() -> None:

@@ -10,7 +10,7 @@ import pytest
 from layercliff.choices import Format
 from layercliff.metrics.analysis import analyse
 from layercliff.readout.trace import Trace, TracedTask
-from layercliff.report import chart
+from layercliff.report import chart, words
 from layercliff.report.frequency_figures import Answering, figures
 from layercliff.tasks.question import Question
 
@@ -69,6 +69,8 @@ def test_models_side_by_side(form: Format, tmp_path: Path) -> None:
     kl = [row["divergence"] for row in lines if row["curve"] == "4 removed"]
     np.testing.assert_allclose(kl, heavy.frequency.kl.point)
     assert [row["depth"] for row in lines if row["curve"] == "2 removed"] == [0, 1, 3, 5]
+    high = [row["divergence_reference_high"] for row in lines if row["curve"] == "4 removed"]
+    np.testing.assert_allclose(high, heavy.frequency.kl.reference.high)
 
     ends = [row for row in rows(found["x-radar"].sized(600)) if "share" in row]
     assert {row["line"] for row in ends if row["plot"] == "4 removed (undecided)"} == {
@@ -96,3 +98,11 @@ def test_models_side_by_side(form: Format, tmp_path: Path) -> None:
 def test_a_radar_plot_needs_three_answers() -> None:
     names = [f.name for f in figures("x", [answering("dense", (0, 1, 2), 2, "letter", 2)], "")]
     assert names == ["x-frequency", "x-divergence"]
+
+
+def test_bias_in_words() -> None:
+    """A model that answers at random, but for the accuracy that it has, has no preference."""
+    said = words.prediction_bias(answering("dense", (0, 1, 2), 2, "letter").analysis)
+    assert said is not None
+    assert "inside this band" in said
+    assert "these 60 questions" in said

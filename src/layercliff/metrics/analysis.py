@@ -24,7 +24,7 @@ class Analysis:
         n_questions: Number of questions.
         n_groups: Number of groups that are resampled.
         resamples: Number of resamples.
-        chance: Share that is right by chance (`layercliff.metrics.frequency.chance`).
+        chance: Share that is right by chance (`layercliff.metrics.chance.chance`).
         margin: Mean Decision Margin by depth, in [-1, 1].
         margin_logit: The same of scores instead of probabilities, in nats.
         accuracy: Share of right answers by depth. A tie counts as its share.
@@ -83,7 +83,8 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
     of = None
     if len(trace.tasks) == 1:
         (task,) = trace.tasks.values()
-        of = frequency.option_frequency(votes, trace.gold, frequency.categories(trace.questions, task.form), resamples)
+        kinds = frequency.categories(trace.questions, task.form)
+        of = frequency.option_frequency(votes, trace.gold, kinds, resamples, seed)
     return Analysis(
         name=name,
         n_questions=len(trace.questions),

@@ -10,10 +10,10 @@ from scipy import sparse
 
 from layercliff.choices import Format
 from layercliff.metrics.decision import Scores
-from layercliff.metrics.statistics import Curve, Resamples, percentile_interval, shifted_curve
+from layercliff.metrics.prediction_bias import PredictionBias, prediction_bias
+from layercliff.metrics.statistics import Resamples, percentile_interval
 from layercliff.tasks.question import LETTERS, Question
 
-SMOOTHING = 0.5
 RARE = "(all options offered once)"
 
 
@@ -57,8 +57,8 @@ class OptionFrequency:
     offered: Float[np.ndarray, " category"]
     gold: Float[np.ndarray, " category"]
     n_counted: int
-    kl: Curve
-    js: Curve
+    kl: PredictionBias
+    js: PredictionBias
 
 
 def categories(questions: Sequence[Question], form: Format) -> Categories:
@@ -91,7 +91,7 @@ def categories(questions: Sequence[Question], form: Format) -> Categories:
 
 
 def option_frequency(
-    votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples
+    votes: Scores, gold: Int[np.ndarray, " question"], kinds: Categories, resamples: Resamples, seed: int
 ) -> OptionFrequency:
     """Count the votes at every depth by category, with intervals.
 
@@ -100,6 +100,7 @@ def option_frequency(
         gold: [question] Index of the right option.
         kinds: What is counted.
         resamples: Resamples of these questions.
+        seed: Decides the draws of a model without preference.
 
     Returns:
         Shares by depth and category, and their divergence from the golds.
@@ -114,68 +115,16 @@ def option_frequency(
     def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
         return sparse.csr_array((values, (resamples.index[rows], category)), shape=(resamples.groups, n_categories))
 
-    share, low, high, kl, js = (np.zeros((depths, n)) for n in (n_categories, n_categories, n_categories, 1, 1))
-    kl_samples, js_samples = np.zeros((2, len(resamples.counts), depths))
+    totals, low, high = np.zeros((3, depths, n_categories))
     is_gold = (columns == gold[rows]).astype(np.float64)
-    gold_counts = counts(is_gold)
-    gold_samples = resamples.counts @ gold_counts
     n = weight.sum()
-    gold_total = np.asarray(gold_counts.sum(0)).ravel()
+    gold_total = np.asarray(counts(is_gold).sum(0)).ravel()
     for depth in range(depths):
         table = counts(votes[depth, rows, columns])
-        total, samples = np.asarray(table.sum(0)).ravel(), resamples.counts @ table
-        share[depth] = total / n
-        low[depth], high[depth] = percentile_interval(samples / sizes[:, None])
-        kl[depth], js[depth] = (f(total, gold_total) for f in (kl_divergence, js_divergence))
-        kl_samples[:, depth], js_samples[:, depth] = (f(samples, gold_samples) for f in (kl_divergence, js_divergence))
+        totals[depth] = np.asarray(table.sum(0)).ravel()
+        low[depth], high[depth] = percentile_interval(resamples.counts @ table / sizes[:, None])
     offered = np.asarray(counts(np.ones(len(rows))).sum(0)).ravel() / n
-    return OptionFrequency(
-        kinds.labels,
-        share,
-        low,
-        high,
-        offered,
-        gold_total / n,
-        int(n),
-        shifted_curve(kl[:, 0], kl_samples),
-        shifted_curve(js[:, 0], js_samples),
-    )
-
-
-def kl_divergence(
-    counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
-) -> Float[np.ndarray, "*rest"]:
-    """KL(OF || Q), with 1/2 added to every count on both sides.
-
-    Args:
-        counts: [*rest category] How often each category is chosen.
-        gold: [*rest category] How often it is right.
-
-    Returns:
-        [*rest] In nats.
-    """
-    p, q = _smoothed(counts), _smoothed(gold)
-    return np.asarray((p * np.log(p / q)).sum(-1))
-
-
-def js_divergence(
-    counts: Float[np.ndarray, "*rest category"], gold: Float[np.ndarray, "*rest category"]
-) -> Float[np.ndarray, "*rest"]:
-    """The Jensen-Shannon divergence, with 1/2 added to every count on both sides.
-
-    Args:
-        counts: [*rest category] How often each category is chosen.
-        gold: [*rest category] How often it is right.
-
-    Returns:
-        [*rest] In nats.
-    """
-    p, q = _smoothed(counts), _smoothed(gold)
-    middle = (p + q) / 2
-    return np.asarray(((p * np.log(p / middle)).sum(-1) + (q * np.log(q / middle)).sum(-1)) / 2)
-
-
-def _smoothed(counts: Float[np.ndarray, "*rest category"]) -> Float[np.ndarray, "*rest category"]:
-    raised = counts + SMOOTHING
-    out: np.ndarray = raised / raised.sum(-1, keepdims=True)
-    return out
+    asked = np.flatnonzero(kinds.counted)
+    accuracy = votes[:, asked, gold[asked]].mean(1)
+    kl, js = prediction_bias(totals, accuracy, kinds.index[asked], gold[asked], seed)
+    return OptionFrequency(kinds.labels, totals / n, low, high, offered, gold_total / n, int(n), kl, js)

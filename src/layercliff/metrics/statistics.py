@@ -132,23 +132,6 @@ def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resamp
     return Curve(point, *percentile_interval(samples))
 
 
-def shifted_curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
-    """`curve` for a divergence, with bias-corrected samples.
-
-    Resampling makes counts rougher, and so every divergence larger. The percentile interval would miss its own
-    estimate. So the samples are shifted by their bias, mean minus estimate, and cut off at 0.
-
-    Args:
-        point: [depth] The estimate.
-        samples: [resample depth] The same in resamples.
-
-    Returns:
-        The curve.
-    """
-    low, high = percentile_interval(samples - (samples.mean(0) - point))
-    return Curve(point, np.clip(low, 0, None), high)
-
-
 def stderr(values: Float[np.ndarray, " value"]) -> float:
     """The standard error of the mean of independent values.
 

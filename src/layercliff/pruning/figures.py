@@ -7,6 +7,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from layercliff.analyses.trace import result as traced
 from layercliff.pruning import tables as path_tables
 from layercliff.pruning.repeats import Stability
 from layercliff.pruning.result import Pruned
@@ -55,7 +56,7 @@ def figures(pruned: Pruned) -> Iterator[Figure]:
     if len(pruned.subject.tasks) == 1:
         text = (
             "Prediction bias along the path: KL of the answers' distribution at the last depth from the gold answers', "
-            f"in nats, with its {words.PERCENT} interval. {caption}."
+            f"in nats. {frequency_figures.NO_PREFERENCE} {caption}."
         )
         yield Figure(f"{name}-bias", "Prediction bias", text, _bias(pruned))
     if not any(step.scores for step in pruned.steps):
@@ -217,29 +218,20 @@ def _gone(stability: Stability) -> Chart:
 def _bias(pruned: Pruned) -> Chart:
     frequencies = [of for k in range(len(pruned.steps)) if (of := pruned.main(k).frequency) is not None]
     rows = [
-        (
-            k,
-            pruned.gone(k) / pruned.n_layers,
-            ", ".join(map(str, pruned.steps[k].removed)),
-            found.n_counted,
-            *(float(c[-1]) for c in (found.kl.point, found.kl.low, found.kl.high)),
-        )
+        {
+            "step": k,
+            "ratio": pruned.gone(k) / pruned.n_layers,
+            "removed": ", ".join(map(str, pruned.steps[k].removed)),
+            "n": found.n_counted,
+            **{name: float(values[-1]) for name, values in traced.bias_columns({"divergence": found.kl}).items()},
+        }
         for k, found in enumerate(frequencies)
     ]
-    table = pl.DataFrame(rows, schema=["step", "ratio", "removed", "n", "kl", "kl_low", "kl_high"], orient="row")
-    base = alt.Chart(table).encode(
-        x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False))
+    base = alt.Chart(pl.DataFrame(rows)).encode(
+        x=alt.X("ratio:Q", title="share of blocks removed", axis=alt.Axis(format="%", grid=False)),
+        color=alt.value(ORANGE),
     )
-    y = alt.Y("kl:Q", title="KL to the gold answers (nats)")
-    band = base.mark_area(opacity=0.25, color=ORANGE).encode(
-        y=alt.Y("kl_low:Q", title="KL to the gold answers (nats)"), y2=alt.Y2("kl_high:Q")
-    )
-    hover = [alt.Tooltip("step:Q"), _removed(), counted(), *reading("kl", "KL (nats)", ".3f")]
-    return alt.layer(
-        band,
-        base.mark_line(color=ORANGE).encode(y=y),
-        base.mark_point(filled=True, size=45, opacity=1, color=ORANGE).encode(y=y, tooltip=hover),
-    )
+    return frequency_figures.bias_lines(base, [alt.Tooltip("step:Q"), _removed(), counted()])
 
 
 def _candidates(pruned: Pruned) -> Chart:

@@ -67,11 +67,11 @@ def depths_table(pruned: "Pruned") -> pl.DataFrame:
     for k, step in enumerate(pruned.steps):
         main = pruned.main(k)
         curves = {"margin": main.margin, "accuracy": main.accuracy}
-        if main.frequency is not None:
-            curves["kl"] = main.frequency.kl
         columns = {"step": k, "depth": range(len(step.kept) + 1), "block": [None, *step.kept]}
         for label, curve in curves.items():
             columns |= {label: curve.point, f"{label}_low": curve.low, f"{label}_high": curve.high}
+        if main.frequency is not None:
+            columns |= traced.bias_columns({"kl": main.frequency.kl})
         frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "step": pl.Int64, "depth": pl.Int64}))
     return pl.concat(frames)
 

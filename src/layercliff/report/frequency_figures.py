@@ -9,17 +9,22 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from layercliff.analyses.trace.result import bias_columns
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, INK, ORANGE, PALETTE, PURPLE, Chart, Figure
-from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, reading, where, written_by
+from layercliff.report.depth_chart import counted, depth_axis, legend, numbers, placed, reading, where, written_by
 from layercliff.report.radar import SHARE, Line, Radar, radars
 
 SHOWN = 8  # answers; the others are drawn together
 SHORT = 6  # letters: longer answers are numbered where radar plots stand beside each other
 DEPTHS = {"depth 0": INK, "T - 1": ORANGE, "T": GREEN, "last depth": BLUE}
 GOLD = "gold answers"
+NO_PREFERENCE = (
+    f"Dashed: a model of the same accuracy without any preference; {words.PERCENT} of such models lie in the band. What "
+    "lies above it is a preference. Sizes are not to be compared across numbers of questions."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def figures(name: str, found: Sequence[Answering], caption: str) -> Iterator[Fig
     what = "KL divergence" if several else "Divergence"
     text = (
         f"{what} of the option frequency from the gold answers{several}, 1/2 added to every "
-        f"count, with {words.PERCENT} intervals.{counted} {caption}."
+        f"count. {NO_PREFERENCE}{counted} {caption}."
     )
     yield Figure(f"{name}-divergence", f"Prediction bias{several}", text, _divergence(found))
     spokes = _most(found, without=RARE)
@@ -179,22 +184,44 @@ def _divergence(found: Sequence[Answering]) -> Chart:
         colours = dict(zip(curves, (BLUE, GREEN, HEAVY), strict=False))
     table = pl.concat(
         [
-            pl.DataFrame(
-                {
-                    "curve": name,
-                    "depth": places,
-                    "n": n,
-                    "divergence": curve.point,
-                    "divergence_low": curve.low,
-                    "divergence_high": curve.high,
-                }
-            )
-            for name, (curve, places, n) in curves.items()
+            pl.DataFrame({"curve": name, "depth": places, "n": n, **bias_columns({"divergence": bias})})
+            for name, (bias, places, n) in curves.items()
         ]
     )
     x = depth_axis(found[0].places[-1], "depth (blocks passed)" if len(found) == 1 else "depth in the dense model")
-    hover = [*where(), counted()]
-    return alt.layer(*lines(placed(table), x, "divergence", "divergence (nats)", "curve", colours, hover))
+    colour = alt.Color(
+        "curve:N",
+        title=None,
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        legend=legend(),
+    )
+    return bias_lines(alt.Chart(placed(table)).encode(x=x, color=colour), [alt.Tooltip("curve:N"), *where(), counted()])
+
+
+def bias_lines(base: alt.Chart, hover: Sequence[alt.Tooltip]) -> Chart:
+    """Lines of a prediction bias, the columns ``divergence`` (`bias_columns`), above those without preference.
+
+    On hover a point says what `hover` adds, the divergence, the reference with its band, the excess and p.
+    """
+    title = "divergence (nats)"
+    y = alt.Y("divergence:Q", title=title, scale=alt.Scale(zero=True))
+    mean = alt.Y("divergence_reference:Q", title=title)
+    band = base.mark_area(opacity=0.18).encode(
+        y=alt.Y("divergence_reference_low:Q", title=title), y2=alt.Y2("divergence_reference_high:Q")
+    )
+    told = [
+        *hover,
+        *numbers(["divergence"], ".3f"),
+        *reading("divergence_reference", "without preference", ".3f"),
+        alt.Tooltip("divergence_excess:Q", title="excess", format="+.3f"),
+        alt.Tooltip("divergence_p:Q", title="p", format=".3f"),
+    ]
+    return alt.layer(
+        band,
+        base.mark_line(strokeWidth=1.2, strokeDash=[4, 3]).encode(y=mean),
+        base.mark_line(strokeWidth=2).encode(y=y),
+        base.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=told),
+    )
 
 
 def _radar(found: Sequence[Answering]) -> Chart:

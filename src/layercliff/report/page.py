@@ -184,6 +184,7 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
                 "title": _title(name),
                 "verdict": words.verdict(analysis),
                 "phases": words.phases(analysis),
+                "bias": words.prediction_bias(analysis),
                 "figures": [shown(figure) for figure in drawn[name]],
                 "analysis": analysis,
                 "accuracy": words.interval(analysis, "accuracy"),

@@ -62,7 +62,13 @@ def show(traced: "Traced", out: Path) -> None:
     for name, analysis in traced.analyses.items():
         prefix = f"{name}: " if len(traced.analyses) > 1 else ""
         console.print(prefix + words.verdict(analysis), style="bold")
-        for sentence in (words.phases(analysis), words.jump(analysis), words.option_mass(analysis)):
+        said = (
+            words.phases(analysis),
+            words.jump(analysis),
+            words.option_mass(analysis),
+            words.prediction_bias(analysis),
+        )
+        for sentence in said:
             if sentence:
                 console.print(sentence)
     console.print(

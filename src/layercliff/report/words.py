@@ -70,6 +70,22 @@ def option_mass(analysis: Analysis) -> str | None:
     )
 
 
+def prediction_bias(analysis: Analysis) -> str | None:
+    """How far the last depth's answers are from the gold ones, beside a model without preference; None for several
+    tasks."""
+    if analysis.frequency is None:
+        return None
+    found = analysis.frequency.kl
+    point, p = found.point[-1], found.p[-1]
+    mean, low, high = (end[-1] for end in (found.reference.point, found.reference.low, found.reference.high))
+    place = "above this band" if point > high else "below this band" if point < low else "inside this band"
+    return (
+        f"Prediction bias at the last depth: KL {point:.3f} nats. A model of this accuracy without any preference has "
+        f"{mean:.3f} [{low:.3f}, {high:.3f}] on these {analysis.frequency.n_counted} questions. It lies {place}, by "
+        f"{point - mean:+.3f} from its middle (p = {p:.3f}). KL on another number of questions is no comparison."
+    )
+
+
 def depth_interval(analysis: Analysis) -> str:
     """``13-13``; an end where resamples are undecided reads ``undecided``."""
     ends = (analysis.transition.low, analysis.transition.high)

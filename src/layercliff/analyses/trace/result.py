@@ -7,12 +7,14 @@ from typing import Any, get_args
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from layercliff.analyses.trace.shapes import TraceSettings, TraceSummary
 from layercliff.choices import Half
 from layercliff.errors import RunError
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
+from layercliff.metrics.prediction_bias import PredictionBias
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
@@ -252,11 +254,27 @@ def _dense(blocks: Sequence[int], depth: float | int | None) -> int | None:
 
 
 def _bias(analysis: Analysis) -> dict[str, float]:
-    """KL of the last depth's answers from the gold ones."""
+    """KL and JS of the last depth's answers from the gold ones, beside those without preference."""
     if analysis.frequency is None:
         return {}
-    kl = analysis.frequency.kl
-    return {"kl": float(kl.point[-1]), "kl_low": float(kl.low[-1]), "kl_high": float(kl.high[-1])}
+    columns = bias_columns({"kl": analysis.frequency.kl, "js": analysis.frequency.js})
+    return {name: float(values[-1]) for name, values in columns.items()}
+
+
+def bias_columns(found: Mapping[str, PredictionBias]) -> dict[str, Float[np.ndarray, " depth"]]:
+    """Columns over depth of each divergence: itself, without preference with its band, the excess, and p."""
+    columns: dict[str, Float[np.ndarray, " depth"]] = {}
+    for name, bias in found.items():
+        reference = bias.reference
+        columns |= {
+            name: bias.point,
+            f"{name}_reference": reference.point,
+            f"{name}_reference_low": reference.low,
+            f"{name}_reference_high": reference.high,
+            f"{name}_excess": bias.excess,
+            f"{name}_p": bias.p,
+        }
+    return columns
 
 
 def _number(value: float) -> float | None:
@@ -269,12 +287,12 @@ def depths_table(traced: Traced) -> pl.DataFrame:
     frames = []
     for name, analysis in traced.analyses.items():
         curves = {"margin": analysis.margin, "margin_logit": analysis.margin_logit, "accuracy": analysis.accuracy}
-        if analysis.frequency is not None:
-            curves |= {"kl": analysis.frequency.kl, "js": analysis.frequency.js}
         columns: dict[str, Any] = {"task": [name] * (analysis.n_layers + 1), "depth": range(analysis.n_layers + 1)}
         columns["block"] = [None, *range(analysis.n_layers)]
         for label, values in curves.items():
             columns |= {label: values.point, f"{label}_low": values.low, f"{label}_high": values.high}
+        if analysis.frequency is not None:
+            columns |= bias_columns({"kl": analysis.frequency.kl, "js": analysis.frequency.js})
         columns["chance"] = [analysis.chance] * (analysis.n_layers + 1)
         columns["option_mass"] = [_number(value) for value in analysis.option_mass]
         frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "option_mass": pl.Float64}))
