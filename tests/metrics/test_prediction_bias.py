@@ -5,8 +5,9 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, multinomial
 
-from layercliff.metrics import prediction_bias
+from layercliff.metrics import frequency, prediction_bias
 from layercliff.metrics.prediction_bias import PredictionBias, js_divergence, kl_divergence
+from layercliff.tasks import geography, splits
 
 
 def test_divergences_against_scipy() -> None:
@@ -83,3 +84,13 @@ def test_the_reference_is_seeded_and_drawn_in_parts(monkeypatch: pytest.MonkeyPa
     assert (whole.reference.point != reference(1).reference.point).all()
     monkeypatch.setattr(prediction_bias, "AT_ONCE", 90_000)
     np.testing.assert_allclose(reference(0).reference.point, whole.reference.point, rtol=0.02)
+
+
+def test_the_reference_on_cities() -> None:
+    """What the documentation says of 300 questions and 115 answers."""
+    questions, _ = splits.draw(geography.cities(0), 0, 300)
+    kinds = frequency.categories(questions, "cloze")
+    counts, gold = np.full((2, len(kinds.labels)), 300 / 115), np.array([q.gold for q in questions])
+    kl, _ = prediction_bias.prediction_bias(counts, np.array([0.25, 0.69]), kinds.index, gold, 0)
+    np.testing.assert_allclose(kl.reference.point, [0.164, 0.078], atol=0.001)
+    assert len(kinds.labels) == 115

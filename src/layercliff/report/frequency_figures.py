@@ -22,8 +22,8 @@ SHORT = 6  # letters: longer answers are numbered where radar plots stand beside
 DEPTHS = {"depth 0": INK, "T - 1": ORANGE, "T": GREEN, "last depth": BLUE}
 GOLD = "gold answers"
 NO_PREFERENCE = (
-    f"Dashed: a model of the same accuracy without any preference; {words.PERCENT} of such models lie in the band. What "
-    "lies above it is a preference. Sizes are not to be compared across numbers of questions."
+    f"Dashed: a model of the same accuracy without any preference; {words.PERCENT} of such models lie in the band. "
+    "What lies above it is a preference. Sizes are not to be compared across numbers of questions."
 )
 
 
