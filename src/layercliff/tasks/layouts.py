@@ -21,7 +21,7 @@ def hellaswag(row: FileRow, line: str) -> Question:
     context = f"{text_of(row, 'ctx_a')} {text_of(row, 'ctx_b').capitalize()}"
     text = without_brackets(f"{text_of(row, 'activity_label')}: {context}")
     options = tuple(without_brackets(ending) for ending in texts_of(row, "endings"))
-    return Question(line, text, options, _position(row, "label", len(options)), text_of(row, "source_id"))
+    return Question(line, text, options, position(row, "label", len(options)), text_of(row, "source_id"))
 
 
 def without_brackets(text: str) -> str:
@@ -36,7 +36,7 @@ def without_brackets(text: str) -> str:
 def piqa(row: FileRow, line: str) -> Question:
     """PIQA (Bisk et al. 2020): a goal, two ways. Several rows may have one goal."""
     goal = text_of(row, "goal")
-    return Question(line, goal, (text_of(row, "sol1"), text_of(row, "sol2")), _position(row, "label", 2), goal)
+    return Question(line, goal, (text_of(row, "sol1"), text_of(row, "sol2")), position(row, "label", 2), goal)
 
 
 def winogrande(row: FileRow, line: str) -> Question:
@@ -46,7 +46,7 @@ def winogrande(row: FileRow, line: str) -> Question:
     if not blank or not after.strip():
         raise TaskError("the field 'sentence' has no blank '_' with text after it")
     return Question(
-        line, text, (text_of(row, "option1"), text_of(row, "option2")), _position(row, "answer", 2, first=1), line
+        line, text, (text_of(row, "option1"), text_of(row, "option2")), position(row, "answer", 2, first=1), line
     )
 
 
@@ -66,7 +66,7 @@ def boolq(row: FileRow, line: str) -> Question:
     passage = text_of(row, "passage")
     name = name_of(row, "idx", line)
     return Question(
-        name, f"{passage}\nQuestion: {text_of(row, 'question')}?", ("no", "yes"), _position(row, "label", 2), passage
+        name, f"{passage}\nQuestion: {text_of(row, 'question')}?", ("no", "yes"), position(row, "label", 2), passage
     )
 
 
@@ -82,6 +82,14 @@ def commonsense_qa(row: FileRow, line: str) -> Question:
     return replace(found, text=found.text.strip())
 
 
+def social_iqa(row: FileRow, line: str) -> Question:
+    """Social IQa (Sap et al. 2019): a situation, a question about it, three answers. Situations come up again."""
+    situation = text_of(row, "context")
+    options = tuple(text_of(row, f"answer{letter}") for letter in "ABC")
+    text = f"{situation} {text_of(row, 'question')}"
+    return Question(line, text, options, position(row, "label", 3, first=1), situation)
+
+
 def sciq(row: FileRow, line: str) -> Question:
     """SciQ (Welbl et al. 2017): a passage that supports the answer (or none), a question, the right option last."""
     support = text_of(row, "support").lstrip()
@@ -92,13 +100,13 @@ def sciq(row: FileRow, line: str) -> Question:
 def mmlu(row: FileRow, line: str) -> Question:
     """MMLU (Hendrycks et al. 2021): a question of a subject, four options."""
     subject, options = text_of(row, "subject"), texts_of(row, "choices")
-    gold = _position(row, "answer", len(options))
+    gold = position(row, "answer", len(options))
     name = f"{subject}/{line}"
     return Question(name, text_of(row, "question").strip(), options, gold, name, subject.replace("_", " "))
 
 
-def _position(row: FileRow, name: str, n: int, first: int = 0) -> int:
-    """The right option's place, which may be a number, its digits, or false and true."""
+def position(row: FileRow, name: str, n: int, first: int = 0) -> int:
+    """The right option's place among `n`: a number, its digits, or false and true. Raises `TaskError`."""
     place = place_of(row.get(name))
     if place is None or not 0 <= place - first < n:
         raise TaskError(f"the field {name!r} is {quoted(row.get(name))}, but {first} to {first + n - 1} are possible")

