@@ -67,7 +67,9 @@ def from_hub(name: str, skip_bad: bool = False) -> Task:
 
 
 def from_path(name: str, path: Path, skip_bad: bool = False) -> Task:
-    """All questions of a local ``.jsonl``, ``.json`` or ``.parquet`` file in the benchmark's layout (its dataset's on the hub).
+    """All questions of a local ``.jsonl``, ``.json`` or ``.parquet`` file in the benchmark's layout.
+
+    That is its dataset's on the hub, if it has one.
 
     A directory may hold such files for several splits: ``test.parquet``, ``train-00000-of-00001.parquet`` and so on.
     """
