@@ -55,6 +55,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "Add a benchmark": 1,
         "Support a family of models": 1,
         "Add an analysis with a figure": 6,  # a folder, and the limits of its number
+        "Let a claim use an analysis": 1,
         "Add an option": 1,
     }
     assert len({Path(name).parent for name in touched["Add an analysis with a figure"]}) == 2
@@ -90,6 +91,10 @@ found = layercliff.scale("model", "words.jsonl", factor=3.0, out="scale", **word
 again = layercliff.scale("model", "words.jsonl", factor=3.0, out="scale", **words)
 assert (again.scores == found.scores).all() and again.settings.factor == 3.0
 assert "The residual stream scaled" in Path("scale/report.html").read_text()
+judged = layercliff.claims("model", "words.jsonl", out="claims", **words)
+assert [one.id for one in judged.verdicts] == [f"C{number}" for number in range(1, 12)]
+assert judged["C11"].parts and "0.5% (5% over 11 claims" in judged.family, judged
+assert Path("claims/scale/summary.json").exists() and not Path("claims/noise").exists()
 assert any("scale-margin" in file.name for file in layercliff.figures("scale", ("svg",)))
 assert RunOptions(device_map="balanced").device_map == "balanced"
 assert Grid.of({"models": ["m"], "tasks": ["t"], "device_map": "balanced"}).device_map == "balanced"
