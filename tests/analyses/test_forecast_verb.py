@@ -16,7 +16,8 @@ from layercliff.analyses.forecast import result as forecasts
 from layercliff.errors import RunError
 from layercliff.metrics import decision
 from layercliff.metrics.forecast import FEATURES, share_below
-from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.metrics.intervals import mean_curve
+from layercliff.metrics.statistics import Resamples
 from layercliff.models import surgery
 from layercliff.models.model import Model
 from layercliff.pruning.iterative import IterativeSelector
@@ -82,13 +83,14 @@ def test_what_a_block_is_worth_has_the_interval_of_its_questions(
 
     trace = layercliff.trace(tiny, colours).trace
     groups = [group for group, half in zip(trace.groups, trace.half_of, strict=True) if half == "select"]
-    drawn = Resamples.draw(groups).means
+    drawn = Resamples.draw(groups)
     dense = margins(tiny)
     for block in (0, 3):
         with surgery.pruned(tiny.network, [b for b in range(tiny.n_layers) if b != block]):
             without = margins(Model.of(tiny.network, tiny.tokenizer, "without"))
-        low, high = map(float, percentile_interval(drawn((dense - without)[None])[:, 0]))
-        assert (found.lost_low[block], found.lost_high[block]) == pytest.approx((low, high), abs=1e-5)
+        lost = mean_curve((dense - without)[None], drawn)
+        ends = (lost.low[0], lost.high[0])
+        assert (found.lost_low[block], found.lost_high[block]) == pytest.approx(ends, abs=1e-5)
     assert (found.lost_low < found.lost_high).all()
 
 

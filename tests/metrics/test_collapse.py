@@ -1,5 +1,6 @@
 """The collapse point, paired tests and non-inferiority, against definitions, tables and simulation."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.optimize import minimize_scalar
-from scipy.stats import binom, norm
+from scipy.stats import binom
 
 from layercliff.metrics import collapse
+from layercliff.metrics.intervals import score_upper, tango_upper
 from layercliff.metrics.statistics import Resamples
 
 
@@ -47,33 +48,6 @@ def test_mcnemar_is_the_exact_binomial() -> None:
     after = np.array([0.0] * 8 + [1.0] * 2 + [1.0] * 1 + [0.0] * 9)
     assert collapse.mcnemar(before, after) == pytest.approx(2 * binom.cdf(1, 9, 0.5))
     assert collapse.mcnemar(before, before) == 1
-
-
-@pytest.mark.parametrize(
-    ("lost", "won", "n"), [(43, 0, 44), (9, 4, 49), (3, 12, 200), (0, 0, 60), (5, 5, 30), (0, 7, 90)]
-)
-@pytest.mark.parametrize("level", [0.95, 0.975])
-def test_score_bound_against_the_likelihood_itself(lost: int, won: int, n: int, level: float) -> None:
-    """At the bound, the score statistic is the normal quantile, with the share of won pairs that makes the counts
-    likeliest given that loss."""
-    delta = collapse.tango_upper(lost, won, n, level)
-
-    def surprise(q: float) -> float:
-        counts, shares = np.array([lost, won, n - lost - won]), np.array([q + delta, q, 1 - 2 * q - delta])
-        return -float(np.sum(counts * np.log(np.maximum(shares, 1e-300))))
-
-    q = minimize_scalar(
-        surprise, bounds=(max(0.0, -delta), (1 - delta) / 2), method="bounded", options={"xatol": 1e-12}
-    ).x
-    statistic = (lost - won - n * delta) / np.sqrt(n * (2 * q + delta - delta**2))
-    assert statistic == pytest.approx(-norm.ppf(level), abs=2e-3)
-
-
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 300))
-def test_upper_bound_lies_above_the_estimate(lost: int, won: int, rest: int) -> None:
-    n = lost + won + rest
-    if n:
-        assert (lost - won) / n - 1e-9 <= collapse.tango_upper(lost, won, n) <= 1
 
 
 def test_error_rate_of_the_fixed_sequence() -> None:
@@ -135,7 +109,7 @@ def test_a_dozen_questions_show_nothing(names: str, tied: int) -> None:
     correct[:, :tied] = 0.5
     correct[2, -1] = 0.5  # what ties at a later step says nothing of an earlier one
     for step in collapse.harmless(correct, Resamples.draw(list(names)), 0.05):
-        assert step.upper >= collapse.tango_upper(0, 0, 12) > 0.18
+        assert step.upper >= tango_upper(0, 0, 12) > 0.18
         assert not step.shown
 
 
@@ -153,18 +127,6 @@ def test_questions_that_go_together_count_as_one() -> None:
     assert grouped.upper == pytest.approx(once.upper, abs=0.01)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0])), min_size=1))
-def test_design_effect_against_its_definition(questions: list[tuple[str, float]]) -> None:
-    names, lost = [name for name, _ in questions], [value for _, value in questions]
-    usual = np.mean([names.count(name) for name in names])
-    together = sum(sum(v for other, v in questions if other == name) ** 2 for name in set(names))
-    expected = max(1.0, (together + usual**2) / (sum(v * v for v in lost) + usual))
-    assert collapse.design_effect(np.array(lost), Resamples.draw(names, 2)) == pytest.approx(expected)
-    alone = Resamples.draw(list(map(str, range(len(lost)))), 2)
-    assert collapse.design_effect(np.array(lost), alone) == 1
-    assert collapse.design_effect(np.zeros(len(lost)), Resamples.draw(names, 2)) == pytest.approx(usual)
-
-
 def test_a_group_larger_than_others_is_the_bootstraps_matter_too() -> None:
     """Half of all questions are one group, which loses."""
     correct = np.ones((2, 100))
@@ -172,7 +134,7 @@ def test_a_group_larger_than_others_is_the_bootstraps_matter_too() -> None:
     resamples = Resamples.draw(["large"] * 50 + list(map(str, range(50))))
     (step,) = collapse.harmless(correct, resamples, 0.05)
     samples = resamples.means(correct[:1] - correct[1:])[:, 0]
-    assert step.upper >= max(np.quantile(samples, 0.95), collapse.score_upper(correct[0] - correct[1], resamples))
+    assert step.upper >= max(np.quantile(samples, 0.95), score_upper(correct[0] - correct[1], resamples))
 
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(6, 4, 100), (0, 0, 30), (1, 2, 30), (0, 9, 80)])
@@ -187,7 +149,7 @@ def test_questions_needed_would_do(lost: int, won: int, n: int) -> None:
     assert (step.questions_needed > n) != step.shown
     for times, below in ((1.0, True), (0.9, False)):
         k = times * step.questions_needed / n
-        assert (collapse.tango_upper(lost * k, won * k, n * k) < 0.05 + 1e-6) == below
+        assert (tango_upper(lost * k, won * k, n * k) < 0.05 + 1e-6) == below
 
 
 def test_no_number_of_questions_shows_what_is_not_so() -> None:
@@ -226,3 +188,42 @@ def test_what_is_not_above_chance_cannot_fall() -> None:
     assert np.isinf(collapse.collapse_steps(np.array([0.24, 0.2, 0.1, 0.0]), 0.25))
     assert np.isinf(collapse.collapse_steps(np.array([0.25, 0.2, 0.1, 0.0]), 0.25))
     assert collapse.collapse_steps(np.array([0.45, 0.2, 0.1, 0.0]), 0.25) == 1
+
+
+@given(arrays(np.float64, st.integers(2, 9), elements=st.sampled_from([0.2, 0.3, 0.45, 0.5, 0.7])))
+def test_first_crossing_and_retained_share_by_their_definitions(accuracy: Any) -> None:
+    line = 0.5 * max(0, accuracy[0] - 0.25)
+    below = [k for k, value in enumerate(accuracy) if line and value - 0.25 < line]
+    assert collapse.first_crossings(accuracy, 0.25) == (min(below) if below else np.inf)
+    removed = np.arange(len(accuracy)) * 2.0
+    pairs = itertools.pairwise(accuracy)
+    mean = sum((a + b) / 2 - 0.25 for a, b in pairs) / (len(accuracy) - 1) / (accuracy[0] - 0.25)
+    assert collapse.retained_means(accuracy, 0.25, removed) == pytest.approx(mean if line else 0)
+
+
+def test_a_revival_is_between_the_first_crossing_and_the_last() -> None:
+    resamples = Resamples.draw(list(map(str, range(400))))
+    found = collapse.collapse(path([0.9, 0.88, 0.3, 0.85, 0.27, 0.25]), resamples, 0.25)
+    assert found.crossing is not None
+    assert (found.step, found.crossing.step, found.revived) == (4, 2, True)
+    assert not collapse.collapse(path([0.9, 0.88, 0.27, 0.25]), resamples, 0.25).revived
+    assert not collapse.collapse(path([0.9, 0.88]), resamples, 0.25).revived
+    assert collapse.collapse(path([0.9, 0.3, 0.88]), resamples, 0.25).revived
+
+
+def test_a_late_cliff_of_a_slow_fall_is_not_in_the_retained_share() -> None:
+    """Accuracy falls a point a step. k* of 30 questions lies late, the retained share does not lean."""
+    draw, resamples = np.random.default_rng(0), Resamples.draw(list(map(str, range(30))), 400)
+    truth = np.linspace(0.85, 0.25, 61)
+    share = float(collapse.retained_means(truth, 0.25, np.arange(61.0)))
+    late, held, means = [], [], []
+    for _ in range(150):
+        threshold = draw.random((61, 30))
+        found = collapse.collapse((threshold < truth[:, None]).astype(float), resamples, 0.25)
+        if found.defined and found.step is not None and found.retained is not None:
+            late.append(found.step - float(collapse.collapse_steps(truth, 0.25)))
+            held.append(found.retained.low <= share <= found.retained.high)
+            means.append(found.retained.mean)
+    assert np.mean(late) > 3
+    assert np.mean(means) == pytest.approx(share, abs=0.03)
+    assert np.mean(held) > 0.88

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import worlds
 
-from layercliff.metrics.collapse import Collapse, tango_upper
+from layercliff.metrics.collapse import Collapse
+from layercliff.metrics.intervals import tango_upper
 from layercliff.metrics.phases import Transition
 from layercliff.paper_claims import c01_transition as transition
 from layercliff.paper_claims import c03_silent_phase as silent

@@ -9,7 +9,8 @@ import polars as pl
 from jaxtyping import Float
 
 from layercliff.errors import RunError
-from layercliff.metrics.statistics import percentile_interval
+from layercliff.metrics.intervals import difference_interval
+from layercliff.pruning import path_file
 from layercliff.pruning import result as results
 from layercliff.pruning.criterion import DEFAULT
 from layercliff.pruning.result import Pruned
@@ -104,20 +105,22 @@ def _drawn(path: Pruned, losses: Float[np.ndarray, " draw"]) -> dict[str, Any]:
 
 def _less(path: Pruned, k: int, first: Float[np.ndarray, " question"]) -> dict[str, Any]:
     """A step against the right answers of the `first` criterion at as many removed blocks."""
-    pair = np.stack([first, path.correct[k]])
-    samples = path.resamples.means(pair)
-    low, high = percentile_interval(samples[:, 0] - samples[:, 1])
-    return {
-        "less": float(pair[0].mean() - pair[1].mean()),
-        "less_low": float(low),
-        "less_high": float(high),
-    }
+    less = first - path.correct[k]
+    low, high = difference_interval(less, path.resamples)
+    return {"less": float(first.mean() - path.correct[k].mean()), "less_low": low, "less_high": high}
+
+
+def _beside_collapse(path: Pruned) -> dict[str, Any]:
+    """`path_file.beside_collapse` with the first crossing in removed blocks."""
+    found = path_file.beside_collapse(path)
+    steps = [name for name in found if name.startswith("first_crossing")]
+    return found | {name: None if found[name] is None else path.gone(found[name]) for name in steps}
 
 
 def summary_table(found: Sequence[Pruned]) -> pl.DataFrame:
     """One row per criterion: its source, the cliff, what is recommended, and what choosing cost.
 
-    The cost is in block passes of batches and in seconds.
+    Cliff and first crossing are in removed blocks. The cost is in block passes of batches and in seconds.
     """
     rows = []
     for path in found:
@@ -129,6 +132,7 @@ def summary_table(found: Sequence[Pruned]) -> pl.DataFrame:
                 "citation": path.criterion.citation,
                 "removed_at_most": path.gone(len(path.steps) - 1),
                 "collapse": None if path.collapse.step is None else path.gone(path.collapse.step),
+                **_beside_collapse(path),
                 "recommended": path.gone(step),
                 "shown": bool(step) and path.harmless[step - 1].shown,
                 "block_passes": path.cost.get("selection_block_passes"),

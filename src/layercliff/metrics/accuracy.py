@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from layercliff.metrics.collapse import mcnemar
-from layercliff.metrics.statistics import Resamples, clustered_stderr, percentile_interval, stderr
+from layercliff.metrics.intervals import difference_interval, share_curve
+from layercliff.metrics.statistics import Resamples, clustered_stderr, stderr
 
 METRICS = {"acc": None, "acc_norm": "characters", "acc_bytes": "bytes", "acc_tokens": "tokens"}
 """What a sum is divided by, per metric. The first three are lm-evaluation-harness's."""
@@ -24,7 +25,7 @@ class AccuracyEstimate:
         value: Share in [0, 1].
         stderr: Standard deviation over the root of n, as in lm-evaluation-harness. nan for one question.
         stderr_clustered: Allows for dependent questions within groups. nan for one group.
-        low: Lower end of the 95 % interval of a bootstrap over groups.
+        low: Lower end of the 95 % interval (`share_curve`).
         high: Upper end.
     """
 
@@ -42,7 +43,7 @@ class PairedComparison:
     Attributes:
         n: Number of questions.
         difference: This model's share of right answers minus the other's, in [-1, 1].
-        low: Lower end of its 95 % interval, of a bootstrap over groups.
+        low: Lower end of its 95 % interval (`difference_interval`).
         high: Upper end.
         won: Questions that only this model gets right.
         lost: Questions that only the other gets right.
@@ -89,14 +90,14 @@ def scores(correct: Mapping[str, RightAnswers], groups: Sequence[str], seed: int
         An estimate by metric.
     """
     resamples = Resamples.draw(groups, seed=seed)
-    low, high = percentile_interval(resamples.means(np.stack(list(correct.values()))))
+    found = share_curve(np.stack(list(correct.values())), resamples)
     return {
         name: AccuracyEstimate(
             float(values.mean()),
             stderr(values),
             clustered_stderr(values, resamples.index),
-            float(low[at]),
-            float(high[at]),
+            float(found.low[at]),
+            float(found.high[at]),
         )
         for at, (name, values) in enumerate(correct.items())
     }
@@ -117,12 +118,12 @@ def paired(here: RightAnswers, there: RightAnswers, groups: Sequence[str], seed:
     resamples = Resamples.draw(groups, seed=seed)
     samples = resamples.means(np.stack([here, there]))
     differences = samples[:, 0] - samples[:, 1]
-    low, high = percentile_interval(differences)
+    low, high = difference_interval(here - there, resamples)
     return PairedComparison(
         n=len(here),
         difference=float(here.mean() - there.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         won=int((here > there).sum()),
         lost=int((here < there).sum()),
         p=mcnemar(there, here) if resamples.independent else _two_sided(differences),

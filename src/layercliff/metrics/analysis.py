@@ -8,8 +8,9 @@ from jaxtyping import Float
 from layercliff.metrics import decision, frequency, phases
 from layercliff.metrics.chance import chance
 from layercliff.metrics.frequency import OptionFrequency
+from layercliff.metrics.intervals import mean_curve, share_curve
 from layercliff.metrics.phases import Jump, Transition
-from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples
 from layercliff.readout.trace import Trace
 
 
@@ -91,9 +92,9 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int) -> Analysis:
         n_groups=len(set(trace.groups)),
         resamples=n_resamples,
         chance=level,
-        margin=curve(margin, margin_samples),
-        margin_logit=curve(logit_margins.mean(1), resamples.means(logit_margins)),
-        accuracy=curve(accuracy, accuracy_samples),
+        margin=mean_curve(margins, resamples),
+        margin_logit=mean_curve(logit_margins, resamples),
+        accuracy=share_curve(correct, resamples),
         option_mass=trace.option_mass.astype(np.float64).mean(1),
         frequency=of,
         transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, level),

@@ -1,15 +1,16 @@
 """The collapse point of a path, paired losses, and non-inferiority."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from layercliff.metrics.decision import stays_from
+from layercliff.metrics.intervals import bca, score_upper, share_curve
 from layercliff.metrics.statistics import LEVEL, Resamples, percentile_interval
 
 Accuracy = Float[np.ndarray, "*rest step"]
@@ -27,6 +28,8 @@ class Collapse:
         low: Lower end of its 95 % interval. Infinite where resamples are censored.
         high: Upper end.
         censored_share: Share of resamples without a collapse.
+        crossing: The first crossing. None where no k* is defined.
+        retained: What is retained along the path. None as before, or of a path without steps.
     """
 
     defined: bool
@@ -34,6 +37,57 @@ class Collapse:
     low: float
     high: float
     censored_share: float
+    crossing: "Crossing | None" = None
+    retained: "Retained | None" = None
+
+    @property
+    def revived(self) -> bool:
+        """Whether accuracy falls below the line, comes back and, on this path, falls again or not."""
+        return self.crossing is not None and self.crossing.step is not None and self.crossing.step != self.step
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The first step at which accuracy above chance is below half the dense model's, whatever comes after it.
+
+    Attributes:
+        step: Counted from 0 (dense). None where there is none on the path.
+        low: Lower end of its 95 % interval. Infinite where resamples have none.
+        high: Upper end.
+    """
+
+    step: int | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Retained:
+    """Accuracy above chance along the path, as a share of the dense model's, in the mean over removed blocks.
+
+    Attributes:
+        mean: The area under that share over removed blocks, divided by `blocks`. It may exceed 1.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        blocks: Blocks removed at the path's end.
+    """
+
+    mean: float
+    low: float
+    high: float
+    blocks: int
+
+    def area(self, n_layers: int) -> tuple[float, float, float]:
+        """The area in shares of the dense model's blocks, to compare with k*/L.
+
+        Args:
+            n_layers: L of the dense model.
+
+        Returns:
+            The area, and the ends of its interval.
+        """
+        mean, low, high = (end * self.blocks / n_layers for end in (self.mean, self.low, self.high))
+        return mean, low, high
 
 
 def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
@@ -51,27 +105,85 @@ def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*res
     return np.where(fallen[-1], stays_from(fallen), np.inf)
 
 
-def collapse(correct: Float[np.ndarray, "step question"], resamples: Resamples, chance: float) -> Collapse:
-    """Find the collapse point of a path, with its interval.
+def first_crossings(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*rest"]:
+    """The first step that is below the line of k*.
+
+    Args:
+        accuracy: [... step] Accuracy at steps 0 (dense), 1, ...
+        chance: Share that is right by chance.
+
+    Returns:
+        A step. Infinite where there is none.
+    """
+    above = np.moveaxis(accuracy - chance, -1, 0)
+    fallen = (above < HALF * above[0]) & (above[0] > 0)
+    return np.where(fallen.any(0), fallen.argmax(0), np.inf)
+
+
+def retained_means(
+    accuracy: Accuracy, chance: float, removed: Float[np.ndarray, " step"]
+) -> Float[np.ndarray, "*rest"]:
+    """The mean over removed blocks of accuracy above chance over that of step 0, steps joined by straight lines.
+
+    Args:
+        accuracy: [... step] Accuracy at steps 0 (dense), 1, ...
+        chance: Share that is right by chance.
+        removed: [step] Blocks that each step is without.
+
+    Returns:
+        A share, which may exceed 1. 0 where step 0 is not above chance.
+    """
+    above = accuracy - chance
+    area = np.trapezoid(above, removed, axis=-1) / (removed[-1] - removed[0])
+    return np.asarray(np.divide(area, above[..., 0], out=np.zeros_like(area), where=above[..., 0] > 0))
+
+
+def collapse(
+    correct: Float[np.ndarray, "step question"],
+    resamples: Resamples,
+    chance: float,
+    removed: Sequence[int] | None = None,
+) -> Collapse:
+    """Find the collapse point of a path, with its interval; beside it the first crossing and what is retained.
 
     Args:
         correct: [step question] 1, 0, or the share of a tie. Step 0 is the dense model.
         resamples: Resamples of these questions.
         chance: Share that is right by chance.
+        removed: [step] Blocks that each step is without. Default: a block per step.
 
     Returns:
         k* and its interval. It is not defined where the dense model is not above chance.
     """
-    samples = resamples.means(correct)
-    low, _ = percentile_interval(samples[:, 0])
-    if low <= chance:
+    if share_curve(correct[:1], resamples).low[0] <= chance:
         return Collapse(False, None, np.inf, np.inf, 1.0)
-    point = float(collapse_steps(correct.mean(1), chance))
+    accuracy, samples = correct.mean(1), resamples.means(correct)
     steps = collapse_steps(samples, chance)
-    ends = percentile_interval(steps)
+    gone = np.arange(len(correct)) if removed is None else np.asarray(removed)
     return Collapse(
-        True, int(point) if np.isfinite(point) else None, float(ends[0]), float(ends[1]), float(np.isinf(steps).mean())
+        True,
+        *_step(collapse_steps(accuracy, chance), steps),
+        float(np.isinf(steps).mean()),
+        Crossing(*_step(first_crossings(accuracy, chance), first_crossings(samples, chance))),
+        _retained(accuracy, samples, chance, gone.astype(np.float64)) if len(correct) > 1 else None,
     )
+
+
+def _step(point: Float[np.ndarray, ""], samples: Float[np.ndarray, " resample"]) -> tuple[int | None, float, float]:
+    """A step with its interval."""
+    low, high = percentile_interval(samples)
+    return int(point) if np.isfinite(point) else None, float(low), float(high)
+
+
+def _retained(
+    accuracy: Float[np.ndarray, " step"],
+    samples: Float[np.ndarray, "resample step"],
+    chance: float,
+    removed: Float[np.ndarray, " step"],
+) -> Retained:
+    low, high = percentile_interval(retained_means(samples, chance, removed))
+    point = float(retained_means(accuracy, chance, removed))
+    return Retained(point, float(low), float(high), int(removed[-1]))
 
 
 def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " question"]) -> float:
@@ -87,73 +199,6 @@ def mcnemar(before: Float[np.ndarray, " question"], after: Float[np.ndarray, " q
     won = int(((after == 1) & (before < 1)).sum())
     lost = int(((before == 1) & (after < 1)).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-
-
-def tango_upper(lost: int | float, won: int | float, n: int | float, level: float = LEVEL) -> float:
-    """The upper bound of a loss of paired proportions, by the score interval (Tango 1998).
-
-    Args:
-        lost: Questions that only the first model gets right.
-        won: Questions that only the second gets right.
-        n: Number of questions.
-        level: Confidence, one-sided.
-
-    Returns:
-        A bound for the loss (lost - won) / n, at most 1.
-    """
-    z, edge = norm.ppf(level), 1 - 1e-9
-    if _score(edge, lost, won, n) > -z:
-        return 1.0
-    return float(brentq(lambda delta: _score(delta, lost, won, n) + z, (lost - won) / n, edge))
-
-
-def score_upper(
-    difference: Float[np.ndarray, " question"], resamples: Resamples, level: float = LEVEL, times: float = 1.0
-) -> float:
-    """The upper bound of a mean paired loss (`tango_upper`).
-
-    Tied options count as shares. For grouped questions, counts are divided by their design effect (Rao and Scott
-    1992).
-
-    Args:
-        difference: [question] Loss, in [-1, 1].
-        resamples: They say which questions belong together.
-        level: Confidence, one-sided.
-        times: As if so many times as many questions were answered alike.
-
-    Returns:
-        A bound, at most 1.
-    """
-    each = times / design_effect(difference, resamples)
-    lost, won = float(difference.clip(0).sum()), float((-difference).clip(0).sum())
-    return tango_upper(lost * each, won * each, len(difference) * each, level)
-
-
-def design_effect(difference: Float[np.ndarray, " question"], resamples: Resamples) -> float:
-    """The variance of grouped questions over that of independent ones.
-
-    It is the squared sums of groups over summed squares. One more group of average size is counted as all lost: where
-    nothing is lost, nothing is known of the groups, and a group counts as one question.
-
-    Args:
-        difference: [question] Loss, in [-1, 1].
-        resamples: They say which questions belong together.
-
-    Returns:
-        At least 1, which is that of independent questions.
-    """
-    sizes = np.bincount(resamples.index)
-    usual = float((sizes**2).sum() / len(difference))
-    together = float((np.bincount(resamples.index, difference) ** 2).sum())
-    return max(1.0, (together + usual**2) / (float((difference**2).sum()) + usual))
-
-
-def _score(delta: float, lost: int | float, won: int | float, n: int | float) -> float:
-    """The score statistic for a true loss `delta`, at the restricted maximum likelihood of the nuisance discordance."""
-    a, b, c = 2 * n, delta * (2 * n - lost + won) - lost - won, -won * delta * (1 - delta)
-    q = (np.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-    variance = n * (2 * q + delta * (1 - delta))
-    return float((lost - won - n * delta) / np.sqrt(max(variance, 1e-300)))
 
 
 def questions_needed(bound: Callable[[float], float], n: int, margin: float) -> int | None:
@@ -197,8 +242,7 @@ def harmless(
     """Test the non-inferiority of each step 1.. to step 0.
 
     The sequence is fixed: a step counts as shown only if all steps before it do. So the family-wise error stays at 1
-    - `level`. The upper bound is that of `score_upper`. For grouped questions it is the bootstrap's if that is
-    higher.
+    - `level`. The upper bound is that of `difference_interval`.
 
     Args:
         correct: [step question] 1, 0, or the share of a tie. Step 0 is the dense model.
@@ -212,14 +256,12 @@ def harmless(
     found: list[Harmless] = []
     needed: list[int | None] = []
     n = correct.shape[1]
-    samples = resamples.means(correct)
+    losses = correct[0] - correct[1:]
+    _, resampled = bca(losses.mean(1), resamples.means(losses), resamples.groups, 1 - level)
     going = True
-    for step in range(1, len(correct)):
-        difference = correct[0] - correct[step]
+    for difference, upper_end in zip(losses, resampled, strict=True):
         loss = float(difference.mean())
-        bound = partial(
-            _loss_bound, difference, resamples, float(np.quantile(samples[:, 0] - samples[:, step], level)), level
-        )
+        bound = partial(_loss_bound, difference, resamples, float(upper_end), level)
         upper = bound(1.0)
         going = going and upper < margin
         needed.append(questions_needed(bound, n, margin))

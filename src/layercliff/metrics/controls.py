@@ -15,8 +15,9 @@ from layercliff.metrics import phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.chance import constant_answers, right_answer
 from layercliff.metrics.effects import decisions
+from layercliff.metrics.intervals import mean_curve, share_curve
 from layercliff.metrics.phases import Jump, Transition
-from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples
 from layercliff.readout.trace import Trace
 from layercliff.tasks.question import Question
 
@@ -171,8 +172,8 @@ def _outcome(
     return ControlOutcome(
         n_questions=margin.shape[2],
         chance=chance,
-        margin=curve(point, samples),
-        accuracy=curve(accuracy, right_samples),
+        margin=mean_curve(mean, resamples),
+        accuracy=share_curve(right, resamples),
         transition=phases.transition(point, accuracy, samples, right_samples, chance),
         jump=phases.jump(point, samples),
         margins=margins,

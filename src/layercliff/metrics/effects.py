@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from layercliff.metrics import decision
 from layercliff.metrics.decision import Gold, Mask
-from layercliff.metrics.statistics import Curve, Resamples, curve
+from layercliff.metrics.intervals import difference_curve, mean_curve, share_curve
+from layercliff.metrics.statistics import Curve, Resamples
 
 PerRun = Float[np.ndarray, "*run question"]
 
@@ -16,7 +17,7 @@ PerRun = Float[np.ndarray, "*run question"]
 class Effects:
     """Decision Margin and accuracy of runs, and their change against the undisturbed run. Rows are runs.
 
-    Intervals are pointwise, at 95 %, from the same resamples.
+    Intervals are pointwise, at 95 %.
 
     Attributes:
         margin: Mean Decision Margin by run, in [-1, 1].
@@ -65,8 +66,9 @@ def effects(
     Returns:
         Means and changes by run.
     """
-    found = [
-        curve(values.mean(1), resamples.means(values))
-        for values in (margin, correct, margin - base_margin, correct - base_correct)
-    ]
-    return Effects(*found)
+    return Effects(
+        margin=mean_curve(margin, resamples),
+        accuracy=share_curve(correct, resamples),
+        margin_change=mean_curve(margin - base_margin, resamples),
+        accuracy_change=difference_curve(correct - base_correct, resamples),
+    )

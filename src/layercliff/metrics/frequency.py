@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,8 +11,9 @@ from scipy import sparse
 
 from layercliff.choices import Format
 from layercliff.metrics.decision import Scores
+from layercliff.metrics.intervals import inflation, share_quantile, wilson
 from layercliff.metrics.prediction_bias import PredictionBias, prediction_bias
-from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.metrics.statistics import Resamples
 from layercliff.tasks.question import LETTERS, Question
 
 RARE = "(all options offered once)"
@@ -109,12 +111,9 @@ def option_frequency(
     rows, columns = np.nonzero((kinds.index >= 0) & kinds.counted[:, None])
     category = kinds.index[rows, columns]
     weight = kinds.counted.astype(np.float64)
-    sizes = resamples.counts @ np.bincount(resamples.index, weight, resamples.groups)  # counted questions per resample
-    sizes = np.clip(sizes, 1, None)  # a resample of a handful of groups may hold none
-
-    def counts(values: Float[np.ndarray, " entry"]) -> sparse.csr_array:
-        return sparse.csr_array((values, (resamples.index[rows], category)), shape=(resamples.groups, n_categories))
-
+    sizes = np.bincount(resamples.index, weight, resamples.groups)
+    counts = partial(_counted, category=category, group=resamples.index[rows], shape=(resamples.groups, n_categories))
+    per_question = partial(_counted, category=category, group=rows, shape=(len(weight), n_categories))
     totals, low, high = np.zeros((3, depths, n_categories))
     is_gold = (columns == gold[rows]).astype(np.float64)
     n = weight.sum()
@@ -122,9 +121,34 @@ def option_frequency(
     for depth in range(depths):
         table = counts(votes[depth, rows, columns])
         totals[depth] = np.asarray(table.sum(0)).ravel()
-        low[depth], high[depth] = percentile_interval(resamples.counts @ table / sizes[:, None])
+        share = totals[depth] / n
+        squares = per_question(votes[depth, rows, columns]).power(2).sum(0)
+        n_effective = _effective(table.toarray(), squares, sizes, share)
+        low[depth], high[depth] = wilson(share, n_effective, share_quantile(resamples))
     offered = np.asarray(counts(np.ones(len(rows))).sum(0)).ravel() / n
     asked = np.flatnonzero(kinds.counted)
     accuracy = votes[:, asked, gold[asked]].mean(1)
     kl, js = prediction_bias(totals, accuracy, kinds.index[asked], gold[asked], seed)
     return OptionFrequency(kinds.labels, totals / n, low, high, offered, gold_total / n, int(n), kl, js)
+
+
+def _counted(
+    values: Float[np.ndarray, " entry"],
+    category: Int[np.ndarray, " entry"],
+    group: Int[np.ndarray, " entry"],
+    shape: tuple[int, int],
+) -> sparse.csr_array:
+    """The sum of values by group and category."""
+    return sparse.csr_array((values, (group, category)), shape=shape)
+
+
+def _effective(
+    by_group: Float[np.ndarray, "group category"],
+    squares: Float[np.ndarray, " category"],
+    sizes: Float[np.ndarray, " group"],
+    share: Float[np.ndarray, " category"],
+) -> Float[np.ndarray, " category"]:
+    """`effective_questions` of every category's share, from sums by group and from squares summed over questions."""
+    n = sizes.sum()
+    together = ((by_group - sizes[:, None] * share) ** 2).sum(0)
+    return np.asarray(n / inflation(together, squares - n * share**2, sizes, share))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.metrics.intervals import bca
+from layercliff.metrics.statistics import RESAMPLES, Resamples
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def perplexity(
     """
     drawn = Resamples.draw([f"{index:09d}" for index in range(len(tokens))], resamples, seed)
     rows = np.stack([*log_likelihood, tokens]).astype(np.float64)
-    points = _perplexities(rows.sum(1)[None])[0]
-    low, high = percentile_interval(_perplexities(drawn.means(rows)))
-    dense, pruned, ratio = (Estimate(float(p), float(a), float(b)) for p, a, b in zip(points, low, high, strict=True))
+    logs = _log_perplexities(rows.sum(1)[None])[0]
+    ends = (logs, *bca(logs, _log_perplexities(drawn.means(rows)), drawn.groups))
+    with np.errstate(over="ignore"):
+        dense, pruned, ratio = (Estimate(*map(float, np.exp(each))) for each in zip(*ends, strict=True))
     return Perplexity(len(tokens), int(tokens.sum()), dense, pruned, ratio)
 
 
@@ -93,9 +95,7 @@ def losses(
     return -log_likelihood.sum(1) / tokens.sum(), -means[:, :-1] / means[:, -1:]
 
 
-def _perplexities(sums: Float[np.ndarray, "resample 3"]) -> Float[np.ndarray, "resample 3"]:
-    """Dense, pruned and ratio, from sums (or means) of both log-likelihoods and of the tokens."""
+def _log_perplexities(sums: Float[np.ndarray, "resample 3"]) -> Float[np.ndarray, "resample 3"]:
+    """Logarithms of dense, pruned and ratio, from sums (or means) of both log-likelihoods and of the tokens."""
     dense, pruned = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
-    with np.errstate(over="ignore"):
-        out: np.ndarray = np.exp(np.stack([-dense, -pruned, dense - pruned], 1))
-    return out
+    return np.stack([-dense, -pruned, dense - pruned], 1)

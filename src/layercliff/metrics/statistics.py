@@ -119,19 +119,6 @@ def percentile_interval(
     return order_statistic(samples, tail), order_statistic(samples, 1 - tail)
 
 
-def curve(point: Float[np.ndarray, " depth"], samples: Float[np.ndarray, "resample depth"]) -> Curve:
-    """Give a point estimate the interval of its resamples.
-
-    Args:
-        point: [depth] The estimate.
-        samples: [resample depth] The same in resamples.
-
-    Returns:
-        The curve.
-    """
-    return Curve(point, *percentile_interval(samples))
-
-
 def stderr(values: Float[np.ndarray, " value"]) -> float:
     """The standard error of the mean of independent values.
 

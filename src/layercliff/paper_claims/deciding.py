@@ -18,7 +18,7 @@ def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sa
     usual, n = replace(sampled, tail=TAIL), sampled.n
     parts = (
         part("margin", usual.mean(margin), (0.0, np.inf), n),
-        part("accuracy less chance", usual.mean(correct - chance), (0.0, np.inf), n),
+        part("accuracy less chance", usual.share(correct, chance), (0.0, np.inf), n),
     )
     said = ", ".join(f"{one.what} {one.measured:+.2f} [{one.low:+.2f}, {one.high:+.2f}]" for one in parts)
     said = f"At the last depth: {said}"

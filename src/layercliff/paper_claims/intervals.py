@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm, skew
-from scipy.stats import t as student
 
-from layercliff.metrics.collapse import score_upper
+from layercliff.metrics.intervals import bca, difference_interval, share_curve
 from layercliff.metrics.statistics import Resamples
 from layercliff.paper_claims.claim_files import CLAIM_FILES
 
@@ -18,8 +16,6 @@ TAIL = FAMILY / CLAIMS
 """The error of one claim (Bonferroni): wrongly supported if it is false, wrongly contradicted if it is true."""
 RESAMPLES = 10_000
 FEWEST = 50  # groups of questions: of fewer, the one in ten that changes most may be missing altogether
-ROUNDING = 1e-9  # samples this near to the estimate (of their range) or to one another (of their size) are the same
-MOST_ACCELERATION = 0.9  # beyond, a corrected bound is no bound any more
 
 PerQuestion = Float[np.ndarray, " question"]
 
@@ -66,20 +62,8 @@ class Sampled:
     def interval(
         self, point: float, samples: Float[np.ndarray, " resample"], *, scales: bool = True, corrected: bool = True
     ) -> Interval:
-        """The percentile interval around `point`.
-
-        It is expanded by what a t interval of so many groups is wider than a normal one (Hesterberg 2015, section
-        5.3). Where the statistic `scales`, bias and skewness of the samples are `corrected` (BCa, Efron 1987). The
-        acceleration is a sixth of the samples' skewness, as it is for a mean. A sample that is not a number counts as
-        beyond either end.
-        """
-        groups = self.groups
-        if groups < 2:
-            return Interval(point, -np.inf, np.inf, scales)
-        z = float(np.sqrt(groups / (groups - 1)) * student.ppf(self.tail, groups - 1))
-        lower, upper = _corrected(point, samples, z) if scales and corrected and np.isfinite(samples).all() else (z, -z)
-        low = np.quantile(np.where(np.isnan(samples), -np.inf, samples), norm.cdf(lower), method="inverted_cdf")
-        high = np.quantile(np.where(np.isnan(samples), np.inf, samples), norm.cdf(upper), method="inverted_cdf")
+        """The percentile interval (`bca`) around `point`, `corrected` where the statistic `scales`."""
+        low, high = bca(np.asarray(point), samples, self.groups, self.tail, scales and corrected)
         return Interval(point, float(low), float(high), scales)
 
     def mean(self, values: PerQuestion) -> Interval:
@@ -91,27 +75,12 @@ class Sampled:
         samples = self.resamples.means(np.stack([above, below]))
         return self.interval(float(above.mean() / below.mean()), samples[:, 0] / samples[:, 1])
 
+    def share(self, correct: PerQuestion, less: float = 0.0) -> Interval:
+        """The share of right answers, less a constant."""
+        found = share_curve(correct[None], self.resamples, self.tail)
+        return Interval(float(found.point[0]) - less, float(found.low[0]) - less, float(found.high[0]) - less)
+
     def loss(self, before: PerQuestion, after: PerQuestion) -> Interval:
-        """The paired loss of accuracy, in the score interval of paired proportions (`score_upper`).
-
-        Where questions come in groups, each end is the wider of this one and the bootstrap's.
-        """
-        difference, level = before - after, 1 - self.tail
-        low, high = -score_upper(-difference, self.resamples, level), score_upper(difference, self.resamples, level)
-        point = float(difference.mean())
-        if self.resamples.independent:
-            return Interval(point, low, high)
-        found = self.mean(difference)
-        return Interval(point, min(found.low, low), max(found.high, high))
-
-
-def _corrected(point: float, samples: Float[np.ndarray, " resample"], z: float) -> tuple[float, float]:
-    """The normal quantiles of the ends of a BCa interval, which without bias and skewness are `z` and ``-z``."""
-    if np.ptp(samples) <= ROUNDING * np.abs(samples).max():
-        return z, -z
-    rounding = ROUNDING * np.ptp(samples)
-    below = ((samples < point - rounding).mean() + (samples <= point + rounding).mean()) / 2
-    bias = float(norm.ppf(np.clip(below, 1 / len(samples), 1 - 1 / len(samples))))
-    acceleration = float(skew(samples)) / 6
-    lower, upper = (bias + side / (1 - min(acceleration * side, MOST_ACCELERATION)) for side in (bias + z, bias - z))
-    return lower, upper
+        """The paired loss of accuracy (`difference_interval`)."""
+        difference = before - after
+        return Interval(float(difference.mean()), *difference_interval(difference, self.resamples, self.tail))

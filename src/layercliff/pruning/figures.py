@@ -109,20 +109,19 @@ def _accuracy(pruned: Pruned) -> Chart:
         points,
     ]
     if pruned.collapse.step is not None:
-        cliff = pl.DataFrame(
-            {
-                "ratio": [pruned.gone(pruned.collapse.step) / pruned.n_layers],
-                "label": [f"cliff: step {pruned.collapse.step}"],
-            }
-        )
-        rule = alt.Chart(cliff).mark_rule(color=HEAVY, strokeWidth=2).encode(x=alt.X("ratio:Q"))
-        text = (
-            alt.Chart(cliff)
-            .mark_text(align="right", dx=-6, fontWeight="bold", color=HEAVY)
-            .encode(x=alt.X("ratio:Q"), y=alt.value(12), text=alt.Text("label:N"))
-        )
-        layers += [rule, text]
+        layers += _marked(pruned, pruned.collapse.step, "cliff", 12, [1, 0])
+    if pruned.collapse.revived and pruned.collapse.crossing and pruned.collapse.crossing.step is not None:
+        layers += _marked(pruned, pruned.collapse.crossing.step, "first below", 28, [4, 3])
     return alt.layer(*layers)
+
+
+def _marked(pruned: Pruned, step: int, what: str, y: int, dash: list[int]) -> list[Chart]:
+    """A rule at a step, and what it is, `y` pixels from the top."""
+    table = pl.DataFrame({"ratio": [pruned.gone(step) / pruned.n_layers], "label": [f"{what}: step {step}"]})
+    base = alt.Chart(table).encode(x=alt.X("ratio:Q"))
+    rule = base.mark_rule(color=HEAVY, strokeWidth=2, strokeDash=dash)
+    text = base.mark_text(align="right", dx=-6, fontWeight="bold", color=HEAVY)
+    return [rule, text.encode(y=alt.value(y), text=alt.Text("label:N"))]
 
 
 def _margins(pruned: Pruned, steps: tuple[int, ...]) -> Chart:

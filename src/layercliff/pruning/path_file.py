@@ -60,7 +60,7 @@ def content(pruned: "Pruned", margin: float) -> dict[str, Any]:
 
 def _collapse(pruned: "Pruned") -> dict[str, Any]:
     found = pruned.collapse
-    ends = [int(end) if np.isfinite(end) else None for end in (found.low, found.high)]
+    ends = [_whole(end) for end in (found.low, found.high)]
     return {
         "defined": found.defined,
         "step": found.step,
@@ -68,7 +68,26 @@ def _collapse(pruned: "Pruned") -> dict[str, Any]:
         "high": ends[1],
         "censored_share": found.censored_share,
         "critical_ratio": None if found.step is None else pruned.gone(found.step) / pruned.n_layers,
+        **beside_collapse(pruned),
     }
+
+
+def beside_collapse(pruned: "Pruned") -> dict[str, Any]:
+    """The first crossing (a step), and retained accuracy: its mean over removed blocks, its area in shares of L."""
+    crossing, retained = pruned.collapse.crossing, pruned.collapse.retained
+    ends = ("", "_low", "_high")
+    found: dict[str, Any] = {}
+    steps = (crossing.step, _whole(crossing.low), _whole(crossing.high)) if crossing else (None,) * 3
+    found |= {f"first_crossing{end}": step for end, step in zip(ends, steps, strict=True)}
+    means = (retained.mean, retained.low, retained.high) if retained else (None,) * 3
+    areas = retained.area(pruned.n_layers) if retained else (None,) * 3
+    for name, values in (("retained", means), ("retained_area", areas)):
+        found |= {f"{name}{end}": value for end, value in zip(ends, values, strict=True)}
+    return found
+
+
+def _whole(end: float) -> int | None:
+    return int(end) if np.isfinite(end) else None
 
 
 def _stability(found: Stability | None) -> dict[str, Any] | None:

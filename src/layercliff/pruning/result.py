@@ -13,7 +13,8 @@ from layercliff.metrics import collapse as falling
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.collapse import Collapse, Harmless
-from layercliff.metrics.statistics import RESAMPLES, Resamples, percentile_interval
+from layercliff.metrics.intervals import difference_interval
+from layercliff.metrics.statistics import RESAMPLES, Resamples
 from layercliff.models import merged_blocks
 from layercliff.pruning import criterion as criteria
 from layercliff.pruning import path_file
@@ -168,7 +169,8 @@ class Pruned:
     @cached_property
     def collapse(self) -> Collapse:
         """The collapse point k* of the path."""
-        return falling.collapse(self.correct, self.resamples, self.main(0).chance)
+        removed = [self.gone(step) for step in range(len(self.steps))]
+        return falling.collapse(self.correct, self.resamples, self.main(0).chance, removed)
 
     @cached_property
     def harmless(self) -> list[Harmless]:
@@ -201,7 +203,7 @@ class Pruned:
         return (0, *(block + 1 for block in self.steps[step].kept))
 
     def loss_interval(self, step: int) -> tuple[float, float]:
-        """The paired bootstrap interval of the accuracy lost by a step.
+        """The paired interval of the accuracy lost by a step.
 
         Args:
             step: From 0 (dense).
@@ -209,9 +211,7 @@ class Pruned:
         Returns:
             Lower and upper end at 95 %, shares.
         """
-        samples = self.resamples.means(self.correct[[0, step]])
-        low, high = percentile_interval(samples[:, 0] - samples[:, 1])
-        return float(low), float(high)
+        return difference_interval(self.correct[0] - self.correct[step], self.resamples)
 
     def paired(self, step: int) -> dict[str, Any]:
         """Compare a step with the dense model on the same questions.
@@ -220,7 +220,7 @@ class Pruned:
             step: From 1.
 
         Returns:
-            The accuracy lost with its paired bootstrap interval, and the one-sided bound that non-inferiority is judged
+            The accuracy lost with its paired interval, and the one-sided bound that non-inferiority is judged
             by. The exact McNemar p-value is None where questions are grouped: the test needs independent ones.
         """
         low, high = self.loss_interval(step)

@@ -45,6 +45,15 @@ class CollapseOf(Stored):
     step: Count | None
     low: Count | None
     high: Count | None
+    first_crossing: Count | None = None
+    first_crossing_low: Count | None = None
+    first_crossing_high: Count | None = None
+    retained: float | None = None
+    retained_low: float | None = None
+    retained_high: float | None = None
+    retained_area: float | None = None
+    retained_area_low: float | None = None
+    retained_area_high: float | None = None
 
 
 class PathStep(StoredStep):

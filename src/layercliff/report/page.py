@@ -255,6 +255,7 @@ def _path_section(pruned: Pruned) -> dict[str, Any]:
         "criterion": pruned.criterion_name,
         "recommendation": words.recommendation(pruned),
         "cliff": words.cliff(pruned),
+        "along": words.along(pruned),
         "few": words.few_questions(pruned.main(0)),
         "stability": words.stability(pruned),
         "race": words.race(pruned),

@@ -139,7 +139,7 @@ def show_path(pruned: "Pruned", out: Path) -> None:
     if few := words.few_questions(pruned.main(0)):
         console.print(f"Note: reported on {few}")
     about = words.assessment(pruned.assessment) if pruned.assessment else ()
-    for sentence in (words.stability(pruned), words.race(pruned), *about):
+    for sentence in (words.along(pruned), words.stability(pruned), words.race(pruned), *about):
         if sentence:
             console.print(sentence)
     console.print(f"{pruned.cost['seconds']} s. Page: {out / 'report.html'}", soft_wrap=True)
@@ -161,13 +161,25 @@ def show_comparison(found: "Sequence[Pruned]", out: Path) -> None:
                 path.criterion_name,
                 words.interval(path.main(at), "accuracy"),
                 cliff,
+                "" if line["first_crossing"] is None else str(line["first_crossing"]),
+                "" if line["retained"] is None else f"{line['retained']:.0%}",
                 str(line["recommended"]),
                 shown,
                 f"{line['block_passes']:,}",
                 f"{line['seconds']:.1f}",
             )
         )
-    headings = ("criterion", f"accuracy, {most} removed", "cliff", "can go", "harmless", "passes", "s")
+    headings = (
+        "criterion",
+        f"accuracy, {most} removed",
+        "cliff",
+        "first below",
+        "retained",
+        "can go",
+        "harmless",
+        "passes",
+        "s",
+    )
     table(headings, rows, title=found[0].caption())
     PlainConsole().print(f"Page: {out / 'report.html'}", soft_wrap=True)
 

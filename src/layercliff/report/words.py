@@ -121,6 +121,26 @@ def cliff(pruned: Pruned) -> str:
     )
 
 
+def along(pruned: Pruned) -> str:
+    """The first crossing, a revival after it, and how much accuracy is retained along the path, in sentences."""
+    first, retained = pruned.collapse.crossing, pruned.collapse.retained
+    if first is None or retained is None:
+        return ""
+    said = "Accuracy above chance never falls below half of the dense model's on this path"
+    if first.step is not None:
+        ends = "-".join("beyond" if end == float("inf") else f"{end:.0f}" for end in (first.low, first.high))
+        said = f"Accuracy above chance first falls below half of the dense model's at step {first.step} ({ends})"
+    if pruned.collapse.revived:
+        last = f"from step {pruned.collapse.step} on it stays below" if pruned.collapse.step else "it is not below last"
+        said = f"{said} and revives: it comes back later, and {last}"
+    area = retained.area(pruned.n_layers)
+    return (
+        f"{said}. In the mean over the {blocks_of(retained.blocks)} removed, {retained.mean:.0%} of it are retained "
+        f"[{retained.low:.0%}, {retained.high:.0%}]; as an area, {area[0]:.2f} of {pruned.n_layers} blocks "
+        f"[{area[1]:.2f}, {area[2]:.2f}]."
+    )
+
+
 def stability(pruned: Pruned) -> str | None:
     """How far repetitions of a path agree, in a few sentences, or None where there are none."""
     found = pruned.stability
@@ -291,4 +311,5 @@ def few_questions(analysis: Analysis) -> str:
     """A warning where a bootstrap has little to draw from; nothing otherwise."""
     if analysis.n_groups >= FEW:
         return ""
-    return f"{analysis.n_groups} independent questions are few; intervals from a bootstrap of so few are too narrow."
+    said = "resampled intervals of so few, as of T and k*, are too narrow."
+    return f"{analysis.n_groups} independent questions are few; {said}"

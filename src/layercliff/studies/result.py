@@ -71,6 +71,9 @@ class Row:
         collapse_low: Lower end of its interval; of ``random`` the least of the draws.
         collapse_high: Upper end; of ``random`` the greatest.
         collapse_beyond: Removed blocks that a censored collapse lies beyond.
+        first_crossing: First step below the line of k*, in removed blocks, of the first path.
+        retained: Accuracy above chance that it retains, in the mean over removed blocks.
+        retained_area: The same as an area, in shares of L.
         removed_at_most: Blocks removed at the path's last step.
         selection_block_passes: Block passes that choosing took.
         features: What forecasts are made of. None where not measured.
@@ -99,6 +102,9 @@ class Row:
     collapse_low: int | None = None
     collapse_high: int | None = None
     collapse_beyond: int | float | None = None
+    first_crossing: int | None = None
+    retained: float | None = None
+    retained_area: float | None = None
     removed_at_most: int | None = None
     selection_block_passes: int | None = None
     features: Mapping[str, float] | None = None
@@ -234,6 +240,9 @@ def _told(about: Row, study: Path, cell: Cell) -> Row:
         collapse_low=low,
         collapse_high=high,
         collapse_beyond=beyond,
+        first_crossing=None if found.first_crossing is None else blocks[found.first_crossing],
+        retained=found.retained,
+        retained_area=found.retained_area,
         removed_at_most=blocks[-1],
         features=forecasts.features(run),
         selection_block_passes=cost.selection_block_passes if cost else None,

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from layercliff.analyses.controls.result import Controlled
+from layercliff.metrics.intervals import bca
 from layercliff.metrics.perplexity import losses
-from layercliff.metrics.statistics import RESAMPLES, percentile_interval
+from layercliff.metrics.statistics import RESAMPLES
 from layercliff.models.blockwise_pass import BlockwisePass
 from layercliff.models.merged_blocks import ordered
 from layercliff.models.merged_weights import make, weights_replaced
@@ -49,9 +50,9 @@ def text_losses(
             found[:, row.question] = reading.scores[:, number, 0]
     this.options.report("reading plain text", len(planned), len(planned))
     point, samples = losses(found, np.array([len(row.targets) for row in rows]), RESAMPLES, seed)
-    low, high = percentile_interval(samples)
+    low, high = bca(point, samples, len(rows))
     last = model.n_layers
-    above = percentile_interval(samples - samples[:, [last]])
+    above = bca(point - point[last], samples - samples[:, [last]], len(rows))
     places = [("depth", depth, 0, depth) for depth in range(last + 1)]
     after = [last, *range(last + 1, len(found))]  # the whole model is the path's first
     places += [("step", k, last - len(s.kept), after[k]) for k, s in enumerate(path)]

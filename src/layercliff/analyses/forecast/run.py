@@ -17,7 +17,8 @@ from layercliff.errors import RunError
 from layercliff.interventions import gates
 from layercliff.metrics import decision
 from layercliff.metrics.forecast import FEATURES, features
-from layercliff.metrics.statistics import Resamples, percentile_interval
+from layercliff.metrics.intervals import mean_curve
+from layercliff.metrics.statistics import Resamples
 from layercliff.models.lazy import LazyModel
 from layercliff.pruning import result as pruned
 from layercliff.pruning.criteria.answers import decision_margin
@@ -96,7 +97,7 @@ def _measured(this: Session[Measured], spec: ForecastSpec, found: Traced) -> Mea
     influence = -np.array([by_block[block] for block in range(model.n_layers)])
     (margins,) = decision.margin(decision.probabilities(scores[None], part.mask), part.mask, part.gold)
     resamples = Resamples.draw([question.group for question in part.questions], seed=seed)
-    low, high = percentile_interval(resamples.means(margins - values))
+    lost = mean_curve(margins - values, resamples)
     main, margin = found.main, float(margins.mean())
     named = features(
         found.transition_depth, float(main.accuracy.point[-1]), main.chance, margin, influence, without, gate
@@ -106,7 +107,7 @@ def _measured(this: Session[Measured], spec: ForecastSpec, found: Traced) -> Mea
         "block_passes": removal_passes + influence_passes + gate_passes,
         "removal_block_passes": removal_passes,
     }
-    return Measured(named, influence, without, low, high, gate, margin, len(part.questions), cost)
+    return Measured(named, influence, without, lost.low, lost.high, gate, margin, len(part.questions), cost)
 
 
 def _without_each_block(

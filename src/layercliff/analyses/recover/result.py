@@ -12,8 +12,9 @@ from layercliff.analyses.recover.shapes import RecoverSettings, RecoverSummary, 
 from layercliff.analyses.trace import result as traced
 from layercliff.metrics import decision, phases
 from layercliff.metrics.analysis import chance_of
+from layercliff.metrics.intervals import difference_curve, mean_curve, share_curve
 from layercliff.metrics.phases import Transition
-from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples, curve
+from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples
 from layercliff.readout.trace import Trace
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
@@ -210,9 +211,7 @@ class Recovered:
         samples = resamples.means(margin), resamples.means(accuracy)
         transition = phases.transition(margin.mean(1), accuracy.mean(1), *samples, self.chance(name))
         ends = [np.stack([v.mean(2).min(0), v.mean(2).max(0)]) for v in (margins, correct)]
-        return Curves(
-            curve(margin.mean(1), samples[0]), curve(accuracy.mean(1), samples[1]), ends[0], ends[1], transition
-        )
+        return Curves(mean_curve(margin, resamples), share_curve(accuracy, resamples), ends[0], ends[1], transition)
 
     def gained(self, step: int, keep: Kept, resamples: Resamples) -> dict[str, float]:
         """What training changed at the last depth, and how far the step then is from the dense model trained alike.
@@ -233,9 +232,10 @@ class Recovered:
             for s in (step, 0)
         )
         found: dict[str, float] = {}
-        for label, value, old, control in zip(("margin", "accuracy"), after, before, dense, strict=True):
+        made = {"margin": mean_curve, "accuracy": difference_curve}
+        for (label, interval), value, old, control in zip(made.items(), after, before, dense, strict=True):
             for what, change in (("gain", value - old), ("from_dense", value - control)):
-                ends = curve(np.array([change.mean()]), resamples.means(change[None]))
+                ends = interval(change[None], resamples)
                 found |= {
                     f"{label}_{what}{end}": float(getattr(ends, side)[0])
                     for end, side in (("", "point"), ("_low", "low"), ("_high", "high"))
