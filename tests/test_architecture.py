@@ -49,6 +49,7 @@ OF_FILE = {
     "pruning.selected_step": "verbs",
     "pruning.tables": "results",
     "pruning.path_file": "results",
+    "analyses.trace.tables": "results",
     "analyses.recover.tables": "results",
     "report.redraw": "verbs",
     "run.passes": "verbs",

@@ -9,9 +9,18 @@ Class = TypeVar("Class", bound=type)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+GONE = "gone: "
+"""What the name of today begins with where there is none any more; then comes the reason."""
+
+
+def sentence(former: str, today: str) -> str:
+    """What is said of a former name."""
+    return f"{former} is {today}." if today.startswith(GONE) else f"{former} is called {today} now."
+
+
 def warn(former: str, today: str, stacklevel: int = 3) -> None:
     """Give the warning, which names the caller `stacklevel` calls above."""
-    warnings.warn(f"{former} is called {today} now.", DeprecationWarning, stacklevel=stacklevel)
+    warnings.warn(sentence(former, today), DeprecationWarning, stacklevel=stacklevel)
 
 
 def todays(
@@ -20,13 +29,15 @@ def todays(
     """Values by today's names.
 
     `names` are former names with those of today. `tell` hears of each that is met. Where both are given, both stay,
-    for whoever refuses unknown names.
+    for whoever refuses unknown names. What is gone is dropped.
     """
     found = dict(given)
     for former in names.keys() & found.keys():
         if (today := names[former]) not in found:
             tell(former, today)
-            found[today] = found.pop(former)
+            value = found.pop(former)
+            if not today.startswith(GONE):
+                found[today] = value
     return found
 
 

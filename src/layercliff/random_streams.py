@@ -29,6 +29,7 @@ class RandomStream(IntEnum):
     SUBSETS_RESAMPLED = 22  # sets of blocks in the bootstrap of claim C3
     PERMUTED_PHASES = 23  # the permutation test of claim C3
     SUBSETS = 24  # sets of blocks removed; then the number of their kind
+    JUMP_SHUFFLES = 25  # golds that the jump of a trace is held against; then the task
     NO_PREFERENCE = 26  # answers of a model without preference
 
 

@@ -58,7 +58,7 @@ def test_last_depth_is_the_models_own_answer(tiny: Model, colours: Task, form: s
 
     from layercliff.tasks.prompts import ask
 
-    found = layercliff.trace(tiny, colours, format=form, normalisation="sum")
+    found = layercliff.trace(tiny, colours, format=form)
     for i, question in enumerate(found.trace.questions):
         prompt = ask(colours, question, form)  # type: ignore[arg-type]
         for o, (before, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
@@ -74,11 +74,11 @@ def test_last_depth_is_the_models_own_answer(tiny: Model, colours: Task, form: s
             assert found.trace.scores[-1, i, o] == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def test_cloze_normalisations(tiny: Model, colours: Task) -> None:
-    traces = {
-        n: layercliff.trace(tiny, colours, format="cloze", normalisation=n).trace
-        for n in ("sum", "token", "char", "byte")
-    }
+def test_cloze_normalisations(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """From a finished trace, against lengths counted anew; accuracies in its summary and tables."""
+    traced = layercliff.trace(tiny, colours, format="cloze", out=tmp_path)
+    kept = layercliff.trace(tiny, colours, format="cloze", out=tmp_path)
+    traces = {by: kept.by(by).trace for by in ("sum", "token", "char", "byte")}
     for i, question in enumerate(traces["sum"].questions):
         for o, option in enumerate(question.options):
             total = traces["sum"].scores[:, i, o]
@@ -89,6 +89,22 @@ def test_cloze_normalisations(tiny: Model, colours: Task) -> None:
                 for t in (f"Question: {question.text}\nAnswer: {option}", f"Question: {question.text}\nAnswer:")
             )
             np.testing.assert_allclose(traces["token"].scores[:, i, o], total / (whole - context), rtol=1e-6)
+    summary, depths = (
+        json.loads((tmp_path / "trace/summary.json").read_text()),
+        pl.read_parquet(tmp_path / "trace/depths.parquet"),
+    )
+    for by in ("token", "char", "byte"):
+        again = layercliff.trace(tiny, colours, format="cloze").by(by).main
+        assert kept.main.accuracy_by[by].point.tolist() == traced.main.accuracy_by[by].point.tolist()
+        np.testing.assert_array_equal(depths[f"accuracy_{by}"].to_numpy(), again.accuracy.point)
+        assert summary[f"accuracy_{by}_low"] == again.accuracy.low[-1]
+
+
+def test_other_formats_have_no_lengths(tiny: Model, colours: Task) -> None:
+    found = layercliff.trace(tiny, colours, format="letter")
+    assert not found.main.accuracy_by and found.by("sum").trace is found.trace
+    with pytest.raises(LayercliffError, match="only those of a cloze task"):
+        found.by("char")
 
 
 def test_a_finished_trace_is_read_and_not_computed(

@@ -116,7 +116,7 @@ def test_refusals_are_one_sentence(
     assert len([line for line in done.stderr.splitlines() if line.startswith("layercliff: ")]) == 1
 
 
-@pytest.mark.parametrize("option", ["--format=essay", "--dtype=int3", "--normalisation=words", "--option-mass=some"])
+@pytest.mark.parametrize("option", ["--format=essay", "--dtype=int3", "--option-mass=some"])
 def test_unknown_choices_are_named_with_the_known(here: Here, option: str) -> None:
     done = here("trace", "-m", "m", "-t", "t", "-o", "o", option)
     assert done.returncode == 2

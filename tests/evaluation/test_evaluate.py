@@ -131,7 +131,7 @@ def test_a_finished_run_is_read_and_an_interrupted_one_goes_on(
 
 
 def test_a_trace_of_shuffled_questions_is_another_run(tiny: Model, colours: Task, tmp_path: Path) -> None:
-    layercliff.trace(tiny, colours, format="cloze", normalisation="sum", out=tmp_path / "run")
+    layercliff.trace(tiny, colours, format="cloze", out=tmp_path / "run")
     with pytest.raises(RunError, match="order is shuffled there and file here"):
         layercliff.evaluate(tiny, colours, out=tmp_path / "run")
 

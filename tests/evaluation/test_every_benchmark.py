@@ -44,7 +44,7 @@ def test_trace_and_prune(tiny: Model, tmp_path: Path, name: str, form: Format) -
 def test_options_in_the_context_score_the_same_text(tiny: Model, tmp_path: Path, batch_tokens: int) -> None:
     """WinoGrande: the sum of log-probabilities of what follows the blank, of each sentence run by itself; shared
     beginnings or not."""
-    found = layercliff.trace(tiny, task("winogrande", tmp_path), normalisation="sum", batch_tokens=batch_tokens)
+    found = layercliff.trace(tiny, task("winogrande", tmp_path), batch_tokens=batch_tokens)
     for i, question in enumerate(found.trace.questions):
         before, after = question.text.split("_")
         for o, option in enumerate(question.options):

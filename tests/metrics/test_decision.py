@@ -63,3 +63,16 @@ def test_decided_from(margins: Any) -> None:
     for i in range(margins.shape[1]):
         depths = [d for d in range(len(margins)) if all(margins[later, i] > 0 for later in range(d, len(margins)))]
         assert found[i] == (min(depths) if depths else -1)
+
+
+def test_margins_of_all_options() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 4, (3, 6, 4)) / 4
+    mask = np.ones((6, 4), bool)
+    mask[0, 2:] = False
+    found = decision.margins_of_all(values, mask)
+    for gold in range(4):
+        asked = mask[:, gold]
+        own = decision.margin(values, mask, np.full(6, gold))
+        np.testing.assert_array_equal(found[:, asked, gold], own[:, asked])
+        assert np.isneginf(found[:, ~asked, gold]).all()

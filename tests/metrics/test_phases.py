@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from layercliff.metrics.phases import jump, rises, transition, transition_depths
+from layercliff.metrics.phases import half_depths, jump, rises, sign_depths, transition, transition_depths
 
 CURVES = st.integers(2, 9).flatmap(
     lambda n: st.tuples(
@@ -23,6 +23,35 @@ def test_first_depth_from_which_both_hold(curves: tuple[Any, Any]) -> None:
     n = len(margin)
     depths = [d for d in range(n) if all(margin[later] > 0 and accuracy[later] > 0.25 for later in range(d, n))]
     assert transition_depths(margin, accuracy, 0.25) == (min(depths) if depths else np.inf)
+
+
+@given(CURVES)
+def test_sign_alone(curves: tuple[Any, Any]) -> None:
+    margin, _ = curves
+    depths = [d for d in range(len(margin)) if all(m > 0 for m in margin[d:])]
+    assert sign_depths(margin) == (min(depths) if depths else np.inf)
+
+
+@given(CURVES)
+def test_half_depth(curves: tuple[Any, Any]) -> None:
+    margin, _ = curves
+    steps = np.diff(margin)
+    before = [margin[d] for d in range(int(np.flatnonzero(steps == steps.max())[0]) + 1)]
+    middle = (sum(before) / len(before) + margin[-1]) / 2
+    depths = [d for d in range(len(margin)) if all(m > middle for m in margin[d:])]
+    found = half_depths(np.stack([margin, margin]))
+    if abs(margin - middle).min() > 1e-9:  # else rounding decides
+        assert found.tolist() == [min(depths) if depths else np.inf] * 2
+
+
+def test_a_jump_against_shuffles() -> None:
+    margin = np.array([-0.5, -0.4, 0.5])
+    shuffled = np.array([[0.0, 0.1, 0.2]] * 7 + [[0.0, 1.0, 0.0]])
+    found = jump(margin, margin[None], shuffled)
+    assert found.p == 2 / 9
+    assert not found.shown
+    assert jump(margin, margin[None], np.repeat(shuffled[:1], 199, 0)).shown
+    assert not jump(margin, margin[None]).shown
 
 
 @given(CURVES)

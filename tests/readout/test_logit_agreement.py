@@ -129,10 +129,8 @@ def test_positions_that_depend_on_the_length_of_a_batch(
     """LongRoPE, with prompts on both sides of the switch: trace and path equal every row by itself."""
     model = model_of("longrope", monkeypatch)
     notes: list[str] = []
-    traced = layercliff.trace(model, task, format=form, normalisation="sum", out=tmp_path, batch_tokens=300)
-    pruned = layercliff.prune(
-        model, task, format=form, normalisation="sum", remove=1, assess=False, batch_tokens=300, note=notes.append
-    )
+    traced = layercliff.trace(model, task, format=form, out=tmp_path, batch_tokens=300)
+    pruned = layercliff.prune(model, task, format=form, remove=1, assess=False, batch_tokens=300, note=notes.append)
     part = encoded_task.ask(model, task, form, task.questions, how=EncodingOptions("sum"))
     lengths = {len(row.tokens) for row in part.rows}
     assert min(lengths) < SWITCH < max(lengths)

@@ -13,7 +13,7 @@ import word_tasks
 from chromium import Page
 
 import layercliff
-from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables
 from layercliff.models.model import Model
 from layercliff.pruning import result as pruned
 from layercliff.run.directory import RunDirectory
@@ -177,7 +177,7 @@ def test_a_question_opens_with_its_options_and_margins(opened: Callable[..., Pag
     assert page.locator(".detail .mark-symbol.role-mark path").count() == 6 + sum(steps)
     told = hover(page, ".detail", 5)
     assert told == {"model": "dense", "depth": "5", "written by": "block 4", "margin": f"{stored['margin']:+.3f}"}
-    own = traced.questions_table(path.traces[2]).row(by_predicate=pl.col("id") == asked.id, named=True)
+    own = tables.questions_table(path.traces[2]).row(by_predicate=pl.col("id") == asked.id, named=True)
     told = hover(page, ".detail", 5 + sum(steps))
     last = path.steps[2].kept[-1]
     assert told == {

@@ -17,8 +17,9 @@ def analysis() -> Analysis:
     values = np.linspace(-0.5, 0.8, 19)
     curve = Curve(values, values - 0.1, values + 0.1)
     jump = Jump(12, 12, 13, 1.15, (1.0, 1.3), 0.64, (0.5, 0.7))
+    at = Transition(13, 13.0, 13.0, 0.0)
     return Analysis(
-        "t", 158, 158, 2000, 0.25, curve, curve, curve, np.full(19, 0.5), None, Transition(13, 13.0, 13.0, 0.0), jump
+        "t", 158, 158, 2000, 0.25, curve, curve, curve, np.full(19, 0.5), None, at, jump, by_sign=at, half=at
     )
 
 
@@ -40,6 +41,17 @@ def test_decided(analysis: Analysis) -> None:
 )
 def test_phases_at_the_ends(analysis: Analysis, depth: int, expected: str) -> None:
     assert expected in str(words.phases(replace(analysis, transition=Transition(depth, 1.0, 18.0, 0.0))))
+
+
+def test_boundaries_beside_t(analysis: Analysis) -> None:
+    assert words.boundaries(analysis) is None
+    shown = replace(analysis, jump=replace(analysis.jump, p=0.005), half=Transition(12, 12.0, 13.0, 0.0))
+    assert words.boundaries(shown) == "T_half, the middle of the rise: depth 12 [12-13]."
+    apart = replace(shown, by_sign=Transition(None, 14.0, float("inf"), 0.6), jump=replace(analysis.jump, p=0.2))
+    assert words.boundaries(apart) == (
+        "By the sign of the margin alone, as the paper reads it, none. "
+        "The largest rise is no larger than with shuffled answers (p = 0.2): no T_half."
+    )
 
 
 def test_few_questions_are_told(analysis: Analysis) -> None:

@@ -10,9 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import word_tasks
+import yaml
 from polars import selectors
 from polars.testing import assert_frame_equal
 
@@ -50,6 +52,22 @@ def test_a_finished_run_is_read(verb: str, older: Path, tiny: Model, monkeypatch
     monkeypatch.setattr(Reader, "read", lambda *_: pytest.fail("the model was run"))
     monkeypatch.setattr(gates, "gradients", lambda *_: pytest.fail("the model was run"))
     run(verb, tiny, older / "finished")
+
+
+def test_an_older_directory_keeps_its_normalisation(tiny: Model, tmp_path: Path) -> None:
+    """Decisions in it stay by characters, those of a new one are by the sum; both read the same log-likelihoods."""
+    task = word_tasks.task(24, "cloze")
+    new = layercliff.trace(tiny, task, out=tmp_path / "new")
+    subject = yaml.safe_load((tmp_path / "new/run.yaml").read_text())
+    assert "normalisation" not in subject
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older/run.yaml").write_text(yaml.safe_dump(subject | {"normalisation": "char"}))
+    for _ in ("made", "read"):
+        older = layercliff.trace(tiny, task, out=tmp_path / "older")
+        np.testing.assert_array_equal(older.trace.scores, new.by("char").trace.scores)
+        assert "by char" in older.caption(older.main.name)
+        assert not older.main.accuracy_by
+    assert "by " not in new.caption(new.main.name)
 
 
 @pytest.mark.parametrize("verb", VERBS)

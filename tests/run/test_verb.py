@@ -33,6 +33,13 @@ def test_a_spec_and_its_keywords_are_one(tiny: Model, colours: Task) -> None:
         layercliff.trace(tiny, colours, shot=1)  # type: ignore[call-overload]
 
 
+def test_an_option_that_is_gone_is_named(tiny: Model, colours: Task) -> None:
+    with pytest.warns(DeprecationWarning, match="normalisation is gone: decisions are by the summed"):
+        layercliff.trace(tiny, colours, normalisation="char")
+    with pytest.warns(DeprecationWarning, match="normalisation is gone"):
+        Grid.of({"models": ["m"], "tasks": ["t"], "normalisation": "char"})
+
+
 def test_former_names_hold_with_a_warning(tiny: Model, colours: Task, tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning, match="score is called criterion now"):
         path = layercliff.prune(tiny, colours, score="head", remove=1, assess=False)  # type: ignore[call-overload]

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 
 from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.metrics.analysis import Analysis, analyse
 from layercliff.metrics.effects import Effects, PerRun, decisions, effects
 from layercliff.metrics.statistics import RESAMPLES, Resamples
@@ -154,7 +155,7 @@ def write(run: RunDirectory, folder: str, probed: InterventionResult[Own], table
     run.forget(f"{folder}/{SUMMARY}")
     trace = probed.trace
     place.write_arrays("scores", {"dense": trace.scores, "runs": probed.scores, "mask": trace.mask, "gold": trace.gold})
-    place.write_table("questions", traced.questions_table(trace))
+    place.write_table("questions", trace_tables.questions_table(trace))
     place.write_table(Path(folder).name, table)
     place.finish(
         {

@@ -66,7 +66,8 @@ def spec_of(spec: type[Spec], given: dict[str, Any]) -> Spec:
 
 
 def _say_renamed(former: str, today: str) -> None:
-    say_sentence(f"The option --{former} is called --{today} now.")
+    today = today if today.startswith(former_names.GONE) else f"--{today}"
+    say_sentence(former_names.sentence(f"The option --{former}", today))
 
 
 def offered(spec: type[Spec]) -> Iterator["Field[Any]"]:
@@ -81,7 +82,9 @@ def _parameters(spec: type[Spec]) -> Iterator[inspect.Parameter]:
     yield from sorted(found, key=lambda one: one.default is not inspect.Parameter.empty)
     known = {one.name: about(one).kind or hints[one.name] for one in offered(spec)}
     for former, today in renamed(spec).items():
-        yield extra(former, Annotated[known[today] | None, typer.Option(..., f"--{former}", hidden=True)], None)
+        yield extra(
+            former, Annotated[known.get(today, str) | None, typer.Option(..., f"--{former}", hidden=True)], None
+        )
 
 
 def _parameter(one: "Field[Any]", hint: Any) -> inspect.Parameter:

@@ -1,12 +1,12 @@
 """What `layercliff.evaluate` is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercliff.choices import Depths, Normalisation, Sampler, Scored
+from layercliff.choices import Depths, Sampler, Scored
 from layercliff.run import parsing
-from layercliff.run.spec import OPTION, AnalysisSpec, Option, option
+from layercliff.run.spec import AnalysisSpec, option
 
 if TYPE_CHECKING:
     from layercliff.evaluation.result import Evaluated
@@ -24,7 +24,6 @@ class EvaluateSpec(AnalysisSpec):
         help="fixed: the same examples for all questions; first_n, per_item: as lm-evaluation-harness draws.",
     )
     limit: int | None = option(None, help="Ask the first so many questions of each task, of each subject for mmlu.")
-    normalisation: Normalisation = field(default="sum", init=False, metadata={OPTION: Option()})
     depths: Depths = option(
         (),
         kind=str | None,

@@ -79,7 +79,7 @@ def _allowed(part: EncodedTask, logit: float) -> Float[np.ndarray, "question opt
     found = np.full(part.mask.shape, logit, np.float64)
     for row in part.rows:
         if row.option is not None:
-            found[row.question, row.option] = 2 * len(row.targets) * logit / part.size(row)
+            found[row.question, row.option] = 2 * len(row.targets) * logit / part.divisor[row.question, row.option]
     return found
 
 

@@ -30,7 +30,6 @@ def command(pruned: Pruned, out: str, trust_remote_code: bool = False) -> str:
         "seed": subject.seed,
         "dtype": None if subject.dtype == "float32" else subject.dtype,
         "weights_dtype": None if subject.weights_dtype == subject.dtype else subject.weights_dtype,
-        "normalisation": subject.normalisation,
         "chat": subject.chat,
         "skip_bad_rows": any(task.skipped for task in pruned.traces[0].tasks.values()),
         "trust_remote_code": trust_remote_code,

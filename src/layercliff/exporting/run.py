@@ -122,7 +122,7 @@ def _report_questions(pruned: Pruned, model: Model) -> tuple[EncodedTask, ...]:
     task = ",".join(t.asked_for or t.name for t in subject.tasks)
     spec = RunSpec(
         model, task, shots=subject.shots, sampler=subject.sampler, limit=subject.limit, seed=subject.seed,
-        normalisation=subject.normalisation, chat=subject.chat, skip_bad_rows=True,
+        chat=subject.chat, skip_bad_rows=True,
     )  # fmt: skip
     setting = ResolvedRun.of(spec)
     for there, here in zip(subject.tasks, setting.subject.tasks, strict=True):

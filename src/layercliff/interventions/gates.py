@@ -103,7 +103,7 @@ def _from_scores(
             tokens.append(row.targets)
             weights.append(pull[row.question, : len(row.targets)].tolist())
         else:
-            size = part.size(row)
+            size = int(part.divisor[row.question, row.option])
             for place, target in zip(path[-len(row.targets) :], row.targets, strict=True):
                 where.append((sequence, place))
                 tokens.append((target,))

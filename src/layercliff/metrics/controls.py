@@ -3,23 +3,21 @@
 A control is one trace, or several draws of one. Its values are the mean over draws, question by question.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from layercliff.choices import Format
 from layercliff.metrics import phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.chance import constant_answers, right_answer
 from layercliff.metrics.effects import decisions
 from layercliff.metrics.intervals import mean_curve, share_curve
 from layercliff.metrics.phases import Jump, Transition
+from layercliff.metrics.shuffled_gold import GoldExchange
 from layercliff.metrics.statistics import RESAMPLES, Curve, Resamples
 from layercliff.readout.trace import Trace
-from layercliff.tasks.question import Question
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def constant_outcome(trace: Trace, resamples: int = RESAMPLES, seed: int = 0) ->
 
 
 def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
-    """Exchange golds within each task of a trace (`exchanged_gold`).
+    """Exchange golds within each task of a trace (`GoldExchange`).
 
     Args:
         trace: The model's.
@@ -103,38 +101,11 @@ def shuffled_gold(trace: Trace, rng: np.random.Generator) -> Trace:
     """
     parts = {name: trace.of(name) for name in trace.tasks}
     return Trace.joined(
-        [_with_gold(part, exchanged_gold(part.questions, part.tasks[name].form, rng)) for name, part in parts.items()]
+        [
+            _with_gold(part, GoldExchange(part.questions, part.tasks[name].form).draw(rng))
+            for name, part in parts.items()
+        ]
     )
-
-
-def exchanged_gold(
-    questions: Sequence[Question], form: Format, rng: np.random.Generator
-) -> Int[np.ndarray, " question"]:
-    """Exchange golds among questions with the same options; in *letter*, with as many options.
-
-    Where no other question has them, any option is drawn.
-
-    Args:
-        questions: Questions of one task.
-        form: The task's format.
-        rng: Decides the exchange.
-
-    Returns:
-        [question] Indices of options.
-    """
-    alike: dict[Hashable, list[int]] = defaultdict(list)
-    for number, question in enumerate(questions):
-        alike[len(question.options) if form == "letter" else tuple(sorted(question.options))].append(number)
-    gold = np.array([question.gold for question in questions])
-    for numbers in alike.values():
-        for number, other in zip(numbers, rng.permutation(numbers), strict=True):
-            own, theirs = questions[number], questions[other]
-            if len(numbers) == 1:
-                gold[number] = rng.integers(len(own.options))
-            else:
-                right = theirs.options[theirs.gold]
-                gold[number] = theirs.gold if form == "letter" else own.options.index(right)
-    return gold
 
 
 def wrong_gold(trace: Trace, rng: np.random.Generator) -> Trace | None:

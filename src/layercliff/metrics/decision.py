@@ -45,6 +45,17 @@ def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
     return out
 
 
+def margins_of_all(values: Scores, mask: Mask) -> Scores:
+    """Each option minus the best other one: `margin`, were it the gold one. -inf for absent options."""
+    wide = np.where(mask, values, -np.inf)
+    ordered = np.sort(wide, axis=-1)
+    best_other = np.where(
+        np.arange(wide.shape[-1]) == wide.argmax(-1)[..., None], ordered[..., -2:-1], ordered[..., -1:]
+    )
+    out: np.ndarray = wide - best_other
+    return out
+
+
 def votes(scores: Scores, mask: Mask) -> Scores:
     """The share of each option in a question's argmax.
 

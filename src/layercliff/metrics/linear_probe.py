@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 
 from layercliff.choices import Format
 from layercliff.errors import TaskError
-from layercliff.metrics import controls
 from layercliff.metrics.decision import Gold, Mask
+from layercliff.metrics.shuffled_gold import GoldExchange
 from layercliff.random_streams import RandomStream, generator
 from layercliff.tasks.question import Question
 
@@ -42,7 +42,7 @@ def shuffled(questions: Sequence[Question], form: Format, seed: int) -> Gold:
     Returns:
         [question] Indices of options.
     """
-    return controls.exchanged_gold(questions, form, generator(RandomStream.LINEAR_PROBE, seed, 0))
+    return GoldExchange(questions, form).draw(generator(RandomStream.LINEAR_PROBE, seed, 0))
 
 
 def exchanged(scores: ProbeScores, gold: Gold, other: Gold) -> ProbeScores:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from layercliff.metrics.decision import stays_from
-from layercliff.metrics.statistics import percentile_interval
+from layercliff.metrics.statistics import TAIL, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Jump:
         rise_interval: Its interval.
         sharpness: Its share of all rises, in [0, 1].
         sharpness_interval: Its interval.
+        p: The chance of a rise as large where golds are shuffled, the largest over all blocks. None where that was not
+            looked at.
     """
 
     block: int
@@ -57,6 +59,12 @@ class Jump:
     rise_interval: tuple[float, float]
     sharpness: float
     sharpness_interval: tuple[float, float]
+    p: float | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the rise is larger than shuffled golds give."""
+        return self.p is not None and self.p <= TAIL
 
 
 def transition_depths(
@@ -75,6 +83,30 @@ def transition_depths(
     holds = (margin > 0) & (accuracy > chance)
     first = stays_from(np.moveaxis(holds, -1, 0))
     return np.where(holds[..., -1], first, np.inf)
+
+
+def sign_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "*rest"]:
+    """T by the sign of DM alone, as Shi et al. 2026 read it (figure 4): min { l : for all l' >= l, DM_l' > 0 }."""
+    return transition_depths(margin, np.ones_like(margin), 0.0)
+
+
+def half_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "*rest"]:
+    """T_half: the first depth from which DM stays above the middle between its silent plateau and DM_L.
+
+    The plateau is the mean over the depths before the jump. Infinite where DM_L does not lie above it.
+    """
+    block, _, _ = rises(margin)
+    silent = np.arange(margin.shape[-1]) <= block[..., None]
+    plateau = (margin * silent).sum(-1) / silent.sum(-1)
+    holds = margin > (plateau + margin[..., -1])[..., None] / 2
+    return np.where(holds[..., -1], stays_from(np.moveaxis(holds, -1, 0)), np.inf)
+
+
+def boundary(point: float, samples: Float[np.ndarray, " resample"]) -> Transition:
+    """A depth, infinite where there is none, with the interval of its resamples."""
+    low, high = percentile_interval(samples)
+    depth = int(point) if np.isfinite(point) else None
+    return Transition(depth, float(low), float(high), float(np.isinf(samples).mean()))
 
 
 def transition(
@@ -97,11 +129,7 @@ def transition(
         T and its interval.
     """
     point = float(transition_depths(margin, accuracy, chance))
-    samples = transition_depths(margin_samples, accuracy_samples, chance)
-    low, high = percentile_interval(samples)
-    return Transition(
-        int(point) if np.isfinite(point) else None, float(low), float(high), float(np.isinf(samples).mean())
-    )
+    return boundary(point, transition_depths(margin_samples, accuracy_samples, chance))
 
 
 def rises(
@@ -121,12 +149,17 @@ def rises(
     return np.asarray(steps.argmax(-1)), largest, np.divide(largest, total, out=np.zeros_like(largest), where=total > 0)
 
 
-def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, "resample depth"]) -> Jump:
+def jump(
+    margin: Float[np.ndarray, " depth"],
+    margin_samples: Float[np.ndarray, "resample depth"],
+    shuffled: Float[np.ndarray, "shuffle depth"] | None = None,
+) -> Jump:
     """Find the jump of a margin curve, with intervals.
 
     Args:
         margin: [depth] Mean Decision Margin.
         margin_samples: [resample depth] The same in resamples.
+        shuffled: [shuffle depth] The same with shuffled golds.
 
     Returns:
         The block of the largest rise.
@@ -142,6 +175,7 @@ def jump(margin: Float[np.ndarray, " depth"], margin_samples: Float[np.ndarray, 
         _pair(rise_samples),
         float(sharpness),
         _pair(sharpness_samples),
+        None if shuffled is None else float((1 + (rises(shuffled)[1] >= rise).sum()) / (1 + len(shuffled))),
     )
 
 

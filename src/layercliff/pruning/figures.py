@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.pruning import tables as path_tables
 from layercliff.pruning.repeats import Stability
 from layercliff.pruning.result import Pruned
@@ -222,7 +222,7 @@ def _bias(pruned: Pruned) -> Chart:
             "ratio": pruned.gone(k) / pruned.n_layers,
             "removed": ", ".join(map(str, pruned.steps[k].removed)),
             "n": found.n_counted,
-            **{name: float(values[-1]) for name, values in traced.bias_columns({"divergence": found.kl}).items()},
+            **{name: float(values[-1]) for name, values in trace_tables.bias_columns({"divergence": found.kl}).items()},
         }
         for k, found in enumerate(frequencies)
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from layercliff import former_names
 from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.metrics import collapse as falling
 from layercliff.metrics import decision
 from layercliff.metrics.analysis import Analysis, analyse
@@ -261,7 +262,7 @@ def write(run: RunDirectory, pruned: Pruned) -> None:
             f"scores_{k}": t.scores for k, t in enumerate(traces)
         }
         folder.write_arrays(name, arrays)
-        tables["questions" if name == "steps" else "watched_questions"] = traced.questions_table(traces[0])
+        tables["questions" if name == "steps" else "watched_questions"] = trace_tables.questions_table(traces[0])
     folder.write_json("repetitions", [asdict(split) for split in pruned.others])
     for name, table in tables.items():
         folder.write_table(name, table)

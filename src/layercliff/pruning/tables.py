@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.pruning.step import Step
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def depths_table(pruned: "Pruned") -> pl.DataFrame:
         for label, curve in curves.items():
             columns |= {label: curve.point, f"{label}_low": curve.low, f"{label}_high": curve.high}
         if main.frequency is not None:
-            columns |= traced.bias_columns({"kl": main.frequency.kl})
+            columns |= trace_tables.bias_columns({"kl": main.frequency.kl})
         frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "step": pl.Int64, "depth": pl.Int64}))
     return pl.concat(frames)
 
@@ -97,7 +98,7 @@ def frequency_table(pruned: "Pruned") -> pl.DataFrame:
     It says how often the category wins, is offered and is gold.
     """
     frames = [
-        traced.frequency_table(analyses).with_columns(step=pl.lit(k, pl.Int64))
+        trace_tables.frequency_table(analyses).with_columns(step=pl.lit(k, pl.Int64))
         for k, analyses in enumerate(pruned.analyses)
     ]
     return pl.concat(frames)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -130,7 +131,7 @@ class EncodedTask:
     def scores(
         self, readings: Iterable[tuple[Batch, Reading]]
     ) -> tuple[Float[np.ndarray, "depth question option"], Float[np.ndarray, "depth question"]]:
-        """Put scores together, in the order of `questions`. *cloze* sums are normalised here.
+        """Put scores together, in the order of `questions`.
 
         Args:
             readings: Batches with what was read.
@@ -148,22 +149,27 @@ class EncodedTask:
                     scores[:, row.question, : len(row.targets)] = reading.scores[:, number, : len(row.targets)]
                     mass[:, row.question] = reading.mass[:, number]
                 else:
-                    scores[:, row.question, row.option] = reading.scores[:, number, 0] / self.size(row)
-        return scores, mass
+                    scores[:, row.question, row.option] = reading.scores[:, number, 0]
+        return (scores / self.divisor).astype(np.float32), mass
 
-    def size(self, row: TokenRow) -> int:
-        """What the summed log-probability of an option's row is divided by.
+    @cached_property
+    def divisor(self) -> Int[np.ndarray, "question option"]:
+        """What the summed log-probability of each option is divided by: 1, but in directories of version 0.1.0."""
+        return np.ones(self.mask.shape, np.int64) if self.normalisation == "sum" else self.sizes[self.normalisation]
 
-        Args:
-            row: A row of this task.
-
-        Returns:
-            Characters, tokens or bytes, or 1.
-        """
-        option = row.option or 0
-        text = prompts.scored(self.task, self.questions[row.question], self.form)[option]
-        sizes = {"sum": 1, "token": len(row.targets), "char": len(text), "byte": len(text.encode())}
-        return sizes[self.normalisation]
+    @cached_property
+    def sizes(self) -> dict[Normalisation, Int[np.ndarray, "question option"]]:
+        """Tokens, characters and UTF-8 bytes of every option that is scored as a continuation. 1 for absent ones."""
+        found: dict[Normalisation, Int[np.ndarray, "question option"]] = {
+            by: np.ones((len(self.questions), self.width), np.int64) for by in ("token", "char", "byte")
+        }
+        for row in self.rows:
+            if row.option is not None:
+                text = prompts.scored(self.task, self.questions[row.question], self.form)[row.option]
+                place = row.question, row.option
+                found["token"][place] = len(row.targets)
+                found["char"][place], found["byte"][place] = len(text), len(text.encode())
+        return found
 
     def trace(self, readings: Iterable[tuple[Batch, Reading]]) -> Trace:
         """Make a trace of the readings of all rows.
@@ -176,8 +182,9 @@ class EncodedTask:
         """
         scores, mass = self.scores(readings)
         names = (self.task.name,) * len(self.questions)
+        sizes = self.sizes if self.reading == "cloze" and self.normalisation == "sum" else {}
         return Trace(
-            scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {self.task.name: self.about}
+            scores, self.mask, self.gold, mass, self.questions, names, self.half_of, {self.task.name: self.about}, sizes
         )
 
     @property
@@ -272,7 +279,7 @@ class EncodingOptions:
         whole: Score options of every format as continuations.
     """
 
-    normalisation: Normalisation = "char"
+    normalisation: Normalisation = "sum"
     chat: bool = False
     seed: int = 0
     whole: bool = False

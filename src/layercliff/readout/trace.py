@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from layercliff.choices import Format, Half, Sharing
+from layercliff.choices import Format, Half, Normalisation, Sharing
+from layercliff.errors import RunError
 from layercliff.tasks.question import Question
 
 Item = TypeVar("Item")
@@ -86,7 +87,7 @@ class Trace:
 
     Attributes:
         scores: [depth question option] Depth 0..L, float32, in nats: logits of the options' tokens (*letter*,
-            *first_token*) or normalised log-likelihoods (*cloze*). nan for absent options.
+            *first_token*) or summed log-likelihoods (*cloze*). nan for absent options.
         mask: [question option] Which options there are.
         gold: [question] Index of the right option.
         option_mass: [depth question] The probability of all options together, over the whole vocabulary. nan where not
@@ -95,6 +96,8 @@ class Trace:
         task_of: [question] Name of its task.
         half_of: [question] ``select`` or ``report``.
         tasks: What was asked, by task.
+        sizes: [question option] Each option's tokens, characters and UTF-8 bytes in *cloze*, by normalisation. Other
+            formats have none, nor have results of version 0.1.0.
     """
 
     scores: Float[np.ndarray, "depth question option"]
@@ -105,6 +108,7 @@ class Trace:
     task_of: tuple[str, ...]
     half_of: tuple[Half, ...]
     tasks: Mapping[str, TracedTask] = field(default_factory=dict)
+    sizes: Mapping[Normalisation, Int[np.ndarray, "question option"]] = field(default_factory=dict)
 
     @property
     def n_layers(self) -> int:
@@ -136,7 +140,22 @@ class Trace:
             _where(self.task_of, keep),
             _where(self.half_of, keep),
             {task: self.tasks[task]},
+            {by: sizes[keep, :width] for by, sizes in self.sizes.items()},
         )
+
+    def by(self, normalisation: Normalisation) -> "Trace":
+        """The same with each option's summed log-likelihood divided by its characters, tokens or bytes.
+
+        Raises `RunError` where their numbers are not known.
+        """
+        if normalisation == "sum":
+            return self
+        if normalisation not in self.sizes:
+            raise RunError(
+                f"Scores cannot be read by {normalisation}: only those of a cloze task can, traced by version 0.2 or "
+                "later; ask with format cloze, or trace again."
+            )
+        return replace(self, scores=(self.scores / self.sizes[normalisation]).astype(np.float32), sizes={})
 
     def at(self, rows: Int[np.ndarray, " row"]) -> "Trace":
         """Only some depths.
@@ -161,7 +180,7 @@ class Trace:
         """
         width = max(part.mask.shape[1] for part in parts)
 
-        def wide(array: np.ndarray, fill: float | bool) -> np.ndarray:
+        def wide(array: np.ndarray, fill: float | int | bool) -> np.ndarray:
             return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])], constant_values=fill)
 
         return Trace(
@@ -173,7 +192,13 @@ class Trace:
             tuple(t for p in parts for t in p.task_of),
             tuple(h for p in parts for h in p.half_of),
             {name: task for p in parts for name, task in p.tasks.items()},
+            {by: np.concatenate([wide(p.sizes[by], 1) for p in parts]) for by in _common(parts)},
         )
+
+
+def _common(parts: "list[Trace]") -> list[Normalisation]:
+    """The sizes that all parts have."""
+    return [by for by in parts[0].sizes if all(by in part.sizes for part in parts)]
 
 
 def _where(items: tuple[Item, ...], keep: np.ndarray) -> tuple[Item, ...]:

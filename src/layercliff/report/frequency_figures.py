@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from layercliff.analyses.trace.result import bias_columns
+from layercliff.analyses.trace.tables import bias_columns
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.frequency import RARE, OptionFrequency
 from layercliff.report import words

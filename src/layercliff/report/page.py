@@ -13,6 +13,7 @@ from markupsafe import Markup
 from layercliff import cache
 from layercliff.analyses.trace import figures as trace_figures
 from layercliff.analyses.trace import result as results
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.analyses.trace.result import Traced
 from layercliff.comparison import figures as compare_figures
 from layercliff.comparison import result as compared
@@ -184,6 +185,8 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
                 "title": _title(name),
                 "verdict": words.verdict(analysis),
                 "phases": words.phases(analysis),
+                "boundaries": words.boundaries(analysis),
+                "normalised": words.normalised(analysis),
                 "bias": words.prediction_bias(analysis),
                 "figures": [shown(figure) for figure in drawn[name]],
                 "analysis": analysis,
@@ -199,7 +202,7 @@ def _trace_section(traced: Traced) -> dict[str, Any]:
 
 
 def _questions_section(dense: Trace, paths: Sequence[Pruned]) -> dict[str, Any]:
-    rows = results.questions_table(dense).with_row_index("number").sort("margin")
+    rows = trace_tables.questions_table(dense).with_row_index("number").sort("margin")
     return {"rows": rows.to_dicts(), "data": question_figures.content(dense, paths)}
 
 

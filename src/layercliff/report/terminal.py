@@ -62,13 +62,7 @@ def show(traced: "Traced", out: Path) -> None:
     for name, analysis in traced.analyses.items():
         prefix = f"{name}: " if len(traced.analyses) > 1 else ""
         console.print(prefix + words.verdict(analysis), style="bold")
-        said = (
-            words.phases(analysis),
-            words.jump(analysis),
-            words.option_mass(analysis),
-            words.prediction_bias(analysis),
-        )
-        for sentence in said:
+        for sentence in _sentences(analysis):
             if sentence:
                 console.print(sentence)
     console.print(
@@ -78,6 +72,15 @@ def show(traced: "Traced", out: Path) -> None:
         ),
         soft_wrap=True,
     )
+
+
+def _sentences(analysis: "Analysis") -> tuple[str | None, ...]:
+    from layercliff.report import words
+
+    said = (
+        words.phases, words.boundaries, words.jump, words.normalised, words.option_mass, words.prediction_bias,
+    )  # fmt: skip
+    return tuple(say(analysis) for say in said)
 
 
 def _depth(analysis: "Analysis") -> str:

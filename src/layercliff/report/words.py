@@ -9,6 +9,7 @@ from layercliff.analyses.recover.result import SAID, Recovered
 from layercliff.analyses.trace.result import Traced
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
+from layercliff.metrics.phases import Transition
 from layercliff.metrics.statistics import LEVEL
 from layercliff.models.merged_blocks import Blends, ordered
 from layercliff.pruning import result as results
@@ -51,6 +52,23 @@ def phases(analysis: Analysis) -> str | None:
     return f"Silent Phase: {silent}; Decisive Phase: {decisive}. Blocks are counted from 0."
 
 
+def boundaries(analysis: Analysis) -> str | None:
+    """T by the sign of the margin alone, where it differs, and T_half, in a sentence or two."""
+    said = []
+    if analysis.by_sign.depth != analysis.transition.depth:
+        said.append(f"By the sign of the margin alone, as the paper reads it, {_depth_of(analysis.by_sign)}.")
+    if analysis.jump.shown:
+        said.append(f"T_half, the middle of the rise: {_depth_of(analysis.half)}.")
+    elif analysis.jump.p is not None:
+        said.append(f"The largest rise is no larger than with shuffled answers (p = {analysis.jump.p:.2g}): no T_half.")
+    return " ".join(said) or None
+
+
+def _depth_of(found: Transition) -> str:
+    """A depth with its interval."""
+    return "none" if found.depth is None else f"depth {found.depth} [{_ends(found)}]"
+
+
 def jump(analysis: Analysis) -> str:
     """The largest rise of the margin over one block, in a sentence."""
     found = analysis.jump
@@ -60,6 +78,20 @@ def jump(analysis: Analysis) -> str:
         f"{found.sharpness:.0%} of all rises [{found.sharpness_interval[0]:.0%}, "
         f"{found.sharpness_interval[1]:.0%}]."
     )
+
+
+NORMALISED = {"token": "token", "char": "character", "byte": "byte"}
+
+
+def normalised(analysis: Analysis) -> str | None:
+    """Accuracy at the last depth by each normalisation, in a sentence, or None where there is but one."""
+    if not analysis.accuracy_by:
+        return None
+    parts = [
+        f"{curve.point[-1]:.2f} [{curve.low[-1]:.2f}, {curve.high[-1]:.2f}] per {NORMALISED[by]}"
+        for by, curve in analysis.accuracy_by.items()
+    ]
+    return f"Accuracy by log-likelihood {', '.join(parts)}; all else is by the sum."
 
 
 def option_mass(analysis: Analysis) -> str | None:
@@ -88,7 +120,11 @@ def prediction_bias(analysis: Analysis) -> str | None:
 
 def depth_interval(analysis: Analysis) -> str:
     """``13-13``; an end where resamples are undecided reads ``undecided``."""
-    ends = (analysis.transition.low, analysis.transition.high)
+    return _ends(analysis.transition)
+
+
+def _ends(found: Transition) -> str:
+    ends = (found.low, found.high)
     return "-".join("undecided" if end == float("inf") else f"{end:.0f}" for end in ends)
 
 

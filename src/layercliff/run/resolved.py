@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import torch
 
-from layercliff.choices import DType, Format, Order, Sampler
+from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 from layercliff.errors import ModelError, TaskError
 from layercliff.models import loading, lookup
 from layercliff.models.lookup import LocatedModel
@@ -15,8 +16,8 @@ from layercliff.models.model import Model
 from layercliff.progress import Note, Report, mute, silent
 from layercliff.readout import encoded_task
 from layercliff.readout.encoded_task import EncodedTask, EncodingOptions
-from layercliff.run.directory import key
-from layercliff.run.spec import Loading, RunSpec
+from layercliff.run.directory import RunDirectory, key
+from layercliff.run.spec import Loading, RunOptions, RunSpec
 from layercliff.run.subject import Subject, TaskSubject
 from layercliff.tasks import registry, splits
 from layercliff.tasks.question import Question, Task
@@ -54,7 +55,7 @@ class ResolvedRun:
         subject = Subject(
             model=source.name, revision=source.revision, tasks=_subjects(tasks, drawn, spec.format),
             shots=spec.shots, sampler=spec.sampler, limit=spec.limit, seed=spec.seed, dtype=computed,
-            weights_dtype=stored, normalisation=spec.normalisation, chat=spec.chat, order=order,
+            weights_dtype=stored, normalisation=_older_normalisation(spec), chat=spec.chat, order=order,
         )  # fmt: skip
         return ResolvedRun(subject, source, tasks, drawn, whole)
 
@@ -92,7 +93,7 @@ class ResolvedRun:
                 about.format,
                 questions,
                 examples,
-                EncodingOptions(self.subject.normalisation, self.subject.chat, self.subject.seed, self.whole),
+                EncodingOptions(self.subject.normalisation or "sum", self.subject.chat, self.subject.seed, self.whole),
                 note,
             )
             for task, about, (questions, examples) in zip(self.tasks, self.subject.tasks, self.drawn, strict=True)
@@ -148,6 +149,12 @@ def _tasks(task: str | Task | Sequence[Task], seed: int, skip_bad_rows: bool) ->
 
 def _digest(task: Task, examples: Sequence[tuple[Question, ...]]) -> str:
     return key(task.digest, [[shot.id for shot in shots] for shots in dict.fromkeys(examples)])[:16]
+
+
+def _older_normalisation(spec: RunSpec) -> Normalisation | None:
+    """What decisions divide *cloze* scores by in the run directory of a spec, where version 0.1.0 made it."""
+    kept = RunDirectory(Path(spec.out)).subject() if isinstance(spec, RunOptions) and spec.out is not None else None
+    return None if kept is None else kept.normalisation
 
 
 def _source(spec: RunSpec, report: Report) -> LocatedModel | Model:

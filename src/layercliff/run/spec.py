@@ -5,14 +5,15 @@ verbs inherit from them (``spec.py`` beside each verb's ``run.py``).
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from layercliff import limits
-from layercliff.choices import DType, Format, Normalisation, Sampler
+from layercliff.choices import DType, Format, Sampler
 from layercliff.errors import RunError, nearest, quoted
+from layercliff.former_names import GONE
 from layercliff.progress import Note, Report, mute, silent
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def about(one: "Field[Any]") -> Option:
 
 @dataclass(frozen=True)
 class Spec:
-    """Options, each checked against its limits as the spec is made. Raises `RunError`."""
+    """Options, each checked against its limits as the spec is made. Raises `RunError`.
+
+    `gone` are former options that there is no other name for, with the reason (`layercliff.former_names.GONE`).
+    """
+
+    gone: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         own: Any = type(self)
@@ -122,7 +128,7 @@ def _said(one: "Field[Any]") -> str:
 
 def renamed(spec: type[Spec]) -> dict[str, str]:
     """Former names of options with those of today."""
-    return {old: one.name for one in fields(spec) for old in about(one).old}
+    return {**spec.gone, **{old: one.name for one in fields(spec) for old in about(one).old}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +166,11 @@ class RunOptions(Batching):
 class RunSpec(Spec):
     """What a run is about: a model, tasks, and how the tasks are asked."""
 
+    gone: ClassVar[Mapping[str, str]] = {
+        "normalisation": f"{GONE}decisions are by the summed log-probability; a trace also has accuracy per token, "
+        "character and byte"
+    }
+
     model: ModelLike = option(
         positional=True,
         names=("--model", "-m"),
@@ -187,7 +198,6 @@ class RunSpec(Spec):
     seed: int = option(0, help="Decides shuffles, distractors, halves and resamples.")
     dtype: DType | None = option(None, kind=DType, shown="float32", help="What blocks compute in.", study=True)
     weights_dtype: DType | None = option(None, help="What weights are stored in, if narrower than --dtype.", study=True)
-    normalisation: Normalisation = option("char", help="What cloze scores are divided by.", study=True)
     chat: bool = option(False, help="Ask through the model's chat template.", study=True)
     skip_bad_rows: bool = option(
         False, help="Leave out rows that cannot be read, counted and listed, instead of stopping.", study=True

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from layercliff.choices import DType, Format, Normalisation, Order, Sampler
 
@@ -22,8 +22,8 @@ class TaskSubject(BaseModel, frozen=True, extra="forbid"):
 class Subject(BaseModel, frozen=True, extra="forbid"):
     """One model on one set of tasks: everything that decides a run's numbers but the machine it runs on.
 
-    `normalisation` divides a *cloze* log-likelihood by the option's characters, tokens or UTF-8 bytes, or leaves the
-    sum.
+    `normalisation` is what decisions in a run directory of version 0.1.0 divide a *cloze* log-likelihood by. Since
+    then decisions are by the sum, and it is None and not stored: journals hash what is.
     """
 
     version: Literal[1] = 1
@@ -36,7 +36,7 @@ class Subject(BaseModel, frozen=True, extra="forbid"):
     seed: int
     dtype: DType
     weights_dtype: DType
-    normalisation: Normalisation
+    normalisation: Normalisation | None = Field(None, exclude_if=lambda value: value is None)
     chat: bool
     order: Order = "shuffled"
 

@@ -22,7 +22,7 @@ from layercliff.run.spec import about
 
 OWN = "own"
 """Stands for each task's own format."""
-FORMER = {"schedules": "criteria", "foretell": "forecast"}
+FORMER = {"schedules": "criteria", "foretell": "forecast", **PruneSpec.gone}
 """Former names of settings with those of today."""
 WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "tuple": "a list"}
 """What a setting must be, by the kind of what is wrong with it."""

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from layercliff.analyses.recover import tables
 from layercliff.analyses.recover.shapes import RecoverSettings, RecoverSummary, TrainingRecord
 from layercliff.analyses.trace import result as traced
+from layercliff.analyses.trace import tables as trace_tables
 from layercliff.metrics import decision, phases
 from layercliff.metrics.analysis import chance_of
 from layercliff.metrics.intervals import difference_curve, mean_curve, share_curve
@@ -292,7 +293,7 @@ def write(run: RunDirectory, found: Recovered) -> None:
     folder.write_arrays("scores", arrays)
     last = tables.ends(found)
     for name, content in (
-        ("questions", traced.questions_table(dense)),
+        ("questions", trace_tables.questions_table(dense)),
         ("recover", tables.table(found)),
         ("ends", last),
     ):

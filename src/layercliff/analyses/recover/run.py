@@ -177,7 +177,7 @@ class _Recovery:
             raise TaskError(f"Task {task.name} leaves no question to train on ({chosen}): lower --limit.")
         put = encoded_task.ask(
             self.this.model, task, part.form, questions, shown,
-            EncodingOptions(subject.normalisation, subject.chat, subject.seed, whole=True),
+            EncodingOptions(subject.normalisation or "sum", subject.chat, subject.seed, whole=True),
         )  # fmt: skip
         return put, chosen
 

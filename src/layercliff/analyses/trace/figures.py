@@ -115,9 +115,33 @@ def _phases(analysis: Analysis) -> list[Chart]:
     return [shading, rule, spread, text]
 
 
+def _half(analysis: Analysis) -> list[Chart]:
+    """T_half and its interval, below; nothing where the jump is not shown."""
+    found = analysis.half
+    if not analysis.jump.shown or found.depth is None:
+        return []
+    high = min(found.high, analysis.n_layers)
+    mark = pl.DataFrame({"depth": [found.depth], "low": [found.low], "high": [high], "label": [f"T½ = {found.depth}"]})
+    rule = alt.Chart(mark).mark_rule(color=SILENT, strokeDash=[1, 3], strokeWidth=2).encode(x=alt.X("depth:Q"))
+    spread = (
+        alt.Chart(mark)
+        .mark_rule(color=SILENT, strokeWidth=5, opacity=0.6)
+        .encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=alt.value("height"))
+    )
+    text = (
+        alt.Chart(mark)
+        .mark_text(align="right", dx=-5, dy=-10, fontSize=11, color=SILENT)
+        .encode(x=alt.X("depth:Q"), y=alt.value("height"), text=alt.Text("label:N"))
+    )
+    return [rule, spread, text]
+
+
 def _margin(analysis: Analysis) -> Chart:
     return alt.layer(
-        *_phases(analysis), level(0.0, ""), _line(analysis, analysis.margin, "decision margin", BLUE, (-1.0, 1.0))
+        *_phases(analysis),
+        *_half(analysis),
+        level(0.0, ""),
+        _line(analysis, analysis.margin, "decision margin", BLUE, (-1.0, 1.0)),
     )
 
 

@@ -7,14 +7,14 @@ from typing import Any, get_args
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Int
 
+from layercliff.analyses.trace import tables
 from layercliff.analyses.trace.shapes import TraceSettings, TraceSummary
-from layercliff.choices import Half
+from layercliff.choices import Half, Normalisation
 from layercliff.errors import RunError
-from layercliff.metrics import decision
-from layercliff.metrics.analysis import Analysis, analyse
-from layercliff.metrics.prediction_bias import PredictionBias
+from layercliff.metrics.analysis import SHUFFLES, Analysis, analyse
+from layercliff.metrics.phases import Transition
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
@@ -53,6 +53,12 @@ class Traced:
         """T, or None where the model is undecided."""
         return self.main.transition.depth
 
+    def by(self, normalisation: Normalisation) -> "Traced":
+        """The same with decisions by log-likelihoods per character, token or byte. Raises `RunError` where their
+        numbers are not known (`Trace.by`)."""
+        trace = self.trace.by(normalisation)
+        return replace(self, trace=trace, analyses=analyse(trace, self.main.resamples, self.subject.seed, SHUFFLES))
+
     def caption(self, name: str) -> str:
         """What a figure shows, in a line: model, task, split, n, format, dtype and seed.
 
@@ -77,7 +83,7 @@ def _detail(form: str, subject: Subject) -> str:
     shots = f", {subject.shots}-shot{how}" if subject.shots else ""
     return (
         shots
-        + (f", by {subject.normalisation}" if form == "cloze" else "")
+        + (f", by {subject.normalisation}" if form == "cloze" and subject.normalisation else "")
         + (", chat template" if subject.chat else "")
     )
 
@@ -96,9 +102,9 @@ def write(run: RunDirectory, traced: Traced) -> None:
     arrays = {"scores": trace.scores, "mask": trace.mask, "gold": trace.gold, "option_mass": trace.option_mass}
     folder.write_arrays("trace", arrays)
     for name, table in (
-        ("depths", depths_table(traced)),
-        ("questions", questions_table(trace)),
-        ("frequency", frequency_table(traced.analyses)),
+        ("depths", tables.depths_table(traced.analyses)),
+        ("questions", tables.questions_table(trace)),
+        ("frequency", tables.frequency_table(traced.analyses)),
     ):
         folder.write_table(name, table)
     folder.finish(summary(traced))
@@ -120,10 +126,26 @@ def read(run: RunDirectory) -> Traced | None:
     shapes = ASKED | {"scores": "float depth question option", "option_mass": "float depth question"}
     arrays = folder.arrays("trace", shapes, {"question": len(table)})
     trace = rebuilt(folder, "trace", arrays, ["scores"], table, content.traced_tasks)[0]
-    trace = replace(trace, option_mass=arrays["option_mass"])
+    trace = replace(trace, option_mass=arrays["option_mass"], sizes=_sizes(folder, table))
     cost = content.cost.raw()
     settings = TraceSettings(option_mass=cost.pop("option_mass"))
-    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed), settings, cost)
+    return Traced(subject, trace, analyse(trace, content.resamples, subject.seed, SHUFFLES), settings, cost)
+
+
+def _sizes(folder: StoredFolder, table: pl.DataFrame) -> dict[Normalisation, Int[np.ndarray, "question option"]]:
+    """What the table of questions says of the sizes of options. Raises `RunError` for what are none."""
+    found: dict[Normalisation, Int[np.ndarray, "question option"]] = {}
+    for by, column in tables.SIZES.items():
+        if column not in table.columns:
+            continue
+        n = table["options"].list.len()
+        sizes = table[column]
+        if sizes.dtype != pl.List(pl.Int64) or (sizes.list.len() != n).any() or (sizes.list.min() < 1).any():
+            folder.refuse("questions.parquet", f"its column {column} holds no size of every option")
+        whole = np.ones((len(table), int(n.max() or 0)), np.int64)  # type: ignore[arg-type]
+        whole[np.arange(whole.shape[1]) < n.to_numpy()[:, None]] = sizes.explode().to_numpy()
+        found[by] = whole
+    return found
 
 
 ASKED = {"mask": "bool question option", "gold": "int question"}
@@ -223,15 +245,19 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "accuracy": float(analysis.accuracy.point[-1]),
         "accuracy_low": float(analysis.accuracy.low[-1]),
         "accuracy_high": float(analysis.accuracy.high[-1]),
+        **_normalised(analysis),
         "decision_margin": float(analysis.margin.point[-1]),
         "decision_margin_low": float(analysis.margin.low[-1]),
         "decision_margin_high": float(analysis.margin.high[-1]),
-        "transition_depth": _dense(blocks, transition.depth),
-        "transition_depth_low": _dense(blocks, transition.low),
-        "transition_depth_high": _dense(blocks, transition.high),
+        **_depths("transition_depth", transition, blocks),
         "transition_undecided_share": transition.undecided_share,
+        **_depths("transition_depth_by_sign", analysis.by_sign, blocks),
+        **_depths("half_depth", analysis.half, blocks),
+        "half_undecided_share": analysis.half.undecided_share,
         "silent_phase": [0, _dense(blocks, transition.depth)] if decided else None,
         "decisive_phase": [_dense(blocks, transition.depth), blocks[-1] + 1] if decided else None,
+        "jump_shown": analysis.jump.shown,
+        "jump_p": analysis.jump.p,
         "jump_block": blocks[jump.block],
         "jump_block_low": blocks[jump.block_low],
         "jump_block_high": blocks[jump.block_high],
@@ -241,9 +267,27 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "jump_sharpness": jump.sharpness,
         "jump_sharpness_low": jump.sharpness_interval[0],
         "jump_sharpness_high": jump.sharpness_interval[1],
-        "option_mass": _number(analysis.option_mass[-1]),
+        "option_mass": tables.number(analysis.option_mass[-1]),
         **_bias(analysis),
     }
+
+
+def _depths(name: str, found: Transition, blocks: Sequence[int]) -> dict[str, Any]:
+    """A boundary with its interval, as dense depths."""
+    return {
+        name: _dense(blocks, found.depth),
+        f"{name}_low": _dense(blocks, found.low),
+        f"{name}_high": _dense(blocks, found.high),
+    }
+
+
+def _normalised(analysis: Analysis) -> dict[str, float]:
+    """Accuracy at the last depth by each normalisation but the sum."""
+    found: dict[str, float] = {}
+    for by, curve in analysis.accuracy_by.items():
+        ends = {"": curve.point, "_low": curve.low, "_high": curve.high}
+        found |= {f"accuracy_{by}{end}": float(values[-1]) for end, values in ends.items()}
+    return found
 
 
 def _dense(blocks: Sequence[int], depth: float | int | None) -> int | None:
@@ -257,86 +301,8 @@ def _bias(analysis: Analysis) -> dict[str, float]:
     """KL and JS of the last depth's answers from the gold ones, beside those without preference."""
     if analysis.frequency is None:
         return {}
-    columns = bias_columns({"kl": analysis.frequency.kl, "js": analysis.frequency.js})
+    columns = tables.bias_columns({"kl": analysis.frequency.kl, "js": analysis.frequency.js})
     return {name: float(values[-1]) for name, values in columns.items()}
-
-
-def bias_columns(found: Mapping[str, PredictionBias]) -> dict[str, Float[np.ndarray, " depth"]]:
-    """Columns over depth of each divergence: itself, without preference with its band, the excess, and p."""
-    columns: dict[str, Float[np.ndarray, " depth"]] = {}
-    for name, bias in found.items():
-        reference = bias.reference
-        columns |= {
-            name: bias.point,
-            f"{name}_reference": reference.point,
-            f"{name}_reference_low": reference.low,
-            f"{name}_reference_high": reference.high,
-            f"{name}_excess": bias.excess,
-            f"{name}_p": bias.p,
-        }
-    return columns
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def depths_table(traced: Traced) -> pl.DataFrame:
-    """One row per analysis and depth, with intervals; ``block`` is the 0-based block whose output the depth is (null
-    at 0)."""
-    frames = []
-    for name, analysis in traced.analyses.items():
-        curves = {"margin": analysis.margin, "margin_logit": analysis.margin_logit, "accuracy": analysis.accuracy}
-        columns: dict[str, Any] = {"task": [name] * (analysis.n_layers + 1), "depth": range(analysis.n_layers + 1)}
-        columns["block"] = [None, *range(analysis.n_layers)]
-        for label, values in curves.items():
-            columns |= {label: values.point, f"{label}_low": values.low, f"{label}_high": values.high}
-        if analysis.frequency is not None:
-            columns |= bias_columns({"kl": analysis.frequency.kl, "js": analysis.frequency.js})
-        columns["chance"] = [analysis.chance] * (analysis.n_layers + 1)
-        columns["option_mass"] = [_number(value) for value in analysis.option_mass]
-        frames.append(pl.DataFrame(columns, schema_overrides={"block": pl.Int64, "option_mass": pl.Float64}))
-    return pl.concat(frames, how="diagonal")
-
-
-def frequency_table(analyses: Mapping[str, Analysis]) -> pl.DataFrame:
-    """One row per task, depth and answer category: how often it wins, is offered and is gold."""
-    columns = {"task": pl.String, "depth": pl.Int64, "answer": pl.String}
-    columns |= dict.fromkeys(("share", "low", "high", "offered", "gold"), pl.Float64)
-    rows = [
-        (name, depth, label, of.share[depth, c], of.low[depth, c], of.high[depth, c], of.offered[c], of.gold[c])
-        for name, analysis in analyses.items()
-        if (of := analysis.frequency) is not None
-        for depth in range(analysis.n_layers + 1)
-        for c, label in enumerate(of.labels)
-    ]
-    return pl.DataFrame(rows, schema=columns, orient="row")
-
-
-def questions_table(trace: Trace) -> pl.DataFrame:
-    """One row per question: what was asked, what the model answered, its margin at the last depth and the depth it is
-    decided from."""
-    probabilities = decision.probabilities(trace.scores, trace.mask)
-    margins = decision.margin(probabilities, trace.mask, trace.gold)
-    decided = decision.decided_from(margins)
-    return pl.DataFrame(
-        {
-            "task": trace.task_of,
-            "id": [q.id for q in trace.questions],
-            "group": [q.group for q in trace.questions],
-            "subject": [q.subject for q in trace.questions],
-            "half": trace.half_of,
-            "text": [q.text for q in trace.questions],
-            "options": [list(q.options) for q in trace.questions],
-            "gold": trace.gold,
-            "predicted": probabilities[-1].argmax(1),
-            "correct": decision.correctness(trace.scores, trace.mask, trace.gold)[-1],
-            "margin": margins[-1],
-            "decided_from": [int(depth) if depth >= 0 else None for depth in decided],
-            "option_mass": [_number(float(value)) for value in trace.option_mass[-1]],
-        },
-        schema_overrides={"decided_from": pl.Int64, "option_mass": pl.Float64},
-    )
 
 
 def open_run(path: Path) -> RunDirectory:

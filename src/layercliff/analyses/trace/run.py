@@ -4,7 +4,7 @@ from layercliff.analyses.trace import result as results
 from layercliff.analyses.trace.result import Traced
 from layercliff.analyses.trace.shapes import TraceSettings
 from layercliff.analyses.trace.spec import TraceSpec
-from layercliff.metrics.analysis import analyse
+from layercliff.metrics.analysis import SHUFFLES, analyse
 from layercliff.metrics.statistics import RESAMPLES
 from layercliff.readout.trace import Trace
 from layercliff.run.passes import Pass
@@ -37,7 +37,7 @@ def trace(spec: TraceSpec) -> Traced:
         parts = reading.readings(this.setting.ask(loaded), loaded.batch_tokens(spec.batch_tokens))
         joined = Trace.joined([part.trace(readings) for part, readings in parts])
         cost = {"device": str(loaded.device), **reading.cost(), **this.spent()}
-        traced = Traced(subject, joined, analyse(joined, RESAMPLES, spec.seed), TraceSettings(**wanted), cost)
+        traced = Traced(subject, joined, analyse(joined, RESAMPLES, spec.seed, SHUFFLES), TraceSettings(**wanted), cost)
         if this.run is not None:
             results.write(this.run, traced)
     return traced
