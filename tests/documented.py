@@ -16,7 +16,7 @@ PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / 
 MISSING = 'command_not_found_handle() { printf "%q " "$@"; echo; }\n'  # all there is to run: it says what was asked
 MODELS = re.compile("|".join(re.escape(name) for name in [*packaged.models(), "path/to/model"]))
 _TASK = "|".join(name for name in BENCHMARKS if not name.startswith("mmlu_"))
-TASKS = re.compile(rf"({_TASK})(,({_TASK}))*")
+TASKS = re.compile(rf"(?<![A-Za-z])({_TASK})(,({_TASK}))*(?![A-Za-z])")  # rte stands in "sorted" as well
 CELL = re.compile(r"-(own|letter)-(all|\d+)\b")  # the format and the limit in a directory's name
 LIMIT = "16"
 
