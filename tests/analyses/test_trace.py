@@ -103,7 +103,7 @@ def test_cloze_normalisations(tiny: Model, colours: Task, tmp_path: Path) -> Non
 def test_other_formats_have_no_lengths(tiny: Model, colours: Task) -> None:
     found = layercliff.trace(tiny, colours, format="letter")
     assert not found.main.accuracy_by and found.by("sum").trace is found.trace
-    with pytest.raises(LayercliffError, match="only those of a cloze task"):
+    with pytest.raises(LayercliffError, match="known for cloze tasks alone"):
         found.by("char")
 
 

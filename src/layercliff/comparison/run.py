@@ -26,7 +26,11 @@ def compare(spec: CompareSpec) -> list[Pruned]:
     has the accuracy per criterion and step, with intervals and the paired difference to the first criterion. The other
     has block passes and seconds of choosing.
 
-    **Returns** a `Pruned` per criterion. Raises `LayercliffError`, of an unknown criterion with the nearest known one.
+    Returns:
+        A `Pruned` per criterion.
+
+    Raises:
+        LayercliffError: Of an unknown criterion with the nearest known one.
     """
     criteria = spec.criteria
     known = {name: named(name) for name in criteria}

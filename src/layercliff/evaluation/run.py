@@ -47,8 +47,11 @@ def evaluate(spec: EvaluateSpec) -> Evaluated:
     With `out`, finished batches survive a crash, and finished results are read instead of computed. Without `resume`,
     both are removed first.
 
-    **Returns** the options' log-likelihoods and the accuracies with standard errors and intervals. Raises
-    `LayercliffError`.
+    Returns:
+        The options' log-likelihoods and the accuracies with standard errors and intervals.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     setting = ResolvedRun.of(spec, order="file", whole=True, report=spec.report)
     against = spec.against

@@ -60,6 +60,7 @@ def _record(chosen: SelectedStep, located: LocatedModel, n_layers: int, trained:
         "removed_before": sorted(set(range(n_layers)) - set(begin)),
         "merged_before": merged_blocks.summary(located.blends),
         "criterion": pruned.criterion_name,
+        "score": pruned.criterion_name,  # as version 0.1.0 called it
         "step": step,
         "report": traced.figures(pruned.main(step), located.dense(chosen.kept)),
         "report_dense": traced.figures(pruned.main(0), begin),

@@ -78,8 +78,11 @@ def train(
     update pass through in parts of at most `batch_tokens` padded tokens (default: what suits the device), whose
     gradients add up to that of all. Out of memory, the parts are halved.
 
-    **Returns** the trained network (with its adapter) and the mean loss up to some of the updates. Raises `ModelError`
-    when a single question does not fit in memory.
+    Returns:
+        The trained network (with its adapter) and the mean loss up to some of the updates.
+
+    Raises:
+        ModelError: When a single question does not fit in memory.
     """
     budget = model.batch_tokens() // HELD if batch_tokens is None else batch_tokens
     rows = [{"input_ids": list(example.tokens), "labels": list(example.labels)} for example in examples]

@@ -25,7 +25,8 @@ def save(trained: Any, folder: Path) -> None:
 def load(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Load the weights in `folder` into `network`, which is pruned as the trained one was. An adapter is merged.
 
-    **Returns** the plain network.
+    Returns:
+        The plain network.
     """
     if not (folder / ADAPTER).exists():
         load_model(network, folder / WHOLE)

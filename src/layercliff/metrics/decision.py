@@ -46,7 +46,15 @@ def margin(values: Scores, mask: Mask, gold: Gold) -> PerDepthAndQuestion:
 
 
 def margins_of_all(values: Scores, mask: Mask) -> Scores:
-    """Each option minus the best other one: `margin`, were it the gold one. -inf for absent options."""
+    """Each option minus the best other one: `margin`, were it the gold one.
+
+    Args:
+        values: [depth question option] Probabilities or scores.
+        mask: [question option] Which options there are.
+
+    Returns:
+        [depth question option] Margins, -inf for absent options.
+    """
     wide = np.where(mask, values, -np.inf)
     ordered = np.sort(wide, axis=-1)
     best_other = np.where(

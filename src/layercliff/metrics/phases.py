@@ -86,14 +86,27 @@ def transition_depths(
 
 
 def sign_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "*rest"]:
-    """T by the sign of DM alone, as Shi et al. 2026 read it (figure 4): min { l : for all l' >= l, DM_l' > 0 }."""
+    """T by the sign of DM alone: min { l : for all l' >= l, DM_l' > 0 } (Shi et al. 2026, figure 4).
+
+    Args:
+        margin: [... depth] Mean Decision Margins.
+
+    Returns:
+        [...] Depths 0..L, infinite where undecided.
+    """
     return transition_depths(margin, np.ones_like(margin), 0.0)
 
 
 def half_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "*rest"]:
     """T_half: the first depth from which DM stays above the middle between its silent plateau and DM_L.
 
-    The plateau is the mean over the depths before the jump. Infinite where DM_L does not lie above it.
+    The plateau is the mean over the depths before the jump.
+
+    Args:
+        margin: [... depth] Mean Decision Margins.
+
+    Returns:
+        [...] Depths 0..L, infinite where DM_L does not lie above the plateau.
     """
     block, _, _ = rises(margin)
     silent = np.arange(margin.shape[-1]) <= block[..., None]
@@ -103,7 +116,15 @@ def half_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "
 
 
 def boundary(point: float, samples: Float[np.ndarray, " resample"]) -> Transition:
-    """A depth, infinite where there is none, with the interval of its resamples."""
+    """Put a depth together with its interval.
+
+    Args:
+        point: A depth 0..L, infinite where there is none.
+        samples: [resample] The same in resamples.
+
+    Returns:
+        The depth, with the percentile interval of its resamples.
+    """
     low, high = percentile_interval(samples)
     depth = int(point) if np.isfinite(point) else None
     return Transition(depth, float(low), float(high), float(np.isinf(samples).mean()))

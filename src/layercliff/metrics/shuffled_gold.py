@@ -14,6 +14,10 @@ class GoldExchange:
     """Exchanges golds among questions with the same options; in *letter*, with as many options.
 
     Where no other question has them, any option is drawn.
+
+    Args:
+        questions: Questions of one task.
+        form: The task's format.
     """
 
     def __init__(self, questions: Sequence[Question], form: Format) -> None:
@@ -25,7 +29,14 @@ class GoldExchange:
         self._by_text = form != "letter"
 
     def draw(self, rng: np.random.Generator) -> Int[np.ndarray, " question"]:
-        """Exchanged golds."""
+        """Exchange golds once.
+
+        Args:
+            rng: Decides the exchange.
+
+        Returns:
+            [question] Indices of options.
+        """
         gold = np.array([question.gold for question in self.questions])
         for numbers in self._alike:
             others = rng.permutation(len(numbers))
@@ -36,7 +47,15 @@ class GoldExchange:
         return gold
 
     def draws(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "draw question"]:
-        """`n` draws at once."""
+        """Exchange golds several times at once.
+
+        Args:
+            n: Number of exchanges.
+            rng: Decides them.
+
+        Returns:
+            [draw question] Indices of options.
+        """
         gold = np.zeros((n, len(self.questions)), np.int64)
         alone = [numbers[0] for numbers in self._alike if len(numbers) == 1]
         sizes = np.array([len(self.questions[number].options) for number in alone], np.int64)

@@ -32,7 +32,11 @@ class StoredTensor:
 def check(directory: Path, name: str) -> dict[str, StoredTensor]:
     """Check the configuration, the weights and the tokenizer of the checkpoint of `name`.
 
-    **Returns** the tensors that the weight files describe, by name. Raises `ModelError` naming the file at fault.
+    Returns:
+        The tensors that the weight files describe, by name.
+
+    Raises:
+        ModelError: Naming the file at fault.
     """
     with LibraryErrors("files", name, AGAIN):
         for known in SMALL:

@@ -51,7 +51,11 @@ def claims(spec: ClaimsSpec) -> Claimed:
     what was run for them alone are removed first. The arguments are those of `layercliff.trace`. Verdicts lie in
     ``DIR/claims.json`` and first on the page.
 
-    **Returns** a `Claimed`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        A `Claimed`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     if spec.out is None:
         raise RunError("Claims are judged from a run directory: name one with out.")

@@ -21,6 +21,7 @@ def content(pruned: "Pruned", margin: float) -> dict[str, Any]:
         "model": pruned.subject.model,
         "revision": pruned.subject.revision,
         "criterion": {"name": pruned.criterion_name, **pruned.criterion.as_dict()},
+        "score": pruned.criterion_name,  # as version 0.1.0 called it
         "protected": list(pruned.protected),
         "race": pruned.race,
         "n_layers": pruned.n_layers,

@@ -48,7 +48,11 @@ def prune(spec: PruneSpec) -> Pruned:
     one is read. A longer one begins with the steps of a shorter one, and serves where a shorter one is wanted. One
     whose blocks were chosen otherwise is not replaced, but refused. Without `resume`, it is removed first.
 
-    **Returns** a `Pruned`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        A `Pruned`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     begin = time.perf_counter()
     criterion = named(spec.criterion)

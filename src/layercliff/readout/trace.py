@@ -144,16 +144,23 @@ class Trace:
         )
 
     def by(self, normalisation: Normalisation) -> "Trace":
-        """The same with each option's summed log-likelihood divided by its characters, tokens or bytes.
+        """Divide each option's summed log-likelihood by its characters, tokens or bytes.
 
-        Raises `RunError` where their numbers are not known.
+        Args:
+            normalisation: What to divide by. ``sum`` leaves the scores as they are.
+
+        Returns:
+            The same questions with other scores.
+
+        Raises:
+            RunError: Where the sizes are not known.
         """
         if normalisation == "sum":
             return self
         if normalisation not in self.sizes:
             raise RunError(
-                f"Scores cannot be read by {normalisation}: only those of a cloze task can, traced by version 0.2 or "
-                "later; ask with format cloze, or trace again."
+                f"Scores cannot be read by {normalisation}: the sizes of options are known for cloze tasks alone, "
+                "traced since decisions are by the sum; ask with --format cloze, into a new --out."
             )
         return replace(self, scores=(self.scores / self.sizes[normalisation]).astype(np.float32), sizes={})
 

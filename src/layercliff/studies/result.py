@@ -346,20 +346,24 @@ def content(studied: Studied) -> dict[str, Any]:
     ]
     found = {
         "grid": studied.grid.model_dump(mode="json"),
-        "cells": [asdict(r) | {"critical_ratio": r.ratio} for r in studied.rows],
-        "panels": [asdict(p) | {"falls": p.association.falls} for p in studied.panels],
+        "cells": [_plain(r) for r in studied.rows],
+        "panels": [asdict(p) | {"falls": p.association.falls, "schedule": p.criterion} for p in studied.panels],
         "judgements": judgements,
         "unjudged": studied.unjudged,
     }
     return dict(plain(found))
 
 
+def _plain(row: Row) -> dict[str, Any]:
+    """A row as it is stored. The criterion is also there by its name in version 0.1.0."""
+    return asdict(row) | {"critical_ratio": row.ratio, "schedule": row.criterion}
+
+
 def cells_table(rows: Sequence[Row]) -> pl.DataFrame:
     """One row per cell, finished or not; features are columns of their own."""
-    about = [asdict(r) for r in rows]
+    about = [_plain(r) for r in rows]
     flat = [
         {name: value for name, value in one.items() if name != "features"}
-        | {"critical_ratio": r.ratio}
         | {f"feature_{name}": (r.features or {}).get(name) for name in FEATURES}
         for one, r in zip(about, rows, strict=True)
     ]

@@ -78,8 +78,9 @@ def questions(
 ) -> tuple[tuple[Question, ...], tuple[str, ...]]:
     """Make questions of rows; ids default to the line's number.
 
-    **Returns** the questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason,
-    unless `skip_bad`. So does a file with bad rows only.
+    Returns:
+        The questions and a sentence per row left out. A bad row raises `TaskError` with its line and reason, unless
+            `skip_bad`. So does a file with bad rows only.
     """
     good: list[Question] = []
     bad: list[str] = []

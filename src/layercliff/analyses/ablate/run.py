@@ -30,8 +30,11 @@ def ablate(spec: AblateSpec) -> InterventionResult[results.AblateSettings]:
     the questions, the first position by itself. What is left is measured on the ``report`` half. The arguments are
     those of `layercliff.trace`. With `out`, results lie in ``DIR/ablate/``.
 
-    **Returns** an `InterventionResult`, whose runs are ordered as
-    `layercliff.interventions.ablated_blocks.ablated_blocks`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        An `InterventionResult`, whose runs are ordered as `layercliff.interventions.ablated_blocks.ablated_blocks`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     return _ablate(spec, HOW)
 

@@ -50,11 +50,13 @@ def controls(spec: ControlsSpec) -> Controlled:
     * ``plain-text``: the loss on passages of the file `text` (default: a dozen paragraphs that come with layercliff) at
       every depth. It is also read along the path by `criterion` in the run directory, if it holds one.
 
-    `which` are the controls (default: all that the tasks allow). `draws` is how often what needs a pass is drawn. Other
-    golds need none, and are drawn 20 times. The trace is that of the run directory `out`, or is made. The other
-    arguments are those of `layercliff.trace`. Results lie in ``DIR/controls/``, where earlier controls stay.
+    What needs a pass is drawn `draws` times, other golds 20 times. Earlier controls in ``DIR/controls/`` stay.
 
-    **Returns** a `Controlled`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        A `Controlled`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     names = _names(spec.which)
     passages = prose.PARAGRAPHS if spec.text is None else texts.load(spec.text)

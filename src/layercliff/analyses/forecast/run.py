@@ -42,8 +42,11 @@ def forecast(spec: ForecastSpec) -> Forecast:
     layercliff, or to that of the directory `study`. The other arguments are those of `layercliff.trace`; `out` is
     needed. Results lie in ``DIR/trace`` and ``DIR/forecast``.
 
-    **Returns** a `Forecast`. Raises `LayercliffError`, in one sentence: before anything is computed where there is
-    no rule.
+    Returns:
+        A `Forecast`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence; before anything is computed where there is no rule.
     """
     table = results.training_table(None if spec.study is None else Path(spec.study))
     found, measured = measure(spec)

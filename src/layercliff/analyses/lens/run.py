@@ -36,8 +36,6 @@ from layercliff.tasks import text as texts
 def lens(spec: LensSpec) -> InterventionResult[results.LensSettings]:
     """Read the questions at every depth through the logit lens and through `lenses`.
 
-    What the logit lens does not see may be there in another basis.
-
     * ``tuned``: an affine map per depth brings the state to what the last depth would hold (Belrose et al. 2023).
       Training takes `tokens` tokens of `text` (a file or name, see `layercliff.tasks.text.load`), and `steps` of
       descent after the least squares. Or maps are read from `trained`: the ``lens/tuned.safetensors`` of another run
@@ -45,11 +43,13 @@ def lens(spec: LensSpec) -> InterventionResult[results.LensSettings]:
     * ``probe``: a direction is fitted to the gold options of other groups of questions (Alain and Bengio 2016). It
       scores the options. The control is fitted to gold options exchanged at random (Hewitt and Liang 2019).
 
-    All questions are asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in
-    ``DIR/lens/``.
+    All questions are asked. With `out`, results lie in ``DIR/lens/``.
 
-    **Returns** an `InterventionResult`, whose runs are the other lenses' depths, one lens after the other. Raises
-    `LayercliffError`, in one sentence.
+    Returns:
+        An `InterventionResult`, whose runs are the other lenses' depths, one lens after the other.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     wanted, maps, passages = _wanted(spec)
 

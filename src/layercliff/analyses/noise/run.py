@@ -25,8 +25,11 @@ def noise(spec: NoiseSpec) -> InterventionResult[results.NoiseSettings]:
     and each of `draws` draws. A question's numbers are the same whatever the size and the batch. All questions are
     asked. The other arguments are those of `layercliff.trace`. With `out`, results lie in ``DIR/noise/``.
 
-    **Returns** an `InterventionResult`, whose runs are ordered by size, draw, depth. Raises `LayercliffError`, in one
-    sentence.
+    Returns:
+        An `InterventionResult`, whose runs are ordered by size, draw, depth.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     eps, draws, positions = spec.eps, spec.draws, spec.positions
     if not eps:

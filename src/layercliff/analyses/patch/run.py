@@ -22,15 +22,16 @@ from layercliff.run.verb import verb
 def patch(spec: PatchSpec) -> InterventionResult[results.PatchSettings]:
     """Put the dense model's state into a pruned model: does the decision return? And the reverse.
 
-    The state is put in after a block that both have, and the model goes on from there. `steps` are steps of the path by
-    `criterion` in the run directory `out` (default: the recommended and the collapsed one). With `positions` ``all``
-    the patched run is the model with every block up to there and only the kept ones above. With ``decision`` only the
-    positions that are read get the other model's state. The ``report`` half of the questions is asked: the path was
-    chosen on the other. The other arguments are those of `layercliff.trace`. Results lie in ``DIR/patch/``.
+    The state is put in after a block that both have, and the model goes on from there. With `positions` ``all`` the
+    patched run is the model with every block up to there and only the kept ones above. With ``decision`` only the
+    positions that are read get the other's state. Only the ``report`` half is asked: the other chose the path.
 
-    **Returns** an `InterventionResult`. Its runs are, per step, the pruned model's own depths, then the pruned model
-    with the dense state at each of them. Last comes the dense model with the pruned one's state. Raises
-    `LayercliffError`, in one sentence.
+    Returns:
+        An `InterventionResult`. Its runs are, per step, the pruned model's own depths, then the pruned model with
+            the dense state at each of them. Last comes the dense model with the pruned one's state.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     positions = spec.positions
     path, some = steps_of(spec.out, spec.steps, spec.criterion)

@@ -66,7 +66,11 @@ def recover(spec: RecoverSpec) -> Recovered:
     The other arguments are those of `layercliff.trace`. Results lie in ``DIR/recover/``, trained weights in
     ``DIR/recover/models/``. An interrupted training goes on from its last checkpoint. A finished one is not made again.
 
-    **Returns** a `Recovered`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        A `Recovered`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     rate = training.RATES[spec.how] if spec.rate is None else spec.rate
     how = Training(spec.how, spec.updates, spec.batch, rate, spec.rank, spec.distill)

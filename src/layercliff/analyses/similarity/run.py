@@ -44,7 +44,11 @@ def similarity(spec: SimilaritySpec) -> Similar:
     of the options' tokens (a token always gets the same one). All questions are asked. The other arguments are those of
     `layercliff.trace`. Results lie in ``DIR/similarity/``.
 
-    **Returns** a `Similar`. Raises `LayercliffError`, in one sentence.
+    Returns:
+        A `Similar`.
+
+    Raises:
+        LayercliffError: For what cannot be used, in one sentence.
     """
     path, pruned = steps_of(spec.out, spec.steps, spec.criterion)
     chosen = {0: path.steps[0], **pruned}

@@ -54,8 +54,17 @@ class Traced:
         return self.main.transition.depth
 
     def by(self, normalisation: Normalisation) -> "Traced":
-        """The same with decisions by log-likelihoods per character, token or byte. Raises `RunError` where their
-        numbers are not known (`Trace.by`)."""
+        """Read the trace by log-likelihoods per character, token or byte.
+
+        Args:
+            normalisation: What to divide each option's summed log-likelihood by.
+
+        Returns:
+            The same questions with other scores and analyses.
+
+        Raises:
+            RunError: Where the sizes of options are not known.
+        """
         trace = self.trace.by(normalisation)
         return replace(self, trace=trace, analyses=analyse(trace, self.main.resamples, self.subject.seed, SHUFFLES))
 

@@ -26,7 +26,11 @@ def trace(spec: TraceSpec) -> Traced:
     With `out`, results are kept in that run directory: an interrupted trace goes on where it stopped, a finished one is
     read. Without `resume`, both are removed first.
 
-    **Returns** a `Traced`. Raises `LayercliffError` (model, task or directory that cannot be used), in one sentence.
+    Returns:
+        A `Traced`.
+
+    Raises:
+        LayercliffError: Model, task or directory that cannot be used.
     """
     wanted = {"option_mass": spec.option_mass}
     with session(spec, results.FOLDER, wanted, results.read, lambda kept: kept.settings.raw()) as this:
