@@ -33,6 +33,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+def test_normalisations(run: Run, tmp_path: Path) -> None:
+    printed = run("normalisations", "--out", "runs", "--models", "stand-in", "--task", "capitals", "--limit", "12")
+    table = pl.read_csv(tmp_path / "normalisations.csv")
+    assert table["decisions by"].to_list() == ["sum", "char"]
+    assert table["margin"].n_unique() == 2
+    assert printed.count("stand-in") == 2
+
+
 @pytest.mark.slow
 def test_verdicts_and_figures(run: Run, tmp_path: Path) -> None:
     asked = ("--out", "runs", "--model", "stand-in", "--format", "cloze", "--limit", "16")
