@@ -71,7 +71,7 @@ def stand_in(command: list[str]) -> list[str]:
             setting(found, limit=LIMIT, format=form)
         case ["python", "docs/results/accuracies.py", *_] if "--tasks" in found:
             setting(found, limit=LIMIT, dtype="float32")  # its tasks are one here
-        case ["python", "docs/results/rare_failures.py", *_]:
+        case ["python", "docs/results/rare_failures.py" | "docs/results/verdict_rates.py", *_]:
             setting(found, worlds="5")
         case ["python", "docs/results/forecast_table.py", *_]:
             setting(found, to="table.csv")

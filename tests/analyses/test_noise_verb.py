@@ -12,6 +12,7 @@ import torch
 
 import layercliff
 from layercliff.analyses.noise.result import NoiseSettings
+from layercliff.analyses.noise.spec import READINGS
 from layercliff.errors import RunError
 from layercliff.interventions.noise import Noise
 from layercliff.models.blockwise_pass import ResidualStream
@@ -88,11 +89,11 @@ def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> N
     assert "not computed again" in said[0]
     np.testing.assert_array_equal(again.scores, found.scores)
     table = pl.read_parquet(tmp_path / "run" / "noise" / "noise.parquet")
-    assert table.height == 3 * (L + 1)
+    assert table.height == len(READINGS) * (L + 1)
     assert set(table["depth"]) == set(range(L + 1))
     row = table.filter((pl.col("eps") == 0.5) & (pl.col("depth") == 1)).to_dicts()[0]
     margin, _ = found.decisions
-    drawn = margin.reshape(3, 2, L + 1, -1)[2, :, 1]
+    drawn = margin.reshape(len(READINGS), 2, L + 1, -1)[list(READINGS).index(0.5), :, 1]
     assert row["margin"] == pytest.approx(drawn.mean())
     base = row["margin"] - row["margin_change"]
     assert row["margin_draw_least"] == pytest.approx(drawn.mean(1).min() - base)

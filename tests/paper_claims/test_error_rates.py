@@ -2,7 +2,9 @@
 worlds."""
 
 import os
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +95,22 @@ def test_steps_of_a_path(later: float, wrong: str) -> None:
     are to a step."""
     found = rates(lambda rng: worlds.c4(rng, ALONE, later))
     assert found[wrong] <= most(TAIL)
+
+
+RATES = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "results" / "verdict_rates.py"))
+
+
+@pytest.mark.parametrize(
+    ("world", "wrong"),
+    [
+        (RATES["noise"]((0.0,) * 6, 60, together=2), (0, 1)),
+        (RATES["noise"]((0, 0, 0.05, 0, 0, 0), 150), (1,)),
+        (RATES["noise"]((0, 0, -0.05, 0, 0, 0), 150), (0,)),
+    ],
+)
+def test_one_size_of_noise_decides_as_rarely_wrongly_as_all(
+    world: Callable[[np.random.Generator], str], wrong: tuple[int, ...]
+) -> None:
+    found = RATES["rates"](world, FEW)
+    assert all(found[verdict] <= most(TAIL, FEW) for verdict in wrong)
+    assert all(found[verdict] > 0.7 for verdict in {0, 1} - set(wrong) if len(wrong) == 1)

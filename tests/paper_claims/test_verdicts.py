@@ -15,6 +15,7 @@ from layercliff.paper_claims import c01_transition as transition
 from layercliff.paper_claims import c03_silent_phase as silent
 from layercliff.paper_claims import c04_collapse as cliff
 from layercliff.paper_claims import c05_similarity as alike
+from layercliff.paper_claims import c06_noise as fragile
 from layercliff.paper_claims import c07_finetuning as recovery
 from layercliff.paper_claims import requirements
 from layercliff.paper_claims.c04_collapse import PathMargins
@@ -358,3 +359,19 @@ def test_steps_beyond_the_collapse_share_their_claims_error() -> None:
     after[6] += 0.6
     back = recovery.judged(after, {}, np.ones(N), "lora", SAMPLED)
     assert (back.verdict, back.deciding) == ("contradicted", back.parts[1])
+
+
+def test_one_size_of_noise_suffices_where_none_contradicts() -> None:
+    rng = np.random.default_rng(13)
+    losses = {size: rng.normal(0, 0.2, (9, N)) for size in (0.02, 0.1414, 0.3)}
+    nothing = fragile.judged(losses, 4, SAMPLED)
+    assert (nothing.verdict, "Every interval lies on both sides" in nothing.reason) == ("undecided", True)
+    losses[0.1414][:4] += 0.2
+    one = fragile.judged(losses, 4, SAMPLED)
+    assert (one.verdict, one.reason) == ("supported", "")
+    assert one.deciding is not None and "size 0.1414 (variance 0.02) before" in one.deciding.what
+    losses[0.3][:4] -= 0.2
+    both = fragile.judged(losses, 4, SAMPLED)
+    assert (both.verdict, "contradict one another" in both.reason) == ("undecided", True)
+    losses[0.1414][:4] -= 0.2
+    assert fragile.judged(losses, 4, SAMPLED).verdict == "contradicted"

@@ -49,7 +49,7 @@ class Verdict:
         statement: The claim, in a sentence.
         rule: How it is judged.
         verdict: The answer.
-        parts: What was measured. All must hold.
+        parts: What was measured. All must hold; of C6 one, where none fails.
         control: What the same measurement gives where the claim should not show.
         reason: Why nothing is decided, or what decided it, in words.
     """
@@ -64,9 +64,8 @@ class Verdict:
 
     @property
     def deciding(self) -> ClaimedNumber | None:
-        """The part that the verdict rests on: the first contradicted one, else the first not shown, else the first."""
-        order = {"contradicted": 0, "undecided": 1, "supported": 2}
-        return min(self.parts, key=lambda part: order[part.answer], default=None)
+        """The part that the verdict rests on: the first with the same answer, else the first."""
+        return next((part for part in self.parts if part.answer == self.verdict), next(iter(self.parts), None))
 
     def as_dict(self) -> dict[str, Any]:
         """For files; numbers that are not finite become null."""

@@ -77,6 +77,21 @@ def judge(claim: Claim, parts: Sequence[ClaimedNumber], control: str, fault: str
     return replace(found, reason=_reason(found, fault))
 
 
+def judge_any(claim: Claim, parts: Sequence[ClaimedNumber], control: str) -> Verdict:
+    """One part that is shown is enough to support, one that fails to contradict. Both together decide nothing."""
+    answers = {one.answer for one in parts} - {"undecided"}
+    answer: Answer = next(iter(answers)) if len(answers) == 1 else "undecided"
+    found = Verdict(*claim, answer, tuple(parts), control)
+    if answers:
+        shown = [f"{one.what} is {one.answer}" for one in parts if one.answer != "undecided"]
+        return replace(found, reason="" if len(answers) == 1 else f"Parts contradict one another: {'; '.join(shown)}.")
+    known = [(one.questions_needed, one.n) for one in parts if one.questions_needed is not None]
+    enough = (
+        f"{more(*min(known))} would settle it" if known else "no number of questions can be told that would settle it"
+    )
+    return replace(found, reason=f"Every interval lies on both sides of what is claimed; {enough}.")
+
+
 def undecided(claim: Claim, reason: str) -> Verdict:
     """A claim that was not measured, with the reason."""
     return Verdict(*claim, "undecided", reason=reason)
