@@ -31,6 +31,7 @@ class RandomStream(IntEnum):
     SUBSETS = 24  # sets of blocks removed; then the number of their kind
     JUMP_SHUFFLES = 25  # golds that the jump of a trace is held against; then the task
     NO_PREFERENCE = 26  # answers of a model without preference
+    PERMUTED_MODELS = 27  # orders of a study's models in the test of claim C8
 
 
 def generator(stream: RandomStream, seed: int | None, *which: int) -> np.random.Generator:

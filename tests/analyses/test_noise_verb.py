@@ -102,7 +102,9 @@ def test_files_and_reading_back(tiny: Model, colours: Task, tmp_path: Path) -> N
     assert {path.stem for path in layercliff.figures(tmp_path / "run", ("svg",))} == {"noise-margin", "noise-accuracy"}
     more = layercliff.noise(tiny, colours, draws=3, out=tmp_path / "run")  # takes its place
     assert more.settings.draws == 3
-    np.testing.assert_array_equal(more.scores.reshape(3, 3, L + 1, -1)[:, :2], found.scores.reshape(3, 2, L + 1, -1))
+    np.testing.assert_array_equal(
+        more.scores.reshape(len(READINGS), 3, L + 1, -1)[:, :2], found.scores.reshape(len(READINGS), 2, L + 1, -1)
+    )
     assert not (tmp_path / "run" / "noise" / "journal.sqlite").exists()
 
 
@@ -121,7 +123,7 @@ def test_an_interrupted_analysis_goes_on(
     monkeypatch.setattr(Noise, "disturbed", interrupted)
     with pytest.raises(KeyboardInterrupt):
         layercliff.noise(tiny, colours, draws=1, batch_tokens=20, out=tmp_path / "run")
-    left[0] = whole.cost["batches"] * 3 * (L + 1) - 80  # not enough for all of it again
+    left[0] = whole.cost["batches"] * len(READINGS) * (L + 1) - 60  # not enough for all of it again
     found = layercliff.noise(tiny, colours, draws=1, batch_tokens=20, out=tmp_path / "run")
     np.testing.assert_array_equal(found.scores, whole.scores)
 

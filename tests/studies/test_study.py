@@ -199,9 +199,15 @@ def test_a_known_rule_is_found_and_nothing_is_dropped_in_silence() -> None:
     assert (panel.association.points, panel.association.complete) == (26, 24)
     assert panel.association.pearson is not None
     assert panel.association.pearson.high < -0.9
-    assert panel.association.falls is True
+    assert panel.within.falls is True
     from layercliff.studies import words as study_words
 
+    assert panel.within.models == tuple(f"m{i}" for i in range(6))
+    assert panel.within.without_model == ("m7",)
+    assert [task for task, _ in panel.within.without_task] == ["undecided", "censored", "chance", "failed"]
+    assert "out whole, with the models that have no T or no k* there: undecided (m0, " in " ".join(
+        study_words.association(panel)
+    )
     said = list(study_words.left_out(found.rows))
     assert len(said) == 4
     for word, sentence in zip(("k* 5", "censored > 39", "not shown to lie above chance", "Why."), said, strict=True):

@@ -47,18 +47,6 @@ class Association:
     spearman: Estimate | None
     kendall: Estimate | None
 
-    @property
-    def falls(self) -> bool | None:
-        """Whether one falls as the other rises, by the interval of Spearman's rho.
-
-        True where all of it is below 0, False where all of it is above. None where neither is shown, or where there are
-        too few clusters.
-        """
-        found = self.spearman
-        if found is None or self.complete_clusters < SHOWN:
-            return None
-        return True if found.high < 0 else False if found.low > 0 else None
-
 
 def associate(
     x: Points,

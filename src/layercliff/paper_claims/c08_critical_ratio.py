@@ -8,8 +8,8 @@ from layercliff.paper_claims.rule import Claim, undecided
 CLAIM = Claim(
     "C8",
     "The later the transition, the lower the critical ratio.",
-    "Over the models and tasks of a study, six models at least, all of the 95 % interval of Spearman's correlation of "
-    "T/L and k*/L lies below 0, whole models resampled.",
+    "Over at least six models of a study, the mean within-task Spearman correlation of T/L and k*/L lies below 0: it "
+    "is as low in at most 2.5 % of the orders in which whole models exchange their k*/L.",
 )
 
 

@@ -61,7 +61,7 @@ def _verdict(panel: Panel) -> dict[str, str | int]:
     found = panel.association
     return {
         "name": study_words.name(panel),
-        "verdict": study_words.falls(found),
+        "verdict": study_words.falls(panel.within),
         "complete": found.complete,
         "points": found.points,
         **{

@@ -18,6 +18,7 @@ from layercliff.analyses.trace.shapes import TraceFigures
 from layercliff.errors import RunError
 from layercliff.metrics.association import Association, associate
 from layercliff.metrics.forecast import FEATURES, Judgement, judge
+from layercliff.metrics.permuted_models import WithinTasks, within_tasks
 from layercliff.pruning import result as pruned
 from layercliff.pruning.shapes import PathCost, PathSummary
 from layercliff.run.directory import RunDirectory
@@ -161,12 +162,14 @@ class Panel:
         criterion: What their paths were chosen by.
         points: One per model and task.
         association: Of T/L and k*/L.
+        within: The same within tasks, models permuted whole. Claim C8 is judged by it.
     """
 
     format: str
     criterion: str
     points: tuple[Point, ...]
     association: Association
+    within: WithinTasks
 
 
 @dataclass(frozen=True)
@@ -273,11 +276,12 @@ def gathered(grid: Grid, rows: Sequence[Row], seed: int = 0) -> Studied:
     panels = []
     names = dict.fromkeys((r.panel, r.criterion) for r in rows)
     for panel, criterion in names:
-        points = tuple(_points([r for r in rows if (r.panel, r.criterion) == (panel, criterion)]))
+        own = [r for r in rows if (r.panel, r.criterion) == (panel, criterion)]
+        points = tuple(_points(own))
         x, y = np.array([p.transition for p in points]), np.array([p.ratio for p in points])
         censored = np.array([p.censored for p in points], bool)
         found = associate(x, y, censored, [p.model for p in points], seed=seed)
-        panels.append(Panel(panel, criterion, points, found))
+        panels.append(Panel(panel, criterion, points, found, _within(own, points, seed)))
     judgements, why = judged(training(rows))
     return Studied(grid, tuple(rows), tuple(panels), judgements, why)
 
@@ -289,6 +293,14 @@ def _points(rows: Sequence[Row]) -> Iterator[Point]:
         if places:
             ratio, censored = _median([place[1:] for place in places])
             yield Point(model, task, median(place[0] for place in places), ratio, censored, len(places))
+
+
+def _within(rows: Sequence[Row], points: Sequence[Point], seed: int) -> WithinTasks:
+    """T/L against k*/L within tasks. A cell that failed, is undecided, censored or without a collapse is not known."""
+    models, tasks = (list(dict.fromkeys(names)) for names in ([r.model for r in rows], [r.task for r in rows]))
+    known = {(p.model, p.task): (p.transition, np.nan if p.censored else p.ratio) for p in points}
+    cells = np.array([[known.get((model, task), (np.nan, np.nan)) for task in tasks] for model in models])
+    return within_tasks(cells[..., 0], cells[..., 1], models, tasks, seed)
 
 
 def fitted_to(rows: Sequence[Row]) -> list[Row]:
@@ -347,7 +359,7 @@ def content(studied: Studied) -> dict[str, Any]:
     found = {
         "grid": studied.grid.model_dump(mode="json"),
         "cells": [_plain(r) for r in studied.rows],
-        "panels": [asdict(p) | {"falls": p.association.falls, "schedule": p.criterion} for p in studied.panels],
+        "panels": [asdict(p) | {"falls": p.within.falls, "schedule": p.criterion} for p in studied.panels],
         "judgements": judgements,
         "unjudged": studied.unjudged,
     }

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 
 from layercliff.analyses.forecast.words import INTERVAL
-from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN, Association
+from layercliff.metrics.association import FEW_CLUSTERS, LEAST_CLUSTERS, SHOWN
 from layercliff.metrics.forecast import BaselineComparison, Judgement
+from layercliff.metrics.permuted_models import WithinTasks
 from layercliff.metrics.perplexity import Estimate
+from layercliff.metrics.statistics import TAIL
 from layercliff.report.words import PERCENT
 from layercliff.studies.result import Panel, Row, Studied
 
@@ -59,15 +61,38 @@ def association(panel: Panel) -> Iterator[str]:
             f"they were seen: Kendall {estimate(found.kendall)}, from the {found.pairs} couples "
             "whose order in k* is known."
         )
-    yield (
-        f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: "
-        "it is called supported where Spearman's whole interval lies below 0, contradicted "
-        f"where it lies above, and undecided with fewer than {SHOWN} models."
-    )
+    yield from within_tasks(panel.within)
     yield _clusters(found.clusters)
 
 
-def falls(found: Association) -> str:
+def within_tasks(found: WithinTasks) -> Iterator[str]:
+    """The verdict on C8 and what it rests on, and which models and tasks take no part."""
+    over = f"over {len(found.models)} models and {len(found.tasks)} tasks"
+    if found.correlation is None:
+        told = "no task has both T and k* of at least two models, with a difference among them."
+    else:
+        told = (
+            f"Spearman's correlation within tasks is {found.correlation:+.2f} in the mean {over}. It is as low in "
+            f"{_share(found.p_falls)} and as high in {_share(found.p_rises)} of the orders in which whole models "
+            f"exchange their k*/L; the least possible p is {found.least_p:.2g}."
+        )
+    yield (
+        f"That a later transition goes with a lower critical ratio (claim C8) is {falls(found)}: {told} It is called "
+        f"supported where at most {TAIL:.1%} are as low, contradicted where at most {TAIL:.1%} are as high, and "
+        f"undecided with fewer than {SHOWN} models."
+    )
+    if found.without_model:
+        yield f"Without T or k* on every task, and so without a part in C8: {', '.join(found.without_model)}."
+    if found.without_task:
+        lacks = [f"{task} ({', '.join(of) or 'T or k* does not vary'})" for task, of in found.without_task]
+        yield f"Tasks that C8 leaves out whole, with the models that have no T or no k* there: {'; '.join(lacks)}."
+
+
+def _share(p: float) -> str:
+    return f"{100 * p:.2g} %"
+
+
+def falls(found: WithinTasks) -> str:
     """The verdict on C8."""
     return {True: "supported", False: "contradicted", None: "undecided"}[found.falls]
 
