@@ -39,6 +39,12 @@ ENDS = (
 )
 
 
+CAVEAT = (
+    "A model has a transition exactly where its last depth has a margin above 0 and accuracy above chance. Both are lost "
+    "about where accuracy is, in almost any model, so that a small distance says little of a mechanism."
+)
+
+
 @dataclass(frozen=True)
 class PathMargins:
     """Decision Margin and right answers ``[depth, question]`` of every step's model, the dense one first."""
@@ -98,7 +104,8 @@ def judged(path: PathMargins, chance: float, sampled: Sampled, others: Mapping[s
     """
     found = distance(path, chance, sampled)
     other = [f"{name} {_steps(value)}" for name, value in others.items()]
-    control = f"The same on other paths: {', '.join(other)}. {patched}" if other else patched
+    paths = f"The same on other paths: {', '.join(other)}." if other else ""
+    control = " ".join(filter(None, (paths, patched, CAVEAT)))
     measured = part("steps from the collapse to the loss of the transition (report half)", found, WITHIN, sampled.n)
     found_verdict = judge(CLAIM, [measured], control)
     return replace(found_verdict, reason=ENDS) if np.isnan(found.point) else found_verdict
