@@ -40,8 +40,8 @@ ENDS = (
 
 
 CAVEAT = (
-    "A model has a transition exactly where its last depth has a margin above 0 and accuracy above chance. Both are lost "
-    "about where accuracy is, in almost any model, so that a small distance says little of a mechanism."
+    "A model has a transition exactly where its last depth has a margin above 0 and accuracy above chance. Both are "
+    "lost about where accuracy is, in almost any model, so that a small distance says little of a mechanism."
 )
 
 
