@@ -39,6 +39,7 @@ OF_FILE = {
     "paper_claims.registry": "claims",
     "paper_claims.requirements": "claims",
     "paper_claims.rule": "claims",
+    "paper_claims.share_of_rises": "claims",
     "paper_claims.step_analyses": "claims",
     "paper_claims.verdicts": "claims",
     "pruning.assess": "verbs",

@@ -27,7 +27,6 @@ def most(tail: float, n_worlds: int = WORLDS) -> float:
 
 TWO_PARTS = ("C2", "C5")  # which share a claim's error
 EDGES: dict[str, Callable[[np.random.Generator], Verdict]] = {
-    "C1": lambda rng: worlds.c1(rng, ALONE, 0.5),
     "C2, independent questions": lambda rng: worlds.c2(rng, ALONE, 0.05),
     "C2, groups of two": lambda rng: worlds.c2(rng, SAMPLED, 0.05),
     "C3": lambda rng: worlds.c3(rng, ALONE, 0.10),
@@ -58,10 +57,20 @@ def test_on_the_edge_either_verdict_is_rare(name: str) -> None:
     assert found["undecided"] >= 0.8
 
 
-def test_many_small_rises_are_not_lost_from_the_sum() -> None:
-    """A share of one half, where small rises look like falls on the questions that choose: with these left out, it was
-    found supported in 5 to 14 %."""
-    assert rates(lambda rng: worlds.c1_small_rises(rng, ALONE), FEW)["supported"] <= most(TAIL, FEW)
+QUICK = ("equal neighbours", "two jumps, flat elsewhere")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in worlds.C1_EDGES]
+)
+def test_two_blocks_of_one_half_of_all_rises(name: str) -> None:
+    """Adversarial worlds: noise makes rises, or which blocks are named is chance. Undivided, the error of the lower
+    bound was 9 % with equal neighbours."""
+    rng, above, below = np.random.default_rng(31), 0, 0
+    for _ in range(FEW):
+        share = worlds.share_of(rng, ALONE, *worlds.C1_EDGES[name])
+        above, below = above + share.exceeds(0.5), below + share.stays_below(0.5)
+    assert max(above, below) / FEW <= most(TAIL, FEW)
 
 
 def test_a_block_that_nothing_works_without_is_not_missed() -> None:

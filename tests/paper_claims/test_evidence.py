@@ -21,7 +21,7 @@ def test_every_claim_is_supported_where_it_holds() -> None:
     n = {verdict.id: {part.n for part in verdict.parts} for verdict in found.verdicts}
     whole, half = stored_worlds.N, stored_worlds.N // 2
     assert n == {
-        "C1": {half},
+        "C1": {whole},
         "C2": {half, whole},
         "C3": {half},
         "C4": {half},

@@ -3,13 +3,14 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import worlds
 
 from layercliff.metrics.collapse import Collapse
-from layercliff.metrics.intervals import tango_upper
+from layercliff.metrics.intervals import expanded, tango_upper
 from layercliff.metrics.phases import Transition
 from layercliff.paper_claims import c01_transition as transition
 from layercliff.paper_claims import c03_silent_phase as silent
@@ -22,6 +23,7 @@ from layercliff.paper_claims.c04_collapse import PathMargins
 from layercliff.paper_claims.intervals import TAIL, Interval, Sampled
 from layercliff.paper_claims.result import Verdict
 from layercliff.paper_claims.rule import Claim, judge, more, part, undecided
+from layercliff.paper_claims.share_of_rises import Share, Worst, around
 from layercliff.run import stored_files
 
 N = 300
@@ -82,7 +84,7 @@ def test_a_claim_that_fails_is_contradicted(claim: str) -> None:
 def test_few_questions_on_the_edge_are_undecided_with_a_reason(claim: str) -> None:
     found = OPEN[claim](np.random.default_rng(3), FEW)
     assert found.verdict == "undecided"
-    assert "both sides" in found.reason
+    assert "both sides" in found.reason or "two halves" in found.reason
     assert found.deciding is not None
     if "the control speaks against it" not in found.reason:
         told = "times as many questions" in found.reason and "no number" not in found.reason
@@ -174,59 +176,69 @@ def test_censored_and_undefined_collapse_and_few_questions() -> None:
     assert requirements.few(50, 100) is None
 
 
-def test_sharpness_against_the_plain_share() -> None:
-    rng = np.random.default_rng(5)
-    rises = [0.0, 0.1, 0.5, 0.2, 0.1, -0.1]
-    chosen, measured = (worlds.curve(rng, rises, n, noise=0.001) for n in (50, N))
-    assert transition.around(np.array(rises)) == [2, 3]
-    assert transition.share(chosen, measured, SAMPLED).point == pytest.approx(0.7 / 0.9, abs=0.002)
-    flat = np.zeros((5, N))
-    assert np.isnan(transition.share(flat, flat, SAMPLED).point)
+def test_share_of_rises_against_the_plain_share() -> None:
+    share = worlds.share_of(np.random.default_rng(5), SAMPLED, [0.0, 0.1, 0.5, 0.2, 0.1, -0.1], 0.001)
+    assert around(np.array([0.0, 0.1, 0.5, 0.2, 0.1, -0.1])) == [2, 3]
+    found = share.interval()
+    assert found.point == pytest.approx(0.7 / 0.9, abs=0.002)
+    assert found.low == pytest.approx(found.point, abs=0.003)
+    assert found.high == pytest.approx(found.point, abs=0.003)
+    assert np.isnan(Share(np.zeros((5, N)), share.chosen, SAMPLED).interval().point)
+
+
+def test_worst_set_of_other_blocks_against_all_sets() -> None:
+    """As low as any of 256, over 20 worlds."""
+    rng, sampled = np.random.default_rng(8), Sampled.of([str(i) for i in range(60)], resamples=2)
+    every = np.array([[0.0, 0.0, *map(float, bits)] for bits in itertools.product((0, 1), repeat=8)])
+    for _ in range(20):
+        share = worlds.share_of(rng, sampled, [0.4, 0.3, *rng.normal(0.03, 0.05, 8)], 0.3)
+        worst = Worst.of(share.rises, [0, 1], sampled, share.rises.mean(1)[None])
+        values = 0.5 * share.rises[:2].sum(0) - 0.5 * every @ share.rises
+        bounds = values.mean(1) + expanded(60, TAIL) * values.std(1) / np.sqrt(60)
+        found = [int(np.flatnonzero((every == row).all(1))[0]) for row in worst.sets(0.5)]
+        assert min(bounds[found]) == pytest.approx(bounds.min(), abs=1e-9)
 
 
 def test_unshown_rises_say_how_many_questions_it_takes() -> None:
     rng = np.random.default_rng(12)
-    chosen = worlds.curve(rng, [0.0, 0.1, 0.0], N)
 
     def judged(n: int) -> Verdict:
         sampled = Sampled.of([str(i) for i in range(n)], resamples=4000)
-        return transition.judged(chosen, worlds.curve(rng, [0.0, 0.1, 0.0], n, noise=0.3), sampled, (20, 0.0), None)
+        return transition.judged(worlds.share_of(rng, sampled, [0.08, 0.04], 0.3), (20, 0.0), None)
 
-    few = judged(40)
+    few = judged(60)
     assert few.verdict == "undecided"
     assert few.control
     assert few.deciding is not None
-    assert (few.deciding.low, few.deciding.high) == (None, None)
-    found = re.search(r"not shown to rise .* \(([\d,]+) in place of 40\) would show it", few.reason)
+    assert few.deciding.low is None
+    found = re.search(r"not shown to rise .* \(([\d,]+) in place of 60\) would show it", few.reason)
     assert found is not None
     many = int(found[1].replace(",", ""))
-    assert 40 < many < 2000
+    assert 60 < many < 2000
     assert "not shown to rise" not in judged(4 * many).reason
-    flat = transition.judged(np.zeros((4, N)), np.zeros((4, N)), SAMPLED, (20, 0.0), None)
+    flat = transition.judged(Share(np.zeros((3, N)), np.arange(N) % 2 == 0, SAMPLED), (20, 0.0), None)
     assert "no number of questions" in flat.reason
 
 
-def test_sharpness_is_not_biased_by_noise() -> None:
-    """The share computed from one mean curve counts noise as rises."""
-    rng = np.random.default_rng(6)
-    sampled = Sampled.of([str(i) for i in range(60)], resamples=2)
-    plain, other = [], []
-    for _ in range(100):
-        chosen, measured = (worlds.curve(rng, [0.0] * 8 + [0.3, 0.1, 0.1], 60, noise=0.3) for _ in range(2))
-        steps = np.diff(measured.mean(1))
-        plain.append(steps[transition.around(steps)].sum() / steps[steps > 0].sum())
-        other.append(transition.share(chosen, measured, sampled).point)
-    assert abs(np.median(other) - 0.8) < 0.5 * abs(np.median(plain) - 0.8)
+def test_halves_that_name_other_blocks_support_nothing() -> None:
+    share = worlds.share_of(np.random.default_rng(5), SAMPLED, [0.0, 0.5, 0.3, 0.0, 0.0], 0.001)
+    assert transition.judged(share, (20, 0.0), None).verdict == "supported"
+    turned = share.rises[[0, 3, 2, 1, 4]]
+    other = replace(share, rises=np.where(share.chosen, share.rises, turned))
+    found = transition.judged(other, (20, 0.0), None)
+    assert (found.verdict, "1 and 2 by one, 2 and 3 by the other" in found.reason) == ("undecided", True)
+    gradual = worlds.share_of(np.random.default_rng(5), SAMPLED, [0.1] * 8, 0.05)
+    assert not gradual.agree
+    assert transition.judged(gradual, (20, 0.0), None).verdict == "contradicted"  # whichever they name
 
 
 def test_a_transition_with_nothing_to_decide_is_a_fault() -> None:
-    rng = np.random.default_rng(7)
-    halves = [worlds.curve(rng, [0.0, 0.0, 0.9, 0.0], N) for _ in range(2)]
-    assert transition.judged(*halves, SAMPLED, (20, 0.05), None).verdict == "supported"
-    assert transition.judged(*halves, SAMPLED, (20, 0.15), None).verdict == "supported"  # 3 of 20: chance
-    often = transition.judged(*halves, SAMPLED, (20, 0.2), None)
+    share = worlds.share_of(np.random.default_rng(7), SAMPLED, [0.0, 0.0, 0.9, 0.0], 0.2)
+    assert transition.judged(share, (20, 0.05), None).verdict == "supported"
+    assert transition.judged(share, (20, 0.15), None).verdict == "supported"  # 3 of 20: chance
+    often = transition.judged(share, (20, 0.2), None)
     assert (often.verdict, "The control" in often.reason) == ("undecided", True)
-    random = transition.judged(*halves, SAMPLED, (20, 0.0), 3)
+    random = transition.judged(share, (20, 0.0), 3)
     assert random.verdict == "undecided"
     assert "a transition at depth 3" in random.control
 

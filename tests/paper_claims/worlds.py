@@ -16,6 +16,7 @@ from layercliff.paper_claims.c04_collapse import PathMargins
 from layercliff.paper_claims.c05_similarity import Third
 from layercliff.paper_claims.intervals import Sampled
 from layercliff.paper_claims.result import Verdict
+from layercliff.paper_claims.share_of_rises import Share
 
 Rng = np.random.Generator
 
@@ -32,20 +33,31 @@ def curve(rng: Rng, rises: list[float], n: int, noise: float = 0.2) -> np.ndarra
 
 
 def c1(rng: Rng, sampled: Sampled, share: float) -> Verdict:
+    """Rises of `sharp`."""
+    return transition.judged(share_of(rng, sampled, sharp(share)), (20, 0.0), None)
+
+
+def sharp(share: float) -> list[float]:
     """Two neighbouring blocks make `share` of a rise of 1.2; the rest is spread over six others, and eight do not
     rise."""
     rest = [1.2 * (1 - share) / 6] * 6
-    rises = [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
-    chosen, measured = curve(rng, rises, sampled.n), curve(rng, rises, sampled.n)
-    return transition.judged(chosen, measured, sampled, (20, 0.0), None)
+    return [0.0] * 6 + rest[:2] + [1.2 * share * 0.6, 1.2 * share * 0.4] + rest[2:] + [0.0] * 2
 
 
-def c1_small_rises(rng: Rng, sampled: Sampled) -> Verdict:
-    """Two blocks make half of all rises; the rest is spread over so many blocks that each rise is as small as its
-    error."""
-    rises = [0.01] * 20 + [0.15, 0.11] + [0.01] * 6
-    chosen, measured = (curve(rng, rises, sampled.n, noise=0.08) for _ in range(2))
-    return transition.judged(chosen, measured, sampled, (20, 0.0), None)
+def share_of(rng: Rng, sampled: Sampled, rises: list[float], noise: float = 0.2) -> Share:
+    """Margins with these mean rises. Every second group of questions is of the half that chooses."""
+    return Share(np.diff(curve(rng, rises, sampled.n, noise), axis=0), sampled.resamples.index % 2 == 0, sampled)
+
+
+C1_EDGES: dict[str, tuple[list[float], float]] = {
+    "six other rises": (sharp(0.5), 0.2),
+    "many rises as small as their error": ([0.01] * 20 + [0.15, 0.11] + [0.01] * 6, 0.08),
+    "two equal jumps": ([0.25, 0.25, 0.0, 0.25, 0.25], 0.2),
+    "two jumps, flat elsewhere": ([0.0] * 18 + [0.3, 0.2, 0.25, 0.25] + [0.0] * 8, 0.2),
+    "equal neighbours": ([-0.3, 0.1, 0.3, 0.1, -0.3, 0.15, 0.15, -0.2], 0.2),
+    "four equal rises": ([-0.4, 0.25, 0.25, 0.25, 0.25, -0.4], 0.2),
+}
+"""Mean rises of which two blocks make one half, and the noise of each depth."""
 
 
 def c2(rng: Rng, sampled: Sampled, lost: float) -> Verdict:
