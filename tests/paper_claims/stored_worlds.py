@@ -122,7 +122,7 @@ def ablated(flaw: str, dense: list[Reading]) -> InterventionResult[AblateSetting
     """The two blocks before T cannot go, or with the flaw the two after it."""
     dear = {T, T + 1} if flaw == "blocks" else {T - 2, T - 1}
     found: list[Reading] = [SILENT if dear & set(run.blocks) else DECIDED for run in ablated_blocks(L)]
-    return probed(found, dense, True, AblateSettings(n_select=N // 2))
+    return probed(found, dense, False, AblateSettings(n_select=N // 2))
 
 
 def subsets(flaw: str, dense: list[Reading]) -> InterventionResult[SubsetSettings]:

@@ -29,7 +29,7 @@ def test_every_claim_is_supported_where_it_holds() -> None:
         "C6": {whole},
         "C7": {half},
         "C8": set(),
-        "C9": {half},
+        "C9": {whole},
         "C10": {whole},
     }
 

@@ -1,8 +1,11 @@
 """Made-up worlds in which a claim holds, fails, or stands exactly on the edge."""
 
+from functools import partial
+
 import numpy as np
 
 from layercliff.interventions.subsets import drawn
+from layercliff.metrics.phases import transition_depths
 from layercliff.paper_claims import c01_transition as transition
 from layercliff.paper_claims import c02_decisive_phase as decisive
 from layercliff.paper_claims import c03_silent_phase as silent
@@ -12,10 +15,12 @@ from layercliff.paper_claims import c06_noise as fragile
 from layercliff.paper_claims import c07_finetuning as recovery
 from layercliff.paper_claims import c09_blocks_that_stay as blocks
 from layercliff.paper_claims import c10_silent_phase_kept as remedy
+from layercliff.paper_claims import deciding
 from layercliff.paper_claims.c04_collapse import PathMargins
 from layercliff.paper_claims.c05_similarity import Third
 from layercliff.paper_claims.intervals import Sampled
 from layercliff.paper_claims.result import Verdict
+from layercliff.paper_claims.rule import at_every_depth, undecided
 from layercliff.paper_claims.share_of_rises import Share
 
 Rng = np.random.Generator
@@ -139,7 +144,26 @@ def c9(rng: Rng, sampled: Sampled, excess: float) -> Verdict:
     """Blocks 2 and 3 before the transition at depth 4 cost `excess` more than others."""
     loss = rng.exponential(0.1, (8, sampled.n))
     loss[2:4] += excess
-    return blocks.judged(loss, loss[:-1] + loss[1:], 4, sampled)
+    return blocks.judged(loss, loss[:-1] + loss[1:], sampled, 4)
+
+
+def c9_unsharp(rng: Rng, sampled: Sampled, slope: float, excess: float = 0.0) -> Verdict:
+    """T is 6, where the margin of `slope` crosses 0. Blocks beside it cost most, those before it by `excess` more.
+
+    One depth on, the excess is 0.25 larger, and one depth back as much smaller.
+    """
+    cost = np.zeros((12, 1))
+    cost[4:8, 0] = 0.1 + excess, 0.3 + excess, 0.3, 0.1
+    loss = cost + rng.normal(0, 0.3, (12, sampled.n))
+    margin = (
+        slope * (np.arange(13)[:, None] - 5.5) + rng.normal(0, 0.4, sampled.n) + rng.normal(0, 0.1, (13, sampled.n))
+    )
+    depth = float(transition_depths(margin.mean(1), np.ones(13), 0.5))
+    if not 3 <= depth <= 9:
+        return undecided(blocks.CLAIM, "phases")
+    depths = deciding.depths(margin, np.ones_like(margin), 0.5, sampled)
+    judged_at = partial(blocks.judged, loss, loss[:-1] + loss[1:], sampled)
+    return at_every_depth(judged_at, int(depth), depths, 12)
 
 
 def c10(rng: Rng, sampled: Sampled, lost: float) -> Verdict:

@@ -14,7 +14,7 @@ from layercliff.paper_claims.evidence import Evidence, Losses, Measurement, marg
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge_any, part
+from layercliff.paper_claims.rule import Claim, at_every_depth, judge_any, part
 
 CLAIM = Claim(
     "C6",
@@ -37,7 +37,8 @@ NOISE = Measurement(
 def verdict(evidence: Evidence) -> Verdict:
     """Judge noise at every depth."""
     found = evidence[NOISE]
-    return judged(by_size(found), evidence.depth, evidence.everything, found.settings.positions)
+    losses, own = by_size(found), (evidence.everything, found.settings.positions)
+    return at_every_depth(lambda t: judged(losses, t, *own), evidence.depth, evidence.depths, evidence.n_layers)
 
 
 def by_size(found: InterventionResult[NoiseSettings]) -> dict[float, Losses]:

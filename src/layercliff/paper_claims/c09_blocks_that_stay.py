@@ -1,5 +1,7 @@
 """C9: are the blocks at the transition the ones that cannot go?"""
 
+from functools import partial
+
 import numpy as np
 
 from layercliff.analyses.ablate import result as ablated
@@ -10,7 +12,7 @@ from layercliff.paper_claims.evidence import Evidence, Losses, Measurement, marg
 from layercliff.paper_claims.intervals import Sampled
 from layercliff.paper_claims.registry import judges, phases
 from layercliff.paper_claims.result import Verdict
-from layercliff.paper_claims.rule import Claim, judge, part
+from layercliff.paper_claims.rule import Claim, at_every_depth, judge, part
 
 CLAIM = Claim(
     "C9",
@@ -23,7 +25,7 @@ CLAIM = Claim(
 ABLATED = Measurement(
     "blocks and pairs taken out",
     place=30,
-    passes=lambda planned: planned.forked,  # twice, with half of the questions
+    passes=lambda planned: 2 * planned.forked,  # single blocks and pairs
     read=ablated.read,
     run=lambda spec, *_: skip_blocks(spec.into(AblateSpec)),
 )
@@ -35,14 +37,16 @@ def verdict(evidence: Evidence) -> Verdict:
     n_layers = evidence.n_layers
     skipped = len(ablated_blocks(n_layers, ("skip",)))  # single blocks, then pairs; other ablations come after them
     losses = margin_lost(evidence[ABLATED])[:skipped]
-    return judged(losses[:n_layers], losses[n_layers:], evidence.depth, evidence.report)
+    sampled = evidence.sampled(evidence[ABLATED].trace)
+    judged_at = partial(judged, losses[:n_layers], losses[n_layers:], sampled)
+    return at_every_depth(judged_at, evidence.depth, evidence.depths, n_layers)
 
 
-def judged(single: Losses, pairs: Losses, transition: int, sampled: Sampled) -> Verdict:
+def judged(single: Losses, pairs: Losses, sampled: Sampled, transition: int) -> Verdict:
     """Judge the margin lost without each block, and without each block and the next."""
     t = transition
     excess = single[t - 2 : t].mean(0) - single[t : t + 2].mean(0)
-    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1} (report half)"
+    what = f"margin lost without block {t - 2} or {t - 1} minus without block {t} or {t + 1}"
     worst, other = int(single.mean(1).argmax()), int(pairs.mean(1).argmax())
     control = (
         f"Among all {len(single)} single blocks, {t - 2} and {t - 1} rank {rank(single, t - 2)} and "

@@ -1,12 +1,25 @@
-"""Whether a model decides at all: how many questions would settle it."""
+"""Whether a model decides at all, how many questions would settle it, and at which depths it may."""
 
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
-from layercliff.metrics.statistics import TAIL
+from layercliff.metrics.phases import transition_depths
+from layercliff.metrics.statistics import TAIL, percentile_interval
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
 from layercliff.paper_claims.rule import part
+
+DEPTHS = 0.005  # error of either end of the interval of T
+PerDepth = Float[np.ndarray, "depth question"]
+
+
+def depths(margin: PerDepth, correct: PerDepth, chance: float, sampled: Sampled) -> range:
+    """Every T in its 99 % interval, over resamples that have one."""
+    point = transition_depths(margin.mean(1), correct.mean(1), chance)
+    found = transition_depths(sampled.resamples.means(margin), sampled.resamples.means(correct), chance)
+    low, high = percentile_interval(np.append(found[np.isfinite(found)], point), DEPTHS)
+    return range(int(min(low, point)), int(max(high, point)) + 1)
 
 
 def enough(margin: PerQuestion, correct: PerQuestion, chance: float, sampled: Sampled) -> str:

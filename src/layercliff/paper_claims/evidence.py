@@ -111,6 +111,11 @@ class Evidence:
     def transition(self) -> Transition:
         return self.traced.main.transition
 
+    @cached_property
+    def depths(self) -> range:
+        """Every T that has to give a verdict."""
+        return deciding.depths(*self.decisions, self.traced.main.chance, self.everything)
+
     @property
     def collapse(self) -> Collapse:
         return self.path.collapse
@@ -157,6 +162,10 @@ class Evidence:
     def report(self) -> Sampled:
         """Resamples of the half that took no part in a choice."""
         return Sampled.of(self.path.traces[0].groups, self.traced.subject.seed)
+
+    def sampled(self, trace: Trace) -> Sampled:
+        """Resamples of the questions of a measurement: all, or in older runs the half reported on."""
+        return self.everything if len(trace.questions) == self.everything.n else self.report
 
     @cached_property
     def decisions(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """From intervals to verdicts: one rule for all claims."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -18,6 +18,8 @@ FAMILY_SENTENCE = (
     f"{1 - FAMILY:.0%}. Groups of questions are resampled whole, draws of blocks with them. But for the jump, T and the "
     "collapse point, depths and blocks chosen by the data are measured on other questions."
 )
+
+EITHER = 2  # blocks on either side of T, at least
 
 
 class Claim(NamedTuple):
@@ -90,6 +92,21 @@ def judge_any(claim: Claim, parts: Sequence[ClaimedNumber], control: str) -> Ver
         f"{more(*min(known))} would settle it" if known else "no number of questions can be told that would settle it"
     )
     return replace(found, reason=f"Every interval lies on both sides of what is claimed; {enough}.")
+
+
+def at_every_depth(verdict_at: Callable[[int], Verdict], depth: int, depths: range, n_layers: int) -> Verdict:
+    """The verdict at T, the `depth`, if every T of its interval gives the same.
+
+    Otherwise nothing is decided. A T without `EITHER` blocks on both sides gives no verdict.
+    """
+    found = verdict_at(depth)
+    others = (one for one in depths if one != depth)
+    if found.verdict == "undecided" or all(
+        EITHER <= one <= n_layers - EITHER and verdict_at(one).verdict == found.verdict for one in others
+    ):
+        return found
+    reason = f"T is not sharp: depth {depths[0]} to {depths[-1]}. Not all of these give the verdict of depth {depth}."
+    return replace(found, verdict="undecided", reason=reason)
 
 
 def undecided(claim: Claim, reason: str) -> Verdict:

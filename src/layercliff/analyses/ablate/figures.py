@@ -37,7 +37,8 @@ def figures(found: InterventionResult[AblateSettings]) -> Iterator[Figure]:
 
 def caption(found: InterventionResult[AblateSettings]) -> str:
     """What it was measured on."""
-    return found.caption(f"n = {len(found.trace.questions)} (report half)")
+    half = " (report half)" if set(found.trace.half_of) == {"report"} else ""
+    return found.caption(f"n = {len(found.trace.questions)}{half}")
 
 
 def _means(found: InterventionResult[AblateSettings]) -> str:

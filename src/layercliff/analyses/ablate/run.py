@@ -40,7 +40,10 @@ def ablate(spec: AblateSpec) -> InterventionResult[results.AblateSettings]:
 
 
 def skip_blocks(spec: AblateSpec) -> InterventionResult[results.AblateSettings]:
-    """As `ablate`, but blocks are only skipped, where the run directory `out` has not begun to replace them as well."""
+    """As `ablate`, but blocks are only skipped, where the run directory `out` has not begun to replace them as well.
+
+    Skipping chooses nothing: it is measured on all questions.
+    """
     assert spec.out is not None
     return _ablate(spec, HOW if _begun_with_means(RunDirectory(Path(spec.out))) else ("skip",))
 
@@ -69,10 +72,11 @@ def _ablate(spec: AblateSpec, manners: Sequence[How]) -> InterventionResult[resu
                 "least 2 groups."
             )
         means = _means(this, select) if "mean" in manners else None
+        measured = list(this.asked) if means is None else report
         runs = ablation.forks(n_layers, ablated_blocks(n_layers, manners), means)
         dense, places = forks.order(n_layers, runs)
         states = partial(_states, n_layers=n_layers, runs=runs)
-        trace = this.traces(this.batched(report), states, len(dense) + len(places), "blocks and pairs taken out")
+        trace = this.traces(this.batched(measured), states, len(dense) + len(places), "blocks and pairs taken out")
         undisturbed = trace.at(dense)
         settings = results.AblateSettings(**wanted, n_select=sum(len(part.questions) for part in select))
         found = InterventionResult(
