@@ -3,7 +3,8 @@
     python docs/results/share_of_rises.py
 
 A number is the share of made-up worlds, in per cent: those in which the share is found to be above one half, and those
-in which it is found to be below. Every depth of every question has noise of 0.2, half of its variance common to a group.
+in which it is found to be below. Every depth of every question has noise of 0.2, half of its
+variance common to a group.
 Either bound may fail in 0.5 %.
 """
 

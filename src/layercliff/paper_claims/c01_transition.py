@@ -21,7 +21,8 @@ SHARE = 0.5
 CLAIM = Claim(
     "C1",
     "A sharp decision transition exists.",
-    f"The two blocks around the jump, the same by both halves of the questions, make more than {SHARE:.0%} of all rises of the decision margin, "
+    "The two blocks around the jump, the same by both halves of the questions, "
+    f"make more than {SHARE:.0%} of all rises of the decision margin, "
     "and a model of random weights and shuffled answers have no transition.",
 )
 BY_CHANCE = 0.05  # of the shuffles with a transition

@@ -15,8 +15,8 @@ FAMILY_SENTENCE = (
     "A claim is supported only where the whole interval lies where the claim says, contradicted only where none of it "
     f"does, otherwise undecided. Each bound is one-sided at {FAMILY / CLAIMS:.1%} ({FAMILY:.0%} over {CLAIMS} claims, "
     "Bonferroni; divided again among the parts of a claim), so that all verdicts of a page are right together with "
-    f"{1 - FAMILY:.0%}. Groups of questions are resampled whole, draws of blocks with them. But for the jump, T and the "
-    "collapse point, depths and blocks chosen by the data are measured on other questions."
+    f"{1 - FAMILY:.0%}. Groups of questions are resampled whole, draws of blocks with them. But for the jump, T and "
+    "the collapse point, depths and blocks chosen by the data are measured on other questions."
 )
 
 EITHER = 2  # blocks on either side of T, at least

@@ -1,7 +1,7 @@
 """The share of all rises that falls in two neighbouring blocks, with bounds that hold wherever noise makes rises.
 
-With J the rise of the two and r_b those of other blocks, the share exceeds s if (1 - s) J - s sum_A r_b > 0 for every
-set A of other blocks: the blocks that truly rise are one of them. So the lower bound is the least s at which one of
+J is the rise of the two, r_b those of other blocks. The share exceeds s if (1 - s) J - s sum_A r_b > 0 for every set
+A of other blocks. The blocks that truly rise are one of these sets. So the lower bound is the least s at which one of
 these means is not shown to be above 0 (intersection-union, Berger 1982). No choice
 of the blocks that rise is made.
 """
