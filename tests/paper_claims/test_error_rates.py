@@ -75,7 +75,8 @@ def test_two_blocks_of_one_half_of_all_rises(name: str) -> None:
 
 @pytest.mark.parametrize("slope", [0.02, 0.05])
 def test_a_transition_depth_that_is_not_sharp_decides_nothing_falsely(slope: float) -> None:
-    """The excess is 0 at the true T and not one depth aside. With T as measured, verdicts were false in 46 to 66 % at 150 questions."""
+    """The excess is 0 at the true T and not one depth aside. With T as measured, verdicts were false in 46 to 66 % (150
+    questions)."""
     sampled = Sampled.of([str(i) for i in range(300)], resamples=500)
     found = rates(lambda rng: worlds.c9_unsharp(rng, sampled, slope), FEW)
     assert max(found["supported"], found["contradicted"]) <= most(2 * RARE, FEW)
