@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 import layercliff
+from layercliff.metrics.phases import Transition
 
 MODELS = ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-0.5b")
 
@@ -38,10 +39,10 @@ def row(model: str, task: str, limit: int, out: Path) -> list[dict[str, object]]
     return found
 
 
-def depth(found: object) -> str:
+def depth(found: Transition) -> str:
     """A boundary with its interval."""
-    ends = "-".join("none" if end == float("inf") else f"{end:.0f}" for end in (found.low, found.high))  # type: ignore[attr-defined]
-    return f"{'none' if found.depth is None else found.depth} [{ends}]"  # type: ignore[attr-defined]
+    ends = "-".join("none" if end == float("inf") else f"{end:.0f}" for end in (found.low, found.high))
+    return f"{'none' if found.depth is None else found.depth} [{ends}]"
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def own_scores(network: PreTrainedModel, put: EncodedTask) -> dict[str, np.ndarr
             scores[:] = logits[-1, list(row.targets)].numpy()
         else:
             read = logits[-len(row.targets) :].log_softmax(-1)[range(len(row.targets)), list(row.targets)]
-            scores[row.option] = float(read.double().sum()) / put.size(row)
+            scores[row.option] = float(read.double().sum()) / put.divisor[row.question, row.option]
     return found
 
 

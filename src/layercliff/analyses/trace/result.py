@@ -18,6 +18,7 @@ from layercliff.metrics.phases import Transition
 from layercliff.readout.trace import Trace, TracedTask
 from layercliff.run.directory import RunDirectory
 from layercliff.run.stored_files import StoredFolder
+from layercliff.run.strict_json import plain
 from layercliff.run.subject import Subject
 from layercliff.tasks.question import Question
 
@@ -246,7 +247,7 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
     decided = transition.depth is not None
     blocks = tuple(range(analysis.n_layers)) if kept is None else tuple(kept)
 
-    return {
+    found = {
         "n_questions": analysis.n_questions,
         "n_groups": analysis.n_groups,
         "n_layers": analysis.n_layers,
@@ -279,6 +280,7 @@ def figures(analysis: Analysis, kept: Sequence[int] | None = None) -> dict[str, 
         "option_mass": tables.number(analysis.option_mass[-1]),
         **_bias(analysis),
     }
+    return dict(plain(found))
 
 
 def _depths(name: str, found: Transition, blocks: Sequence[int]) -> dict[str, Any]:
