@@ -54,7 +54,7 @@ def test_options_in_the_context_score_the_same_text(tiny: Model, tmp_path: Path,
                 steps = tiny.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
             expected = sum(float(steps[p - 1, ids[p]]) for p in range(begin, len(ids)))
             assert found.trace.scores[-1, i, o] == pytest.approx(expected, rel=1e-4)
-    by_character = layercliff.trace(tiny, task("winogrande", tmp_path)).trace
+    by_character = found.by("char").trace
     sizes = np.array([[len(q.text.split("_")[1].strip())] * 2 for q in by_character.questions])
     np.testing.assert_allclose(by_character.scores, found.trace.scores / sizes, rtol=1e-4)
 

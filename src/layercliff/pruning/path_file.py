@@ -7,6 +7,7 @@ import numpy as np
 from layercliff.analyses.trace import result as traced
 from layercliff.models import merged_blocks
 from layercliff.pruning.repeats import Stability
+from layercliff.run.strict_json import plain
 
 if TYPE_CHECKING:
     from layercliff.pruning.result import Pruned
@@ -17,7 +18,7 @@ def content(pruned: "Pruned", margin: float) -> dict[str, Any]:
 
     Steps have their kept blocks, candidates and report figures; beside them stand the collapse and the recommendation.
     """
-    return {
+    found = {
         "model": pruned.subject.model,
         "revision": pruned.subject.revision,
         "criterion": {"name": pruned.criterion_name, **pruned.criterion.as_dict()},
@@ -57,6 +58,7 @@ def content(pruned: "Pruned", margin: float) -> dict[str, Any]:
         if pruned.watched
         else {},
     }
+    return dict(plain(found))
 
 
 def _collapse(pruned: "Pruned") -> dict[str, Any]:
