@@ -22,7 +22,7 @@ from layercliff.readout.read import Reader
 from layercliff.run.directory import Journal
 from layercliff.tasks.question import Task
 
-STEP = 0.02
+STEP = 0.005
 
 
 def scores_with(model: Model, part: EncodedTask, gate: dict[int, float]) -> np.ndarray:
