@@ -73,6 +73,8 @@ def stand_in(command: list[str]) -> list[str]:
             setting(found, limit=LIMIT, dtype="float32")  # its tasks are one here
         case ["python", "docs/results/rare_failures.py" | "docs/results/verdict_rates.py", *_]:
             setting(found, worlds="5")
+        case ["python", "docs/results/share_of_rises.py", *_]:
+            setting(found, worlds="1")
         case ["python", "docs/results/forecast_table.py", *_]:
             setting(found, to="table.csv")
         case ["python", "benchmarks/readout.py", *_]:

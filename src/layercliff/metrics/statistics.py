@@ -1,5 +1,6 @@
 """Uncertainty: one set of resamples for all depths, with whole groups drawn together."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,7 @@ class Resamples:
             The counts of every group.
         """
         _, index = np.unique(np.asarray(groups), return_inverse=True)
-        n = int(index.max()) + 1
-        counts = generator(RandomStream.BOOTSTRAP, seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-        return Resamples(counts.astype(np.float64), index)
+        return Resamples(_counts(int(index.max()) + 1, resamples, seed), index)
 
     @property
     def groups(self) -> int:
@@ -67,6 +66,15 @@ class Resamples:
         sizes = np.bincount(self.index, minlength=self.groups)
         out: np.ndarray = (self.counts @ sums.T) / (self.counts @ sizes)[:, None]
         return out
+
+
+@functools.lru_cache(maxsize=2)  # of a trace and of its report half
+def _counts(groups: int, resamples: int, seed: int) -> Float[np.ndarray, "resample group"]:
+    """How often each group is drawn in each resample. It cannot be written to."""
+    rng = generator(RandomStream.BOOTSTRAP, seed)
+    counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(np.float64)
+    counts.setflags(write=False)
+    return counts
 
 
 @dataclass(frozen=True)
