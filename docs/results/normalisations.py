@@ -9,8 +9,10 @@ from pathlib import Path
 import polars as pl
 
 import layercliff
+from layercliff.choices import Normalisation
 from layercliff.metrics.phases import Transition
 
+READ: tuple[Normalisation, ...] = ("sum", "char")
 MODELS = ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-0.5b")
 
 
@@ -18,8 +20,8 @@ def row(model: str, task: str, limit: int, out: Path) -> list[dict[str, object]]
     """A trace read by the sum, and by characters."""
     traced = layercliff.trace(model, task, format="cloze", limit=limit, out=out / f"{model}-{task}")
     found: list[dict[str, object]] = []
-    for by in ("sum", "char"):
-        main = traced.by(by).main  # type: ignore[arg-type]
+    for by in READ:
+        main = traced.by(by).main
         margin, accuracy = main.margin, main.accuracy
         found.append(
             {

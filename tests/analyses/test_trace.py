@@ -100,6 +100,31 @@ def test_cloze_normalisations(tiny: Model, colours: Task, tmp_path: Path) -> Non
         assert summary[f"accuracy_{by}_low"] == again.accuracy.low[-1]
 
 
+@pytest.mark.parametrize("sizes", [[[1, 2]], [[None, 2, 3, 4]], [None], ["4"]])
+def test_damaged_lengths_are_refused(tiny: Model, colours: Task, tmp_path: Path, sizes: list[object]) -> None:
+    layercliff.trace(tiny, colours, format="cloze", out=tmp_path)
+    file = tmp_path / "trace/questions.parquet"
+    whole = pl.read_parquet(file)
+    whole.with_columns(bytes=pl.Series(sizes * len(whole))).write_parquet(file)
+    summary = tmp_path / "trace/summary.json"
+    content = json.loads(summary.read_text())
+    del content["files"], content["checksum"]
+    summary.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="its column bytes holds no size of every option"):
+        layercliff.trace(tiny, colours, format="cloze", out=tmp_path)
+
+
+def test_a_path_reads_lengths_back(tiny: Model, colours: Task, tmp_path: Path) -> None:
+    """A path made and the same path read have the same accuracies by each normalisation."""
+    made, read = (
+        layercliff.prune(tiny, colours, format="cloze", remove=1, assess=False, out=tmp_path) for _ in range(2)
+    )
+    for step in range(2):
+        for by in ("token", "char", "byte"):
+            curves = [path.main(step).accuracy_by[by].point for path in (made, read)]
+            np.testing.assert_array_equal(*curves)
+
+
 def test_other_formats_have_no_lengths(tiny: Model, colours: Task) -> None:
     found = layercliff.trace(tiny, colours, format="letter")
     assert not found.main.accuracy_by and found.by("sum").trace is found.trace

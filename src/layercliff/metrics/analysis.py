@@ -115,8 +115,8 @@ def _analyse(trace: Trace, name: str, n_resamples: int, seed: int, shuffles: int
         frequency=of,
         transition=phases.transition(margin, accuracy, margin_samples, accuracy_samples, level),
         jump=phases.jump(margin, margin_samples, shuffled),
-        by_sign=phases.boundary(float(phases.sign_depths(margin)), phases.sign_depths(margin_samples)),
-        half=phases.boundary(float(phases.half_depths(margin)), phases.half_depths(margin_samples)),
+        by_sign=phases.boundary(phases.sign_depths(margin), phases.sign_depths(margin_samples)),
+        half=phases.boundary(phases.half_depths(margin), phases.half_depths(margin_samples)),
         accuracy_by={by: _accuracy(trace.by(by), resamples) for by in trace.sizes},
     )
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 from scipy.stats import binomtest
 
 from layercliff.metrics.decision import stays_from
 from layercliff.metrics.intervals import bca, score_upper, share_curve
-from layercliff.metrics.statistics import LEVEL, Resamples, percentile_interval
+from layercliff.metrics.statistics import LEVEL, Resamples, percentile_interval, whole_number
 
 Accuracy = Float[np.ndarray, "*rest step"]
 MOST_TIMES = 1000.0  # as many questions are looked at, at most, to say how many would do
@@ -100,8 +100,7 @@ def collapse_steps(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*res
     Returns:
         [*rest] Steps. Infinite where censored, or where the dense model is not above chance.
     """
-    above = np.moveaxis(accuracy - chance, -1, 0)
-    fallen = (above < HALF * above[0]) & (above[0] > 0)
+    fallen = _fallen(accuracy, chance)
     return np.where(fallen[-1], stays_from(fallen), np.inf)
 
 
@@ -115,9 +114,14 @@ def first_crossings(accuracy: Accuracy, chance: float) -> Float[np.ndarray, "*re
     Returns:
         A step. Infinite where there is none.
     """
-    above = np.moveaxis(accuracy - chance, -1, 0)
-    fallen = (above < HALF * above[0]) & (above[0] > 0)
+    fallen = _fallen(accuracy, chance)
     return np.where(fallen.any(0), fallen.argmax(0), np.inf)
+
+
+def _fallen(accuracy: Accuracy, chance: float) -> Bool[np.ndarray, "step *rest"]:
+    """Where accuracy above chance is below half of the dense model's, which is above chance."""
+    above = np.moveaxis(accuracy - chance, -1, 0)
+    return np.asarray((above < HALF * above[0]) & (above[0] > 0))
 
 
 def retained_means(
@@ -162,17 +166,11 @@ def collapse(
     gone = np.arange(len(correct)) if removed is None else np.asarray(removed)
     return Collapse(
         True,
-        *_step(collapse_steps(accuracy, chance), steps),
+        *whole_number(collapse_steps(accuracy, chance), steps),
         float(np.isinf(steps).mean()),
-        Crossing(*_step(first_crossings(accuracy, chance), first_crossings(samples, chance))),
+        Crossing(*whole_number(first_crossings(accuracy, chance), first_crossings(samples, chance))),
         _retained(accuracy, samples, chance, gone.astype(np.float64)) if len(correct) > 1 else None,
     )
-
-
-def _step(point: Float[np.ndarray, ""], samples: Float[np.ndarray, " resample"]) -> tuple[int | None, float, float]:
-    """A step with its interval."""
-    low, high = percentile_interval(samples)
-    return int(point) if np.isfinite(point) else None, float(low), float(high)
 
 
 def _retained(

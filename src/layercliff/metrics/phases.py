@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from layercliff.metrics.decision import stays_from
-from layercliff.metrics.statistics import TAIL, percentile_interval
+from layercliff.metrics.statistics import TAIL, percentile_interval, whole_number
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def half_depths(margin: Float[np.ndarray, "*rest depth"]) -> Float[np.ndarray, "
     return np.where(holds[..., -1], stays_from(np.moveaxis(holds, -1, 0)), np.inf)
 
 
-def boundary(point: float, samples: Float[np.ndarray, " resample"]) -> Transition:
-    """Put a depth together with its interval.
+def boundary(point: Float[np.ndarray, ""], samples: Float[np.ndarray, " resample"]) -> Transition:
+    """Put a depth together with its interval, and the share of resamples without one.
 
     Args:
         point: A depth 0..L, infinite where there is none.
@@ -125,9 +125,7 @@ def boundary(point: float, samples: Float[np.ndarray, " resample"]) -> Transitio
     Returns:
         The depth, with the percentile interval of its resamples.
     """
-    low, high = percentile_interval(samples)
-    depth = int(point) if np.isfinite(point) else None
-    return Transition(depth, float(low), float(high), float(np.isinf(samples).mean()))
+    return Transition(*whole_number(point, samples), float(np.isinf(samples).mean()))
 
 
 def transition(
@@ -149,7 +147,7 @@ def transition(
     Returns:
         T and its interval.
     """
-    point = float(transition_depths(margin, accuracy, chance))
+    point = transition_depths(margin, accuracy, chance)
     return boundary(point, transition_depths(margin_samples, accuracy_samples, chance))
 
 

@@ -57,7 +57,7 @@ def prediction_bias(
     """
     right = np.take_along_axis(category, gold[:, None], 1)[:, 0]
     golds = np.bincount(right, minlength=counts.shape[1]).astype(np.float64)
-    drawn = _without_preference(accuracy, category, gold, counts.shape[1], seed)
+    drawn = _without_preference(accuracy, category, gold, golds, seed)
     kl, js = (
         _beside(divergence(counts, golds), samples)
         for divergence, samples in zip((kl_divergence, js_divergence), drawn, strict=True)
@@ -76,13 +76,13 @@ def _without_preference(
     accuracy: Float[np.ndarray, " depth"],
     category: Int[np.ndarray, "question option"],
     gold: Int[np.ndarray, " question"],
-    n_categories: int,
+    golds: Float[np.ndarray, " category"],
     seed: int,
 ) -> tuple[Float[np.ndarray, "draw depth"], Float[np.ndarray, "draw depth"]]:
     """Both divergences of `DRAWS` models without preference."""
     rng, rows = generator(RandomStream.NO_PREFERENCE, seed), np.arange(len(gold))
     right, n_wrong = category[rows, gold], (category >= 0).sum(1) - 1
-    golds = np.bincount(right, minlength=n_categories).astype(np.float64)
+    n_categories = len(golds)
     kl, js = np.zeros((2, DRAWS, len(accuracy)))
     together = max(1, AT_ONCE // len(gold))
     for first in range(0, DRAWS, together):
@@ -94,9 +94,9 @@ def _without_preference(
         offset = np.arange(size[0])[:, None] * n_categories
         for depth, share in enumerate(accuracy):
             answers = np.where(luck < share, right, wrong) + offset
-            counts = np.bincount(answers.ravel(), minlength=size[0] * n_categories).reshape(size[0], n_categories)
-            kl[part, depth] = kl_divergence(counts.astype(np.float64), golds)
-            js[part, depth] = js_divergence(counts.astype(np.float64), golds)
+            counts = np.bincount(answers.ravel(), minlength=size[0] * n_categories).astype(np.float64)
+            each = counts.reshape(size[0], n_categories)
+            kl[part, depth], js[part, depth] = kl_divergence(each, golds), js_divergence(each, golds)
     return kl, js
 
 

@@ -127,6 +127,22 @@ def percentile_interval(
     return order_statistic(samples, tail), order_statistic(samples, 1 - tail)
 
 
+def whole_number(
+    point: Float[np.ndarray, ""], samples: Float[np.ndarray, " resample"]
+) -> tuple[int | None, float, float]:
+    """A depth or a step, which may be infinite, with the percentile interval of its resamples.
+
+    Args:
+        point: The estimate.
+        samples: [resample] The same in resamples.
+
+    Returns:
+        The number, None where it is infinite, and both ends.
+    """
+    low, high = percentile_interval(samples)
+    return int(point) if np.isfinite(point) else None, float(low), float(high)
+
+
 def stderr(values: Float[np.ndarray, " value"]) -> float:
     """The standard error of the mean of independent values.
 

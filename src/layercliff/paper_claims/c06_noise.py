@@ -8,7 +8,7 @@ from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.result import NoiseSettings
 from layercliff.analyses.noise.run import noise
-from layercliff.analyses.noise.spec import READINGS, NoiseSpec, named
+from layercliff.analyses.noise.spec import READINGS, NoiseSpec, with_reading
 from layercliff.choices import Positions
 from layercliff.paper_claims.evidence import Evidence, Losses, Measurement, margin_lost
 from layercliff.paper_claims.intervals import PerQuestion, Sampled
@@ -58,10 +58,10 @@ def judged(losses: Mapping[float, Losses], transition: int, sampled: Sampled, po
     parts = []
     for size, loss in losses.items():
         where = "" if positions == "all" else " on the positions that are read"
-        what = f"margin lost by noise of size {named(size)}{where} before depth {transition} minus from it on"
+        what = f"margin lost by noise of size {with_reading(size)}{where} before depth {transition} minus from it on"
         parts.append(part(what, own.mean(excess(loss, transition)), (0.0, np.inf), sampled.n))
     by_phase = [
-        f"{named(size)} {loss[:transition].mean():+.3f} and {loss[transition:].mean():+.3f}"
+        f"{with_reading(size)} {loss[:transition].mean():+.3f} and {loss[transition:].mean():+.3f}"
         for size, loss in losses.items()
     ]
     return judge_any(CLAIM, parts, f"Margin lost before depth {transition} and from it on: {', '.join(by_phase)}.")

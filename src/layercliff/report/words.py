@@ -10,7 +10,7 @@ from layercliff.analyses.trace.result import Traced
 from layercliff.metrics.analysis import Analysis
 from layercliff.metrics.perplexity import Estimate
 from layercliff.metrics.phases import Transition
-from layercliff.metrics.statistics import LEVEL
+from layercliff.metrics.statistics import LEVEL, Curve
 from layercliff.models.merged_blocks import Blends, ordered
 from layercliff.pruning import result as results
 from layercliff.pruning.assessment import Assessment
@@ -87,10 +87,7 @@ def normalised(analysis: Analysis) -> str | None:
     """Accuracy at the last depth by each normalisation, in a sentence, or None where there is but one."""
     if not analysis.accuracy_by:
         return None
-    parts = [
-        f"{curve.point[-1]:.2f} [{curve.low[-1]:.2f}, {curve.high[-1]:.2f}] per {NORMALISED[by]}"
-        for by, curve in analysis.accuracy_by.items()
-    ]
+    parts = [f"{_with_ends(curve)} per {NORMALISED[by]}" for by, curve in analysis.accuracy_by.items()]
     return f"Accuracy by log-likelihood {', '.join(parts)}; all else is by the sum."
 
 
@@ -130,8 +127,10 @@ def _ends(found: Transition) -> str:
 
 def interval(analysis: Analysis, name: str, depth: int = -1) -> str:
     """A curve's value at a depth with its interval, e.g. ``+0.82 [+0.77, +0.87]``."""
-    curve = getattr(analysis, name)
-    sign = "" if name == "accuracy" else "+"
+    return _with_ends(getattr(analysis, name), "" if name == "accuracy" else "+", depth)
+
+
+def _with_ends(curve: Curve, sign: str = "", depth: int = -1) -> str:
     return f"{curve.point[depth]:{sign}.2f} [{curve.low[depth]:{sign}.2f}, {curve.high[depth]:{sign}.2f}]"
 
 
@@ -167,11 +166,15 @@ def along(pruned: Pruned) -> str:
         ends = "-".join("beyond" if end == float("inf") else f"{end:.0f}" for end in (first.low, first.high))
         said = f"Accuracy above chance first falls below half of the dense model's at step {first.step} ({ends})"
     if pruned.collapse.revived:
-        last = f"from step {pruned.collapse.step} on it stays below" if pruned.collapse.step else "it is not below last"
+        last = (
+            f"from step {pruned.collapse.step} on it stays below"
+            if pruned.collapse.step
+            else "it is above at the last step"
+        )
         said = f"{said} and revives: it comes back later, and {last}"
     area = retained.area(pruned.n_layers)
     return (
-        f"{said}. In the mean over the {blocks_of(retained.blocks)} removed, {retained.mean:.0%} of it are retained "
+        f"{said}. In the mean over the {blocks_of(retained.blocks)} removed, {retained.mean:.0%} of it is retained "
         f"[{retained.low:.0%}, {retained.high:.0%}]; as an area, {area[0]:.2f} of {pruned.n_layers} blocks "
         f"[{area[1]:.2f}, {area[2]:.2f}]."
     )

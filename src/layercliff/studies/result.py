@@ -358,7 +358,7 @@ def content(studied: Studied) -> dict[str, Any]:
     ]
     found = {
         "grid": studied.grid.model_dump(mode="json"),
-        "cells": [_plain(r) for r in studied.rows],
+        "cells": [_row_content(r) for r in studied.rows],
         "panels": [asdict(p) | {"falls": p.within.falls, "schedule": p.criterion} for p in studied.panels],
         "judgements": judgements,
         "unjudged": studied.unjudged,
@@ -366,14 +366,14 @@ def content(studied: Studied) -> dict[str, Any]:
     return dict(plain(found))
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def _row_content(row: Row) -> dict[str, Any]:
     """A row as it is stored. The criterion is also there by its name in version 0.1.0."""
     return asdict(row) | {"critical_ratio": row.ratio, "schedule": row.criterion}
 
 
 def cells_table(rows: Sequence[Row]) -> pl.DataFrame:
     """One row per cell, finished or not; features are columns of their own."""
-    about = [_plain(r) for r in rows]
+    about = [_row_content(r) for r in rows]
     flat = [
         {name: value for name, value in one.items() if name != "features"}
         | {f"feature_{name}": (r.features or {}).get(name) for name in FEATURES}

@@ -8,7 +8,7 @@ import polars as pl
 from layercliff.analyses.intervention_result import InterventionResult
 from layercliff.analyses.noise import result as noised
 from layercliff.analyses.noise.result import NoiseSettings
-from layercliff.analyses.noise.spec import named
+from layercliff.analyses.noise.spec import with_reading
 from layercliff.report import words
 from layercliff.report.chart import BLUE, GREEN, HEAVY, ORANGE, PURPLE, Chart, Figure, level
 from layercliff.report.depth_chart import counted, depth_axis, lines, numbers, placed, transition_mark, where
@@ -52,7 +52,7 @@ def _about(found: InterventionResult[NoiseSettings]) -> str:
 
 def _change(found: InterventionResult[NoiseSettings], table: pl.DataFrame, value: str, title: str) -> Chart:
     n_layers = found.trace.n_layers
-    table = table.with_columns(noise="eps = " + pl.col("eps").map_elements(named, return_dtype=pl.String))
+    table = table.with_columns(noise="eps = " + pl.col("eps").map_elements(with_reading, return_dtype=pl.String))
     names = list(dict.fromkeys(table["noise"]))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
     change = f"{value}_change"

@@ -19,7 +19,7 @@ READINGS = {
 """The paper's sizes 0.02, 0.1 and 0.5, which may be standard deviations or variances, as standard deviations."""
 
 
-def named(size: float) -> str:
+def with_reading(size: float) -> str:
     """A size, and which of the paper's it is: ``0.1414 (variance 0.02)``."""
     return f"{size:g} ({READINGS[size]})" if size in READINGS else f"{size:g}"
 

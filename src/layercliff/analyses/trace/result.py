@@ -136,26 +136,10 @@ def read(run: RunDirectory) -> Traced | None:
     shapes = ASKED | {"scores": "float depth question option", "option_mass": "float depth question"}
     arrays = folder.arrays("trace", shapes, {"question": len(table)})
     trace = rebuilt(folder, "trace", arrays, ["scores"], table, content.traced_tasks)[0]
-    trace = replace(trace, option_mass=arrays["option_mass"], sizes=_sizes(folder, table))
+    trace = replace(trace, option_mass=arrays["option_mass"])
     cost = content.cost.raw()
     settings = TraceSettings(option_mass=cost.pop("option_mass"))
     return Traced(subject, trace, analyse(trace, content.resamples, subject.seed, SHUFFLES), settings, cost)
-
-
-def _sizes(folder: StoredFolder, table: pl.DataFrame) -> dict[Normalisation, Int[np.ndarray, "question option"]]:
-    """What the table of questions says of the sizes of options. Raises `RunError` for what are none."""
-    found: dict[Normalisation, Int[np.ndarray, "question option"]] = {}
-    for by, column in tables.SIZES.items():
-        if column not in table.columns:
-            continue
-        n = table["options"].list.len()
-        sizes = table[column]
-        if sizes.dtype != pl.List(pl.Int64) or (sizes.list.len() != n).any() or (sizes.list.min() < 1).any():
-            folder.refuse("questions.parquet", f"its column {column} holds no size of every option")
-        whole = np.ones((len(table), int(n.max() or 0)), np.int64)  # type: ignore[arg-type]
-        whole[np.arange(whole.shape[1]) < n.to_numpy()[:, None]] = sizes.explode().to_numpy()
-        found[by] = whole
-    return found
 
 
 ASKED = {"mask": "bool question option", "gold": "int question"}
@@ -182,7 +166,22 @@ def read_questions(folder: StoredFolder, name: str, tasks: Mapping[str, TracedTa
         folder.refuse(file, f"its halves are {sorted(set(table['half']))}")
     if table["options"].list.eval(pl.element().is_null().any()).explode().any():
         folder.refuse(file, "an option is missing")
+    for column in set(tables.SIZES.values()) & set(table.columns):
+        of_every_option = pl.col(column).list.len() == pl.col("options").list.len()
+        whole = of_every_option & (pl.col(column).list.drop_nulls().list.len() == pl.col(column).list.len())
+        if table.schema[column] != pl.List(pl.Int64) or not table.select(whole.fill_null(False).all()).item():
+            folder.refuse(file, f"its column {column} holds no size of every option")
     return table
+
+
+def _sizes(table: pl.DataFrame) -> dict[Normalisation, Int[np.ndarray, "question option"]]:
+    """The sizes of options that a table of questions has, 1 for absent ones."""
+    n = table["options"].list.len().to_numpy()
+    offered = np.arange(n.max(initial=0)) < n[:, None]
+    found = {by: np.ones(offered.shape, np.int64) for by, column in tables.SIZES.items() if column in table.columns}
+    for by, sizes in found.items():
+        sizes[offered] = table[tables.SIZES[by]].explode().to_numpy()
+    return found
 
 
 def rebuilt(
@@ -209,10 +208,9 @@ def rebuilt(
         Question(r["id"], r["text"], tuple(r["options"]), r["gold"], r["group"], r.get("subject") or "")
         for r in table.iter_rows(named=True)
     )
-    columns = tuple(table["task"]), tuple(table["half"])
+    about = questions, tuple(table["task"]), tuple(table["half"]), tasks, _sizes(table)
     return [
-        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), questions, *columns, tasks)
-        for one in scores
+        Trace(arrays[one], mask, gold, np.full(arrays[one].shape[:2], np.nan, np.float32), *about) for one in scores
     ]
 
 
